@@ -1,0 +1,2 @@
+//! The `verdict` binary: arguments to settings, one file per command.
+fn main() {}

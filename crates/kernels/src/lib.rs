@@ -1,0 +1,1 @@
+//! The operations of the decoder, forward and backward.

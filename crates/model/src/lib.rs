@@ -1,0 +1,1 @@
+//! One decoder for Qwen3, Qwen2 and Llama.
