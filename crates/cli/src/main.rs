@@ -1,2 +1,35 @@
-//! The `verdict` binary: arguments to settings, one file per command.
-fn main() {}
+//! The `verdict` binary: arguments to settings, one file per command, one printer.
+//!
+//! Exit status: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
+
+mod args;
+mod commands;
+mod failure;
+mod interrupt;
+mod models;
+mod printer;
+mod settings;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Cli;
+use crate::printer::Printer;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return printer::usage(&usage),
+    };
+    let printer = Printer::new(cli.json, cli.quiet);
+    interrupt::install();
+    match commands::run(cli.command, &printer) {
+        Ok(()) => printer.finish(),
+        Err(failure) => {
+            printer.failure(&failure);
+            ExitCode::from(failure.status as u8)
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The one place that prints. Results go to stdout, everything else to stderr: notes, warnings,
+//! errors with their hints apart, and progress (a bar on a terminal, plain lines elsewhere).
+
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use console::style;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::table::Table;
+
+/// Without a terminal, progress is a line at most this often.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Where a command's words go.
+pub struct Printer {
+    json: bool,
+    quiet: bool,
+    terminal: bool,
+    /// The first thing that went wrong with stdout; nothing more is written after it.
+    broken: Mutex<Option<std::io::Error>>,
+}
+
+impl Printer {
+    /// `json`: results as JSON alone; `quiet`: no notes and no progress.
+    pub fn new(json: bool, quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Self { json, quiet, terminal, broken: Mutex::new(None) }
+    }
+
+    /// Whether results are asked for as JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A line of the result for people; nothing under `--json`.
+    pub fn line(&self, text: impl Display) {
+        if !self.json {
+            self.stdout(&format!("{text}\n"));
+        }
+    }
+
+    /// A table of the result for people; nothing under `--json`.
+    pub fn table(&self, table: &Table) {
+        if !self.json {
+            self.stdout(&table.render(std::io::stdout().is_terminal()));
+        }
+    }
+
+    /// The result for scripts, one object on one line; nothing without `--json`.
+    pub fn json(&self, value: &impl Serialize) {
+        if self.json {
+            match serde_json::to_string(value) {
+                Ok(text) => self.stdout(&format!("{text}\n")),
+                Err(fault) => self.fail_stdout(fault.into()),
+            }
+        }
+    }
+
+    /// A remark on the way: stderr, silent under `--quiet`.
+    pub fn note(&self, text: impl Display) {
+        if !self.quiet {
+            stderr(&format!("{text}\n"));
+        }
+    }
+
+    /// A heading of a long command's stage: stderr, silent under `--quiet`.
+    pub fn stage(&self, text: impl Display) {
+        self.note(style(text).for_stderr().bold());
+    }
+
+    /// Something the user should know though the work goes on.
+    pub fn warn(&self, text: impl Display) {
+        stderr(&format!("{} {text}\n", style("warning:").for_stderr().yellow().bold()));
+    }
+
+    /// A failure, one line for each fault, hints after them.
+    pub fn failure(&self, failure: &Failure) {
+        for fault in &failure.faults {
+            stderr(&format!("{} {fault}\n", style("error:").for_stderr().red().bold()));
+        }
+        for hint in &failure.hints {
+            stderr(&format!("{} {hint}\n", style("hint:").for_stderr().cyan().bold()));
+        }
+    }
+
+    /// Work of `total` units. `unit` names them in plain lines ("step", "prompt").
+    pub fn progress(&self, label: &str, unit: &'static str, total: u64) -> Progress {
+        let kind = if self.quiet {
+            Kind::Silent
+        } else if self.terminal {
+            Kind::Bar(bar(label, total))
+        } else {
+            let lines = Lines { total, position: 0, message: String::new(), printed: None };
+            Kind::Lines(Mutex::new(lines))
+        };
+        Progress { kind, label: label.to_owned(), unit, started: Instant::now() }
+    }
+
+    /// The exit status once a command is through: a reader that went away is no fault of ours.
+    pub fn finish(&self) -> ExitCode {
+        let broken = self.broken.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        match broken {
+            Some(fault) if fault.kind() != ErrorKind::BrokenPipe => {
+                self.failure(&Failure::failed(format!("stdout: {fault}")));
+                ExitCode::from(1)
+            }
+            _ => ExitCode::SUCCESS,
+        }
+    }
+
+    /// Text that is the result whatever the form (a generated document).
+    pub fn raw(&self, text: &str) {
+        self.stdout(text);
+    }
+
+    fn stdout(&self, text: &str) {
+        let mut broken = self.broken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if broken.is_none() {
+            let mut out = std::io::stdout().lock();
+            if let Err(fault) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+                *broken = Some(fault);
+            }
+        }
+    }
+
+    fn fail_stdout(&self, fault: std::io::Error) {
+        let mut broken = self.broken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        broken.get_or_insert(fault);
+    }
+}
+
+/// What clap has to say: help and version to stdout, wrong usage to stderr.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    // A closed stream leaves nobody to tell.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// A line on stderr where no printer is at hand (the signal handler).
+pub fn stderr_line(text: &str) {
+    stderr(&format!("{text}\n"));
+}
+
+fn stderr(text: &str) {
+    // A closed stderr leaves nobody to tell.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn bar(label: &str, total: u64) -> ProgressBar {
+    let template = "{prefix} {bar:24} {pos}/{len}  {msg}  {elapsed} gone, {eta} left";
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    if let Ok(look) = ProgressStyle::with_template(template) {
+        bar.set_style(look.progress_chars("━╸─"));
+    }
+    bar.set_prefix(label.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+/// Progress of one piece of work; it disappears when dropped.
+pub struct Progress {
+    kind: Kind,
+    label: String,
+    unit: &'static str,
+    started: Instant,
+}
+
+enum Kind {
+    Bar(ProgressBar),
+    Lines(Mutex<Lines>),
+    Silent,
+}
+
+struct Lines {
+    total: u64,
+    position: u64,
+    message: String,
+    printed: Option<Instant>,
+}
+
+impl Progress {
+    /// Done so far, and what to say beside it (empty: nothing).
+    pub fn set(&self, position: u64, message: &str) {
+        match &self.kind {
+            Kind::Bar(bar) => {
+                bar.set_position(position);
+                bar.set_message(message.to_owned());
+            }
+            Kind::Lines(lines) => {
+                let mut lines = lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                lines.position = position;
+                lines.message = message.to_owned();
+                let due = lines.printed.is_none_or(|at| at.elapsed() >= LINE_EVERY);
+                if due || position == lines.total {
+                    lines.printed = Some(Instant::now());
+                    stderr(&self.plain(&lines));
+                }
+            }
+            Kind::Silent => {}
+        }
+    }
+
+    /// The amount of work, where it becomes known only on the way.
+    pub fn set_total(&self, total: u64) {
+        match &self.kind {
+            Kind::Bar(bar) => bar.set_length(total),
+            Kind::Lines(lines) => {
+                lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).total = total;
+            }
+            Kind::Silent => {}
+        }
+    }
+
+    /// A line that stays, above the bar.
+    pub fn say(&self, text: impl Display) {
+        match &self.kind {
+            Kind::Bar(bar) => bar.suspend(|| stderr(&format!("{text}\n"))),
+            Kind::Lines(_) => stderr(&format!("{text}\n")),
+            Kind::Silent => {}
+        }
+    }
+
+    fn plain(&self, lines: &Lines) -> String {
+        let Lines { total, position, message, .. } = lines;
+        let gone = self.started.elapsed();
+        let left = match position {
+            0 => String::new(),
+            _ if position >= total => format!(", took {}", clock(gone)),
+            _ => {
+                let left = gone.as_secs_f64() * (total - position) as f64 / *position as f64;
+                format!(", {} left", clock(Duration::from_secs_f64(left)))
+            }
+        };
+        let message = if message.is_empty() { String::new() } else { format!(", {message}") };
+        format!("{}: {} {position}/{total}{message}{left}\n", self.label, self.unit)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Kind::Bar(bar) = &self.kind {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A duration as people read clocks: `0:07`, `12:05`, `1:02:03`.
+pub fn clock(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+/// A number of bytes in the unit that suits it.
+pub fn bytes(count: u64) -> String {
+    match count {
+        0..1_024 => format!("{count} B"),
+        1_024..1_048_576 => format!("{:.1} KiB", count as f64 / 1_024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+        _ => format!("{:.2} GiB", count as f64 / 1_073_741_824.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_and_bytes_read_as_people_write_them() {
+        assert_eq!(clock(Duration::from_secs(7)), "0:07");
+        assert_eq!(clock(Duration::from_secs(725)), "12:05");
+        assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
+        assert_eq!(bytes(12), "12 B");
+        assert_eq!(bytes(1_536), "1.5 KiB");
+        assert_eq!(bytes(269_060_552), "256.6 MiB");
+        assert_eq!(bytes(2_147_483_648), "2.00 GiB");
+    }
+
+    #[test]
+    fn plain_progress_tells_place_message_and_time_left() {
+        let printer = Printer { json: false, quiet: false, terminal: false, broken: Mutex::new(None) };
+        let mut progress = printer.progress("train", "step", 10);
+        progress.started = Instant::now() - Duration::from_secs(60);
+        let lines = |position| Lines { total: 10, position, message: "loss 1.25".into(), printed: None };
+        assert_eq!(progress.plain(&lines(0)), "train: step 0/10, loss 1.25\n");
+        assert_eq!(progress.plain(&lines(5)), "train: step 5/10, loss 1.25, 1:00 left\n");
+        assert_eq!(progress.plain(&lines(10)), "train: step 10/10, loss 1.25, took 1:00\n");
+    }
+}

@@ -1,0 +1,108 @@
+//! `cargo xtask ci`: every check, cheapest first, with the time each took. The first that fails ends
+//! the run.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::{call, edges, reference, tidy};
+
+/// Runs them all.
+pub fn run() -> anyhow::Result<()> {
+    let steps: [(&str, fn() -> anyhow::Result<()>); 8] = [
+        ("format", || call("cargo", &["fmt", "--all", "--check"])),
+        ("tidy", tidy::run),
+        ("edges", edges::run),
+        ("clippy", clippy),
+        ("tests", tests),
+        ("doc tests", || {
+            call("cargo", &["test", "--workspace", "--doc", "--quiet"])
+        }),
+        ("docs", docs),
+        ("reference", reference::check),
+    ];
+    let started = Instant::now();
+    let mut times = Vec::new();
+    for (name, step) in steps {
+        eprintln!("== {name}");
+        let at = Instant::now();
+        let done = step();
+        times.push(format!("{:>8.1} s  {name}", at.elapsed().as_secs_f64()));
+        if done.is_err() {
+            eprintln!("{}", times.join("\n"));
+            return done;
+        }
+    }
+    eprintln!(
+        "{}\n{:>8.1} s  in all",
+        times.join("\n"),
+        started.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn clippy() -> anyhow::Result<()> {
+    call(
+        "cargo",
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )
+}
+
+/// nextest where it is installed, `cargo test` elsewhere.
+fn tests() -> anyhow::Result<()> {
+    let probe = Command::new("cargo")
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if probe.is_ok_and(|status| status.success()) {
+        call(
+            "cargo",
+            &[
+                "nextest",
+                "run",
+                "--workspace",
+                "--no-fail-fast",
+                "--status-level",
+                "slow",
+            ],
+        )
+    } else {
+        call(
+            "cargo",
+            &[
+                "test",
+                "--workspace",
+                "--lib",
+                "--bins",
+                "--tests",
+                "--no-fail-fast",
+                "--quiet",
+            ],
+        )
+    }
+}
+
+fn docs() -> anyhow::Result<()> {
+    // Warnings of rustdoc are faults; the flag goes by the environment, as cargo wants it.
+    let status = Command::new("cargo")
+        .args([
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+            "--quiet",
+        ])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .current_dir(crate::root())
+        .status()?;
+    anyhow::ensure!(status.success(), "cargo doc ended with {status}");
+    Ok(())
+}
