@@ -1,5 +1,8 @@
 //! What a decoder's configuration says, whichever file it came from.
 
+use crate::error::{Error, Result};
+use std::path::Path;
+
 /// The decoder families that Verdict runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
@@ -42,8 +45,149 @@ pub struct ModelConfig {
     pub qkv_bias: bool,
     /// q and k are RMS-normalised per head before the rotation.
     pub qk_norm: bool,
-    /// Token that begins a text, where the family has one.
+    /// Token that the file calls begin-of-text. Whether a text really begins with it is the
+    /// tokenizer's business: SmolLM2 and Qwen name one and never use it.
     pub bos_token_id: Option<u32>,
     /// Tokens that end a text; the first is the one Verdict teaches.
     pub eos_token_ids: Vec<u32>,
+}
+
+impl Architecture {
+    /// The name that `config.json` (`model_type`) and GGUF (`general.architecture`) use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Architecture::Llama => "llama",
+            Architecture::Qwen2 => "qwen2",
+            Architecture::Qwen3 => "qwen3",
+        }
+    }
+
+    /// The family of that name, if Verdict runs it.
+    pub(crate) fn from_name(name: &str) -> Option<Architecture> {
+        [
+            Architecture::Llama,
+            Architecture::Qwen2,
+            Architecture::Qwen3,
+        ]
+        .into_iter()
+        .find(|a| a.name() == name)
+    }
+}
+
+impl ModelConfig {
+    /// Every tensor such a model has, by Hugging Face's name, with its shape `[out, in]` or `[n]`.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let (h, f, d) = (self.hidden_size, self.intermediate_size, self.head_dim);
+        let (q, kv) = (self.num_attention_heads * d, self.num_key_value_heads * d);
+        let mut tensors = vec![
+            (
+                "model.embed_tokens.weight".to_string(),
+                vec![self.vocab_size, h],
+            ),
+            ("model.norm.weight".to_string(), vec![h]),
+        ];
+        if !self.tie_word_embeddings {
+            tensors.push(("lm_head.weight".to_string(), vec![self.vocab_size, h]));
+        }
+        for layer in 0..self.num_hidden_layers {
+            let mut add = |name: &str, shape: &[usize]| {
+                tensors.push((format!("model.layers.{layer}.{name}"), shape.to_vec()));
+            };
+            add("input_layernorm.weight", &[h]);
+            add("self_attn.q_proj.weight", &[q, h]);
+            add("self_attn.k_proj.weight", &[kv, h]);
+            add("self_attn.v_proj.weight", &[kv, h]);
+            add("self_attn.o_proj.weight", &[h, q]);
+            if self.qkv_bias {
+                add("self_attn.q_proj.bias", &[q]);
+                add("self_attn.k_proj.bias", &[kv]);
+                add("self_attn.v_proj.bias", &[kv]);
+            }
+            if self.qk_norm {
+                add("self_attn.q_norm.weight", &[d]);
+                add("self_attn.k_norm.weight", &[d]);
+            }
+            add("post_attention_layernorm.weight", &[h]);
+            add("mlp.gate_proj.weight", &[f, h]);
+            add("mlp.up_proj.weight", &[f, h]);
+            add("mlp.down_proj.weight", &[h, f]);
+        }
+        tensors
+    }
+
+    /// Checks what no decoder can do without: sizes above zero, heads that divide evenly.
+    ///
+    /// `path` and `keys` (this file's words for heads, key-value heads, head width) go into the
+    /// error's text.
+    pub(crate) fn validate(&self, path: &Path, keys: &ConfigKeys) -> Result<()> {
+        for (key, value) in [
+            (keys.hidden_size, self.hidden_size),
+            (keys.intermediate_size, self.intermediate_size),
+            (keys.num_hidden_layers, self.num_hidden_layers),
+            (keys.num_attention_heads, self.num_attention_heads),
+            (keys.num_key_value_heads, self.num_key_value_heads),
+            (keys.head_dim, self.head_dim),
+            (keys.vocab_size, self.vocab_size),
+            (keys.max_position_embeddings, self.max_position_embeddings),
+        ] {
+            // The cap keeps products of two sizes far from overflow.
+            if value == 0 || value > 1 << 28 {
+                let found = value.to_string();
+                return Err(Error::bad_value(path, key, "1 to 268435456", found));
+            }
+        }
+        if !self
+            .num_attention_heads
+            .is_multiple_of(self.num_key_value_heads)
+        {
+            return Err(Error::bad_value(
+                path,
+                keys.num_key_value_heads,
+                format!("a divisor of the {} query heads", self.num_attention_heads),
+                self.num_key_value_heads.to_string(),
+            ));
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            let found = self.head_dim.to_string();
+            return Err(Error::bad_value(
+                path,
+                keys.head_dim,
+                "an even number",
+                found,
+            ));
+        }
+        if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0) {
+            let found = self.rms_norm_eps.to_string();
+            return Err(Error::bad_value(
+                path,
+                keys.rms_norm_eps,
+                "a small number above 0",
+                found,
+            ));
+        }
+        if !(self.rope_theta >= 1.0 && self.rope_theta.is_finite()) {
+            let found = self.rope_theta.to_string();
+            return Err(Error::bad_value(
+                path,
+                keys.rope_theta,
+                "a number from 1 up",
+                found,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What a file format calls the fields of [`ModelConfig`].
+pub(crate) struct ConfigKeys {
+    pub(crate) hidden_size: &'static str,
+    pub(crate) intermediate_size: &'static str,
+    pub(crate) num_hidden_layers: &'static str,
+    pub(crate) num_attention_heads: &'static str,
+    pub(crate) num_key_value_heads: &'static str,
+    pub(crate) head_dim: &'static str,
+    pub(crate) vocab_size: &'static str,
+    pub(crate) max_position_embeddings: &'static str,
+    pub(crate) rms_norm_eps: &'static str,
+    pub(crate) rope_theta: &'static str,
 }

@@ -1,8 +1,22 @@
 //! Bytes to typed values and back: model weights (safetensors, GGUF), `config.json`, tokenizers and
 //! PEFT adapter folders. No arithmetic beyond decoding a stored number format.
+//!
+//! [`Checkpoint`] opens a model, [`Adapter`] reads and writes a LoRA adapter as PEFT keeps it.
 
+mod adapter;
+mod adapter_config;
+mod checkpoint;
 mod config;
+mod config_json;
+mod decode;
 mod error;
+mod gguf;
+mod safetensors_file;
+mod store;
+mod tokenizer;
 
+pub use adapter::{Adapter, AdapterTensor};
+pub use adapter_config::AdapterConfig;
+pub use checkpoint::Checkpoint;
 pub use config::{Architecture, ModelConfig};
 pub use error::{Error, Result};
