@@ -32,7 +32,7 @@ def versions():
 
 def number(value):
     """A float32 as the shortest decimal that reads back as the same float32."""
-    return float(str(np.float32(value)))
+    return float(str(np.float32(value.item() if torch.is_tensor(value) else value)))
 
 
 def numbers(values):
