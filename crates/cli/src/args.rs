@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{ask, bench, build, demo, doctor, eval, pull, train};
+use crate::commands::build;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -31,14 +31,7 @@ pub struct Cli {
 /// The commands, in the order in which a newcomer meets them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Demo(demo::Args),
-    Doctor(doctor::Args),
-    Pull(pull::Args),
     Build(build::Args),
-    Train(train::Args),
-    Eval(eval::Args),
-    Ask(ask::Args),
-    Bench(bench::Args),
     /// Print the command reference as Markdown
     #[command(hide = true)]
     Reference,

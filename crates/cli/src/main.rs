@@ -4,9 +4,9 @@
 
 mod args;
 mod commands;
+mod errors;
 mod failure;
 mod interrupt;
-mod models;
 mod printer;
 mod settings;
 mod table;

@@ -1,0 +1,354 @@
+//! `verdict train`: a data set and a model to a run folder of adapters, the whole grid in one pass.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use verdict_answer::LabelTokens;
+use verdict_data::DataSet;
+use verdict_train::{
+    Event, EventKind, Manifest, MemberRecord, NewRun, Provenance, Rows, RunSummary, Score, TrainSettings,
+};
+
+use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::loading::{self, Machine};
+use crate::printer::{Printer, Progress, clock};
+use crate::table::Table;
+
+/// Train LoRA adapters: every combination of the lists, all in one pass
+///
+/// --rank, --alpha-ratio, --dropout, --lr and --seed take lists; the grid is their product. Each
+/// member learns what it would have learnt alone.
+#[derive(Debug, Default, clap::Args, Serialize)]
+pub struct Args {
+    /// Settings file (TOML); its keys are these flags with underscores, flags win
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Data set folder, as `verdict build` writes it
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Folder, GGUF file, hub name or built-in name of the base model
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Run folder to make
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Replace the run that stands in --out
+    #[arg(long)]
+    #[serde(skip)]
+    pub overwrite: bool,
+
+    /// LoRA ranks [default: 16]
+    #[arg(long, value_delimiter = ',', help_heading = "Grid")]
+    pub rank: Option<Vec<usize>>,
+    /// LoRA alpha as a multiple of the rank [default: 2]
+    #[arg(long, value_delimiter = ',', value_name = "RATIO", help_heading = "Grid")]
+    pub alpha_ratio: Option<Vec<f64>>,
+    /// LoRA dropout [default: 0.05]
+    #[arg(long, value_delimiter = ',', value_name = "SHARE", help_heading = "Grid")]
+    pub dropout: Option<Vec<f64>>,
+    /// Peak learning rate [default: 3e-4]
+    #[arg(long, value_delimiter = ',', value_name = "RATE", help_heading = "Grid")]
+    pub lr: Option<Vec<f64>>,
+    /// Seed of weights, batches and dropout [default: 42]
+    #[arg(long, value_delimiter = ',', help_heading = "Grid")]
+    pub seed: Option<Vec<u64>>,
+
+    /// Passes over the training rows [default: 5.5]
+    #[arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Recipe")]
+    pub epochs: Option<f64>,
+    /// Optimizer steps, in place of --epochs
+    #[arg(long, value_name = "N", help_heading = "Recipe")]
+    pub steps: Option<usize>,
+    /// Rows of one optimizer step, the effective batch [default: 16]
+    #[arg(long, value_name = "ROWS", help_heading = "Recipe")]
+    pub batch: Option<usize>,
+    /// Most tokens of a row [default: 512]
+    #[arg(long, value_name = "TOKENS", help_heading = "Recipe")]
+    pub max_length: Option<usize>,
+    /// Share of the steps in which the learning rate climbs from 0 [default: 0.03]
+    #[arg(long, value_name = "SHARE", help_heading = "Recipe")]
+    pub warmup: Option<f64>,
+    /// Shape of the learning rate after the warm-up [default: linear]
+    #[arg(long, value_name = "SHAPE", value_parser = ["linear", "cosine", "constant"], help_heading = "Recipe")]
+    pub schedule: Option<String>,
+    /// Largest norm of an adapter's gradient, 0 for none [default: 1.0]
+    #[arg(long, value_name = "NORM", help_heading = "Recipe")]
+    pub clip: Option<f64>,
+    /// Optimizer steps between two validations [default: 25]
+    #[arg(long, value_name = "STEPS", help_heading = "Recipe")]
+    pub validate_every: Option<usize>,
+    /// Tokens the loss counts [default: completion]
+    #[arg(long, value_name = "TOKENS", value_parser = ["completion", "full"], help_heading = "Recipe")]
+    pub loss: Option<String>,
+
+    /// How the frozen base is stored [default: int8]
+    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32"], help_heading = "Machine")]
+    pub base: Option<String>,
+    /// Numbers of the matrix products; auto is bf16 with f32 sums where the processor has it
+    /// [default: auto]
+    #[arg(long, value_name = "TYPE", value_parser = ["auto", "bf16", "f32"], help_heading = "Machine")]
+    pub compute: Option<String>,
+    /// auto or cpu; this build has no GPU code [default: auto]
+    #[arg(long, help_heading = "Machine")]
+    pub device: Option<String>,
+    /// Processor threads [default: all cores]
+    #[arg(long, value_name = "N", help_heading = "Machine")]
+    pub threads: Option<usize>,
+    /// Most tokens that go through the model at once; bounds memory, not results [default: 2048]
+    #[arg(long, value_name = "TOKENS", help_heading = "Machine")]
+    pub pass_tokens: Option<usize>,
+}
+
+impl Args {
+    /// The settings file under the flags, under which lie the defaults.
+    pub fn settings(&self) -> Result<TrainSettings> {
+        let base = match &self.config {
+            Some(path) => TrainSettings::read(path)?,
+            None => TrainSettings::default(),
+        };
+        let unfit = |fault: &dyn std::fmt::Display| Failure::input(format!("settings: {fault}"));
+        let mut table = toml::Table::try_from(base).map_err(|fault| unfit(&fault))?;
+        let flags = toml::Table::try_from(self).map_err(|fault| unfit(&fault))?;
+        // Steps and epochs take each other's place; a flag wins over the file.
+        for (given, other) in [("steps", "epochs"), ("epochs", "steps")] {
+            if flags.contains_key(given) {
+                table.remove(other);
+            }
+        }
+        table.extend(flags);
+        let settings: TrainSettings = table.try_into().map_err(|fault| unfit(&fault))?;
+        Ok(settings.resolved())
+    }
+}
+
+/// Trains and tells how every member came out.
+pub fn run(args: Args, printer: &Printer) -> Result {
+    let settings = args.settings()?;
+    let summary = fit(&settings, args.overwrite, printer)?;
+    let manifest = &summary.manifest;
+    printer.json(&Told {
+        run: &summary.dir,
+        best: &manifest.best,
+        base: manifest.base,
+        members: &manifest.members,
+        steps: manifest.steps,
+        tokens: summary.tokens,
+        seconds: summary.elapsed.as_secs_f64(),
+    });
+    printer.table(&members(manifest));
+    printer.line(format!(
+        "\n{} of {} steps, {} tokens in {}",
+        plural(manifest.members.len(), "adapter"),
+        manifest.steps,
+        summary.tokens,
+        clock(summary.elapsed)
+    ));
+    printer.line(format!("run        {}", summary.dir.display()));
+    let best = summary.dir.join("adapters").join(&manifest.best);
+    printer.line(format!("best       {}", best.display()));
+    Ok(())
+}
+
+/// What `train --json` prints.
+#[derive(Serialize)]
+struct Told<'a> {
+    run: &'a Path,
+    best: &'a str,
+    base: Score,
+    members: &'a [MemberRecord],
+    steps: usize,
+    tokens: u64,
+    seconds: f64,
+}
+
+/// Trains the grid into `settings.out`, with progress.
+pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Result<RunSummary> {
+    // First what is quick to refuse, then the slow loading.
+    let run = NewRun::create(settings, overwrite)?;
+    let data = DataSet::read(&settings.data)?;
+    let source = loading::find(&settings.model, printer)?;
+    let tokenizer = source.tokenizer()?;
+    let labels = LabelTokens::new(&tokenizer)?;
+    let eos = source.eos()?;
+    let rows = Rows::encode(&data.train, &data.validation, &tokenizer, &labels, settings.max_length, eos)?;
+    let provenance = Provenance::read(source.path(), &settings.data)?;
+    let model = source.load(&Machine::of(settings))?;
+    let mut engine = ModelEngine::new(&model);
+
+    let guard = interrupt::Guard::new();
+    let mut watch = Watch::new(printer);
+    let mut observer = |event: &Event| watch.see(event);
+    Ok(verdict_train::train(run, &rows, &provenance, &mut engine, &mut observer, guard.flag())?)
+}
+
+/// The live view of a run: a bar of steps, a line for each validation.
+struct Watch<'a> {
+    printer: &'a Printer,
+    progress: Option<Progress>,
+    steps: usize,
+    alone: bool,
+    /// Sum and number of the members' losses at this step.
+    losses: (f64, usize),
+}
+
+impl<'a> Watch<'a> {
+    fn new(printer: &'a Printer) -> Self {
+        Self { printer, progress: None, steps: 0, alone: true, losses: (0.0, 0) }
+    }
+
+    fn see(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::Start { members, steps, train_rows, validation_rows } => {
+                self.printer.note(format!(
+                    "{} in one pass: {}\n{train_rows} training rows, {validation_rows} validation rows, {steps} steps",
+                    plural(members.len(), "adapter"),
+                    members.join(", "),
+                ));
+                self.steps = *steps;
+                self.alone = members.len() == 1;
+                self.progress = Some(self.printer.progress("train", "step", *steps as u64));
+            }
+            EventKind::Train { loss, .. } => {
+                self.losses.0 += loss;
+                self.losses.1 += 1;
+            }
+            EventKind::Throughput { tokens_per_s, .. } => {
+                let (sum, count) = std::mem::take(&mut self.losses);
+                let mean = if self.alone { "loss" } else { "mean loss" };
+                let message = format!("{mean} {:.3}, {tokens_per_s:.0} tokens/s", sum / count as f64);
+                if let Some(progress) = &self.progress {
+                    progress.set(event.step as u64, &message);
+                }
+            }
+            EventKind::Validation { loss, accuracy, .. } => {
+                let who = event.adapter.as_deref().unwrap_or("base model");
+                let share = 100.0 * accuracy;
+                self.say(format!(
+                    "step {:>4}  validation  {who:<16} loss {loss:.3}  label accuracy {share:.1} %",
+                    event.step
+                ));
+            }
+            EventKind::Stopped { reason } => {
+                self.say(format!("taken out: {reason}"));
+            }
+            EventKind::Saved { .. } => {}
+            EventKind::End { .. } => self.progress = None,
+        }
+    }
+
+    fn say(&self, text: String) {
+        match &self.progress {
+            Some(progress) => progress.say(text),
+            None => self.printer.note(text),
+        }
+    }
+}
+
+/// The final table: base, then every member, the chosen one marked.
+pub fn members(manifest: &Manifest) -> Table {
+    let mut table = Table::new(["adapter", "rank", "lr", "seed", "train loss", "val. loss", "val. accuracy", ""]);
+    let share = |accuracy: f64| format!("{:.1} %", 100.0 * accuracy);
+    let blank = String::new;
+    let base = manifest.base;
+    table.row(vec![
+        "base model".into(),
+        blank(),
+        blank(),
+        blank(),
+        blank(),
+        format!("{:.3}", base.loss),
+        share(base.accuracy),
+    ]);
+    for record in &manifest.members {
+        let member = &record.member;
+        let loss = |loss: Option<f64>| loss.map_or("-".into(), |loss| format!("{loss:.3}"));
+        let mark = match &record.stopped {
+            Some(_) => "taken out",
+            None if member.name == manifest.best => "best",
+            None => "",
+        };
+        table.row(vec![
+            member.name.clone(),
+            member.rank.to_string(),
+            format!("{:e}", member.lr),
+            member.seed.to_string(),
+            loss(record.train_loss),
+            loss(record.validation.map(|score| score.loss)),
+            record.validation.map_or("-".into(), |score| share(score.accuracy)),
+            mark.into(),
+        ]);
+    }
+    table
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn settings(flags: &str) -> Result<TrainSettings> {
+        let words = std::iter::once("train").chain(flags.split_whitespace());
+        Line::try_parse_from(words).expect("good usage").args.settings()
+    }
+
+    #[test]
+    fn each_flag_reaches_its_setting() {
+        let flags = "--data d --model m --out o --rank 4,8 --alpha-ratio 1,2 --dropout 0,0.1 --lr 1e-4,3e-4 \
+                     --seed 1,2 --steps 9 --batch 3 --max-length 99 --warmup 0.5 --schedule cosine --clip 2 \
+                     --validate-every 7 --loss full --base f32 --compute bf16 --device cpu --threads 3 \
+                     --pass-tokens 777";
+        let expected: TrainSettings = toml::from_str(
+            r#"
+            data = "d"
+            model = "m"
+            out = "o"
+            rank = [4, 8]
+            alpha_ratio = [1.0, 2.0]
+            dropout = [0.0, 0.1]
+            lr = [1e-4, 3e-4]
+            seed = [1, 2]
+            steps = 9
+            batch = 3
+            max_length = 99
+            warmup = 0.5
+            schedule = "cosine"
+            clip = 2.0
+            validate_every = 7
+            loss = "full"
+            base = "f32"
+            compute = "bf16"
+            device = "cpu"
+            threads = 3
+            pass_tokens = 777
+            "#,
+        )
+        .expect("good settings");
+        assert_eq!(settings(flags).expect("good"), expected);
+    }
+
+    #[test]
+    fn no_flags_mean_the_recipe() {
+        assert_eq!(settings("").expect("good"), TrainSettings::default().resolved());
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_steps_over_its_epochs() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "rank = 4\nepochs = 2.0\nbatch = 8\n").expect("written");
+        let found = settings(&format!("--config {} --rank 8 --steps 3", file.path().display())).expect("good");
+        assert_eq!((found.rank, found.epochs, found.steps, found.batch), (vec![8], None, Some(3), 8));
+    }
+}
