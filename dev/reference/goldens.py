@@ -22,10 +22,11 @@ VOCAB = 320
 SHAPE = dict(vocab_size=VOCAB, hidden_size=64, intermediate_size=96, num_attention_heads=4, num_key_value_heads=2,
              max_position_embeddings=512, attn_implementation="eager", dtype="float32")
 FAMILIES = {
-    # Saved with a top-level rope_theta, as most folders on the hub have it.
+    # Saved with a top-level rope_theta, as most folders on the hub have it; not the family's default, so that a
+    # reader that misses the key is found out.
     "llama": dict(config=LlamaConfig(**SHAPE, num_hidden_layers=2, head_dim=16, rms_norm_eps=1e-5,
                                      tie_word_embeddings=False, bos_token_id=1, eos_token_id=2,
-                                     rope_parameters={"rope_type": "default", "rope_theta": 10000.0}),
+                                     rope_parameters={"rope_type": "default", "rope_theta": 50000.0}),
                   old_rope=True),
     # Saved with rope_parameters, as transformers 5 writes it; no head_dim key; two end tokens.
     "qwen2": dict(config=Qwen2Config(**SHAPE, num_hidden_layers=2, rms_norm_eps=1e-6, tie_word_embeddings=True,
@@ -139,6 +140,8 @@ def write_family(name, family):
     for rank, clip in CLIPS.items():
         prefix = f"r{rank}"
         model = attach(folder, name, rank, generator)
+        with torch.no_grad(), model.disable_adapter():  # the saved folder is the model that was drawn
+            assert torch.equal(logits_of(model, tokens[-1]), tensors[f"base/logits/{len(tokens) - 1}"])
         model.save_pretrained(folder / f"adapter-{prefix}")
         (folder / f"adapter-{prefix}" / "README.md").unlink(missing_ok=True)
         entry = {"rank": rank, "alpha": 2 * rank, "folder": f"adapter-{prefix}", **record(model, prefix)}
