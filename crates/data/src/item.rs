@@ -70,7 +70,9 @@ impl Item {
     /// The training text of a row: `Q: {question}\nA: {label}. Rationale: {rationale}`, with
     /// `Context: {context}\n` before it where there is a context.
     pub fn render(context: Option<&str>, question: &str, label: Label, rationale: &str) -> String {
-        let context = context.map(|text| format!("Context: {text}\n")).unwrap_or_default();
+        let context = context
+            .map(|text| format!("Context: {text}\n"))
+            .unwrap_or_default();
         format!("{context}Q: {question}\nA: {label}. Rationale: {rationale}")
     }
 }

@@ -78,7 +78,10 @@ mod tests {
         for (place, label) in Label::ALL.into_iter().enumerate() {
             assert_eq!(label.index(), place);
             assert_eq!(Label::parse(label.as_str()), Some(label));
-            assert_eq!(serde_json::to_string(&label).unwrap(), format!("\"{label}\""));
+            assert_eq!(
+                serde_json::to_string(&label).unwrap(),
+                format!("\"{label}\"")
+            );
         }
     }
 }

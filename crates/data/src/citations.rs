@@ -1,0 +1,435 @@
+//! Citations: how they look, whether a text holds one, and how a text reads without them. This is
+//! their one home: the data builder removes what is listed here, the answer grammar forbids it and
+//! the evaluation counts it.
+
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexSet};
+
+use crate::text::{fixpoint, regex, tidy};
+
+/// A kind of citation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A PubMed identifier.
+    Pmid,
+    /// A PubMed Central identifier.
+    Pmcid,
+    /// A digital object identifier.
+    Doi,
+    /// A web address.
+    Url,
+    /// A number in a register of trials or reviews.
+    Trial,
+    /// A number in square brackets.
+    Reference,
+    /// Authors and, where given, the year.
+    AuthorYear,
+    /// Year, volume and page of a journal.
+    Journal,
+}
+
+/// Every pattern of a citation, as plain regular expressions: no look-around, no anchors and no
+/// word boundaries, so that engines which build complements of them (the answer grammar) take them
+/// as they are. They are to be found anywhere in a text that has one blank before its first
+/// character.
+pub const PATTERNS: &[(Kind, &str)] = &[
+    (
+        Kind::Url,
+        r"(?:[Hh][Tt][Tt][Pp][Ss]?|[Ff][Tt][Pp])://[^ ]*[^ .,;:)\]]",
+    ),
+    (Kind::Url, r"[Ww][Ww][Ww]\.[^ ]*[^ .,;:)\]]"),
+    (
+        Kind::Url,
+        r"[A-Za-z0-9-]+\.(?:org|gov|com|edu|net|int|eu)/[^ ]*[^ .,;:)\]]",
+    ),
+    (Kind::Pmid, r"[Pp][Mm][Ii][Dd]s?(?:[ :#.,;]*[0-9]{3,9})*"),
+    (Kind::Pmid, r"[Pp]ub[Mm]ed(?: ?ID)?[ :#]*[0-9]{6,9}"),
+    (
+        Kind::Pmcid,
+        r"[Pp][Mm][Cc][Ii][Dd]s?(?:[ :#.,;]*(?:PMC)?[0-9]{4,9})*",
+    ),
+    (Kind::Pmcid, r"PMC[ :#]*[0-9]{5,9}"),
+    (
+        Kind::Doi,
+        r"[Dd][Oo][Ii] ?:(?: *10\.[0-9]{4,9}/[^ ]*[^ .,;:)\]])?",
+    ),
+    (Kind::Doi, r"10\.[0-9]{4,9}/[^ ]*[^ .,;:)\]]"),
+    (Kind::Trial, r"NCT[ :#]*[0-9]{4,9}"),
+    (Kind::Trial, r"ISRCTN[ :#]*[0-9]{4,9}"),
+    (
+        Kind::Trial,
+        r"[Ee]udra ?CT[^0-9.]*[0-9]{4}-[0-9]{4,6}(?:-[0-9]{2})?",
+    ),
+    (Kind::Trial, r"[0-9]{4}-[0-9]{6}-[0-9]{2}"),
+    (Kind::Trial, r"ACTRN[ :#]*[0-9]{6,14}"),
+    (
+        Kind::Trial,
+        r"[Cc][Hh][Ii][Cc][Tt][Rr][A-Za-z:# -]*[0-9]{6,10}",
+    ),
+    (Kind::Trial, r"UMIN(?:[ -]?CTR)?[ :#]*[0-9]{6,9}"),
+    (Kind::Trial, r"jRCTs?[0-9]{6,10}"),
+    (Kind::Trial, r"DRKS[ :#]*[0-9]{6,8}"),
+    (Kind::Trial, r"CTRI/[0-9]{4}/[0-9]{2,3}/[0-9]+"),
+    (Kind::Trial, r"SLCTR/[0-9]{4}/[0-9]+"),
+    (Kind::Trial, r"(?:PACTR|TCTR|LBCTR|RPCEC)[ :#]*[0-9]{6,16}"),
+    (Kind::Trial, r"IRCT[ :#]*[0-9]{8,16}(?:N[0-9]+)?"),
+    (Kind::Trial, r"(?:NTR|KCT)[ :#]*[0-9]{4,7}"),
+    (Kind::Trial, r"CRD[ :#]*[0-9]{8,14}"),
+    // "P[8]" is a genotype of rotavirus and no reference.
+    (Kind::Reference, r"[^P]\[[0-9]{1,3}\]"),
+    (Kind::Reference, r"\[[0-9]{1,3}(?: ?[,;–-] ?[0-9]{1,3})+\]"),
+    (
+        Kind::AuthorYear,
+        r"[A-Z][^ ()\[\].,;:]+ et\.? al\.?(?:,? ?[(\[]?(?:19|20)[0-9]{2}[a-z]?[)\]]?)?",
+    ),
+    (
+        Kind::AuthorYear,
+        r"et\.? al\.,? ?[(\[]?(?:19|20)[0-9]{2}[a-z]?[)\]]?",
+    ),
+    (
+        Kind::AuthorYear,
+        r"[(\[](?:see |e\.g\.,? )?[A-Z][^ ()\[\].,;:0-9]+(?: (?:and|&) [A-Z][^ ()\[\].,;:0-9]+,?|,) (?:19|20)[0-9]{2}[a-z]?[;)\]]",
+    ),
+    (
+        Kind::AuthorYear,
+        r"[A-Z][^ ()\[\].,;:0-9]+ (?:and|&) [A-Z][^ ()\[\].,;:0-9]+ [(\[](?:19|20)[0-9]{2}[a-z]?[)\]]",
+    ),
+    (
+        Kind::AuthorYear,
+        r"[A-Z][a-z]+ [(\[](?:19|20)[0-9]{2}[a-z]?[)\]]",
+    ),
+    (
+        Kind::Journal,
+        r"(?:19|20)[0-9]{2} ?; ?[0-9]{1,4} ?(?:\([^ ()]+\))? ?: ?[A-Za-z]?[0-9]+(?: ?[–-] ?[A-Za-z]?[0-9]+)?",
+    ),
+];
+
+/// A citation that was removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its text as it stood, without the words that led up to it.
+    pub text: String,
+}
+
+static SET: LazyLock<RegexSet> = LazyLock::new(|| {
+    RegexSet::new(PATTERNS.iter().map(|(_, pattern)| pattern)).expect("constant patterns")
+});
+static EACH: LazyLock<Vec<Regex>> =
+    LazyLock::new(|| PATTERNS.iter().map(|(_, pattern)| regex(pattern)).collect());
+
+/// Words that lead up to a citation and mean nothing without it.
+static LEAD: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?ix)
+        (?:^|[\s(\[])
+        (?:(?:\b(?:trial|study|clinical|protocol|review|the|its|is|was|a|under|with|at|in|from|see|also|via|as|on
+            |registration|registered|registry|register|prospero|identifier|identification|id|number|numbers|no|nr|unique
+            |trials?\.gov|clinicaltrials(?:\.gov)?|eudract|origin|available|online|accessed|video|abstract
+            |supplementary|doi|pmids?|pmcids?|pubmed|ref|refs|url|link|cite|cited)\b)
+            [\s.,:;\#/-]*)+$",
+    )
+});
+
+/// Does the text hold a citation of any kind?
+pub fn contains(text: &str) -> bool {
+    SET.is_match(&format!(" {text}"))
+}
+
+/// The text without its citations and without what only led up to them ("registered at",
+/// brackets, commas), and the citations in the order of removal. Authors that carry the sentence
+/// ("Smith et al. (2019) found that …") give way to it, or to "earlier work". What comes out holds
+/// no citation, and removing from it again changes nothing.
+pub fn remove(text: &str) -> (String, Vec<Found>) {
+    let found = std::cell::RefCell::new(Vec::new());
+    let text = fixpoint(text.to_owned(), |text| match first(text) {
+        Some((kind, range)) => {
+            let (out, removed) = without(text, kind, range);
+            found.borrow_mut().push(Found {
+                kind,
+                text: removed,
+            });
+            out
+        }
+        None => text.to_owned(),
+    });
+    (text, found.into_inner())
+}
+
+/// The first citation, the longer one where two begin at one place.
+fn first(text: &str) -> Option<(Kind, std::ops::Range<usize>)> {
+    let padded = format!(" {text}");
+    let matches = SET.matches(&padded);
+    matches
+        .iter()
+        .filter_map(|index| {
+            let found = EACH[index].find(&padded)?;
+            let mut start = found.start();
+            if PATTERNS[index].0 == Kind::Reference {
+                // The pattern of a lone number begins with the character before the bracket.
+                start += found.as_str().find('[').unwrap_or(0);
+            }
+            Some((PATTERNS[index].0, start.saturating_sub(1)..found.end() - 1))
+        })
+        .min_by_key(|(_, range)| (range.start, usize::MAX - range.end))
+}
+
+/// The text without one citation, and the citation itself.
+fn without(text: &str, kind: Kind, range: std::ops::Range<usize>) -> (String, String) {
+    let removed = text[range.clone()].to_owned();
+    let (mut start, mut end) = (range.start, range.end);
+    if kind == Kind::AuthorYear && !removed.starts_with(['(', '[']) {
+        let bracketed = text[..start].trim_end().ends_with(['(', '[', ';']);
+        if !bracketed {
+            return (narrative(&text[..start], &text[end..]), removed);
+        }
+    }
+    if kind == Kind::AuthorYear && removed.ends_with(';') {
+        // "(Smith, 2019; Lee, 2020)": the bracket stays for the next one.
+        let out = format!("{}({}", &text[..start], text[end..].trim_start());
+        return (out, removed);
+    }
+    if let Some(lead) = LEAD.find(&text[..start]) {
+        // The blank or bracket before the lead stays.
+        start = lead.start()
+            + lead
+                .as_str()
+                .chars()
+                .next()
+                .filter(|c| " ([".contains(*c))
+                .map_or(0, char::len_utf8);
+    }
+    let before = text[..start].trim_end_matches([' ', ';', ',']);
+    let after = text[end..].trim_start_matches([' ', ';', ',']);
+    let opened = before.ends_with(['(', '[']);
+    let closed = after.starts_with([')', ']']);
+    if opened && closed {
+        start = before.len() - 1;
+        end = text.len() - after.len() + 1;
+        return (
+            tidy(&format!("{} {}", &text[..start], &text[end..])),
+            removed,
+        );
+    }
+    // Commas go where nothing follows for them to part.
+    let (before, after) = if opened {
+        (before, after)
+    } else if closed || after.starts_with(['.', '?', '!']) || after.is_empty() {
+        (before, after)
+    } else {
+        (&text[..start], &text[end..])
+    };
+    (
+        tidy(&format!(
+            "{before}{}{after}",
+            if opened || closed { "" } else { " " }
+        )),
+        removed,
+    )
+}
+
+static SAID: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^,?\s*(?:have |has )?(?:recently |also |first |previously )?(?:showed|shown|found|reported|demonstrated|concluded|suggested|observed|noted|stated|argued|described)\s+that\s+",
+    )
+});
+
+/// A sentence whose words name the authors themselves.
+fn narrative(before: &str, after: &str) -> String {
+    let starts = before.trim().is_empty() || before.trim_end().ends_with(['.', '?', '!']);
+    if starts && let Some(said) = SAID.find(after) {
+        return tidy(&format!("{before}{}", capitalised(&after[said.end()..])));
+    }
+    let stand_in = if starts {
+        "Earlier work"
+    } else {
+        "earlier work"
+    };
+    tidy(&format!("{before}{stand_in} {}", after.trim_start()))
+}
+
+/// With a capital first letter.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if first.is_ascii_lowercase() => {
+            format!("{}{}", first.to_ascii_uppercase(), letters.as_str())
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, PATTERNS, contains, remove};
+
+    #[test]
+    fn every_form_is_found_and_removed() {
+        for (text, kind, cleaned) in [
+            ("It helps (PMID: 21645374).", Kind::Pmid, "It helps."),
+            (
+                "It helps (PMIDs 21645374, 2164537).",
+                Kind::Pmid,
+                "It helps.",
+            ),
+            ("It helps, see PubMed 21645374.", Kind::Pmid, "It helps."),
+            ("It helps [PMCID: PMC1234567].", Kind::Pmcid, "It helps."),
+            (
+                "It helps (PMC1234567) a lot.",
+                Kind::Pmcid,
+                "It helps a lot.",
+            ),
+            (
+                "It helps. doi: 10.1056/NEJMoa2034577.",
+                Kind::Doi,
+                "It helps.",
+            ),
+            ("It helps (10.1000/xyz123).", Kind::Doi, "It helps."),
+            (
+                "Survival was longer. See Video Abstract at http://links.lww.com/DCR/A446.",
+                Kind::Url,
+                "Survival was longer.",
+            ),
+            ("It helps (https://doi.org/10.1/x).", Kind::Url, "It helps."),
+            (
+                "It helps (available at www.who.int).",
+                Kind::Url,
+                "It helps.",
+            ),
+            (
+                "Data are at clinicaltrials.gov/ct2/show here.",
+                Kind::Url,
+                "Data are here.",
+            ),
+            (
+                "Glucose fell. Trial Registration (ORIGIN ClinicalTrials.gov number NCT00069784).",
+                Kind::Trial,
+                "Glucose fell. Trial Registration.",
+            ),
+            (
+                "Stents helped (Zotarolimus in Uncertain DES Candidates [ZEUS]; NCT01385319).",
+                Kind::Trial,
+                "Stents helped (Zotarolimus in Uncertain DES Candidates [ZEUS]).",
+            ),
+            (
+                "Features of PCOS. Clinical Trials.gov: NCT01046032.",
+                Kind::Trial,
+                "Features of PCOS.",
+            ),
+            ("It helps (ISRCTN12345678).", Kind::Trial, "It helps."),
+            (
+                "It helps (EudraCT number 2010-123456-12).",
+                Kind::Trial,
+                "It helps.",
+            ),
+            ("It helps (ACTRN12605000001628).", Kind::Trial, "It helps."),
+            ("It helps (ChiCTR-TRC-12001234).", Kind::Trial, "It helps."),
+            ("It helps (ChiCTR2000029308).", Kind::Trial, "It helps."),
+            ("It helps (UMIN000012345).", Kind::Trial, "It helps."),
+            ("It helps (UMIN-CTR: 000012345).", Kind::Trial, "It helps."),
+            ("It helps (jRCTs031180001).", Kind::Trial, "It helps."),
+            ("It helps (DRKS00012345).", Kind::Trial, "It helps."),
+            ("It helps (CTRI/2017/08/009345).", Kind::Trial, "It helps."),
+            ("It helps (IRCT20171122037571N1).", Kind::Trial, "It helps."),
+            (
+                "It helps (PROSPERO CRD42018091234).",
+                Kind::Trial,
+                "It helps.",
+            ),
+            (
+                "It helps (Netherlands Trial Register NTR1234).",
+                Kind::Trial,
+                "It helps (Netherlands).",
+            ),
+            ("It helps [12].", Kind::Reference, "It helps."),
+            ("It helps.[12]", Kind::Reference, "It helps."),
+            (
+                "It helps [1,2-5] in mice.",
+                Kind::Reference,
+                "It helps in mice.",
+            ),
+            ("It helps [1–3].", Kind::Reference, "It helps."),
+            ("[4] It helps.", Kind::Reference, "It helps."),
+            (
+                "It helps (Smith et al., 2019).",
+                Kind::AuthorYear,
+                "It helps.",
+            ),
+            (
+                "It helps (Smith et al. 2019) in mice.",
+                Kind::AuthorYear,
+                "It helps in mice.",
+            ),
+            (
+                "It helps (Smith and Jones, 2019).",
+                Kind::AuthorYear,
+                "It helps.",
+            ),
+            (
+                "It helps (Smith, 2019; Lee & Kim, 2020).",
+                Kind::AuthorYear,
+                "It helps.",
+            ),
+            (
+                "Smith et al. (2019) found that it helps.",
+                Kind::AuthorYear,
+                "It helps.",
+            ),
+            (
+                "Smith et al. (2019) compared both.",
+                Kind::AuthorYear,
+                "Earlier work compared both.",
+            ),
+            (
+                "As reported by Smith et al., it helps.",
+                Kind::AuthorYear,
+                "As reported by earlier work, it helps.",
+            ),
+            (
+                "Smith and Jones (2019) agree.",
+                Kind::AuthorYear,
+                "Earlier work agree.",
+            ),
+            (
+                "It helps (Lancet 2019;393:1234-45).",
+                Kind::Journal,
+                "It helps (Lancet).",
+            ),
+        ] {
+            assert!(contains(text), "{text}");
+            let (out, found) = remove(text);
+            assert_eq!(out, cleaned);
+            assert_eq!(found.first().map(|found| found.kind), Some(kind), "{text}");
+            assert!(!contains(&out), "{out}");
+            assert_eq!(remove(&out), (out.clone(), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_citation_stays() {
+        for text in [
+            "Strains were G12P[8] and G2P[4].",
+            "The odds ratio was 0.85 [95% CI 0.60 to 1.05].",
+            "A 1.47 [95% confidence interval (CI): 1.01-2.14, P = 0.042] fold higher rate.",
+            "Between 2001 and 2010 (January 2001 to May 2010) rates fell.",
+            "PMCA and NCTs matter; doing so helps.",
+            "Doses of 10.5 mg/d and 12/24 h were given.",
+            "Hepatitis (B and C) and p75NTR were measured in 2019.",
+            "Time-consuming tests, hypoalbuminemia, interest alone.",
+        ] {
+            assert!(!contains(text), "{text}");
+            assert_eq!(remove(text), (text.to_owned(), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn the_patterns_need_no_look_around() {
+        for (_, pattern) in PATTERNS {
+            for banned in [r"\b", r"\B", "^(", "$", "(?=", "(?!", "(?<"] {
+                assert!(!pattern.contains(banned), "{pattern} has {banned}");
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A finished data set on disk: three files of items and a manifest.
+
+use std::path::{Path, PathBuf};
+
+use crate::digest::sha256;
+use crate::manifest::Manifest;
+use crate::{Error, Item, Result, Split};
+
+const MANIFEST: &str = "MANIFEST.json";
+
+/// A data set in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSet {
+    /// What the model learns from.
+    pub train: Vec<Item>,
+    /// What settings are chosen on.
+    pub validation: Vec<Item>,
+    /// What is looked at once.
+    pub test: Vec<Item>,
+    /// Where the rows come from.
+    pub manifest: Manifest,
+}
+
+impl DataSet {
+    /// Reads the folder that [`build`](crate::build) wrote.
+    ///
+    /// # Errors
+    /// [`Error::NotFinished`] without a manifest, [`Error::Json`] with file and line for a broken
+    /// row, [`Error::Changed`] for a file that is not the one that was built, [`Error::Io`].
+    pub fn read(dir: impl AsRef<Path>) -> Result<DataSet> {
+        let dir = dir.as_ref();
+        let path = dir.join(MANIFEST);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::NotFinished {
+                    path: dir.to_owned(),
+                });
+            }
+            Err(error) => return Err(Error::io(path)(error)),
+        };
+        let manifest: Manifest =
+            serde_json::from_slice(&bytes).map_err(|error| json_error(&path, 1, &error))?;
+        let items = |split| read_split(dir, split, &manifest);
+        Ok(DataSet {
+            train: items(Split::Train)?,
+            validation: items(Split::Validation)?,
+            test: items(Split::Test)?,
+            manifest,
+        })
+    }
+
+    /// The items of one split.
+    pub fn split(&self, split: Split) -> &[Item] {
+        match split {
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+fn read_split(dir: &Path, split: Split, manifest: &Manifest) -> Result<Vec<Item>> {
+    let path = dir.join(file_name(split));
+    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+    let mut items = Vec::new();
+    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        if !line.trim_ascii().is_empty() {
+            let item = serde_json::from_slice(line);
+            items.push(item.map_err(|error| json_error(&path, index + 1, &error))?);
+        }
+    }
+    let found = sha256(&bytes);
+    let record = manifest
+        .splits
+        .iter()
+        .find(|record| record.split == split.as_str());
+    let expected = record.map_or("none", |record| &record.sha256);
+    if found != expected {
+        return Err(Error::Changed {
+            path,
+            expected: expected.to_owned(),
+            found,
+        });
+    }
+    Ok(items)
+}
+
+/// The parser's fault with the file and its line.
+pub(crate) fn json_error(path: &Path, first_line: usize, error: &serde_json::Error) -> Error {
+    // The parser ends its text with "at line L column C"; the line stands before it here.
+    let text = error.to_string();
+    let message = text.split(" at line ").next().unwrap_or(&text);
+    Error::Json {
+        path: path.to_owned(),
+        line: first_line + error.line().max(1) - 1,
+        message: format!("column {}: {message}", error.column()),
+    }
+}
+
+pub(crate) fn file_name(split: Split) -> String {
+    format!("{split}.jsonl")
+}
+
+/// A split's file: one item a line.
+pub(crate) fn lines(items: &[Item]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for item in items {
+        serde_json::to_writer(&mut bytes, item).expect("an item has only texts");
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+/// Is the folder free to build into? With `overwrite` a data set may stand there already, but
+/// nothing else: a wrong path must not cost anyone their files.
+pub(crate) fn check_out(out: &Path, overwrite: bool) -> Result<()> {
+    let entries = match std::fs::read_dir(out) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io(out)(error)),
+    };
+    let ours: Vec<String> = Split::ALL
+        .into_iter()
+        .map(file_name)
+        .chain([MANIFEST.to_owned()])
+        .collect();
+    for entry in entries {
+        let name = entry
+            .map_err(Error::io(out))?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        if !overwrite {
+            return Err(Error::NotEmpty {
+                path: out.to_owned(),
+            });
+        }
+        if !ours.contains(&name) {
+            return Err(Error::ForeignFile {
+                path: out.to_owned(),
+                found: name,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Writes the files into a folder beside `out`, the manifest last, and renames it. Nothing stands
+/// under the final name until everything is on disk.
+pub(crate) fn write(out: &Path, files: &[(String, Vec<u8>)], manifest: &Manifest) -> Result<()> {
+    let parent = match out.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    std::fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let workshop = tempfile::Builder::new()
+        .prefix(&format!(".{name}.partial-"))
+        .tempdir_in(&parent)
+        .map_err(Error::io(&parent))?;
+    let new = workshop.path().join("new");
+    std::fs::create_dir(&new).map_err(Error::io(&new))?;
+    for (name, bytes) in files {
+        write_file(&new.join(name), bytes)?;
+    }
+    let mut text =
+        serde_json::to_vec_pretty(manifest).expect("a manifest has only texts and numbers");
+    text.push(b'\n');
+    write_file(&new.join(MANIFEST), &text)?;
+    let old = workshop.path().join("old");
+    let replaced = match std::fs::rename(out, &old) {
+        Ok(()) => true,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(Error::io(out)(error)),
+    };
+    std::fs::rename(&new, out).map_err(|error| {
+        if replaced {
+            // Best effort: the old set goes back where it was.
+            let _ = std::fs::rename(&old, out);
+        }
+        Error::io(out)(error)
+    })
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        let mut file = std::fs::File::create(path)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        file.sync_all()
+    };
+    write().map_err(Error::io(path))
+}

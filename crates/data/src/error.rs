@@ -1,0 +1,161 @@
+//! How building or reading a data set can fail.
+
+use std::path::PathBuf;
+
+use crate::Label;
+
+/// A source, a setting or a finished data set that is not what it should be. The text names file,
+/// place, what was expected and what was found.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Text that is not JSON, or JSON that breaks off.
+    #[error("{path}: line {line}: {message}", path = path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Line in the file, counted from 1.
+        line: usize,
+        /// What the parser said, with the column.
+        message: String,
+    },
+    /// A field that is missing or holds something else than it should.
+    #[error("{path}: {place}: expected {expected}, found {found}", path = path.display())]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The row within the file: a line, a PMID or a question's index.
+        place: String,
+        /// The field and what it should hold.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+    /// A folder given as a source holds no file that could be read as one.
+    #[error("{path}: expected {expected}, found none", path = path.display())]
+    NoFiles {
+        /// The folder.
+        path: PathBuf,
+        /// The files looked for.
+        expected: &'static str,
+    },
+    /// A source's kind that does not exist.
+    #[error("source {text:?}: no such kind {kind:?}, expected one of {known}", known = crate::source::KINDS)]
+    UnknownSource {
+        /// The source as given.
+        text: String,
+        /// The part before the colon.
+        kind: String,
+    },
+    /// A source of a known kind with a wrong part after the colon.
+    #[error("source {text:?}: expected {expected}, found {found}")]
+    SourceArgument {
+        /// The source as given.
+        text: String,
+        /// How such a source is written.
+        expected: &'static str,
+        /// What stands after the kind.
+        found: String,
+    },
+    /// A build without any source.
+    #[error("no sources: expected at least one of {known}", known = crate::source::KINDS)]
+    NoSources,
+    /// A class that no row of the sources has, so that no balance exists.
+    #[error(
+        "class {label} is empty: expected rows of every class, found {yes} Yes, {no} No, {uncertain} Uncertain",
+        yes = counts[0], no = counts[1], uncertain = counts[2]
+    )]
+    EmptyClass {
+        /// The empty class.
+        label: Label,
+        /// Rows of each class after cleaning, in the order of [`Label::ALL`].
+        counts: [usize; 3],
+    },
+    /// A class with fewer rows than asked for.
+    #[error(
+        "class {label} has too few rows: expected {asked} per class, found {found} that can be used ({yes} Yes, {no} No, {uncertain} Uncertain after cleaning)",
+        yes = counts[0], no = counts[1], uncertain = counts[2]
+    )]
+    TooFewRows {
+        /// The class.
+        label: Label,
+        /// Rows per class asked for.
+        asked: usize,
+        /// Rows of the class that can be used without breaking a row's pinned split.
+        found: usize,
+        /// Rows of each class after cleaning, in the order of [`Label::ALL`].
+        counts: [usize; 3],
+    },
+    /// No row of any source was left after cleaning.
+    #[error(
+        "no rows left: expected questions with answers, found {read} rows, none of which could be used"
+    )]
+    NoRows {
+        /// Rows read.
+        read: usize,
+    },
+    /// The folder to build into already holds something.
+    #[error("{path}: expected a new or empty folder, found one with files in it", path = path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that may be overwritten as a data set, but holds something that is none.
+    #[error("{path}: expected a data set to overwrite, found {found:?} in it", path = path.display())]
+    ForeignFile {
+        /// The folder.
+        path: PathBuf,
+        /// A file that no build wrote.
+        found: String,
+    },
+    /// A folder that is read as a data set, but has no manifest.
+    #[error("{path}: expected a finished data set, found no MANIFEST.json", path = path.display())]
+    NotFinished {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of a data set that is not the one that was built.
+    #[error("{path}: expected SHA-256 {expected} as in MANIFEST.json, found {found}: changed since it was built", path = path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Hash in the manifest.
+        expected: String,
+        /// Hash of the file.
+        found: String,
+    },
+}
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// What to do about it, where there is something better than the text itself. Shown apart from
+    /// the error.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Error::EmptyClass { .. } => Some(
+                "add a source that has the class (pubmedqa-labeled has all three), or keep the natural labels",
+            ),
+            Error::TooFewRows { .. } => Some("ask for fewer rows per class, or add a source"),
+            Error::NotEmpty { .. } => Some("choose another folder, or allow overwriting"),
+            Error::NotFinished { .. } => Some("a build writes the manifest last; build it again"),
+            Error::Changed { .. } => {
+                Some("build it again, or give the edited rows as a jsonl source")
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Io { path, source }
+    }
+}

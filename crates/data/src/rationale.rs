@@ -1,0 +1,230 @@
+//! From a source's answer text to a rationale: one sentence, without the label word it opens with
+//! and without citations.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::Label;
+use crate::citations;
+use crate::sentences::sentences;
+use crate::text::{fixpoint, mend, regex, words};
+
+/// A sentence of fewer words says nothing; the next one is taken.
+pub(crate) const MIN_WORDS: usize = 3;
+
+static LEAD: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?ix)^[\s\x22\x27“‘(]*
+        (?:(?:the\s+)?(?:short\s+)?answer\s*(?:is|:)\s*)?
+        (yes|no|maybe|uncertain)\b
+        (?:\s*[,.:;!–—]+\s*|\s+-+\s+|\s*$)
+        (?:rationale\s*:\s*)?",
+    )
+});
+/// "Yes it does", "Yes bortezomib is": no mark between, but no other reading either. The kinase Yes
+/// is one, and so is "yes or no".
+static BARE_YES: LazyLock<Regex> = LazyLock::new(|| regex(r"^[Yy]es\s+([a-z]+)\b"));
+const AFTER_OTHER_YES: &[&str] = &[
+    "or", "and", "kinase", "kinases", "protein", "proteins", "gene", "tyrosine", "family", "was",
+    "is",
+];
+/// Bullets, colons and notes of correction that stand before a sentence.
+static DEBRIS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^(?:[\s:;,.•·*–—-]+|\[(?i:corrected|sic|note)\]|(?:[0-9]{1,2}|[a-z])[.)]\s+|\([0-9a-z]\)\s+)+",
+    )
+});
+static NUMBERED: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^no\.\s*[0-9]"));
+
+/// What became of an answer text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cleaned {
+    /// The rationale; blank where the answer held no sentence of [`MIN_WORDS`] words.
+    pub(crate) text: String,
+    /// The label word that the answer opened with.
+    pub(crate) lead: Option<Label>,
+    /// The answer had more sentences than the one that was kept.
+    pub(crate) cut: bool,
+}
+
+/// One sentence out of an answer text that is mended and free of citations. Cleaning what comes
+/// out changes nothing more.
+pub(crate) fn clean(answer: &str) -> Cleaned {
+    let mut cleaned = Cleaned {
+        lead: strip_lead(answer).map(|(label, _)| label),
+        ..Cleaned::default()
+    };
+    let cut = std::cell::Cell::new(false);
+    cleaned.text = fixpoint(answer.to_owned(), |text| {
+        let (text, _) = citations::remove(&mend(text));
+        let text = match strip_lead(&text) {
+            Some((_, rest)) => rest.to_owned(),
+            None => text,
+        };
+        let text = DEBRIS.replace(&text, "");
+        let mut kept = "";
+        for sentence in sentences(&text) {
+            if kept.is_empty() && words(sentence) >= MIN_WORDS {
+                kept = sentence;
+            } else if !kept.is_empty() {
+                cut.set(true);
+            }
+        }
+        finished(kept)
+    });
+    cleaned.cut = cut.get();
+    cleaned
+}
+
+/// The label word at the beginning and what follows it.
+fn strip_lead(text: &str) -> Option<(Label, &str)> {
+    if NUMBERED.is_match(text) {
+        return None;
+    }
+    if let Some(lead) = LEAD.captures(text) {
+        let rest = text[lead[0].len()..].trim_start();
+        return Some((Label::parse(&lead[1])?, rest));
+    }
+    let word = BARE_YES.captures(text)?.get(1)?;
+    (!AFTER_OTHER_YES.contains(&word.as_str())).then(|| (Label::Yes, &text[word.start()..]))
+}
+
+/// A sentence with a capital at its start and a mark at its end.
+fn finished(sentence: &str) -> String {
+    let sentence = sentence
+        .trim()
+        .trim_end_matches([',', ';', ':', '-', '–', ' ']);
+    if sentence.is_empty() {
+        return String::new();
+    }
+    let first = sentence.split_whitespace().next().unwrap_or("");
+    // Names like "p53", "mTOR" or "c-Myc" keep their small letter.
+    let plain = first
+        .chars()
+        .nth(1)
+        .is_none_or(|c| c.is_ascii_lowercase() || c == ',')
+        && !first.chars().any(char::is_uppercase);
+    let mut out = if plain {
+        citations::capitalised(sentence)
+    } else {
+        sentence.to_owned()
+    };
+    if !out
+        .trim_end_matches(['"', '\'', '”', '’', ')', ']'])
+        .ends_with(['.', '?', '!'])
+    {
+        out.push('.');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+    use crate::Label;
+
+    #[test]
+    fn keeps_one_sentence_without_the_label_word() {
+        for (answer, kept, lead) in [
+            (
+                "Yes. Panitumumab is EGFR inhibitor.",
+                "Panitumumab is EGFR inhibitor.",
+                Some(Label::Yes),
+            ),
+            (
+                "Yes,\nplatelets transport serotonin",
+                "Platelets transport serotonin.",
+                Some(Label::Yes),
+            ),
+            (
+                "No,\r\nMyc is a proto-oncogene.",
+                "Myc is a proto-oncogene.",
+                Some(Label::No),
+            ),
+            (
+                "Yes it does bind p53. More text here.",
+                "It does bind p53.",
+                Some(Label::Yes),
+            ),
+            ("No evidence supports it.", "No evidence supports it.", None),
+            (
+                "No - it was never tested. Ever.",
+                "It was never tested.",
+                Some(Label::No),
+            ),
+            (
+                "Yes-associated protein binds TEAD.",
+                "Yes-associated protein binds TEAD.",
+                None,
+            ),
+            (
+                "Maybe. Further trials are needed.",
+                "Further trials are needed.",
+                Some(Label::Uncertain),
+            ),
+            (
+                "Indeed. Yes, it does work well.",
+                "It does work well.",
+                None,
+            ),
+            (
+                "Yes bortezomib is an inhibitor.",
+                "Bortezomib is an inhibitor.",
+                Some(Label::Yes),
+            ),
+            (
+                "Yes kinase is an oncogene.",
+                "Yes kinase is an oncogene.",
+                None,
+            ),
+            (
+                ": Prophylactic fixation is not cheap.",
+                "Prophylactic fixation is not cheap.",
+                None,
+            ),
+            (
+                "• Initial experience was good.",
+                "Initial experience was good.",
+                None,
+            ),
+            ("[corrected] This is one case.", "This is one case.", None),
+            (
+                "1. Screening works well. 2. It is cheap.",
+                "Screening works well.",
+                None,
+            ),
+            (
+                "5-HT receptors are involved.",
+                "5-HT receptors are involved.",
+                None,
+            ),
+            ("Yes", "", Some(Label::Yes)),
+            ("", "", None),
+            (
+                "mTOR is active in these cells [12].",
+                "mTOR is active in these cells.",
+                None,
+            ),
+            (
+                "Patients with<or =5 sites had longer survival vs. others (P < .05). It was safe.",
+                "Patients with ≤ 5 sites had longer survival vs. others (P < .05).",
+                None,
+            ),
+        ] {
+            let cleaned = clean(answer);
+            assert_eq!(
+                (cleaned.text.as_str(), cleaned.lead),
+                (kept, lead),
+                "{answer:?}"
+            );
+            assert_eq!(clean(&cleaned.text).text, cleaned.text);
+        }
+    }
+
+    #[test]
+    fn says_whether_more_was_there() {
+        assert!(clean("It works well here. It is safe.").cut);
+        assert!(!clean("Yes. It works well here.").cut);
+    }
+}

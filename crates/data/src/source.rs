@@ -1,0 +1,144 @@
+//! The sources that a build takes, and how they are written on a command line or in a settings file.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::{Error, Result};
+
+/// Every way to write a source, for messages and help.
+pub const KINDS: &str = "pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, bioasq:PATH-OR-FOLDER, \
+     jsonl:PATH, stats:ROWS, clinical";
+
+/// One source of rows. Reads from and writes as `kind:argument`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// PubMedQA's expert-labelled part (PQA-L, `ori_pqal.json`): yes, no and maybe.
+    PubmedqaLabeled(PathBuf),
+    /// PubMedQA's artificial part (PQA-A, `ori_pqaa.json`): yes and no, same layout.
+    PubmedqaArtificial(PathBuf),
+    /// A BioASQ Task B golden file, or a folder of them; only their yes/no questions are taken.
+    Bioasq(PathBuf),
+    /// A file with one JSON object a line: `question`, `label`, `rationale` and, where wanted,
+    /// `context`, `id`, `group`.
+    Jsonl(PathBuf),
+    /// Generated questions on reading study results; the number of rows to generate.
+    Stats(usize),
+    /// The built-in clinical questions.
+    Clinical,
+}
+
+impl Source {
+    /// The kind, which is also the name in each item's `source`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Source::PubmedqaLabeled(_) => "pubmedqa-labeled",
+            Source::PubmedqaArtificial(_) => "pubmedqa-artificial",
+            Source::Bioasq(_) => "bioasq",
+            Source::Jsonl(_) => "jsonl",
+            Source::Stats(_) => "stats",
+            Source::Clinical => "clinical",
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Source> {
+        let (kind, argument) = match text.split_once(':') {
+            Some((kind, argument)) => (kind, Some(argument)),
+            None => (text, None),
+        };
+        let wrong = |expected, found: Option<&str>| Error::SourceArgument {
+            text: text.to_owned(),
+            expected,
+            found: found.map_or("nothing after the kind".to_owned(), |part| {
+                format!("{part:?}")
+            }),
+        };
+        let path = |expected| match argument {
+            Some(path) if !path.trim().is_empty() => Ok(PathBuf::from(path)),
+            other => Err(wrong(expected, other)),
+        };
+        match kind {
+            "pubmedqa-labeled" => Ok(Source::PubmedqaLabeled(path("pubmedqa-labeled:PATH")?)),
+            "pubmedqa-artificial" => Ok(Source::PubmedqaArtificial(path(
+                "pubmedqa-artificial:PATH",
+            )?)),
+            "bioasq" => Ok(Source::Bioasq(path("bioasq:PATH-OR-FOLDER")?)),
+            "jsonl" => Ok(Source::Jsonl(path("jsonl:PATH")?)),
+            "stats" => match argument.map(|rows| rows.parse::<usize>()) {
+                Some(Ok(rows)) if rows > 0 => Ok(Source::Stats(rows)),
+                _ => Err(wrong("stats:ROWS with a whole number above zero", argument)),
+            },
+            "clinical" => match argument {
+                None => Ok(Source::Clinical),
+                some => Err(wrong("clinical alone", some)),
+            },
+            _ => Err(Error::UnknownSource {
+                text: text.to_owned(),
+                kind: kind.to_owned(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::PubmedqaLabeled(path)
+            | Source::PubmedqaArtificial(path)
+            | Source::Bioasq(path)
+            | Source::Jsonl(path) => write!(f, "{}:{}", self.kind(), path.display()),
+            Source::Stats(rows) => write!(f, "stats:{rows}"),
+            Source::Clinical => f.write_str("clinical"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Source;
+
+    #[test]
+    fn every_kind_reads_what_it_writes() {
+        for text in [
+            "pubmedqa-labeled:data/ori_pqal.json",
+            "pubmedqa-artificial:C:/data/ori_pqaa.json",
+            "bioasq:golden",
+            "jsonl:rows.jsonl",
+            "stats:3000",
+            "clinical",
+        ] {
+            assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn errors_name_the_source_and_how_it_is_written() {
+        let text = |source: &str| source.parse::<Source>().unwrap_err().to_string();
+        assert_eq!(
+            text("pubmed:x"),
+            "source \"pubmed:x\": no such kind \"pubmed\", expected one of \
+             pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, bioasq:PATH-OR-FOLDER, jsonl:PATH, \
+             stats:ROWS, clinical"
+        );
+        assert_eq!(
+            text("bioasq"),
+            "source \"bioasq\": expected bioasq:PATH-OR-FOLDER, found nothing after the kind"
+        );
+        assert_eq!(
+            text("jsonl: "),
+            "source \"jsonl: \": expected jsonl:PATH, found \" \""
+        );
+        assert_eq!(
+            text("stats:many"),
+            "source \"stats:many\": expected stats:ROWS with a whole number above zero, found \"many\""
+        );
+        assert_eq!(
+            text("clinical:all"),
+            "source \"clinical:all\": expected clinical alone, found \"all\""
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! Fields of a parsed JSON object, taken with errors that name file, row, expected and found.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{Error, Label, Result};
+
+/// One JSON object of a source and where it stands.
+pub(super) struct Row<'a> {
+    pub(super) path: &'a Path,
+    /// `PMID 21645374`, `question 17 (id 5c6d…)`, `line 3`.
+    pub(super) place: String,
+    pub(super) object: &'a Value,
+}
+
+impl<'a> Row<'a> {
+    fn fault(&self, expected: String, found: String) -> Error {
+        Error::Field {
+            path: self.path.to_owned(),
+            place: self.place.clone(),
+            expected,
+            found,
+        }
+    }
+
+    /// A field that must be text. Empty text is for the pipeline to drop and count.
+    pub(super) fn text(&self, name: &str) -> Result<&'a str> {
+        match &self.object[name] {
+            Value::String(text) => Ok(text),
+            other => Err(self.fault(format!("field {name:?} as text"), kind(other))),
+        }
+    }
+
+    /// A field that may be missing or null, but is text where it stands.
+    pub(super) fn optional_text(&self, name: &str) -> Result<Option<&'a str>> {
+        match &self.object[name] {
+            Value::Null => Ok(None),
+            _ => self.text(name).map(Some),
+        }
+    }
+
+    /// A field that is text, or a list whose first text that is not blank counts.
+    pub(super) fn text_or_list(&self, name: &str) -> Result<&'a str> {
+        first_text(&self.object[name]).ok_or_else(|| {
+            self.fault(
+                format!("field {name:?} as text or a list of texts"),
+                kind(&self.object[name]),
+            )
+        })
+    }
+
+    /// A list of texts; missing or null is an empty one.
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<&'a str>> {
+        let fault = |found| self.fault(format!("field {name:?} as a list of texts"), found);
+        match &self.object[name] {
+            Value::Null => Ok(Vec::new()),
+            Value::Array(list) => list
+                .iter()
+                .map(|entry| {
+                    entry
+                        .as_str()
+                        .ok_or_else(|| fault(format!("{} in it", kind(entry))))
+                })
+                .collect(),
+            other => Err(fault(kind(other))),
+        }
+    }
+
+    /// A label out of its text.
+    pub(super) fn label(&self, name: &str, text: &str) -> Result<Label> {
+        Label::parse(text).ok_or_else(|| {
+            self.fault(
+                format!("field {name:?} as yes, no, maybe or uncertain"),
+                format!("{text:?}"),
+            )
+        })
+    }
+}
+
+fn first_text(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Array(list) => {
+            let texts = || list.iter().filter_map(first_text);
+            texts()
+                .find(|text| !text.trim().is_empty())
+                .or_else(|| texts().next())
+        }
+        _ => None,
+    }
+}
+
+/// What stands in a field, in words.
+pub(super) fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(value) => format!("the number {value}"),
+        Value::String(text) => format!("the text {:?}", text.chars().take(40).collect::<String>()),
+        Value::Array(list) if list.is_empty() => "an empty list".into(),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "an object".into(),
+    }
+}

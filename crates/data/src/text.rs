@@ -1,0 +1,192 @@
+//! Mending of mark-up leftovers, and the normal forms by which texts are compared.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::digest::short;
+
+/// A regular expression compiled once. The pattern is a constant of this crate, so a wrong one
+/// fails in the first test that runs.
+pub(crate) fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a constant pattern")
+}
+
+static TAG: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"(?i)</?(?:sup|sub|i|b|u|em|strong|p|br|span|div|italic|bold|sc|xref|title|abstracttext)(?:\s+[a-z:-]+\s*=\s*(?:"[^"<>]*"|'[^'<>]*'))*\s*/?>"#,
+    )
+});
+static OR_EQUAL: LazyLock<Regex> = LazyLock::new(|| regex(r"\s*([<>])\s*or\s*=\s*(?:to\s+)?"));
+static EMPTY_BRACKETS: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\s*(?:\(\s*[.,;:]*\s*\)|\[\s*[.,;:]*\s*\])"));
+static AFTER_OPENING: LazyLock<Regex> = LazyLock::new(|| regex(r"([(\[])\s+"));
+static BEFORE_CLOSING: LazyLock<Regex> = LazyLock::new(|| regex(r"[\s,;]+([)\]])"));
+static BEFORE_MARK: LazyLock<Regex> = LazyLock::new(|| regex(r"\s+([.,;!?])(\s|$)"));
+static DOUBLE_MARK: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"([^.])(?:\.\.|[,;]+\s*\.|([?!])\.)(\s|$)"));
+
+/// Text as it should have been written: entities and tags resolved, `<or=` turned into `≤`, every
+/// kind of blank one space, no zero-width characters, no blanks before commas, no empty brackets.
+/// Mending twice changes nothing more.
+pub(crate) fn mend(text: &str) -> String {
+    fixpoint(text.to_owned(), |text| {
+        let text = html_escape::decode_html_entities(text);
+        let text = TAG.replace_all(&text, "");
+        let text = blanks(&text);
+        let text = OR_EQUAL.replace_all(
+            &text,
+            |found: &regex::Captures<'_>| {
+                if &found[1] == "<" { " ≤ " } else { " ≥ " }
+            },
+        );
+        tidy(&text)
+    })
+}
+
+/// The spacing and punctuation that a removal leaves behind, put right.
+pub(crate) fn tidy(text: &str) -> String {
+    fixpoint(text.to_owned(), |text| {
+        let text = EMPTY_BRACKETS.replace_all(text, "");
+        let text = AFTER_OPENING.replace_all(&text, "$1");
+        let text = BEFORE_CLOSING.replace_all(&text, "$1");
+        let text = BEFORE_MARK.replace_all(&text, "$1$2");
+        let text = DOUBLE_MARK.replace_all(&text, |found: &regex::Captures<'_>| {
+            let mark = found.get(2).map_or(".", |mark| mark.as_str());
+            format!("{}{mark}{}", &found[1], &found[3])
+        });
+        blanks(&text)
+    })
+}
+
+/// Applies `step` until it changes nothing. Each step here shortens the text or leaves it, but for
+/// a last comparison sign or full stop, so that a few rounds do; the bound is against a mistake.
+pub(crate) fn fixpoint(mut text: String, step: impl Fn(&str) -> String) -> String {
+    for _ in 0..64 {
+        let next = step(&text);
+        if next == text {
+            break;
+        }
+        text = next;
+    }
+    text
+}
+
+/// Runs of blanks of every kind as one space, none at the ends; characters without width gone;
+/// hyphens that forbid a line break as plain ones.
+fn blanks(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut pending = false;
+    for character in text.chars() {
+        match character {
+            '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'
+            | '\u{feff}' => {}
+            c if c.is_whitespace() || c.is_control() => pending = true,
+            c => {
+                if pending && !out.is_empty() {
+                    out.push(' ');
+                }
+                pending = false;
+                out.push(if c == '\u{2011}' { '-' } else { c });
+            }
+        }
+    }
+    out
+}
+
+/// The form in which two questions are the same: lower case, one blank between words, no
+/// punctuation at the ends of words. Signs within numbers stay: `p < 0.05` is not `p > 0.05`.
+pub(crate) fn normal(text: &str) -> String {
+    let mended = mend(text).to_lowercase();
+    let words = mended
+        .split(|c: char| c.is_whitespace() || matches!(c, '/' | '–' | '—'))
+        .map(|word| word.trim_matches(|c: char| ".,;:?!\"'`“”‘’()[]{}".contains(c)))
+        .filter(|word| !word.is_empty());
+    let mut out = String::with_capacity(mended.len());
+    for word in words {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+/// The key that ties rows with the same question (on the same context, where it has one).
+pub(crate) fn question_key(question: &str, context: Option<&str>) -> String {
+    let context = context.map(normal).unwrap_or_default();
+    format!(
+        "question:{}",
+        short(&format!("{}\n{context}", normal(question)))
+    )
+}
+
+/// The key that ties rows with the same abstract; none where the abstract is blank.
+pub(crate) fn abstract_key(body: &str) -> Option<String> {
+    let normal = normal(body);
+    (!normal.is_empty()).then(|| format!("abstract:{}", short(&normal)))
+}
+
+/// Number of words: runs without blanks that hold a letter or a digit.
+pub(crate) fn words(text: &str) -> usize {
+    text.split_whitespace()
+        .filter(|word| word.chars().any(char::is_alphanumeric))
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{mend, normal, question_key, words};
+
+    #[test]
+    fn mends_what_published_files_hold() {
+        for (found, mended) in [
+            (
+                "Patients with<or =5 metastatic sites",
+                "Patients with ≤ 5 metastatic sites",
+            ),
+            ("age<or = 40 years", "age ≤ 40 years"),
+            ("(tumour size>or=3cm)", "(tumour size ≥ 3cm)"),
+            (
+                "larger than 6\u{a0}mm, P\u{2009}=\u{2009}0.042",
+                "larger than 6 mm, P = 0.042",
+            ),
+            ("renal PAN can occur.\u{2029}.", "renal PAN can occur."),
+            ("p &lt; 0.05 &amp;amp; CI", "p < 0.05 & CI"),
+            (
+                "H<sub>2</sub>O<sup>+</sup> in <i>E. coli</i>",
+                "H2O+ in E. coli",
+            ),
+            ("trait alone<APS<BLIPS", "trait alone<APS<BLIPS"),
+            ("P < .05 , but", "P < .05, but"),
+            ("was seen ( ) in mice ( see ) .", "was seen in mice (see)."),
+            (
+                "non\u{2011}break, soft\u{ad}hyphen",
+                "non-break, softhyphen",
+            ),
+            ("in order... we", "in order... we"),
+            ("no change,.", "no change."),
+        ] {
+            assert_eq!(mend(found), mended);
+            assert_eq!(mend(mended), mended);
+        }
+    }
+
+    #[test]
+    fn the_normal_form_forgets_dress_and_keeps_numbers() {
+        assert_eq!(
+            normal("Is  Verubecestat effective?"),
+            normal("is verubecestat effective ?")
+        );
+        assert_ne!(normal("Is p < 0.05 enough?"), normal("Is p > 0.05 enough?"));
+        assert_ne!(normal("a difference of -5"), normal("a difference of 5"));
+        assert_ne!(
+            question_key("Is it?", None),
+            question_key("Is it?", Some("Here."))
+        );
+        assert_eq!(words("Yes – it is ."), 3);
+    }
+}
