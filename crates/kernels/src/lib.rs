@@ -1,1 +1,40 @@
-//! The operations of the decoder, forward and backward.
+//! The operations of the decoder, forward and backward, on the CPU.
+//!
+//! One folder per operation: `reference.rs` is the plain version and the truth, `cpu.rs` the fast one,
+//! `tests.rs` compares them. [`Cpu`] holds what every operation needs to know of the machine: threads,
+//! instruction set, and the number format of the matrix products.
+//!
+//! **Invariant: a row's result does not depend on its company.** Every output element is one chain of
+//! sums in an order fixed by its own row and column alone. Threads, neighbouring rows, other adapters
+//! and block sizes never enter it.
+
+mod attention;
+mod adamw;
+mod cpu;
+mod dropout;
+mod linear;
+mod loss;
+mod norm;
+mod rope;
+mod swiglu;
+
+pub use adamw::{AdamW, adamw_step, clip_factor, sum_of_squares};
+pub use attention::{AttentionShape, Span, attention_backward, attention_forward, attention_decode};
+pub use cpu::{Compute, Cpu, Isa};
+pub use dropout::{DropoutKey, dropout_rows, dropout_scale_add};
+pub use linear::{Base, Columns, FrozenLinear, Job, Mode, Rows, matmul};
+pub use loss::{cross_entropy, log_softmax_at};
+pub use norm::{rms_norm_backward, rms_norm_forward};
+pub use rope::RopeTable;
+pub use swiglu::{swiglu_backward, swiglu_forward};
+
+/// Plain versions of the operations: slow, short, and what the fast ones are compared with.
+pub mod reference {
+    pub use crate::adamw::reference as adamw;
+    pub use crate::attention::reference as attention;
+    pub use crate::linear::reference as linear;
+    pub use crate::loss::reference as loss;
+    pub use crate::norm::reference as norm;
+    pub use crate::rope::reference as rope;
+    pub use crate::swiglu::reference as swiglu;
+}

@@ -1,1 +1,27 @@
-//! One decoder for Qwen3, Qwen2 and Llama.
+//! One decoder for Qwen3, Qwen2 and Llama, driven by its configuration: frozen base, a bank of LoRA
+//! adapters of different ranks over it, loss, AdamW, and a cache for decoding.
+//!
+//! There is no tape. [`forward`](Model::evaluate) and backward are written by hand, block by block, over
+//! packed rows: sequences stand one after the other without padding, sorted by adapter; the frozen
+//! products run once over all rows, the adapters' products run by group.
+
+mod backward;
+mod bank;
+mod batch;
+mod decode;
+mod error;
+mod forward;
+mod head;
+mod lora;
+mod load;
+mod site;
+mod trainer;
+
+pub use bank::{AdapterBank, AdapterSpec};
+pub use batch::{Example, ExampleLoss};
+pub use decode::{Chunk, KvCache};
+pub use error::{Error, Result};
+pub use load::{LoadOptions, Model};
+pub use trainer::{Rate, Trainer};
+pub use verdict_formats as formats;
+pub use verdict_kernels::{AdamW, Base, Compute, Isa};

@@ -1,0 +1,61 @@
+//! AdamW as PyTorch computes it (Loshchilov and Hutter 2019), and clipping by the norm.
+
+pub mod reference;
+#[cfg(test)]
+mod tests;
+
+use crate::cpu::multiversion;
+
+/// Constants of the optimizer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    /// Decay of the first moment.
+    pub beta1: f32,
+    /// Decay of the second moment.
+    pub beta2: f32,
+    /// Added to the root of the second moment.
+    pub eps: f32,
+    /// Decoupled weight decay, times the learning rate.
+    pub weight_decay: f32,
+}
+
+impl Default for AdamW {
+    /// PyTorch's betas and eps, no decay.
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 }
+    }
+}
+
+multiversion! {
+    /// Step number `step` (from 1) on weights `w` with gradients `g · factor` and moments `m`, `v`.
+    pub fn adamw_step(isa, adam: &AdamW, step: u32, lr: f32, factor: f32, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        let bias1 = (1.0 - f64::from(adam.beta1).powi(step as i32)) as f32;
+        let bias2 = (1.0 - f64::from(adam.beta2).powi(step as i32)).sqrt() as f32;
+        let size = lr / bias1;
+        let keep = 1.0 - lr * adam.weight_decay;
+        for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+            let g = g * factor;
+            *m += (g - *m) * (1.0 - adam.beta1);
+            *v = *v * adam.beta2 + g * g * (1.0 - adam.beta2);
+            let root = v.sqrt() / bias2 + adam.eps;
+            *w = *w * keep - size * (*m / root);
+        }
+    }
+}
+
+/// Sum of squares in f64, in one fixed order.
+pub fn sum_of_squares(x: &[f32]) -> f64 {
+    let mut lanes = [0.0_f64; 8];
+    for chunk in x.chunks(8) {
+        for (l, x) in lanes.iter_mut().zip(chunk) {
+            *l += f64::from(*x) * f64::from(*x);
+        }
+    }
+    lanes.iter().sum()
+}
+
+/// What gradients of norm `norm` are multiplied with so that they do not exceed `limit`
+/// (`torch.nn.utils.clip_grad_norm_`).
+pub fn clip_factor(norm: f32, limit: f32) -> f32 {
+    (limit / (norm + 1e-6)).min(1.0)
+}

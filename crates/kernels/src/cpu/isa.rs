@@ -1,0 +1,101 @@
+//! Instruction sets, found at run time.
+
+/// What the processor offers, in rising order. `VERDICT_ISA` caps it (for tests and comparisons).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isa {
+    /// What the target guarantees (NEON on aarch64, SSE2 on x86-64).
+    Portable,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, BW, VL, DQ.
+    Avx512,
+    /// AVX-512 with BF16 dot products.
+    Avx512Bf16,
+    /// AMX tiles, bf16.
+    Amx,
+}
+
+impl Isa {
+    /// Every variant, rising.
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx];
+
+    /// The best this machine has, capped by the environment variable `VERDICT_ISA`
+    /// (`portable`, `avx2`, `avx512`, `avx512bf16`, `amx`; anything else is ignored).
+    pub fn detect() -> Self {
+        let cap = std::env::var("VERDICT_ISA").ok();
+        let cap = cap.and_then(|name| Self::ALL.into_iter().find(|isa| isa.name() == name));
+        Self::hardware().min(cap.unwrap_or(Self::Amx))
+    }
+
+    /// The best this machine has.
+    #[cfg(target_arch = "x86_64")]
+    pub fn hardware() -> Self {
+        use std::arch::is_x86_feature_detected as has;
+        if !(has!("avx2") && has!("fma")) {
+            return Self::Portable;
+        }
+        if !(has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512dq")) {
+            return Self::Avx2;
+        }
+        if !has!("avx512bf16") {
+            return Self::Avx512;
+        }
+        if cpu_has_amx_bf16() && allow_amx() { Self::Amx } else { Self::Avx512Bf16 }
+    }
+
+    /// The best this machine has.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn hardware() -> Self {
+        Self::Portable
+    }
+
+    /// bf16 products with f32 sums.
+    pub fn has_bf16(self) -> bool {
+        self >= Self::Avx512Bf16
+    }
+
+    /// The name that `VERDICT_ISA` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512bf16",
+            Self::Amx => "amx",
+        }
+    }
+}
+
+impl std::fmt::Display for Isa {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_has_amx_bf16() -> bool {
+    let leaf = std::arch::x86_64::__cpuid_count(7, 0);
+    let (bf16, tile) = (1 << 22, 1 << 24);
+    leaf.edx & bf16 != 0 && leaf.edx & tile != 0
+}
+
+/// Asks Linux for the tile registers (`arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`); threads
+/// started afterwards inherit it.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(crate) fn allow_amx() -> bool {
+    const SYS_ARCH_PRCTL: i64 = 158;
+    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
+    const XTILEDATA: i64 = 18;
+    let result: i64;
+    // SAFETY: the call changes nothing but this process's permission to use AMX.
+    unsafe {
+        std::arch::asm!("syscall", inlateout("rax") SYS_ARCH_PRCTL => result,
+            in("rdi") ARCH_REQ_XCOMP_PERM, in("rsi") XTILEDATA, out("rcx") _, out("r11") _);
+    }
+    result == 0
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+pub(crate) fn allow_amx() -> bool {
+    false
+}

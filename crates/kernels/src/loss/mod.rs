@@ -1,0 +1,8 @@
+//! Cross-entropy of the next token, in nats, and its gradient with respect to the logits.
+
+mod cpu;
+pub mod reference;
+#[cfg(test)]
+mod tests;
+
+pub use cpu::{cross_entropy, log_softmax_at};

@@ -1,0 +1,234 @@
+//! The bank: LoRA adapters of different ranks over one base (Hu et al. 2021; `y = W x + α/r · B A x`).
+
+use std::ops::Range;
+
+use verdict_formats::{Adapter, AdapterConfig, AdapterTensor, ModelConfig};
+
+use crate::error::{Error, Result};
+use crate::load::Model;
+use crate::site::Site;
+
+/// An adapter to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdapterSpec {
+    /// Unique name.
+    pub name: String,
+    /// r.
+    pub rank: usize,
+    /// α; the update is multiplied by α/r.
+    pub alpha: f32,
+    /// Probability with which an input of A is dropped in training.
+    pub dropout: f32,
+    /// Seed of A and of the dropout masks.
+    pub seed: u64,
+}
+
+/// Adapters that share a frozen base.
+#[derive(Clone, Debug, Default)]
+pub struct AdapterBank {
+    pub(crate) adapters: Vec<BankAdapter>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct BankAdapter {
+    pub(crate) spec: AdapterSpec,
+    /// α/r.
+    pub(crate) scale: f32,
+    /// All weights; [`SiteRanges`] says where each matrix lies.
+    pub(crate) weights: Vec<f32>,
+    /// `[layer * 4 + site]`
+    pub(crate) sites: Vec<SiteRanges>,
+}
+
+/// Where the matrices of one site lie.
+#[derive(Clone, Debug)]
+pub(crate) struct SiteRanges {
+    /// The A of all parts, stacked: `[parts · r, in]`.
+    pub(crate) a: Range<usize>,
+    /// Each part's B, transposed: `[r, out]`.
+    pub(crate) b: Vec<Range<usize>>,
+}
+
+impl BankAdapter {
+    fn new(config: &ModelConfig, spec: AdapterSpec) -> Self {
+        let mut at = 0;
+        let mut take = |len: usize| {
+            at += len;
+            at - len..at
+        };
+        let mut sites = Vec::new();
+        for _ in 0..config.num_hidden_layers {
+            for site in Site::ALL {
+                let parts = site.parts(config);
+                let a = take(parts.len() * spec.rank * site.inputs(config));
+                sites.push(SiteRanges { a, b: parts.iter().map(|(_, n)| take(spec.rank * n)).collect() });
+            }
+        }
+        Self { scale: spec.alpha / spec.rank as f32, weights: vec![0.0; at], sites, spec }
+    }
+
+    pub(crate) fn site(&self, layer: usize, site: Site) -> &SiteRanges {
+        &self.sites[layer * Site::ALL.len() + site as usize]
+    }
+
+    /// Every matrix: name without `.lora_A`, inputs, outputs, where A and B lie.
+    fn modules(&self, config: &ModelConfig) -> Vec<(String, usize, usize, Range<usize>, Range<usize>)> {
+        let mut modules = Vec::new();
+        for layer in 0..config.num_hidden_layers {
+            for site in Site::ALL {
+                let ranges = self.site(layer, site);
+                let size = self.spec.rank * site.inputs(config);
+                for (i, (part, outputs)) in site.parts(config).into_iter().enumerate() {
+                    let a = ranges.a.start + i * size..ranges.a.start + (i + 1) * size;
+                    modules.push((
+                        format!("model.layers.{layer}.{part}"), site.inputs(config), outputs, a, ranges.b[i].clone(),
+                    ));
+                }
+            }
+        }
+        modules
+    }
+}
+
+impl AdapterBank {
+    /// A bank of none.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Number of adapters.
+    pub fn len(&self) -> usize {
+        self.adapters.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.adapters.is_empty()
+    }
+
+    /// Name of an adapter.
+    pub fn name(&self, index: usize) -> &str {
+        &self.adapters[index].spec.name
+    }
+
+    /// Number of weights of an adapter.
+    pub fn parameters(&self, index: usize) -> usize {
+        self.adapters[index].weights.len()
+    }
+
+    /// Makes an adapter that changes nothing yet: B zero, A uniform in ±1/√in (PEFT's Kaiming with
+    /// a = √5), drawn from `spec.seed` alone. Returns its index.
+    pub fn create(&mut self, model: &Model, spec: &AdapterSpec) -> usize {
+        let config = model.config();
+        let mut adapter = BankAdapter::new(config, spec.clone());
+        let mut state = spec.seed ^ 0x5851_f42d_4c95_7f2d;
+        for (_, inputs, _, a, _) in adapter.modules(config) {
+            let bound = 1.0 / (inputs as f32).sqrt();
+            for w in &mut adapter.weights[a] {
+                *w = (2.0 * uniform(&mut state) - 1.0) * bound;
+            }
+        }
+        self.adapters.push(adapter);
+        self.adapters.len() - 1
+    }
+
+    /// Adds a trained adapter. Modules it does not adapt stay as they are. Returns its index.
+    ///
+    /// # Errors
+    /// An adapter whose matrices do not fit this model.
+    pub fn add(&mut self, model: &Model, name: &str, adapter: &Adapter) -> Result<usize> {
+        let config = model.config();
+        let spec = AdapterSpec {
+            name: name.to_owned(),
+            rank: adapter.config.r,
+            alpha: adapter.config.lora_alpha,
+            dropout: adapter.config.lora_dropout,
+            seed: 0,
+        };
+        let mut own = BankAdapter::new(config, spec);
+        let rank = own.spec.rank;
+        let mut known = 0;
+        for (module, inputs, outputs, a, b) in own.modules(config) {
+            let find = |matrix: &str, shape: [usize; 2]| {
+                let tensor = format!("{module}.{matrix}.weight");
+                let found = adapter.tensors.get(&tensor);
+                match found {
+                    Some(t) if t.shape != shape => Err(Error::AdapterShape {
+                        adapter: name.to_owned(), tensor, expected: shape.to_vec(), found: t.shape.clone(),
+                    }),
+                    found => Ok(found),
+                }
+            };
+            if let Some(t) = find("lora_A", [rank, inputs])? {
+                own.weights[a].copy_from_slice(&t.data);
+                known += 1;
+            }
+            if let Some(t) = find("lora_B", [outputs, rank])? {
+                transpose(&t.data, outputs, rank, &mut own.weights[b]);
+                known += 1;
+            }
+        }
+        if known < adapter.tensors.len() {
+            let expected = Self::tensor_names(&own, config);
+            let tensor = adapter.tensors.keys().find(|k| !expected.contains(*k)).cloned().unwrap_or_default();
+            return Err(Error::AdapterTensor { adapter: name.to_owned(), tensor });
+        }
+        self.adapters.push(own);
+        Ok(self.adapters.len() - 1)
+    }
+
+    fn tensor_names(adapter: &BankAdapter, config: &ModelConfig) -> Vec<String> {
+        let modules = adapter.modules(config);
+        modules.iter().flat_map(|m| ["A", "B"].map(|x| format!("{}.lora_{x}.weight", m.0))).collect()
+    }
+
+    /// An adapter as PEFT keeps it.
+    pub fn export(&self, model: &Model, index: usize) -> Adapter {
+        let adapter = &self.adapters[index];
+        self.matrices(model, index, &adapter.weights)
+    }
+
+    /// `values`, laid out as the adapter's weights, by PEFT's names (weights or gradients).
+    pub(crate) fn matrices(&self, model: &Model, index: usize, values: &[f32]) -> Adapter {
+        let adapter = &self.adapters[index];
+        let config = model.config();
+        let rank = adapter.spec.rank;
+        let mut tensors = std::collections::BTreeMap::new();
+        for (module, inputs, outputs, a, b) in adapter.modules(config) {
+            let mut data = vec![0.0; outputs * rank];
+            transpose(&values[b], rank, outputs, &mut data);
+            let a = AdapterTensor { shape: vec![rank, inputs], data: values[a].to_vec() };
+            tensors.insert(format!("{module}.lora_A.weight"), a);
+            tensors.insert(format!("{module}.lora_B.weight"), AdapterTensor { shape: vec![outputs, rank], data });
+        }
+        let parts = Site::ALL.iter().flat_map(|s| s.parts(config));
+        let module = |part: &str| part.rsplit('.').next().unwrap_or(part).to_owned();
+        Adapter {
+            config: AdapterConfig {
+                r: rank,
+                lora_alpha: adapter.spec.alpha,
+                lora_dropout: adapter.spec.dropout,
+                target_modules: parts.map(|(part, _)| module(part)).collect(),
+                base_model_name_or_path: None,
+            },
+            tensors,
+        }
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`.
+fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+    for i in 0..rows {
+        for j in 0..columns {
+            to[j * rows + i] = from[i * columns + j];
+        }
+    }
+}
+
+/// A number in [0, 1) with 24 bits (SplitMix64).
+fn uniform(state: &mut u64) -> f32 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 40) as f32 / 16_777_216.0
+}

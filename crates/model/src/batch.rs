@@ -1,0 +1,125 @@
+//! Packed batches: sequences one after the other, sorted by adapter, without padding.
+
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::load::Model;
+
+/// One sequence of a packed batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Example<'a> {
+    /// Adapter it passes through; none for the bare base. Examples come sorted by it.
+    pub adapter: Option<usize>,
+    /// Prompt and completion.
+    pub tokens: &'a [u32],
+    /// Index in `tokens` of the first supervised token, at least 1.
+    pub loss_from: usize,
+    /// Multiplies each supervised token's loss in the gradient: 1 / (supervised tokens of the adapter's
+    /// whole batch).
+    pub weight: f32,
+    /// Names the example for dropout, from its step and place in its adapter's own batch.
+    pub key: u64,
+}
+
+/// What came of one example.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExampleLoss {
+    /// Sum of its supervised tokens' losses in nats, unweighted.
+    pub loss_sum: f64,
+    /// Supervised tokens.
+    pub tokens: usize,
+    /// Logits of the probe tokens in the row that predicts `tokens[loss_from]`.
+    pub probes: Vec<f32>,
+}
+
+/// Rows of one adapter.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) adapter: usize,
+    pub(crate) rows: Range<usize>,
+    /// The sequences within.
+    pub(crate) spans: Vec<Range<usize>>,
+}
+
+/// A batch as the decoder reads it.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    /// T tokens.
+    pub(crate) tokens: Vec<u32>,
+    /// Position of each row in its sequence.
+    pub(crate) positions: Vec<u32>,
+    /// Dropout key of each row.
+    pub(crate) keys: Vec<u64>,
+    pub(crate) spans: Vec<Range<usize>>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) supervised: Vec<Supervised>,
+}
+
+/// A row whose next token is taught.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Supervised {
+    pub(crate) row: usize,
+    pub(crate) target: u32,
+    pub(crate) weight: f32,
+    pub(crate) example: usize,
+}
+
+impl Packed {
+    pub(crate) fn new(model: &Model, adapters: usize, examples: &[Example<'_>]) -> Result<Self> {
+        let mut packed = Self {
+            tokens: Vec::new(),
+            positions: Vec::new(),
+            keys: Vec::new(),
+            spans: Vec::new(),
+            groups: Vec::new(),
+            supervised: Vec::new(),
+        };
+        for (index, e) in examples.iter().enumerate() {
+            if index > 0 && e.adapter < examples[index - 1].adapter {
+                return Err(Error::Batch("examples must come sorted by adapter".into()));
+            }
+            if e.adapter.is_some_and(|a| a >= adapters) {
+                return Err(Error::Batch(format!("example {index}: no adapter {:?}", e.adapter)));
+            }
+            if e.loss_from == 0 || e.loss_from >= e.tokens.len() {
+                return Err(Error::Batch(format!(
+                    "example {index}: supervised from token {} of {}", e.loss_from, e.tokens.len()
+                )));
+            }
+            model.check_tokens(e.tokens, e.tokens.len())?;
+            let start = packed.tokens.len();
+            // The last token predicts nothing: its row would be computed for no one.
+            let rows = e.tokens.len() - 1;
+            packed.tokens.extend(&e.tokens[..rows]);
+            packed.positions.extend(0..rows as u32);
+            packed.keys.extend(std::iter::repeat_n(e.key, rows));
+            packed.add_span(e.adapter, start..start + rows);
+            for at in e.loss_from..e.tokens.len() {
+                packed.supervised.push(Supervised {
+                    row: start + at - 1,
+                    target: e.tokens[at],
+                    weight: e.weight,
+                    example: index,
+                });
+            }
+        }
+        Ok(packed)
+    }
+
+    pub(crate) fn add_span(&mut self, adapter: Option<usize>, span: Range<usize>) {
+        self.spans.push(span.clone());
+        let Some(adapter) = adapter else { return };
+        match self.groups.last_mut() {
+            Some(g) if g.adapter == adapter && g.rows.end == span.start => {
+                g.rows.end = span.end;
+                g.spans.push(span);
+            }
+            _ => self.groups.push(Group { adapter, rows: span.clone(), spans: vec![span] }),
+        }
+    }
+
+    /// T.
+    pub(crate) fn rows(&self) -> usize {
+        self.tokens.len()
+    }
+}

@@ -1,0 +1,201 @@
+//! Decoding with a cache of keys and values: many sequences and adapters in one packed batch.
+
+use verdict_kernels::attention_decode;
+
+use crate::bank::AdapterBank;
+use crate::batch::Packed;
+use crate::error::{Error, Result};
+use crate::forward::{Attend, Workspace};
+use crate::load::Model;
+
+/// Tokens to append to a sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// Which sequence of the cache.
+    pub sequence: usize,
+    /// Adapter it passes through; none for the bare base.
+    pub adapter: Option<usize>,
+    /// New tokens, at least one.
+    pub tokens: &'a [u32],
+}
+
+/// Keys and values of running sequences.
+#[derive(Debug)]
+pub struct KvCache {
+    sequences: Vec<Option<Sequence>>,
+    workspace: Workspace,
+    head: verdict_kernels::Rows,
+}
+
+#[derive(Clone, Debug)]
+struct Sequence {
+    len: usize,
+    /// `[layer * kv_heads + head]`
+    heads: Vec<Head>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Head {
+    /// `[block of 16][D][16]`
+    keys: Vec<f32>,
+    /// `[key][D]`
+    values: Vec<f32>,
+}
+
+const BLOCK: usize = 16;
+
+impl KvCache {
+    /// Starts an empty sequence; returns its number.
+    pub fn add_sequence(&mut self) -> usize {
+        self.put(Sequence { len: 0, heads: Vec::new() })
+    }
+
+    /// Starts a sequence with the state of another.
+    ///
+    /// # Panics
+    /// When there is no such sequence.
+    pub fn fork(&mut self, sequence: usize) -> usize {
+        let copy = self.sequences[sequence].clone();
+        self.put(copy.expect("a living sequence"))
+    }
+
+    /// Ends a sequence; its number may be given to another.
+    pub fn release(&mut self, sequence: usize) {
+        if let Some(s) = self.sequences.get_mut(sequence) {
+            *s = None;
+        }
+    }
+
+    /// Tokens of a sequence so far.
+    pub fn len(&self, sequence: usize) -> usize {
+        self.sequences.get(sequence).and_then(Option::as_ref).map_or(0, |s| s.len)
+    }
+
+    /// Whether no sequence is living.
+    pub fn is_empty(&self) -> bool {
+        self.sequences.iter().all(Option::is_none)
+    }
+
+    fn put(&mut self, sequence: Sequence) -> usize {
+        match self.sequences.iter().position(Option::is_none) {
+            Some(free) => {
+                self.sequences[free] = Some(sequence);
+                free
+            }
+            None => {
+                self.sequences.push(Some(sequence));
+                self.sequences.len() - 1
+            }
+        }
+    }
+}
+
+impl Model {
+    /// An empty cache.
+    pub fn new_cache(&self) -> KvCache {
+        KvCache { sequences: Vec::new(), workspace: Workspace::default(), head: verdict_kernels::Rows::default() }
+    }
+
+    /// Appends tokens to sequences, all chunks in one packed batch. Returns the logits after each
+    /// chunk's last token, `[chunks, V]`.
+    ///
+    /// # Errors
+    /// An unknown sequence, adapter or token, an empty chunk, a sequence named twice or grown too long.
+    pub fn extend(&self, bank: &AdapterBank, cache: &mut KvCache, chunks: &[Chunk<'_>]) -> Result<Vec<f32>> {
+        let batch = self.pack_chunks(bank, cache, chunks)?;
+        let ends: Vec<usize> = batch.spans.iter().map(|s| s.end - 1).collect();
+        let mut logits = Vec::new();
+        let KvCache { sequences, workspace, head } = cache;
+        let mut living: Vec<&mut Sequence> = Vec::with_capacity(chunks.len());
+        let mut by_number: Vec<Option<&mut Sequence>> = sequences.iter_mut().map(Option::as_mut).collect();
+        for chunk in chunks {
+            living.extend(by_number[chunk.sequence].take());
+        }
+        self.install(|| {
+            let mut attend = Cached { model: self, batch: &batch, sequences: &mut living };
+            self.forward(bank, &batch, false, &mut attend, workspace);
+            self.logits(&workspace.x, &ends, head, &mut logits);
+        });
+        for (chunk, sequence) in chunks.iter().zip(living) {
+            sequence.len += chunk.tokens.len();
+        }
+        Ok(logits)
+    }
+
+    fn pack_chunks(&self, bank: &AdapterBank, cache: &mut KvCache, chunks: &[Chunk<'_>]) -> Result<Packed> {
+        let heads = self.config.num_hidden_layers * self.config.num_key_value_heads;
+        let mut batch = Packed::new(self, 0, &[])?;
+        let mut seen = vec![false; cache.sequences.len()];
+        for chunk in chunks {
+            let bad = |what: &str| Error::Batch(format!("sequence {}: {what}", chunk.sequence));
+            let sequence = cache.sequences.get_mut(chunk.sequence).and_then(Option::as_mut);
+            let sequence = sequence.ok_or_else(|| bad("not in the cache"))?;
+            if chunk.tokens.is_empty() {
+                return Err(bad("no token to append"));
+            }
+            if std::mem::replace(&mut seen[chunk.sequence], true) {
+                return Err(bad("named twice"));
+            }
+            if chunk.adapter.is_some_and(|a| a >= bank.len()) {
+                return Err(bad("no such adapter"));
+            }
+            self.check_tokens(chunk.tokens, sequence.len + chunk.tokens.len())?;
+            sequence.heads.resize_with(heads, Head::default);
+            let start = batch.rows();
+            batch.tokens.extend(chunk.tokens);
+            batch.positions.extend((sequence.len..sequence.len + chunk.tokens.len()).map(|p| p as u32));
+            batch.keys.extend(std::iter::repeat_n(0, chunk.tokens.len()));
+            let span = start..batch.rows();
+            batch.add_span(chunk.adapter, span);
+        }
+        Ok(batch)
+    }
+}
+
+/// Attention over cached sequences: new keys and values are stored, then every new row attends.
+struct Cached<'a, 'b> {
+    model: &'a Model,
+    batch: &'a Packed,
+    sequences: &'a mut [&'b mut Sequence],
+}
+
+impl Attend for Cached<'_, '_> {
+    fn attend(&mut self, layer: usize, qkv: &[f32], out: &mut [f32]) {
+        let (shape, cpu) = (self.model.attention_shape(), &self.model.cpu);
+        let (d, ld, width) = (shape.head_dim, shape.ld(), shape.heads * shape.head_dim);
+        let kv = shape.kv_heads;
+        let spans = &self.batch.spans;
+        // One task a sequence: its rows of `out` are its own.
+        let mut tasks: Vec<(&mut [Head], usize, &mut [f32])> = Vec::with_capacity(spans.len());
+        let mut rest = out;
+        for (sequence, span) in self.sequences.iter_mut().zip(spans) {
+            let (own, others) = std::mem::take(&mut rest).split_at_mut(span.len() * width);
+            rest = others;
+            let len = sequence.len;
+            tasks.push((&mut sequence.heads[layer * kv..(layer + 1) * kv], len, own));
+        }
+        cpu.for_each_mut(&mut tasks, |index, (heads, len, out)| {
+            let rows = &qkv[spans[index].start * ld..spans[index].end * ld];
+            for (kv_head, head) in heads.iter_mut().enumerate() {
+                for (i, row) in rows.chunks_exact(ld).enumerate() {
+                    head.push(*len + i, &row[shape.k(kv_head)..][..d], &row[shape.v(kv_head)..][..d]);
+                    let q = kv_head * shape.group() * d;
+                    let many = shape.group() * d;
+                    let o = &mut out[i * width + q..][..many];
+                    attention_decode(cpu.isa(), d, &row[q..][..many], &head.keys, &head.values, *len + i + 1, o);
+                }
+            }
+        });
+    }
+}
+
+impl Head {
+    fn push(&mut self, position: usize, key: &[f32], value: &[f32]) {
+        let (block, lane) = (position / BLOCK, position % BLOCK);
+        self.keys.resize((block + 1) * BLOCK * key.len(), 0.0);
+        for (o, k) in self.keys[block * BLOCK * key.len()..][lane..].iter_mut().step_by(BLOCK).zip(key) {
+            *o = *k;
+        }
+        self.values.extend_from_slice(value);
+    }
+}

@@ -1,0 +1,66 @@
+//! What can go wrong in loading and running a model.
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A model or an adapter that cannot be used as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file is not what it should be.
+    #[error(transparent)]
+    Format(#[from] verdict_formats::Error),
+    /// Threads or number formats that this machine does not have.
+    #[error("{0}")]
+    Machine(String),
+    /// A weight is not a number.
+    #[error("{path}: tensor `{tensor}`: row {row} holds {found}, expected finite numbers")]
+    NotFinite {
+        /// Model file or folder.
+        path: String,
+        /// Tensor's name.
+        tensor: String,
+        /// First such row.
+        row: usize,
+        /// The value.
+        found: f32,
+    },
+    /// An adapter that was made for another model.
+    #[error("adapter `{adapter}` does not fit this model: `{tensor}` is {found:?}, expected {expected:?}")]
+    AdapterShape {
+        /// Adapter's name.
+        adapter: String,
+        /// Tensor's name.
+        tensor: String,
+        /// Shape that fits.
+        expected: Vec<usize>,
+        /// Shape found.
+        found: Vec<usize>,
+    },
+    /// An adapter with a matrix this model has no place for.
+    #[error("adapter `{adapter}` does not fit this model: it has `{tensor}`, the model has no such layer")]
+    AdapterTensor {
+        /// Adapter's name.
+        adapter: String,
+        /// Tensor's name.
+        tensor: String,
+    },
+    /// A sequence longer than the positions the model knows.
+    #[error("a sequence of {found} tokens: the model's positions end at {limit}")]
+    TooLong {
+        /// Its length.
+        found: usize,
+        /// The model's `max_position_embeddings`.
+        limit: usize,
+    },
+    /// A token that is not in the vocabulary.
+    #[error("token {found}: the model's vocabulary has {vocabulary} entries")]
+    Token {
+        /// The token.
+        found: u32,
+        /// V.
+        vocabulary: usize,
+    },
+    /// Examples or chunks that cannot be run as given.
+    #[error("{0}")]
+    Batch(String),
+}
