@@ -1,1 +1,37 @@
-//! (to come)
+//! Training: items to batches to adapters, a whole grid of them in one pass, into a run folder.
+//!
+//! ```text
+//! TrainSettings ─ grid ─▶ members ┐
+//! data set ─ Rows ─ batches ─ pack ┴▶ Engine (accumulate, step) ─▶ validation ─▶ best ─▶ run folder
+//! ```
+//!
+//! The numbers are the engine's; this crate decides what it is given and when. A member of the grid
+//! gets the same rows, in the same order and in the same pieces, with the same dropout keys, whether
+//! it is alone or among a hundred. It prints nothing: an observer is handed every event.
+
+pub mod batches;
+pub mod engine;
+pub mod error;
+pub mod events;
+mod files;
+pub mod folder;
+pub mod grid;
+pub mod manifest;
+pub mod rows;
+pub mod run;
+pub mod schedule;
+pub mod select;
+pub mod settings;
+pub mod validation;
+
+pub use engine::Engine;
+pub use error::{Error, Fault, Result};
+pub use events::{Event, EventKind, Outcome};
+pub use folder::{NewRun, RunFolder};
+pub use grid::{Member, members};
+pub use manifest::{Manifest, MemberRecord, Provenance};
+pub use rows::{Row, Rows};
+pub use run::{RunSummary, train};
+pub use schedule::Schedule;
+pub use settings::{Base, Compute, Loss, TrainSettings};
+pub use validation::Score;

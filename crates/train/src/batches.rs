@@ -1,0 +1,244 @@
+//! Which rows each member sees at each step, and how rows become packed passes.
+//!
+//! Two promises stand on this file. A member's rows, their order and their dropout keys follow from
+//! its own seed alone. And the places where a member's batch is cut into passes follow from its own
+//! rows and the budget alone: a pass takes whole pieces, so sums over a piece are the same numbers
+//! whoever else is in the pass.
+
+/// The order in which one member sees the training rows: a fresh shuffle each epoch, cut into
+/// batches, the last one smaller where the rows do not divide.
+#[derive(Clone, Debug)]
+pub struct BatchOrder {
+    seed: u64,
+    batch: usize,
+    epoch: usize,
+    rows: Vec<usize>,
+}
+
+impl BatchOrder {
+    /// The order of `rows` rows (at least 1) in batches of `batch` (at least 1).
+    pub fn new(seed: u64, rows: usize, batch: usize) -> Self {
+        assert!(
+            rows > 0 && batch > 0,
+            "a batch order needs rows and a batch size"
+        );
+        Self {
+            seed,
+            batch,
+            epoch: 0,
+            rows: shuffled(seed, 0, rows),
+        }
+    }
+
+    /// Indices of the training rows of optimizer step `step`, counted from 0 over all epochs.
+    pub fn at(&mut self, step: usize) -> &[usize] {
+        let rows = self.rows.len();
+        let per_epoch = rows.div_ceil(self.batch);
+        let epoch = step / per_epoch;
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            self.rows = shuffled(self.seed, epoch, rows);
+        }
+        let start = step % per_epoch * self.batch;
+        &self.rows[start..(start + self.batch).min(rows)]
+    }
+}
+
+/// Name of an example for dropout: its step and its place in the member's own batch.
+pub fn dropout_key(step: usize, place: usize) -> u64 {
+    (step as u64) << 32 | place as u64
+}
+
+/// One example of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Index of the batch in the input of [`pack`].
+    pub member: usize,
+    /// Place in that batch.
+    pub place: usize,
+}
+
+/// Packs batches into passes of at most `budget` tokens. `lengths[m][p]` is the number of tokens of
+/// example `p` of batch `m`; none may exceed the budget.
+///
+/// Each batch is cut, in its own order, into pieces as long as the budget allows; passes take whole
+/// pieces in order. So examples stand in order (sorted by batch), every example once, and no two
+/// pieces of one batch share a pass (together they exceed the budget).
+pub fn pack(lengths: &[Vec<usize>], budget: usize) -> Vec<Vec<Placed>> {
+    let mut passes: Vec<Vec<Placed>> = Vec::new();
+    let mut used = usize::MAX; // tokens of the last pass; "full" before the first
+    for (member, lengths) in lengths.iter().enumerate() {
+        let mut start = 0;
+        while start < lengths.len() {
+            let mut end = start;
+            let mut tokens = 0;
+            while end < lengths.len() && tokens + lengths[end] <= budget {
+                tokens += lengths[end];
+                end += 1;
+            }
+            assert!(
+                end > start,
+                "example of {} tokens in a pass of {budget}",
+                lengths[start]
+            );
+            if used.saturating_add(tokens) > budget {
+                passes.push(Vec::new());
+                used = 0;
+            }
+            used += tokens;
+            let pass = passes.last_mut().expect("a pass was opened above");
+            pass.extend((start..end).map(|place| Placed { member, place }));
+            start = end;
+        }
+    }
+    passes
+}
+
+/// Fisher-Yates over `0..rows`. Own code, for the order must stay the same for ever.
+fn shuffled(seed: u64, epoch: usize, rows: usize) -> Vec<usize> {
+    let mut random = SplitMix64(mix(seed).wrapping_add(epoch as u64));
+    let mut order: Vec<usize> = (0..rows).collect();
+    for last in (1..rows).rev() {
+        order.swap(last, random.below(last + 1));
+    }
+    order
+}
+
+/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        finish(self.0)
+    }
+
+    /// Uniform in `0..bound`; numbers of the uneven end are drawn again.
+    fn below(&mut self, bound: usize) -> usize {
+        let bound = bound as u64;
+        let even = u64::MAX - u64::MAX % bound;
+        loop {
+            let number = self.next();
+            if number < even {
+                return (number % bound) as usize;
+            }
+        }
+    }
+}
+
+/// Spreads seeds, so that the epochs of seeds 1 and 2 have nothing in common.
+fn mix(seed: u64) -> u64 {
+    finish(finish(seed ^ 0xba7c_4e5f_0d3a_9b21).wrapping_add(0x9e37_79b9_7f4a_7c15))
+}
+
+fn finish(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn epoch(seed: u64, epoch: usize, rows: usize, batch: usize) -> Vec<Vec<usize>> {
+        let per_epoch = rows.div_ceil(batch);
+        let mut order = BatchOrder::new(seed, rows, batch);
+        (epoch * per_epoch..(epoch + 1) * per_epoch)
+            .map(|step| order.at(step).to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn the_order_stays_the_same_for_ever() {
+        assert_eq!(epoch(42, 0, 10, 4), [vec![0usize; 0], vec![], vec![]]);
+        assert_eq!(epoch(42, 1, 10, 4), [vec![0usize; 0], vec![], vec![]]);
+    }
+
+    #[test]
+    fn splitmix64_gives_the_published_numbers() {
+        // First outputs for seed 1234567, from the reference implementation's test (prng.di.unimi.it).
+        let mut random = SplitMix64(1234567);
+        let first: Vec<u64> = (0..3).map(|_| random.next()).collect();
+        assert_eq!(
+            first,
+            [
+                6457827717110365317,
+                3203168211198807973,
+                9817491932198370423
+            ]
+        );
+    }
+
+    #[test]
+    fn keys_tell_steps_and_places_apart() {
+        let keys: std::collections::BTreeSet<u64> = (0..50)
+            .flat_map(|step| (0..50).map(move |place| dropout_key(step, place)))
+            .collect();
+        assert_eq!(keys.len(), 2500);
+    }
+
+    proptest! {
+        #[test]
+        fn an_epoch_holds_every_row_once(seed: u64, number in 0usize..5, rows in 1usize..80, batch in 1usize..20) {
+            let batches = epoch(seed, number, rows, batch);
+            for (place, rows_of_batch) in batches.iter().enumerate() {
+                let whole = place + 1 < batches.len() || rows % batch == 0;
+                prop_assert_eq!(rows_of_batch.len(), if whole { batch } else { rows % batch });
+            }
+            let mut all = batches.concat();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..rows).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn any_step_may_be_asked_for_in_any_order(seed: u64, steps in prop::collection::vec(0usize..40, 1..10)) {
+            let mut order = BatchOrder::new(seed, 23, 5);
+            for step in steps {
+                let fresh = BatchOrder::new(seed, 23, 5).at(step).to_vec();
+                prop_assert_eq!(order.at(step), fresh);
+            }
+        }
+
+        #[test]
+        fn passes_hold_every_example_once_sorted_and_within_the_budget(
+            lengths in prop::collection::vec(prop::collection::vec(1usize..60, 0..20), 0..6),
+            budget in 60usize..300,
+        ) {
+            let passes = pack(&lengths, budget);
+            let all: Vec<(usize, usize)> =
+                passes.concat().iter().map(|placed| (placed.member, placed.place)).collect();
+            let expected: Vec<(usize, usize)> = (0..lengths.len())
+                .flat_map(|member| (0..lengths[member].len()).map(move |place| (member, place)))
+                .collect();
+            prop_assert_eq!(all, expected, "in order, so sorted by member");
+            for pass in &passes {
+                prop_assert!(!pass.is_empty());
+                let tokens: usize = pass.iter().map(|placed| lengths[placed.member][placed.place]).sum();
+                prop_assert!(tokens <= budget);
+            }
+        }
+
+        #[test]
+        fn a_batch_is_cut_at_the_same_places_alone_and_in_company(
+            lengths in prop::collection::vec(prop::collection::vec(1usize..60, 1..20), 1..6),
+            budget in 60usize..300,
+        ) {
+            let together = pack(&lengths, budget);
+            for (member, own) in lengths.iter().enumerate() {
+                let pieces = |passes: &[Vec<Placed>], member: usize| -> Vec<Vec<usize>> {
+                    let of = |pass: &Vec<Placed>| -> Vec<usize> {
+                        pass.iter().filter(|placed| placed.member == member).map(|placed| placed.place).collect()
+                    };
+                    passes.iter().map(of).filter(|piece| !piece.is_empty()).collect()
+                };
+                prop_assert_eq!(
+                    pieces(&together, member),
+                    pieces(&pack(std::slice::from_ref(own), budget), 0)
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Writing so that nothing stands half-written under a final name, and hashes of what was written.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Result};
+
+/// The name beside `path` under which it is made.
+pub(crate) fn partial(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.partial"))
+}
+
+/// Writes a file under a temporary name, then renames it. On failure the temporary file goes.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let part = partial(path);
+    let written = (|| {
+        let mut file = File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    })();
+    written.map_err(|error| {
+        let _ = fs::remove_file(&part);
+        Error::io(path, "write")(error)
+    })
+}
+
+/// SHA-256 of a file in hexadecimal.
+pub(crate) fn sha256(path: &Path) -> Result<String> {
+    let read = || -> io::Result<String> {
+        let mut file = File::open(path)?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hex(&hash.finalize())),
+                n => hash.update(&buffer[..n]),
+            }
+        }
+    };
+    read().map_err(Error::io(path, "read"))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Names in a folder, sorted.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
+    let read = || -> io::Result<Vec<String>> {
+        let name =
+            |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+        fs::read_dir(dir)?.map(name).collect()
+    };
+    let mut names = read().map_err(Error::io(dir, "read the folder"))?;
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_nothing_and_names_the_final_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("MANIFEST.json");
+        fs::create_dir(&path).unwrap(); // a folder in the way: the rename fails
+        let error = write(&path, b"{}").unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("{}: cannot write: ", path.display())),
+            "{error}"
+        );
+        assert_eq!(names(dir.path()).unwrap(), ["MANIFEST.json"]);
+        assert!(path.is_dir(), "what was there stays");
+    }
+
+    #[test]
+    fn the_hash_is_sha256() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("abc");
+        write(&path, b"abc").unwrap();
+        // FIPS 180-2, appendix B.1.
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256(&path).unwrap(), expected);
+    }
+}

@@ -1,0 +1,329 @@
+//! The run folder: made and locked by one training process, read by everyone once it is complete.
+//!
+//! ```text
+//! settings.toml   the resolved settings          adapters/<name>/   PEFT folders
+//! events.jsonl    what happened, append-only     MANIFEST.json      last: the run is complete
+//! .lock           held while a process trains
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::events::{self, Event, EventLog};
+use crate::files;
+use crate::manifest::{Manifest, MemberRecord};
+use crate::settings::TrainSettings;
+
+const LOCK: &str = ".lock";
+const SETTINGS: &str = "settings.toml";
+const EVENTS: &str = "events.jsonl";
+const ADAPTERS: &str = "adapters";
+const MANIFEST: &str = "MANIFEST.json";
+
+/// What a run and its evaluation write, in the order in which an overwrite takes it away: the
+/// manifest first, so that what is left never looks complete.
+const OURS: [&str; 7] = [
+    MANIFEST,
+    "report.json",
+    "report.html",
+    EVENTS,
+    "checkpoints",
+    ADAPTERS,
+    SETTINGS,
+];
+
+/// A folder that this process may train into. It holds the lock; nothing but the lock is written,
+/// and nothing is taken away, before training begins.
+#[derive(Debug)]
+pub struct NewRun {
+    dir: PathBuf,
+    settings: TrainSettings,
+    lock: File,
+    made: bool,
+    begun: bool,
+}
+
+impl NewRun {
+    /// Checks the settings (all faults at once), makes `settings.out` and locks it. Call it before
+    /// the slow loading of a model, so that a folder in use is refused at once.
+    ///
+    /// # Errors
+    /// [`Error::Settings`]; [`Error::Exists`] where the folder holds a run and `overwrite` is false;
+    /// [`Error::Foreign`] where it holds other things; [`Error::Locked`] where a process trains in it.
+    pub fn create(settings: &TrainSettings, overwrite: bool) -> Result<Self> {
+        settings.validate()?;
+        let dir = settings.out.clone();
+        let made = !dir.exists();
+        fs::create_dir_all(&dir).map_err(Error::io(&dir, "create the folder"))?;
+        if running(&dir) {
+            return Err(Error::Locked { path: dir });
+        }
+        refuse(&dir, overwrite)?;
+        let path = dir.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io(&path, "open"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Locked { path: dir }),
+            Err(TryLockError::Error(error)) => return Err(Error::io(&path, "lock")(error)),
+        }
+        // Between the first look and the lock another run may have ended here.
+        refuse(&dir, overwrite)?;
+        let settings = settings.clone().resolved();
+        Ok(Self {
+            dir,
+            settings,
+            lock,
+            made,
+            begun: false,
+        })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The resolved settings.
+    pub fn settings(&self) -> &TrainSettings {
+        &self.settings
+    }
+
+    /// Takes away what an earlier run left, writes `settings.toml` and opens `events.jsonl`.
+    pub(crate) fn begin(&mut self) -> Result<EventLog> {
+        self.begun = true;
+        let leftovers = files::names(&self.dir)?
+            .into_iter()
+            .filter(|name| name.ends_with(".partial"));
+        for name in OURS.into_iter().map(str::to_owned).chain(leftovers) {
+            let path = self.dir.join(name);
+            let removed = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else if path.exists() {
+                fs::remove_file(&path)
+            } else {
+                Ok(())
+            };
+            removed.map_err(Error::io(&path, "remove"))?;
+        }
+        files::write(&self.dir.join(SETTINGS), self.settings.to_toml().as_bytes())?;
+        EventLog::open(&self.dir.join(EVENTS))
+    }
+
+    /// Writes one adapter with `save` under a temporary name, renames it, and returns the SHA-256
+    /// of each of its files.
+    pub(crate) fn save(
+        &self,
+        name: &str,
+        save: impl FnOnce(&Path) -> Result<(), crate::error::EngineError>,
+    ) -> Result<std::collections::BTreeMap<String, String>> {
+        let parent = self.dir.join(ADAPTERS);
+        fs::create_dir_all(&parent).map_err(Error::io(&parent, "create the folder"))?;
+        let path = parent.join(name);
+        let part = files::partial(&path);
+        let saved = save(&part)
+            .map_err(|source| Error::Save {
+                name: name.to_owned(),
+                path: path.clone(),
+                source,
+            })
+            .and_then(|()| fs::rename(&part, &path).map_err(Error::io(&path, "write")));
+        if let Err(error) = saved {
+            let _ = fs::remove_dir_all(&part);
+            return Err(error);
+        }
+        let mut hashes = std::collections::BTreeMap::new();
+        for file in files::names(&path)? {
+            let hash = files::sha256(&path.join(&file))?;
+            hashes.insert(file, hash);
+        }
+        Ok(hashes)
+    }
+
+    /// Writes the manifest: the run is complete.
+    pub(crate) fn finish(&self, manifest: &Manifest) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(manifest).expect("a manifest is plain data");
+        text.push('\n');
+        files::write(&self.dir.join(MANIFEST), text.as_bytes())
+    }
+}
+
+impl Drop for NewRun {
+    /// Where training never began (the model could not be loaded), the folder is left as it was.
+    fn drop(&mut self) {
+        if !self.begun && files::names(&self.dir).is_ok_and(|names| names == [LOCK]) {
+            let _ = fs::remove_file(self.dir.join(LOCK));
+            if self.made {
+                let _ = fs::remove_dir(&self.dir);
+            }
+        }
+        let _ = self.lock.unlock();
+    }
+}
+
+/// Fails where the folder holds what must not be overwritten.
+fn refuse(dir: &Path, overwrite: bool) -> Result<()> {
+    let names = files::names(dir)?;
+    let holds = |name: &str| names.iter().any(|found| found == name);
+    if !overwrite && (holds(MANIFEST) || holds(SETTINGS)) {
+        let found = if holds(MANIFEST) {
+            "a finished run"
+        } else {
+            "an interrupted run"
+        };
+        return Err(Error::Exists {
+            path: dir.to_path_buf(),
+            found,
+        });
+    }
+    let ours =
+        |name: &String| OURS.contains(&name.as_str()) || name == LOCK || name.ends_with(".partial");
+    match names.iter().find(|name| !ours(name)) {
+        Some(found) => Err(Error::Foreign {
+            path: dir.to_path_buf(),
+            found: found.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// A finished run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFolder {
+    dir: PathBuf,
+    /// The resolved settings.
+    pub settings: TrainSettings,
+    /// What came out.
+    pub manifest: Manifest,
+}
+
+impl RunFolder {
+    /// Reads a finished run and makes sure that every adapter's files are there.
+    ///
+    /// # Errors
+    /// [`Error::NotARun`]; [`Error::Running`] or [`Error::Incomplete`] where there is no
+    /// MANIFEST.json; [`Error::Json`], [`Error::Settings`] or [`Error::Io`] for a broken or missing file.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let path = dir.to_path_buf();
+        if !dir.is_dir() {
+            return Err(Error::Io {
+                path,
+                doing: "read the folder",
+                source: std::io::ErrorKind::NotFound.into(),
+            });
+        }
+        let manifest_path = dir.join(MANIFEST);
+        if !manifest_path.exists() {
+            return Err(if running(dir) {
+                Error::Running { path }
+            } else if dir.join(SETTINGS).exists() {
+                Error::Incomplete { path }
+            } else {
+                Error::NotARun {
+                    path,
+                    missing: SETTINGS,
+                }
+            });
+        }
+        let settings = TrainSettings::read(&dir.join(SETTINGS))?;
+        let text = fs::read_to_string(&manifest_path).map_err(Error::io(&manifest_path, "read"))?;
+        let manifest: Manifest = serde_json::from_str(&text).map_err(|error| Error::Json {
+            path: manifest_path.clone(),
+            line: error.line(),
+            message: error.to_string(),
+        })?;
+        let run = Self {
+            dir: path,
+            settings,
+            manifest,
+        };
+        run.record(&run.manifest.best)?;
+        for record in &run.manifest.members {
+            for file in record.files.keys() {
+                let path = run.folder_of(&record.member.name).join(file);
+                fs::metadata(&path).map_err(Error::io(&path, "read"))?;
+            }
+        }
+        Ok(run)
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Name of the chosen adapter.
+    pub fn best(&self) -> &str {
+        &self.manifest.best
+    }
+
+    /// Names of the adapters that were saved, in the order of the grid.
+    pub fn names(&self) -> Vec<&str> {
+        let saved = self
+            .manifest
+            .members
+            .iter()
+            .filter(|record| record.stopped.is_none());
+        saved.map(|record| record.member.name.as_str()).collect()
+    }
+
+    /// How a saved adapter came out. [`Error::NoAdapter`] names those that exist.
+    pub fn record(&self, name: &str) -> Result<&MemberRecord> {
+        let saved = |record: &&MemberRecord| record.stopped.is_none() && record.member.name == name;
+        self.manifest
+            .members
+            .iter()
+            .find(saved)
+            .ok_or_else(|| Error::NoAdapter {
+                path: self.dir.clone(),
+                name: name.to_owned(),
+                known: self.names().into_iter().map(str::to_owned).collect(),
+            })
+    }
+
+    /// PEFT folder of a saved adapter; of the chosen one where no name is given.
+    pub fn adapter_dir(&self, name: Option<&str>) -> Result<PathBuf> {
+        let record = self.record(name.unwrap_or(self.best()))?;
+        Ok(self.folder_of(&record.member.name))
+    }
+
+    /// Everything that happened.
+    pub fn events(&self) -> Result<Vec<Event>> {
+        events::read(&self.dir.join(EVENTS))
+    }
+
+    /// Compares every adapter file with its hash in the manifest.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] for the first file that is not what the run wrote.
+    pub fn verify(&self) -> Result<()> {
+        for record in &self.manifest.members {
+            for (file, expected) in &record.files {
+                let path = self.folder_of(&record.member.name).join(file);
+                let found = files::sha256(&path)?;
+                if found != *expected {
+                    return Err(Error::Changed {
+                        path,
+                        expected: expected.clone(),
+                        found,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn folder_of(&self, name: &str) -> PathBuf {
+        self.dir.join(ADAPTERS).join(name)
+    }
+}
+
+/// Whether some process holds the folder's lock.
+fn running(dir: &Path) -> bool {
+    let lock = File::open(dir.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}

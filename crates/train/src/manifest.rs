@@ -1,0 +1,136 @@
+//! `MANIFEST.json`: the last file of a run. Where it stands, the run is complete.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::Result;
+use crate::files;
+use crate::grid::Member;
+use crate::settings::TrainSettings;
+use crate::validation::Score;
+
+/// What a run was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// SHA-256 of the data set's MANIFEST.json, which holds the hashes of its files.
+    pub data_manifest_sha256: String,
+    /// SHA-256 of the model: of the GGUF file; for a folder, of the lines `name SHA-256` of its
+    /// weight, config and tokenizer files in the order of their names.
+    pub model_sha256: String,
+}
+
+impl Provenance {
+    /// Hashes the model (a file or a folder) and the data set's manifest.
+    pub fn read(model: &Path, data: &Path) -> Result<Self> {
+        let model_sha256 = if model.is_dir() {
+            let mut all = Sha256::new();
+            for name in files::names(model)? {
+                let weights = name.ends_with(".safetensors");
+                if weights || name == "config.json" || name == "tokenizer.json" {
+                    let hash = files::sha256(&model.join(&name))?;
+                    all.update(format!("{name} {hash}\n"));
+                }
+            }
+            files::hex(&all.finalize())
+        } else {
+            files::sha256(model)?
+        };
+        let data_manifest_sha256 = files::sha256(&data.join("MANIFEST.json"))?;
+        Ok(Self {
+            data_manifest_sha256,
+            model_sha256,
+        })
+    }
+}
+
+/// How one member of the grid came out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberRecord {
+    /// The member's settings.
+    #[serde(flatten)]
+    pub member: Member,
+    /// Why it was taken out, where it was; then it has no files.
+    pub stopped: Option<String>,
+    /// Mean loss of its last training batch, per supervised token, in nats.
+    pub train_loss: Option<f64>,
+    /// Its last validation.
+    pub validation: Option<Score>,
+    /// SHA-256 of each file of `adapters/<name>/`.
+    pub files: BTreeMap<String, String>,
+}
+
+/// The manifest. It holds no times and no random names: two runs of the same settings, model and
+/// data on one machine write the same bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// What wrote it: `verdict` and its version.
+    pub tool: String,
+    /// Model and data.
+    #[serde(flatten)]
+    pub provenance: Provenance,
+    /// Optimizer steps done.
+    pub steps: usize,
+    /// Training rows.
+    pub train_rows: usize,
+    /// Validation of the bare base model.
+    pub base: Score,
+    /// Name of the chosen member.
+    pub best: String,
+    /// The rule that chose it.
+    pub rule: String,
+    /// Every member, in the order of the grid.
+    pub members: Vec<MemberRecord>,
+    /// The resolved settings.
+    pub settings: TrainSettings,
+}
+
+impl Manifest {
+    /// What this build of the crate calls itself.
+    pub fn tool() -> String {
+        format!("verdict {}", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_folder_is_known_by_its_weights_config_and_tokenizer() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("model");
+        std::fs::create_dir(&model).unwrap();
+        for name in [
+            "model.safetensors",
+            "config.json",
+            "tokenizer.json",
+            "README.md",
+        ] {
+            std::fs::write(model.join(name), name).unwrap();
+        }
+        std::fs::write(dir.path().join("MANIFEST.json"), "{}").unwrap();
+        let read = || Provenance::read(&model, dir.path()).unwrap();
+        let first = read();
+        std::fs::write(model.join("README.md"), "other").unwrap();
+        assert_eq!(read(), first);
+        std::fs::write(model.join("tokenizer.json"), "other").unwrap();
+        assert_ne!(read().model_sha256, first.model_sha256);
+        assert_eq!(read().data_manifest_sha256, first.data_manifest_sha256);
+    }
+
+    #[test]
+    fn a_missing_data_manifest_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Provenance::read(dir.path(), dir.path())
+            .unwrap_err()
+            .to_string();
+        let path = dir.path().join("MANIFEST.json");
+        assert!(
+            error.starts_with(&format!("{}: cannot read: No such file", path.display())),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! The rows of a data set as tokens, ready to train and validate on.
+
+use tokenizers::Tokenizer;
+use verdict_answer::labels::LabelTokens;
+use verdict_answer::prompt::encode_item;
+use verdict_data::Item;
+
+use crate::error::{Error, Result};
+use crate::settings::Loss;
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The item's id.
+    pub id: String,
+    /// Prompt, completion and end-of-text.
+    pub tokens: Vec<u32>,
+    /// Index of the completion's first token, at least 1 and below the number of tokens.
+    pub prompt_tokens: usize,
+    /// The true label's place in the probes (in `Label::ALL`).
+    pub label: usize,
+}
+
+impl Row {
+    /// Index of the first token that the loss counts.
+    pub fn loss_from(&self, loss: Loss) -> usize {
+        match loss {
+            Loss::Completion => self.prompt_tokens,
+            Loss::Full => 1,
+        }
+    }
+
+    /// Tokens that the loss counts.
+    pub fn supervised(&self, loss: Loss) -> usize {
+        self.tokens.len() - self.loss_from(loss)
+    }
+}
+
+/// What a run learns from and is watched by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// Rows to learn from.
+    pub train: Vec<Row>,
+    /// Rows to choose by.
+    pub validation: Vec<Row>,
+    /// First token of each label's completion, in the order of `Label::ALL`.
+    pub probes: Vec<u32>,
+}
+
+impl Rows {
+    /// Encodes the two splits with at most `max_length` tokens a row. `eos` ends each row.
+    ///
+    /// # Errors
+    /// [`Error::NoRows`] where a split is empty; [`Error::Row`] for a row that does not fit.
+    pub fn encode(
+        train: &[Item],
+        validation: &[Item],
+        tokenizer: &Tokenizer,
+        labels: &LabelTokens,
+        max_length: usize,
+        eos: u32,
+    ) -> Result<Self> {
+        let split = |split: &'static str, items: &[Item]| {
+            if items.is_empty() {
+                return Err(Error::NoRows { split });
+            }
+            let row = |item: &Item| {
+                let encoded = encode_item(tokenizer, item, max_length, eos)
+                    .map_err(|source| Error::Row { split, source })?;
+                Ok(Row {
+                    id: item.id.clone(),
+                    tokens: encoded.tokens,
+                    prompt_tokens: encoded.prompt_tokens,
+                    label: item.label.index(),
+                })
+            };
+            items.iter().map(row).collect()
+        };
+        Ok(Self {
+            train: split("train", train)?,
+            validation: split("validation", validation)?,
+            probes: labels.ids().to_vec(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use verdict_answer::testing::{EOS, tokenizer};
+    use verdict_data::Label;
+
+    use super::*;
+
+    fn item(label: Label, rationale: &str) -> Item {
+        let question = "Does vitamin D help?";
+        Item {
+            id: "pubmedqa-1".into(),
+            question: question.into(),
+            label,
+            rationale: rationale.into(),
+            source: "pubmedqa".into(),
+            group: "g1".into(),
+            context: None,
+            text: Item::render(None, question, label, rationale),
+        }
+    }
+
+    fn encode(train: &[Item], validation: &[Item], max_length: usize) -> Result<Rows> {
+        let tokenizer = tokenizer();
+        let labels = LabelTokens::new(&tokenizer).unwrap();
+        let eos = tokenizer.token_to_id(EOS).unwrap();
+        Rows::encode(train, validation, &tokenizer, &labels, max_length, eos)
+    }
+
+    #[test]
+    fn a_row_is_prompt_answer_and_end_with_the_loss_where_it_was_asked_for() {
+        let items = [
+            item(Label::Yes, "A small trial shows benefit."),
+            item(Label::Uncertain, "Mixed."),
+        ];
+        let rows = encode(&items, &items[1..], 512).unwrap();
+        let eos = tokenizer().token_to_id(EOS).unwrap();
+        for (row, item) in rows.train.iter().zip(&items) {
+            let completion = &row.tokens[row.prompt_tokens..];
+            assert_eq!(completion[0], rows.probes[item.label.index()]);
+            assert_eq!(
+                (row.label, *completion.last().unwrap()),
+                (item.label.index(), eos)
+            );
+            let text = tokenizer().decode(&row.tokens, true).unwrap();
+            assert_eq!(text, item.text);
+            assert_eq!(row.supervised(Loss::Completion), completion.len());
+            assert_eq!(row.loss_from(Loss::Full), 1);
+            assert_eq!(row.supervised(Loss::Full), row.tokens.len() - 1);
+        }
+        assert_eq!(rows.validation[0], rows.train[1]);
+    }
+
+    #[test]
+    fn an_empty_split_and_a_row_that_does_not_fit_are_named() {
+        let good = [item(Label::Yes, "A small trial shows benefit.")];
+        let error = encode(&good, &[], 512).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "data: the validation split has no rows; expected at least 1"
+        );
+        let error = encode(&good, &good, 12).unwrap_err().to_string();
+        assert!(error.starts_with("train: item \"pubmedqa-1\": "), "{error}");
+    }
+}

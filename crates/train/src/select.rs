@@ -1,0 +1,95 @@
+//! Which member is the best: by validation, with the one-standard-error rule.
+
+use crate::manifest::MemberRecord;
+
+/// The rule in words, as MANIFEST.json says it.
+pub const RULE: &str = "the smallest rank whose validation accuracy lies within one standard error \
+of the highest; then the higher accuracy, then the lower loss, then the earlier in the grid";
+
+/// Index of the best member by [`RULE`]; none where every member was taken out.
+///
+/// With the highest accuracy p over n rows the standard error is √(p (1 − p) / n). A difference
+/// below it is no evidence, and the smaller adapter is the simpler claim (Breiman and others,
+/// *Classification and Regression Trees*, 1984, section 3.4.3).
+pub fn best(members: &[MemberRecord]) -> Option<usize> {
+    let scored: Vec<_> = members
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| record.stopped.is_none())
+        .filter_map(|(index, record)| Some((index, record.member.rank, record.validation?)))
+        .collect();
+    let top = scored
+        .iter()
+        .map(|(_, _, score)| *score)
+        .max_by(|a, b| a.accuracy.total_cmp(&b.accuracy))?;
+    let error = (top.accuracy * (1.0 - top.accuracy) / top.n as f64).sqrt();
+    scored
+        .into_iter()
+        .filter(|(_, _, score)| score.accuracy >= top.accuracy - error)
+        .min_by(|(_, rank_a, a), (_, rank_b, b)| {
+            rank_a
+                .cmp(rank_b)
+                .then(b.accuracy.total_cmp(&a.accuracy))
+                .then(a.loss.total_cmp(&b.loss))
+        })
+        .map(|(index, _, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::grid::Member;
+    use crate::validation::Score;
+
+    fn record(rank: usize, accuracy: f64, loss: f64) -> MemberRecord {
+        let member = Member {
+            name: format!("r{rank}"),
+            rank,
+            alpha: 1.0,
+            dropout: 0.0,
+            lr: 1e-4,
+            seed: 1,
+        };
+        let validation = Some(Score {
+            loss,
+            accuracy,
+            n: 100,
+        });
+        MemberRecord {
+            member,
+            stopped: None,
+            train_loss: Some(1.0),
+            validation,
+            files: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn the_smallest_rank_within_one_standard_error_wins() {
+        // p = 0.8, n = 100: the standard error is 0.04.
+        let members = [
+            record(4, 0.75, 0.1),
+            record(8, 0.77, 0.9),
+            record(16, 0.8, 0.5),
+        ];
+        assert_eq!(best(&members), Some(1));
+    }
+
+    #[test]
+    fn of_one_rank_the_higher_accuracy_then_the_lower_loss_then_the_earlier_wins() {
+        assert_eq!(best(&[record(8, 0.79, 0.1), record(8, 0.8, 0.5)]), Some(1));
+        assert_eq!(best(&[record(8, 0.8, 0.6), record(8, 0.8, 0.5)]), Some(1));
+        assert_eq!(best(&[record(8, 0.8, 0.5), record(8, 0.8, 0.5)]), Some(0));
+    }
+
+    #[test]
+    fn a_member_that_was_taken_out_is_not_chosen() {
+        let mut members = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
+        members[0].stopped = Some("loss is NaN".into());
+        assert_eq!(best(&members), Some(1));
+        members[1].stopped = Some("loss is NaN".into());
+        assert_eq!(best(&members), None);
+    }
+}

@@ -1,0 +1,265 @@
+//! The settings of a training run: the one home of their defaults, and their TOML form.
+//!
+//! Settings come from a TOML file, then flags are laid over the fields, then
+//! [`TrainSettings::validate`] reports every fault at once. The check of the values is in `check`.
+
+mod check;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Fault, Result};
+use crate::schedule::Schedule;
+
+/// Which tokens of a row the loss counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loss {
+    /// The answer and the end-of-text token.
+    Completion,
+    /// Every token but the first.
+    Full,
+}
+
+/// How the frozen base is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// 32-bit floats.
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// 8-bit integers, one scale per output row.
+    Int8,
+}
+
+/// In which numbers matrix products are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compute {
+    /// bf16 with f32 sums where the device has them, else f32.
+    Auto,
+    /// 32-bit floats.
+    F32,
+    /// bf16 with f32 sums.
+    Bf16,
+}
+
+/// Everything that decides a training run. The grid is the product of the lists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSettings {
+    /// Folder of the data set, as `verdict build` writes it.
+    pub data: PathBuf,
+    /// The base model: a folder, a GGUF file, a hub name or a built-in name.
+    pub model: String,
+    /// The run folder to make.
+    pub out: PathBuf,
+    /// LoRA ranks.
+    pub rank: Vec<usize>,
+    /// LoRA alphas, each as a multiple of the rank (2 means `lora_alpha` = 2 × rank).
+    pub alpha_ratio: Vec<f64>,
+    /// LoRA dropouts.
+    pub dropout: Vec<f64>,
+    /// Peak learning rates.
+    pub lr: Vec<f64>,
+    /// Seeds of weights, batches and dropout.
+    pub seed: Vec<u64>,
+    /// Passes over the training rows; not together with `steps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<f64>,
+    /// Optimizer steps; not together with `epochs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Rows of one optimizer step (the effective batch).
+    pub batch: usize,
+    /// Most tokens that go through the model at once; bounds memory, not results.
+    pub pass_tokens: usize,
+    /// Most tokens of a row.
+    pub max_length: usize,
+    /// Share of the steps in which the learning rate climbs from 0.
+    pub warmup: f64,
+    /// Shape of the learning rate after the warm-up.
+    pub schedule: Schedule,
+    /// Largest norm of an adapter's gradient; a longer one is scaled down to it. 0: never.
+    pub clip: f64,
+    /// Optimizer steps between two validations.
+    pub validate_every: usize,
+    /// Which tokens the loss counts.
+    pub loss: Loss,
+    /// How the frozen base is stored.
+    pub base: Base,
+    /// In which numbers matrix products are taken.
+    pub compute: Compute,
+    /// `auto` or `cpu`.
+    pub device: String,
+    /// Processor threads; as many as there are cores where not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::new(),
+            model: String::new(),
+            out: PathBuf::new(),
+            rank: vec![16],
+            alpha_ratio: vec![2.0],
+            dropout: vec![0.05],
+            lr: vec![3e-4],
+            seed: vec![42],
+            epochs: None,
+            steps: None,
+            batch: 16,
+            pass_tokens: 2048,
+            max_length: 512,
+            warmup: 0.03,
+            schedule: Schedule::Linear,
+            clip: 1.0,
+            validate_every: 25,
+            loss: Loss::Completion,
+            base: Base::Int8,
+            compute: Compute::Auto,
+            device: "auto".into(),
+            threads: None,
+        }
+    }
+}
+
+/// Settings that take a list; a single value stands for a list of one.
+const LISTS: [&str; 5] = ["rank", "alpha_ratio", "dropout", "lr", "seed"];
+
+impl TrainSettings {
+    /// Epochs of a run that names neither epochs nor steps.
+    pub const DEFAULT_EPOCHS: f64 = 5.5;
+
+    /// Reads a settings file; what it does not name keeps its default. Unknown keys and values of
+    /// the wrong type are reported all at once. Ranges are [`TrainSettings::validate`]'s.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        Self::from_toml(&text, path)
+    }
+
+    /// As [`TrainSettings::read`], from text; `path` is for error texts.
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| Error::Syntax {
+            path: path.to_path_buf(),
+            message: error.to_string().trim_end().to_owned(),
+        })?;
+        for key in LISTS {
+            if let Some(value) = table.get_mut(key)
+                && !value.is_array()
+            {
+                *value = toml::Value::Array(vec![value.clone()]);
+            }
+        }
+        // serde stops at the first fault, so each key is first read by itself.
+        let faults: Vec<Fault> = table
+            .iter()
+            .filter_map(|(key, value)| {
+                let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+                let error = alone.try_into::<Self>().err()?;
+                Some(Fault {
+                    key: key.clone(),
+                    text: type_fault(&error),
+                })
+            })
+            .collect();
+        if !faults.is_empty() {
+            return Err(Error::Settings {
+                origin: path.display().to_string(),
+                faults,
+            });
+        }
+        table
+            .try_into()
+            .map_err(|error: toml::de::Error| Error::Settings {
+                origin: path.display().to_string(),
+                faults: vec![Fault {
+                    key: "settings".into(),
+                    text: type_fault(&error),
+                }],
+            })
+    }
+
+    /// The settings as TOML, in the order of the fields.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self)
+            .expect("the check refused what TOML cannot hold: seeds over 63 bits, unreadable paths")
+    }
+
+    /// Fills in what depends on other settings: the default epochs where neither epochs nor steps
+    /// were given.
+    pub fn resolved(mut self) -> Self {
+        if self.epochs.is_none() && self.steps.is_none() {
+            self.epochs = Some(Self::DEFAULT_EPOCHS);
+        }
+        self
+    }
+}
+
+/// The first line of a TOML error, without serde's long list of known keys.
+fn type_fault(error: &toml::de::Error) -> String {
+    let message = error.message();
+    if message.starts_with("unknown field") {
+        "unknown key".to_owned()
+    } else {
+        message.lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<TrainSettings> {
+        TrainSettings::from_toml(text, Path::new("sweep.toml"))
+    }
+
+    #[test]
+    fn the_defaults_are_the_recipe() {
+        insta::assert_snapshot!(TrainSettings::default().resolved().to_toml(), @"");
+    }
+
+    #[test]
+    fn a_file_survives_the_round_trip() {
+        let settings = TrainSettings {
+            data: "data".into(),
+            steps: Some(7),
+            threads: Some(2),
+            lr: vec![1e-4, 3e-4],
+            seed: vec![i64::MAX as u64],
+            ..TrainSettings::default()
+        };
+        assert_eq!(parse(&settings.to_toml()).unwrap(), settings);
+    }
+
+    #[test]
+    fn one_value_stands_for_a_list_of_one() {
+        let settings = parse("rank = 8\nlr = [1e-4, 3e-4]\nseed = 7").unwrap();
+        assert_eq!(
+            (settings.rank, settings.lr, settings.seed),
+            (vec![8], vec![1e-4, 3e-4], vec![7])
+        );
+    }
+
+    #[test]
+    fn steps_take_the_place_of_the_default_epochs() {
+        let settings = parse("steps = 93").unwrap().resolved();
+        assert_eq!((settings.epochs, settings.steps), (None, Some(93)));
+        assert_eq!(parse("").unwrap().resolved().epochs, Some(5.5));
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_types_are_reported_together() {
+        let text = "lerning_rate = 1e-4\nbatch = \"many\"\nbase = \"int4\"\nrank = \"16\"";
+        insta::assert_snapshot!(parse(text).unwrap_err(), @"");
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_names_its_line() {
+        insta::assert_snapshot!(parse("rank = 16\nlr = = 3").unwrap_err(), @"");
+    }
+}

@@ -1,0 +1,225 @@
+//! Whether settings can be used: every fault at once, each with what was expected and found.
+
+use std::fmt::{Debug, Display};
+
+use super::TrainSettings;
+use crate::error::{Error, Fault, Result};
+
+impl TrainSettings {
+    /// Fails with every fault there is, in the order of the settings.
+    pub fn validate(&self) -> Result<()> {
+        let faults = self.faults();
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Settings {
+                origin: "settings".into(),
+                faults,
+            })
+        }
+    }
+
+    /// Every fault, in the order of the settings.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut check = Check::default();
+        check.given("data", !self.data.as_os_str().is_empty(), "a data folder");
+        check.given("model", !self.model.is_empty(), "a model");
+        check.given("out", !self.out.as_os_str().is_empty(), "a run folder");
+        for (key, path) in [("data", &self.data), ("out", &self.out)] {
+            check.that(
+                key,
+                path.to_str().is_some(),
+                "a path in UTF-8",
+                path.display(),
+            );
+        }
+        check.list(
+            "rank",
+            &self.rank,
+            |&rank| (1..=1024).contains(&rank),
+            "a rank of 1 to 1024",
+        );
+        check.list(
+            "alpha_ratio",
+            &self.alpha_ratio,
+            positive,
+            "a multiple of the rank above 0",
+        );
+        check.list(
+            "dropout",
+            &self.dropout,
+            |p| (0.0..1.0).contains(p),
+            "a share from 0 to below 1",
+        );
+        check.list(
+            "lr",
+            &self.lr,
+            |&lr| lr > 0.0 && lr <= 1.0,
+            "a rate above 0 and up to 1",
+        );
+        let most = i64::MAX as u64;
+        check.list(
+            "seed",
+            &self.seed,
+            |&seed| seed <= most,
+            "a seed of at most 63 bits",
+        );
+        if let (Some(epochs), Some(steps)) = (self.epochs, self.steps) {
+            check.fault(
+                "epochs",
+                format!("expected epochs or steps, found both ({epochs} and {steps})"),
+            );
+        }
+        if let Some(epochs) = self.epochs {
+            check.that("epochs", positive(&epochs), "a number above 0", epochs);
+        }
+        if let Some(steps) = self.steps {
+            check.that("steps", steps >= 1, "at least 1", steps);
+        }
+        check.that("batch", self.batch >= 1, "at least 1", self.batch);
+        let wanted = format!("at least max_length ({})", self.max_length);
+        check.that(
+            "pass_tokens",
+            self.pass_tokens >= self.max_length,
+            &wanted,
+            self.pass_tokens,
+        );
+        check.that(
+            "max_length",
+            self.max_length >= 8,
+            "at least 8 tokens",
+            self.max_length,
+        );
+        check.that(
+            "warmup",
+            (0.0..1.0).contains(&self.warmup),
+            "a share from 0 to below 1",
+            self.warmup,
+        );
+        check.that(
+            "clip",
+            self.clip == 0.0 || positive(&self.clip),
+            "0 or more",
+            self.clip,
+        );
+        check.that(
+            "validate_every",
+            self.validate_every >= 1,
+            "at least 1",
+            self.validate_every,
+        );
+        let known = matches!(self.device.as_str(), "auto" | "cpu");
+        check.that(
+            "device",
+            known,
+            "auto or cpu (this version has no GPU code)",
+            &self.device,
+        );
+        if let Some(threads) = self.threads {
+            check.that("threads", threads >= 1, "at least 1", threads);
+        }
+        check.faults
+    }
+}
+
+fn positive(number: &f64) -> bool {
+    number.is_finite() && *number > 0.0
+}
+
+#[derive(Default)]
+struct Check {
+    faults: Vec<Fault>,
+}
+
+impl Check {
+    fn fault(&mut self, key: &str, text: String) {
+        self.faults.push(Fault {
+            key: key.to_owned(),
+            text,
+        });
+    }
+
+    fn given(&mut self, key: &str, given: bool, wanted: &str) {
+        if !given {
+            self.fault(key, format!("expected {wanted}, found none"));
+        }
+    }
+
+    fn that(&mut self, key: &str, holds: bool, wanted: &str, found: impl Display) {
+        if !holds {
+            self.fault(key, format!("expected {wanted}, found {found}"));
+        }
+    }
+
+    fn list<T: Debug + PartialEq>(
+        &mut self,
+        key: &str,
+        values: &[T],
+        good: impl Fn(&T) -> bool,
+        wanted: &str,
+    ) {
+        self.given(key, !values.is_empty(), wanted);
+        for (place, value) in values.iter().enumerate() {
+            if !good(value) {
+                self.fault(key, format!("expected {wanted}, found {value:?}"));
+            } else if values[..place].contains(value) {
+                self.fault(
+                    key,
+                    format!("expected each value once, found {value:?} again"),
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> TrainSettings {
+        TrainSettings {
+            data: "data".into(),
+            model: "model".into(),
+            out: "run".into(),
+            ..TrainSettings::default()
+        }
+    }
+
+    #[test]
+    fn the_defaults_with_data_model_and_out_are_good() {
+        good().validate().unwrap();
+        good().resolved().validate().unwrap();
+    }
+
+    #[test]
+    fn one_fault_is_one_line() {
+        let settings = TrainSettings { batch: 0, ..good() };
+        insta::assert_snapshot!(settings.validate().unwrap_err(), @"");
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let settings = TrainSettings {
+            data: "".into(),
+            model: "".into(),
+            out: "".into(),
+            rank: vec![0, 16, 16, 2000],
+            alpha_ratio: vec![0.0],
+            dropout: vec![1.0, f64::NAN],
+            lr: vec![],
+            seed: vec![u64::MAX],
+            epochs: Some(-1.0),
+            steps: Some(0),
+            batch: 0,
+            pass_tokens: 100,
+            max_length: 4,
+            warmup: 1.5,
+            clip: f64::INFINITY,
+            validate_every: 0,
+            device: "cuda:0".into(),
+            threads: Some(0),
+            ..TrainSettings::default()
+        };
+        insta::assert_snapshot!(settings.validate().unwrap_err(), @"");
+    }
+}

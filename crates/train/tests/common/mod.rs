@@ -1,0 +1,320 @@
+//! A small deterministic engine for tests: softmax regression on the last and the first token,
+//! which is convex, so its loss really falls; and rows for it to learn.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use verdict_train::engine::{AdapterSpec, Example, ExampleLoss, Rate};
+use verdict_train::error::EngineError;
+use verdict_train::{
+    Engine, Event, NewRun, Provenance, Result, Row, Rows, RunSummary, TrainSettings, train,
+};
+
+/// Tokens of the toy language.
+pub const VOCAB: usize = 24;
+/// First tokens of the three answers.
+pub const PROBES: [u32; 3] = [3, 4, 5];
+
+/// Weights `[2, VOCAB, VOCAB]`: logit of a token given the last token, and given the first.
+pub struct Toy {
+    spec: AdapterSpec,
+    weights: Vec<f32>,
+    gradient: Vec<f32>,
+    momentum: Vec<f32>,
+    square: Vec<f32>,
+    steps: i32,
+}
+
+/// The engine, with faults to order.
+#[derive(Default)]
+pub struct ToyEngine {
+    /// The adapters.
+    pub toys: Vec<Toy>,
+    /// Adapter whose losses are NaN after that many steps.
+    pub poisoned: Option<(String, i32)>,
+    /// Adapter that cannot be saved.
+    pub full_disk: Option<String>,
+    /// Passes that went through `accumulate`.
+    pub passes: usize,
+}
+
+impl ToyEngine {
+    fn forward(
+        &self,
+        example: &Example<'_>,
+        probes: &[u32],
+        learn: bool,
+        mut row: impl FnMut(&[(usize, f32)], &[f32], usize),
+    ) -> ExampleLoss {
+        let toy = example.adapter.map(|adapter| &self.toys[adapter]);
+        let tokens = example.tokens;
+        let mut loss = ExampleLoss {
+            loss_sum: 0.0,
+            tokens: 0,
+            probes: Vec::new(),
+        };
+        for place in example.loss_from..tokens.len() {
+            let inputs = [tokens[place - 1] as usize, VOCAB + tokens[0] as usize];
+            let keep = |input: usize| match toy {
+                Some(toy) if learn => {
+                    let name =
+                        toy.spec.seed ^ example.key.rotate_left(17) ^ (place * 64 + input) as u64;
+                    let drawn = (noise(name) >> 40) as f32 / (1u64 << 24) as f32;
+                    if drawn < toy.spec.dropout {
+                        0.0
+                    } else {
+                        1.0 / (1.0 - toy.spec.dropout)
+                    }
+                }
+                _ => 1.0,
+            };
+            let inputs = inputs.map(|input| (input, keep(input)));
+            let logit = |token: usize| -> f32 {
+                let Some(toy) = toy else { return 0.0 };
+                inputs
+                    .iter()
+                    .map(|(input, x)| x * toy.weights[input * VOCAB + token])
+                    .sum()
+            };
+            let logits: Vec<f32> = (0..VOCAB).map(logit).collect();
+            let total = logits.iter().map(|z| f64::from(*z).exp()).sum::<f64>().ln();
+            loss.loss_sum += total - f64::from(logits[tokens[place] as usize]);
+            loss.tokens += 1;
+            if place == example.loss_from {
+                loss.probes = probes.iter().map(|token| logits[*token as usize]).collect();
+            }
+            let chances: Vec<f32> = logits
+                .iter()
+                .map(|z| (f64::from(*z) - total).exp() as f32)
+                .collect();
+            row(&inputs, &chances, tokens[place] as usize);
+        }
+        if let (Some(toy), Some((name, steps))) = (toy, &self.poisoned)
+            && toy.spec.name == *name
+            && toy.steps >= *steps
+        {
+            loss.loss_sum = f64::NAN;
+        }
+        loss
+    }
+}
+
+impl Engine for ToyEngine {
+    fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
+        let size = 2 * VOCAB * VOCAB;
+        let start = |place: usize| {
+            let drawn = noise(spec.seed ^ ((spec.rank as u64) << 32) ^ place as u64);
+            ((drawn >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 0.01
+        };
+        self.toys.push(Toy {
+            spec: spec.clone(),
+            weights: (0..size).map(start).collect(),
+            gradient: vec![0.0; size],
+            momentum: vec![0.0; size],
+            square: vec![0.0; size],
+            steps: 0,
+        });
+        Ok(self.toys.len() - 1)
+    }
+
+    /// Each adapter's gradient of the call is summed from zero and added once, so that the cuts
+    /// between calls show in the last bits.
+    fn accumulate(
+        &mut self,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>, EngineError> {
+        self.passes += 1;
+        let sorted = examples.is_sorted_by_key(|example| example.adapter);
+        assert!(sorted, "examples of one call stand sorted by adapter");
+        let mut losses = Vec::new();
+        let mut sums = vec![Vec::new(); self.toys.len()];
+        for example in examples {
+            let adapter = example.adapter.expect("only adapters learn");
+            let sum = &mut sums[adapter];
+            sum.resize(2 * VOCAB * VOCAB, 0.0f32);
+            losses.push(
+                self.forward(example, probes, true, |inputs, chances, target| {
+                    for (input, x) in inputs {
+                        for token in 0..VOCAB {
+                            let hit = if token == target { 1.0 } else { 0.0 };
+                            sum[input * VOCAB + token] +=
+                                example.weight * x * (chances[token] - hit);
+                        }
+                    }
+                }),
+            );
+        }
+        for (toy, sum) in self.toys.iter_mut().zip(sums) {
+            toy.gradient
+                .iter_mut()
+                .zip(sum)
+                .for_each(|(gradient, sum)| *gradient += sum);
+        }
+        Ok(losses)
+    }
+
+    fn step(&mut self, rates: &[Rate]) -> Result<Vec<f32>, EngineError> {
+        let mut norms = Vec::new();
+        for rate in rates {
+            let toy = &mut self.toys[rate.adapter];
+            let norm = toy.gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
+            let scale = (rate.clip / norm).min(1.0);
+            toy.steps += 1;
+            for place in 0..toy.weights.len() {
+                let g = toy.gradient[place] * scale;
+                toy.momentum[place] = 0.9 * toy.momentum[place] + 0.1 * g;
+                toy.square[place] = 0.999 * toy.square[place] + 0.001 * g * g;
+                let m = toy.momentum[place] / (1.0 - 0.9f32.powi(toy.steps));
+                let v = toy.square[place] / (1.0 - 0.999f32.powi(toy.steps));
+                toy.weights[place] -= rate.lr * m / (v.sqrt() + 1e-8);
+            }
+            toy.gradient.fill(0.0);
+            norms.push(norm);
+        }
+        Ok(norms)
+    }
+
+    fn evaluate(
+        &self,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>, EngineError> {
+        let one = |example| self.forward(example, probes, false, |_, _, _| {});
+        Ok(examples.iter().map(one).collect())
+    }
+
+    fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {
+        let toy = &self.toys[adapter];
+        std::fs::create_dir(dir)?;
+        std::fs::write(
+            dir.join("adapter_config.json"),
+            format!("{{\"r\": {}}}\n", toy.spec.rank),
+        )?;
+        if self.full_disk.as_ref() == Some(&toy.spec.name) {
+            return Err(Box::new(std::io::Error::from(
+                std::io::ErrorKind::StorageFull,
+            )));
+        }
+        let bytes: Vec<u8> = toy
+            .weights
+            .iter()
+            .flat_map(|weight| weight.to_le_bytes())
+            .collect();
+        std::fs::write(dir.join("adapter_model.safetensors"), bytes)?;
+        Ok(())
+    }
+}
+
+/// The finaliser of SplitMix64: a number that looks like chance.
+fn noise(name: u64) -> u64 {
+    let mut z = name.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// `n` rows of different lengths; the first token decides the label.
+fn rows_of(name: &str, n: usize) -> Vec<Row> {
+    let row = |place: usize| {
+        let label = place % 3;
+        let mut tokens = vec![20 + label as u32];
+        tokens.extend((0..place % 7).map(|filler| 6 + (filler + place) as u32 % 10));
+        tokens.push(1);
+        let prompt_tokens = tokens.len();
+        tokens.push(PROBES[label]);
+        tokens.extend((0..2 + place % 4).map(|word| 16 + (word as u32 + label as u32) % 4));
+        tokens.push(0);
+        Row {
+            id: format!("{name}-{place}"),
+            tokens,
+            prompt_tokens,
+            label,
+        }
+    };
+    (0..n).map(row).collect()
+}
+
+/// 50 training rows and 12 validation rows.
+pub fn rows() -> Rows {
+    Rows {
+        train: rows_of("train", 50),
+        validation: rows_of("validation", 12),
+        probes: PROBES.to_vec(),
+    }
+}
+
+/// Small settings for a run in `out`.
+pub fn settings(out: &Path) -> TrainSettings {
+    TrainSettings {
+        data: "data".into(),
+        model: "toy".into(),
+        out: out.to_path_buf(),
+        rank: vec![4],
+        lr: vec![0.05],
+        steps: Some(30),
+        pass_tokens: 64,
+        max_length: 32,
+        validate_every: 10,
+        ..TrainSettings::default()
+    }
+}
+
+/// Hashes that stand for a model and a data set.
+pub fn provenance() -> Provenance {
+    Provenance {
+        data_manifest_sha256: "d".repeat(64),
+        model_sha256: "e".repeat(64),
+    }
+}
+
+/// Trains with the toy engine; all events.
+pub fn run_with(
+    settings: &TrainSettings,
+    engine: &mut ToyEngine,
+    overwrite: bool,
+) -> (Result<RunSummary>, Vec<Event>) {
+    let mut events = Vec::new();
+    let result = NewRun::create(settings, overwrite).and_then(|run| {
+        let mut observer = |event: &Event| events.push(event.clone());
+        let stop = AtomicBool::new(false);
+        train(run, &rows(), &provenance(), engine, &mut observer, &stop)
+    });
+    (result, events)
+}
+
+/// Trains with a sound toy engine; the run must finish.
+pub fn run(settings: &TrainSettings) -> RunSummary {
+    run_with(settings, &mut ToyEngine::default(), false)
+        .0
+        .expect("a sound run finishes")
+}
+
+/// Bytes of a member's adapter.
+pub fn adapter_bytes(dir: &Path, name: &str) -> Vec<u8> {
+    let path = dir
+        .join("adapters")
+        .join(name)
+        .join("adapter_model.safetensors");
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every path below `dir`, sorted, with `/`.
+pub fn tree(dir: &Path) -> Vec<String> {
+    fn walk(root: &Path, dir: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else {
+                let path = path.strip_prefix(root).unwrap();
+                found.push(path.to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(dir, dir, &mut found);
+    found.sort();
+    found
+}
