@@ -58,7 +58,9 @@ impl Gguf {
             return Err(corrupt("general.alignment is 0".to_string()));
         }
         let content = Content::read(&mut Cursor::new(bytes)).map_err(|e| {
-            let reason = e.to_string();
+            // Under RUST_BACKTRACE candle's errors carry a backtrace from the second line on.
+            let text = e.to_string();
+            let reason = text.lines().next().unwrap_or_default();
             // candle stops at the first number format that it does not know.
             match reason.strip_prefix("unknown dtype for tensor ") {
                 Some(code) => Error::UnknownDtype {
