@@ -29,4 +29,5 @@ pub use item::{Item, Split};
 pub use label::Label;
 pub use manifest::Manifest;
 pub use raw::RawItem;
+pub use sentences::sentences;
 pub use source::{KINDS, Source};

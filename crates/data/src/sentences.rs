@@ -154,7 +154,7 @@ pub(crate) fn first_end(text: &str) -> usize {
 }
 
 /// The sentences of a text, in order, without the blanks between them.
-pub(crate) fn sentences(text: &str) -> impl Iterator<Item = &str> {
+pub fn sentences(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text.trim();
     std::iter::from_fn(move || {
         if rest.is_empty() {
