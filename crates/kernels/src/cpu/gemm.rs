@@ -149,100 +149,112 @@ fn split(cpu: &Cpu, index: usize, p: &Product<'_>, products: usize, tasks: &mut 
     }
 }
 
+/// Blocks that are packed before the strips run over them: all of a task's, so that each is packed once;
+/// two where there is a single strip, which then finds them in the L1 cache.
+fn bundles(task: &Task) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let size = if task.rows.len() <= STRIP { 2 } else { task.blocks.len() };
+    let end = task.blocks.end;
+    task.blocks.clone().step_by(size).map(move |start| start..(start + size).min(end))
+}
+
 fn run_f32(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
     let Left::F32(left) = p.left else { unreachable!("f32 product of bf16 rows") };
     let k = p.right.k();
     let size = k * BLOCK;
     let Scratch { packed, sums } = scratch;
-    packed.resize(((task.blocks.len() * size * 4).div_ceil(64)).max(packed.len()), Line([0; 64]));
-    let base = packed.as_mut_ptr().cast::<f32>();
-    let blocks: Vec<*const f32> = task
-        .blocks
-        .clone()
-        .enumerate()
-        .map(|(i, block)| match p.right.stored_f32(block) {
-            Some(stored) => stored.as_ptr(),
-            None => {
-                // SAFETY: `packed` holds `size` values for every block of the task.
-                let out = unsafe { std::slice::from_raw_parts_mut(base.add(i * size), size) };
-                p.right.pack_f32(isa, block, out);
-                out.as_ptr()
-            }
-        })
-        .collect();
-    for strip in task.rows.clone().step_by(STRIP) {
-        let rows = (task.rows.end - strip).min(STRIP);
-        // SAFETY: row `strip` lies in the left operand.
-        let a = unsafe { left.add(strip * p.ld) };
-        for (i, pair) in blocks.chunks(2).enumerate() {
-            begin(p, strip, rows, task.blocks.start + 2 * i, pair.len(), sums);
-            for (half, b) in pair.iter().enumerate() {
-                // SAFETY: `rows` rows of `k` values at `a`, `k` rows of 16 at `b`, sums of a strip.
-                unsafe {
-                    let c = sums.0.as_mut_ptr().add(half * BLOCK);
-                    strip_f32(isa, a, p.ld, rows, *b, k, c);
+    for bundle in bundles(task) {
+        packed.resize(((bundle.len() * size * 4).div_ceil(64)).max(packed.len()), Line([0; 64]));
+        let base = packed.as_mut_ptr().cast::<f32>();
+        let mut blocks = [std::ptr::null(); MAX_BLOCKS];
+        for (i, block) in bundle.clone().enumerate() {
+            blocks[i] = match p.right.stored_f32(block) {
+                Some(stored) => stored.as_ptr(),
+                None => {
+                    // SAFETY: `packed` holds `size` values for every block of the bundle.
+                    let out = unsafe { std::slice::from_raw_parts_mut(base.add(i * size), size) };
+                    p.right.pack_f32(isa, block, out);
+                    out.as_ptr()
                 }
+            };
+        }
+        for strip in task.rows.clone().step_by(STRIP) {
+            let rows = (task.rows.end - strip).min(STRIP);
+            // SAFETY: row `strip` lies in the left operand.
+            let a = unsafe { left.add(strip * p.ld) };
+            for (i, pair) in blocks[..bundle.len()].chunks(2).enumerate() {
+                let block = bundle.start + 2 * i;
+                begin(p, strip, rows, block, pair.len(), sums);
+                for (half, b) in pair.iter().enumerate() {
+                    // SAFETY: `rows` rows of `k` values at `a`, `k` rows of 16 at `b`, sums of a strip.
+                    unsafe {
+                        let c = sums.0.as_mut_ptr().add(half * BLOCK);
+                        strip_f32(isa, a, p.ld, rows, *b, k, c);
+                    }
+                }
+                finish(isa, p, strip, rows, block, pair.len(), sums);
             }
-            finish(isa, p, strip, rows, task.blocks.start + 2 * i, pair.len(), sums);
         }
     }
 }
 
+#[cfg(not(target_arch = "x86_64"))]
+fn run_bf16(_: Isa, _: &Product<'_>, _: &Task, _: &mut Scratch) {
+    unreachable!("bf16 products need x86-64");
+}
+
+#[cfg(target_arch = "x86_64")]
 fn run_bf16(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
+    use crate::cpu::x86;
     let Left::Bf16(left) = p.left else { unreachable!("bf16 product of f32 rows") };
     let tiles = p.right.k().div_ceil(K_TILE);
     let size = tiles * K_TILE * BLOCK;
+    let tiled = isa == Isa::Amx;
     let Scratch { packed, sums } = scratch;
-    packed.resize(((task.blocks.len() * size * 2).div_ceil(64)).max(packed.len()), Line([0; 64]));
-    let base = packed.as_mut_ptr().cast::<u16>();
-    let blocks: Vec<*const u16> = task
-        .blocks
-        .clone()
-        .enumerate()
-        .map(|(i, block)| match p.right.stored_bf16(block) {
-            Some(stored) => stored.as_ptr(),
-            None => {
-                // SAFETY: `packed` holds `size` values for every block of the task.
-                let out = unsafe { std::slice::from_raw_parts_mut(base.add(i * size), size) };
-                p.right.pack_bf16(isa, block, out);
-                out.as_ptr()
-            }
-        })
-        .collect();
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: `Isa` is never above what the processor has; operands as documented on `Left` and `Pack`.
-    unsafe {
-        use crate::cpu::x86;
-        let tiled = isa == Isa::Amx;
-        if tiled {
-            x86::amx_begin();
+    if tiled {
+        // SAFETY: `Isa` is never above what the processor has.
+        unsafe { x86::amx_begin() };
+    }
+    for bundle in bundles(task) {
+        packed.resize(((bundle.len() * size * 2).div_ceil(64)).max(packed.len()), Line([0; 64]));
+        let base = packed.as_mut_ptr().cast::<u16>();
+        let mut blocks = [std::ptr::null(); MAX_BLOCKS];
+        for (i, block) in bundle.clone().enumerate() {
+            blocks[i] = match p.right.stored_bf16(block) {
+                Some(stored) => stored.as_ptr(),
+                None => {
+                    // SAFETY: `packed` holds `size` values for every block of the bundle.
+                    let out = unsafe { std::slice::from_raw_parts_mut(base.add(i * size), size) };
+                    p.right.pack_bf16(isa, block, out);
+                    out.as_ptr()
+                }
+            };
         }
         for strip in task.rows.clone().step_by(STRIP) {
             let rows = (task.rows.end - strip).min(STRIP);
-            let a = left.add(strip * p.ld);
-            for (i, pair) in blocks.chunks(2).enumerate() {
-                begin(p, strip, rows, task.blocks.start + 2 * i, pair.len(), sums);
+            for (i, pair) in blocks[..bundle.len()].chunks(2).enumerate() {
+                let block = bundle.start + 2 * i;
+                begin(p, strip, rows, block, pair.len(), sums);
                 let (b0, b1) = (pair[0], pair.get(1).copied());
                 let c = sums.0.as_mut_ptr();
-                if tiled {
-                    x86::amx_strip(a, p.ld, rows, b0, b1, tiles, c);
-                } else {
-                    x86::dot_strip(a, p.ld, rows, b0, tiles, c);
-                    if let Some(b1) = b1 {
-                        x86::dot_strip(a, p.ld, rows, b1, tiles, c.add(BLOCK));
+                // SAFETY: as above; operands as documented on `Left` and `Pack`.
+                unsafe {
+                    let a = left.add(strip * p.ld);
+                    if tiled {
+                        x86::amx_strip(a, p.ld, rows, b0, b1, tiles, c);
+                    } else {
+                        x86::dot_strip(a, p.ld, rows, b0, tiles, c);
+                        if let Some(b1) = b1 {
+                            x86::dot_strip(a, p.ld, rows, b1, tiles, c.add(BLOCK));
+                        }
                     }
                 }
-                finish(isa, p, strip, rows, task.blocks.start + 2 * i, pair.len(), sums);
+                finish(isa, p, strip, rows, block, pair.len(), sums);
             }
         }
-        if tiled {
-            x86::amx_end();
-        }
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = (isa, left, blocks, sums);
-        unreachable!("bf16 products need x86-64");
+    if tiled {
+        // SAFETY: as above.
+        unsafe { x86::amx_end() };
     }
 }
 
