@@ -153,8 +153,10 @@ mod tests {
 
     #[test]
     fn the_order_stays_the_same_for_ever() {
-        assert_eq!(epoch(42, 0, 10, 4), [vec![0usize; 0], vec![], vec![]]);
-        assert_eq!(epoch(42, 1, 10, 4), [vec![0usize; 0], vec![], vec![]]);
+        let first = [vec![0, 7, 5, 6], vec![3, 8, 1, 9], vec![4, 2]];
+        assert_eq!(epoch(42, 0, 10, 4), first);
+        assert_ne!(epoch(42, 1, 10, 4), first, "each epoch is shuffled anew");
+        assert_ne!(epoch(43, 0, 10, 4), first, "each seed shuffles its own way");
     }
 
     #[test]

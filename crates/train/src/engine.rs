@@ -1,60 +1,13 @@
 //! What training needs of an engine: make adapters, add gradients, step, evaluate, save.
 
+mod model;
+
 use std::path::Path;
 
+pub use model::ModelEngine;
+pub use verdict_model::{AdapterSpec, Example, ExampleLoss, Rate};
+
 use crate::error::EngineError;
-
-/// An adapter to make.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AdapterSpec {
-    /// Unique name.
-    pub name: String,
-    /// LoRA rank.
-    pub rank: usize,
-    /// LoRA alpha; the branch is scaled by alpha / rank.
-    pub alpha: f32,
-    /// Chance that an input of the branch is dropped.
-    pub dropout: f32,
-    /// Seed of the first weights and of dropout.
-    pub seed: u64,
-}
-
-/// One sequence of a packed batch.
-#[derive(Clone, Copy, Debug)]
-pub struct Example<'a> {
-    /// Which adapter; none for the bare base model.
-    pub adapter: Option<usize>,
-    /// All tokens, prompt first.
-    pub tokens: &'a [u32],
-    /// Index in `tokens` of the first supervised token, at least 1.
-    pub loss_from: usize,
-    /// Multiplies each supervised token's loss.
-    pub weight: f32,
-    /// Names the example for dropout.
-    pub key: u64,
-}
-
-/// What an engine says of one example.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ExampleLoss {
-    /// Sum of the supervised tokens' losses in nats, unweighted.
-    pub loss_sum: f64,
-    /// Supervised tokens.
-    pub tokens: usize,
-    /// Logits of the probe tokens at the row that predicts `tokens[loss_from]`.
-    pub probes: Vec<f32>,
-}
-
-/// One adapter's part of an optimizer step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
-    /// Which adapter.
-    pub adapter: usize,
-    /// Learning rate.
-    pub lr: f32,
-    /// Largest gradient norm; infinity for no clipping.
-    pub clip: f32,
-}
 
 /// A frozen model with a bank of adapters.
 ///

@@ -36,11 +36,13 @@ pub enum Error {
         faults: Vec<Fault>,
     },
     /// A settings file that is not TOML.
-    #[error("{path}: not TOML: {message}", path = path.display())]
+    #[error("{path}: not TOML: line {line}: {message}", path = path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// What the parser said, with the line.
+        /// The line, from 1.
+        line: usize,
+        /// What the parser said.
         message: String,
     },
     /// A file or folder could not be read or written (a full disk among the reasons).

@@ -24,7 +24,7 @@ pub mod select;
 pub mod settings;
 pub mod validation;
 
-pub use engine::Engine;
+pub use engine::{Engine, ModelEngine};
 pub use error::{Error, Fault, Result};
 pub use events::{Event, EventKind, Outcome};
 pub use folder::{NewRun, RunFolder};

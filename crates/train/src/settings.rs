@@ -144,9 +144,19 @@ impl TrainSettings {
 
     /// As [`TrainSettings::read`], from text; `path` is for error texts.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
-        let mut table: toml::Table = toml::from_str(text).map_err(|error| Error::Syntax {
-            path: path.to_path_buf(),
-            message: error.to_string().trim_end().to_owned(),
+        let mut table: toml::Table = toml::from_str(text).map_err(|error: toml::de::Error| {
+            let at = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text.as_bytes()[..at]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+                + 1;
+            let message = error.message().lines().collect::<Vec<_>>().join(" ");
+            Error::Syntax {
+                path: path.to_path_buf(),
+                line,
+                message,
+            }
         })?;
         for key in LISTS {
             if let Some(value) = table.get_mut(key)
@@ -220,7 +230,28 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_recipe() {
-        insta::assert_snapshot!(TrainSettings::default().resolved().to_toml(), @"");
+        insta::assert_snapshot!(TrainSettings::default().resolved().to_toml(), @r#"
+        data = ""
+        model = ""
+        out = ""
+        rank = [16]
+        alpha_ratio = [2.0]
+        dropout = [0.05]
+        lr = [0.0003]
+        seed = [42]
+        epochs = 5.5
+        batch = 16
+        pass_tokens = 2048
+        max_length = 512
+        warmup = 0.03
+        schedule = "linear"
+        clip = 1.0
+        validate_every = 25
+        loss = "completion"
+        base = "int8"
+        compute = "auto"
+        device = "auto"
+        "#);
     }
 
     #[test]
@@ -255,11 +286,19 @@ mod tests {
     #[test]
     fn unknown_keys_and_wrong_types_are_reported_together() {
         let text = "lerning_rate = 1e-4\nbatch = \"many\"\nbase = \"int4\"\nrank = \"16\"";
-        insta::assert_snapshot!(parse(text).unwrap_err(), @"");
+        insta::assert_snapshot!(parse(text).unwrap_err(), @r#"
+        sweep.toml: 4 faults:
+          base: unknown variant `int4`, expected one of `f32`, `bf16`, `int8`
+          batch: invalid type: string "many", expected usize
+          lerning_rate: unknown key
+          rank: invalid type: string "16", expected usize
+        "#);
     }
 
     #[test]
     fn a_file_that_is_not_toml_names_its_line() {
-        insta::assert_snapshot!(parse("rank = 16\nlr = = 3").unwrap_err(), @"");
+        insta::assert_snapshot!(parse("rank = 16\nlr = = 3").unwrap_err(), @r#"
+        sweep.toml: not TOML: line 2: extra `=`, expected nothing
+        "#);
     }
 }

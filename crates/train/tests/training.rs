@@ -211,10 +211,10 @@ fn small_passes_add_up_to_the_same_batch() {
     };
     let (whole, passes) = weights("whole", 4096);
     assert_eq!(passes, 30, "16 × 1: one pass a step");
-    let (parts, passes) = weights("parts", 48);
+    let (parts, passes) = weights("parts", 40);
     assert!(
-        passes >= 4 * 30 - 8,
-        "4 × 4: about four passes a step, found {passes}"
+        passes > 3 * 30,
+        "4 × 4: about four passes a whole batch, found {passes}"
     );
     for (a, b) in whole.iter().zip(&parts) {
         // Only the order of f32 sums differs; Adam's normalised steps of 0.05 carry it on.

@@ -194,7 +194,9 @@ mod tests {
     #[test]
     fn one_fault_is_one_line() {
         let settings = TrainSettings { batch: 0, ..good() };
-        insta::assert_snapshot!(settings.validate().unwrap_err(), @"");
+        insta::assert_snapshot!(settings.validate().unwrap_err(), @r#"
+        settings: batch: expected at least 1, found 0
+        "#);
     }
 
     #[test]
@@ -220,6 +222,29 @@ mod tests {
             threads: Some(0),
             ..TrainSettings::default()
         };
-        insta::assert_snapshot!(settings.validate().unwrap_err(), @"");
+        insta::assert_snapshot!(settings.validate().unwrap_err(), @r#"
+        settings: 21 faults:
+          data: expected a data folder, found none
+          model: expected a model, found none
+          out: expected a run folder, found none
+          rank: expected a rank of 1 to 1024, found 0
+          rank: expected each value once, found 16 again
+          rank: expected a rank of 1 to 1024, found 2000
+          alpha_ratio: expected a multiple of the rank above 0, found 0.0
+          dropout: expected a share from 0 to below 1, found 1.0
+          dropout: expected a share from 0 to below 1, found NaN
+          lr: expected a rate above 0 and up to 1, found none
+          seed: expected a seed of at most 63 bits, found 18446744073709551615
+          epochs: expected epochs or steps, found both (-1 and 0)
+          epochs: expected a number above 0, found -1
+          steps: expected at least 1, found 0
+          batch: expected at least 1, found 0
+          max_length: expected at least 8 tokens, found 4
+          warmup: expected a share from 0 to below 1, found 1.5
+          clip: expected 0 or more, found inf
+          validate_every: expected at least 1, found 0
+          device: expected auto or cpu (this version has no GPU code), found cuda:0
+          threads: expected at least 1, found 0
+        "#);
     }
 }

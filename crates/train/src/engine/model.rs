@@ -1,0 +1,102 @@
+//! The engine of the product: `verdict_model`'s decoder, bank and trainer.
+
+use std::path::Path;
+
+use verdict_model::{AdamW, AdapterBank, Model, Trainer};
+
+use super::{AdapterSpec, Engine, Example, ExampleLoss, Rate};
+use crate::error::EngineError;
+
+/// A loaded model and the adapters that train over it.
+///
+/// AdamW has PyTorch's defaults without decay. All adapters are made before the first gradient.
+#[derive(Debug)]
+pub struct ModelEngine<'m> {
+    model: &'m Model,
+    stage: Stage,
+    base_name: Option<String>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Adapters are being made.
+    Making(AdapterBank),
+    /// Boxed: a trainer holds its buffers.
+    Training(Box<Trainer>),
+}
+
+impl<'m> ModelEngine<'m> {
+    /// An engine over a loaded model.
+    pub fn new(model: &'m Model) -> Self {
+        Self {
+            model,
+            stage: Stage::Making(AdapterBank::empty()),
+            base_name: None,
+        }
+    }
+
+    /// What `adapter_config.json` calls the base model (`base_model_name_or_path`), by which PEFT
+    /// finds it.
+    pub fn base_name(mut self, name: impl Into<String>) -> Self {
+        self.base_name = Some(name.into());
+        self
+    }
+
+    fn bank(&self) -> &AdapterBank {
+        match &self.stage {
+            Stage::Making(bank) => bank,
+            Stage::Training(trainer) => trainer.bank(),
+        }
+    }
+
+    /// The trainer; the first call ends the making of adapters.
+    fn trainer(&mut self) -> &mut Trainer {
+        if let Stage::Making(bank) = &mut self.stage {
+            let trainer = Trainer::new(std::mem::take(bank), AdamW::default());
+            self.stage = Stage::Training(Box::new(trainer));
+        }
+        match &mut self.stage {
+            Stage::Training(trainer) => trainer,
+            Stage::Making(_) => unreachable!("the stage was set above"),
+        }
+    }
+}
+
+impl Engine for ModelEngine<'_> {
+    fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
+        match &mut self.stage {
+            Stage::Making(bank) => Ok(bank.create(self.model, spec)),
+            Stage::Training(_) => {
+                Err("expected every adapter before the first gradient, found a later one".into())
+            }
+        }
+    }
+
+    fn accumulate(
+        &mut self,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>, EngineError> {
+        let model = self.model;
+        Ok(self.trainer().accumulate(model, examples, probes)?)
+    }
+
+    fn step(&mut self, rates: &[Rate]) -> Result<Vec<f32>, EngineError> {
+        let model = self.model;
+        Ok(self.trainer().step(model, rates))
+    }
+
+    fn evaluate(
+        &self,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>, EngineError> {
+        Ok(self.model.evaluate(self.bank(), examples, probes)?)
+    }
+
+    fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {
+        let mut adapter = self.bank().export(self.model, adapter);
+        adapter.config.base_model_name_or_path = self.base_name.clone();
+        Ok(adapter.write(dir)?)
+    }
+}
