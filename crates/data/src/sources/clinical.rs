@@ -42,7 +42,8 @@ pub(super) fn clinical() -> Vec<RawItem> {
 }
 
 fn lines() -> impl Iterator<Item = Line> {
-    FILE.lines().map(|line| serde_json::from_str(line).expect("the embedded file is well formed"))
+    FILE.lines()
+        .map(|line| serde_json::from_str(line).expect("the embedded file is well formed"))
 }
 
 #[cfg(test)]
@@ -88,7 +89,10 @@ mod tests {
             assert_eq!(counts, &[counts[0]; 3], "{name}");
         }
         let mean = lengths.map(|words| words / counts[0] as f64);
-        assert!(mean.iter().all(|words| (words - mean[0]).abs() < 0.5), "{mean:?}");
+        assert!(
+            mean.iter().all(|words| (words - mean[0]).abs() < 0.5),
+            "{mean:?}"
+        );
     }
 
     #[test]
@@ -96,13 +100,20 @@ mod tests {
         let label_word = Regex::new("(?i)^(yes|no|uncertain|maybe)\\b").unwrap();
         for line in lines() {
             let id = &line.id;
-            assert!(line.question.ends_with('?') && line.question.len() > 20, "{id}");
+            assert!(
+                line.question.ends_with('?') && line.question.len() > 20,
+                "{id}"
+            );
             assert_eq!(line.question.matches('?').count(), 1, "{id}");
             assert!(!line.question.contains('.'), "{id}");
             let words = line.rationale.split(' ').count();
             assert!((12..=35).contains(&words), "{id}: {words} words");
             assert!(line.rationale.ends_with('.'), "{id}");
-            assert_eq!(line.rationale.matches(['.', '!', '?', ';']).count(), 1, "{id}");
+            assert_eq!(
+                line.rationale.matches(['.', '!', '?', ';']).count(),
+                1,
+                "{id}"
+            );
             assert!(line.rationale.starts_with(char::is_uppercase), "{id}");
             assert!(!label_word.is_match(&line.rationale), "{id}");
             assert!(line.id.starts_with(&line.topic.replace(' ', "-")), "{id}");
@@ -116,7 +127,12 @@ mod tests {
         )
         .unwrap();
         for line in lines() {
-            assert!(!citation.is_match(&line.rationale), "{}: {}", line.id, line.rationale);
+            assert!(
+                !citation.is_match(&line.rationale),
+                "{}: {}",
+                line.id,
+                line.rationale
+            );
         }
     }
 

@@ -5,12 +5,7 @@ mod clinical;
 mod fields;
 mod jsonl;
 mod pubmedqa;
-// Until the generated rows are in.
-mod stats {
-    pub(super) fn stats(_rows: usize, _seed: u64) -> Vec<crate::RawItem> {
-        Vec::new()
-    }
-}
+mod stats;
 
 use std::path::{Path, PathBuf};
 

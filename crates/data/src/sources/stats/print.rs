@@ -1,0 +1,278 @@
+//! Numbers as they are printed, the label rules on printed numbers, and the filling of templates.
+
+use std::fmt;
+
+use statrs::function::erf::erfc;
+
+use super::random::Random;
+use crate::Label;
+
+/// A number as the question prints it. Its value is read back from the print, so that whatever is
+/// computed from it follows from what the reader sees.
+#[derive(Clone, Debug)]
+pub(super) struct Num {
+    text: String,
+    /// Value of the printed text.
+    pub(super) value: f64,
+}
+
+impl Num {
+    /// `value` with so many decimals.
+    pub(super) fn new(value: f64, decimals: usize) -> Num {
+        let text = format!("{value:.decimals$}");
+        let value: f64 = text.parse().expect("a printed number");
+        // "-0.0" is zero.
+        let text = if value == 0.0 {
+            text.trim_start_matches('-').to_owned()
+        } else {
+            text
+        };
+        Num { text, value }
+    }
+}
+
+impl fmt::Display for Num {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A number with up to four decimals and no needless zeros; "about" before it where that rounds.
+pub(super) fn short(value: f64) -> String {
+    let text = format!("{value:.4}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    let rounded: f64 = text.parse().expect("a printed number");
+    if (rounded - value).abs() > 1e-9 {
+        format!("about {text}")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// What a wording asks for; see the module's documentation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Whether the numbers show it: Yes or No.
+    Shown,
+    /// Whether it is so: Yes, No or Uncertain.
+    True,
+}
+
+/// Where an interval stands to a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Wholly below.
+    Below,
+    /// Wholly above.
+    Above,
+    /// On both sides.
+    Across,
+}
+
+impl Side {
+    /// The side of the interval from `low` to `high`; none where an end comes within `gap` of the
+    /// value (touching it at least).
+    pub(super) fn of(low: f64, high: f64, value: f64, gap: f64) -> Option<Side> {
+        let near = |end: f64| end == value || (end - value).abs() < gap;
+        match () {
+            () if near(low) || near(high) => None,
+            () if high < value => Some(Side::Below),
+            () if low > value => Some(Side::Above),
+            () => Some(Side::Across),
+        }
+    }
+
+    /// The answer to "is it on the `wanted` side?".
+    pub(super) fn answer(self, wanted: Side, ask: Ask) -> Label {
+        match (self, ask) {
+            (side, _) if side == wanted => Label::Yes,
+            (Side::Across, Ask::True) => Label::Uncertain,
+            _ => Label::No,
+        }
+    }
+}
+
+/// A confidence level, the level of significance that belongs to it, and its normal quantile.
+pub(super) struct Level {
+    pub(super) percent: u32,
+    pub(super) alpha: u32,
+    pub(super) z: f64,
+}
+
+/// 95% in most draws.
+pub(super) fn level(random: &mut Random) -> &'static Level {
+    const LEVELS: [Level; 3] = [
+        Level {
+            percent: 95,
+            alpha: 5,
+            z: 1.959964,
+        },
+        Level {
+            percent: 90,
+            alpha: 10,
+            z: 1.644854,
+        },
+        Level {
+            percent: 99,
+            alpha: 1,
+            z: 2.575829,
+        },
+    ];
+    match random.unit() {
+        u if u < 0.7 => &LEVELS[0],
+        u if u < 0.85 => &LEVELS[1],
+        _ => &LEVELS[2],
+    }
+}
+
+/// A p value as it is printed: `p = 0.034`, or `p < 0.001`.
+pub(super) struct P {
+    text: String,
+    /// The printed value; for `p < 0.001` that bound.
+    pub(super) value: f64,
+}
+
+impl P {
+    /// The print of `value` with three decimals.
+    pub(super) fn new(value: f64) -> P {
+        if value < 0.001 {
+            return P {
+                text: "p < 0.001".to_owned(),
+                value: 0.001,
+            };
+        }
+        let number = Num::new(value, 3);
+        P {
+            text: format!("p = {number}"),
+            value: number.value,
+        }
+    }
+
+    /// The two-sided p value of a standard normal statistic.
+    pub(super) fn of_z(z: f64) -> P {
+        P::new(erfc(z.abs() / std::f64::consts::SQRT_2))
+    }
+
+    /// A p value, small ones as likely as large ones on the log scale.
+    pub(super) fn draw(random: &mut Random) -> P {
+        P::new(random.between(0.0007_f64.ln(), 0.7_f64.ln()).exp())
+    }
+
+    /// Whether it lies below `threshold`; none where rounding could hide the answer.
+    pub(super) fn below(&self, threshold: f64) -> Option<bool> {
+        if self.text.contains('<') {
+            return (threshold >= self.value).then_some(true);
+        }
+        let gap = (0.03 * threshold).max(0.0006);
+        ((self.value - threshold).abs() > gap).then_some(self.value < threshold)
+    }
+}
+
+impl fmt::Display for P {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The words of one direction of an effect.
+#[derive(Clone, Copy)]
+pub(super) struct Direction {
+    pub(super) side: Side,
+    pub(super) verb: &'static str,
+    pub(super) verbs: &'static str,
+    pub(super) a_noun: &'static str,
+    pub(super) noun: &'static str,
+    pub(super) adjective: &'static str,
+    pub(super) frequent: &'static str,
+}
+
+/// Less of it.
+pub(super) const DOWN: Direction = Direction {
+    side: Side::Below,
+    verb: "reduce",
+    verbs: "reduces",
+    a_noun: "a reduction",
+    noun: "reduction",
+    adjective: "lower",
+    frequent: "less frequent",
+};
+
+/// More of it.
+pub(super) const UP: Direction = Direction {
+    side: Side::Above,
+    verb: "increase",
+    verbs: "increases",
+    a_noun: "an increase",
+    noun: "increase",
+    adjective: "higher",
+    frequent: "more frequent",
+};
+
+/// The template with its slots filled; `{Name}` takes the slot `name` with a capital.
+pub(super) fn fill(template: &str, slots: &[(&'static str, String)]) -> String {
+    let mut out = String::with_capacity(2 * template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').expect("a closed slot");
+        out.push_str(before);
+        let key = name.to_lowercase();
+        let (_, value) = slots
+            .iter()
+            .find(|(slot, _)| *slot == key)
+            .unwrap_or_else(|| panic!("no slot {name} for {template:?}"));
+        match name == key {
+            true => out.push_str(value),
+            false => out.push_str(&capital(value)),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The text with a capital first letter.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ask, Num, P, Side, fill, short};
+    use crate::Label;
+
+    #[test]
+    fn numbers_are_worth_what_they_print() {
+        assert_eq!(Num::new(0.848, 2).value, 0.85);
+        assert_eq!(Num::new(-0.04, 1).to_string(), "0.0");
+        assert_eq!(short(0.05 / 5.0), "0.01");
+        assert_eq!(short(0.05 / 6.0), "about 0.0083");
+        assert_eq!(P::of_z(1.959964).to_string(), "p = 0.050");
+        assert_eq!(P::of_z(-4.0).to_string(), "p < 0.001");
+        assert_eq!(P::of_z(1.959964).below(0.05), None);
+        assert_eq!(P::of_z(4.0).below(0.0005), None);
+        assert_eq!(P::of_z(4.0).below(0.01), Some(true));
+    }
+
+    #[test]
+    fn an_interval_across_the_value_shows_nothing_and_leaves_the_truth_open() {
+        let side = Side::of(0.60, 1.05, 1.0, 0.0).unwrap();
+        assert_eq!(side.answer(Side::Below, Ask::Shown), Label::No);
+        assert_eq!(side.answer(Side::Below, Ask::True), Label::Uncertain);
+        let side = Side::of(0.60, 0.95, 1.0, 0.0).unwrap();
+        assert_eq!(side.answer(Side::Below, Ask::Shown), Label::Yes);
+        assert_eq!(side.answer(Side::Above, Ask::True), Label::No);
+        assert!(Side::of(0.60, 1.00, 1.0, 0.0).is_none());
+    }
+
+    #[test]
+    fn templates_are_filled_with_and_without_a_capital() {
+        let slots = [("drug", "the new drug".to_owned())];
+        assert_eq!(
+            fill("{Drug} or {drug}?", &slots),
+            "The new drug or the new drug?"
+        );
+    }
+}
