@@ -76,6 +76,9 @@ pub fn build(settings: &BuildSettings) -> Result<BuildReport> {
     if settings.sources.is_empty() {
         return Err(Error::NoSources);
     }
+    if settings.balance == Balance::PerClass(0) {
+        return Err(Error::NothingAsked);
+    }
     check_out(&settings.out, settings.overwrite)?;
     let mut records = Vec::new();
     let mut raw = Vec::new();
@@ -261,7 +264,8 @@ fn as_question(mut question: String) -> String {
     question
 }
 
-/// The first row of each question; none where its rows disagree.
+/// The first row of each question; none where its rows disagree. A row that goes leaves its keys
+/// and its pin to the one that stays: what it was tied to must still not cross the splits.
 fn distinct(rows: Vec<Clean>, tally: &mut Tally) -> Vec<Clean> {
     let mut labels: HashMap<String, HashSet<Label>> = HashMap::new();
     for row in &rows {
@@ -270,18 +274,21 @@ fn distinct(rows: Vec<Clean>, tally: &mut Tally) -> Vec<Clean> {
             .or_default()
             .insert(row.item.label);
     }
-    let mut seen = HashSet::new();
-    rows.into_iter()
-        .filter(|row| {
-            if labels[&row.question_key].len() > 1 {
-                tally.disputed += 1;
-                return false;
-            }
-            let new = seen.insert(row.question_key.clone());
-            tally.duplicate += usize::from(!new);
-            new
-        })
-        .collect()
+    let mut kept: Vec<Clean> = Vec::new();
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for row in rows {
+        if labels[&row.question_key].len() > 1 {
+            tally.disputed += 1;
+        } else if let Some(&first) = seen.get(&row.question_key) {
+            tally.duplicate += 1;
+            kept[first].keys.extend(row.keys);
+            kept[first].pin = kept[first].pin.max(row.pin);
+        } else {
+            seen.insert(row.question_key.clone(), kept.len());
+            kept.push(row);
+        }
+    }
+    kept
 }
 
 /// Gives a row whose id another has already taken a number behind it.

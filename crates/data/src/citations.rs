@@ -81,11 +81,11 @@ pub const PATTERNS: &[(Kind, &str)] = &[
     (Kind::Reference, r"\[[0-9]{1,3}(?: ?[,;–-] ?[0-9]{1,3})+\]"),
     (
         Kind::AuthorYear,
-        r"[A-Z][^ ()\[\].,;:]+ et\.? al\.?(?:,? ?[(\[]?(?:19|20)[0-9]{2}[a-z]?[)\]]?)?",
+        r"[A-Z][^ ()\[\].,;:]*,? et\.? al\.?(?:,? ?[(\[]?(?:19|20)[0-9]{2}[a-z]?[)\]]?)?",
     ),
     (
         Kind::AuthorYear,
-        r"et\.? al\.,? ?[(\[]?(?:19|20)[0-9]{2}[a-z]?[)\]]?",
+        r" et\.? al\.(?:,? ?[(\[]?(?:19|20)[0-9]{2}[a-z]?[)\]]?)?",
     ),
     (
         Kind::AuthorYear,
@@ -181,9 +181,16 @@ fn without(text: &str, kind: Kind, range: std::ops::Range<usize>) -> (String, St
     let removed = text[range.clone()].to_owned();
     let (mut start, mut end) = (range.start, range.end);
     if kind == Kind::AuthorYear && !removed.starts_with(['(', '[']) {
+        if removed.ends_with([')', ']']) && !removed.contains(['(', '[']) {
+            // The bracket that closes was opened before the authors.
+            end -= 1;
+        }
         let bracketed = text[..start].trim_end().ends_with(['(', '[', ';']);
-        if !bracketed {
-            return (narrative(&text[..start], &text[end..]), removed);
+        match removed.find(['(', '[']) {
+            // "Smith and Jones (2019) agree" reads well without the year.
+            Some(year) if !removed.contains(" al") => start += year,
+            _ if !bracketed => return (narrative(&text[..start], &text[end..]), removed),
+            _ => {}
         }
     }
     if kind == Kind::AuthorYear && removed.ends_with(';') {
@@ -388,9 +395,19 @@ mod tests {
                 "As reported by earlier work, it helps.",
             ),
             (
+                "It helps (Smith et al., 2019; Lee et al. 2020b).",
+                Kind::AuthorYear,
+                "It helps.",
+            ),
+            (
+                "The Survey (2010) found less.",
+                Kind::AuthorYear,
+                "The Survey found less.",
+            ),
+            (
                 "Smith and Jones (2019) agree.",
                 Kind::AuthorYear,
-                "Earlier work agree.",
+                "Smith and Jones agree.",
             ),
             (
                 "It helps (Lancet 2019;393:1234-45).",

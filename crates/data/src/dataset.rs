@@ -191,3 +191,19 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     write().map_err(Error::io(path))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::path::Path;
+
+    use super::write_file;
+
+    #[test]
+    fn a_full_disk_is_told_with_the_file() {
+        let error = write_file(Path::new("/dev/full"), b"row\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "/dev/full: No space left on device (os error 28)"
+        );
+    }
+}

@@ -67,6 +67,9 @@ pub enum Error {
     /// A build without any source.
     #[error("no sources: expected at least one of {known}", known = crate::source::KINDS)]
     NoSources,
+    /// A balance of no rows at all.
+    #[error("rows per class: expected at least 1, found 0")]
+    NothingAsked,
     /// A class that no row of the sources has, so that no balance exists.
     #[error(
         "class {label} is empty: expected rows of every class, found {yes} Yes, {no} No, {uncertain} Uncertain",

@@ -235,7 +235,7 @@ fn ends_with_dot(before: &str, word: &str, next: &str) -> bool {
     let mut letters = word.chars();
     if let (Some(only), None) = (letters.next(), letters.next())
         && only.is_alphabetic()
-        && !lead.ends_with('-')
+        && !lead.ends_with(['-', '/'])
     {
         // An initial or a genus, unless the letter names what stands before it or is a unit.
         let named = last_word(lead.trim_end()).to_lowercase();

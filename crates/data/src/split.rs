@@ -335,6 +335,71 @@ mod tests {
     }
 
     #[test]
+    fn held_out_rows_never_reach_training() {
+        let names: Vec<String> = (0..90).map(|n| format!("r{n}")).collect();
+        let rows: Vec<Candidate<'_>> = names
+            .iter()
+            .enumerate()
+            .map(|(n, id)| Candidate {
+                id,
+                label: Label::ALL[n % 3],
+                source: if n < 45 { "generated" } else { "read" },
+                group: n,
+                pin: (n < 12).then_some(Split::Test),
+            })
+            .collect();
+        // 30 rows a class, four of them pinned to test: 26 fill 24 seats in training and validation.
+        let most = capacities(&rows)[0];
+        assert_eq!(most, 29);
+        for seed in 0..20 {
+            let splits = assign(&rows, Some(most), seed);
+            let seated = |label: Label| {
+                Split::ALL.map(|split| {
+                    (0..90)
+                        .filter(|&n| rows[n].label == label && splits[n] == Some(split))
+                        .count()
+                })
+            };
+            for label in Label::ALL {
+                assert_eq!(seated(label), seats(most));
+            }
+            assert!(
+                splits[..12]
+                    .iter()
+                    .all(|split| matches!(split, None | Some(Split::Test)))
+            );
+            // The pinned rows come first where their source has seats in test.
+            assert!(splits[..12].iter().flatten().count() >= 3, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_group_too_large_for_a_small_split_goes_to_training() {
+        let names: Vec<String> = (0..30).map(|n| format!("r{n}")).collect();
+        let rows: Vec<Candidate<'_>> = names
+            .iter()
+            .enumerate()
+            .map(|(n, id)| Candidate {
+                id,
+                label: Label::ALL[n % 3],
+                source: "read",
+                group: if n < 15 { 0 } else { n },
+                pin: None,
+            })
+            .collect();
+        for seed in 0..20 {
+            let splits = assign(&rows, Some(10), seed);
+            assert!(
+                splits[..15]
+                    .iter()
+                    .all(|&split| split == Some(Split::Train))
+            );
+            let count = |split| splits.iter().filter(|&&of| of == Some(split)).count();
+            assert_eq!(Split::ALL.map(count), [24, 3, 3]);
+        }
+    }
+
+    #[test]
     fn every_row_is_seated_where_natural_labels_stay() {
         let names: Vec<String> = (0..40).map(|n| format!("r{n}")).collect();
         let rows: Vec<Candidate<'_>> = names
