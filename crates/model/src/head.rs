@@ -9,7 +9,7 @@ use crate::forward::{Whole, Workspace};
 use crate::load::Model;
 
 /// Logits held at once.
-const LOGITS: usize = 8 << 20;
+const LOGITS: usize = 24 << 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct HeadBuffers {

@@ -183,12 +183,12 @@ fn run_f32(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
             let a = unsafe { left.add(strip * p.ld) };
             for (i, pair) in blocks[..bundle.len()].chunks(2).enumerate() {
                 let block = bundle.start + 2 * i;
-                begin(p, strip, rows, block, pair.len(), sums);
+                let go_on = begin(p, strip, rows, block, pair.len(), sums);
                 for (half, b) in pair.iter().enumerate() {
                     // SAFETY: `rows` rows of `k` values at `a`, `k` rows of 16 at `b`, sums of a strip.
                     unsafe {
                         let c = sums.0.as_mut_ptr().add(half * BLOCK);
-                        strip_f32(isa, a, p.ld, rows, *b, k, c);
+                        strip_f32(isa, a, p.ld, rows, *b, k, go_on, c);
                     }
                 }
                 finish(isa, p, strip, rows, block, pair.len(), sums);
@@ -233,18 +233,18 @@ fn run_bf16(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
             let rows = (task.rows.end - strip).min(STRIP);
             for (i, pair) in blocks[..bundle.len()].chunks(2).enumerate() {
                 let block = bundle.start + 2 * i;
-                begin(p, strip, rows, block, pair.len(), sums);
+                let go_on = begin(p, strip, rows, block, pair.len(), sums);
                 let (b0, b1) = (pair[0], pair.get(1).copied());
                 let c = sums.0.as_mut_ptr();
                 // SAFETY: as above; operands as documented on `Left` and `Pack`.
                 unsafe {
                     let a = left.add(strip * p.ld);
                     if tiled {
-                        x86::amx_strip(a, p.ld, rows, b0, b1, tiles, c);
+                        x86::amx_strip(a, p.ld, rows, b0, b1, tiles, go_on, c);
                     } else {
-                        x86::dot_strip(a, p.ld, rows, b0, tiles, c);
+                        x86::dot_strip(a, p.ld, rows, b0, tiles, go_on, c);
                         if let Some(b1) = b1 {
-                            x86::dot_strip(a, p.ld, rows, b1, tiles, c.add(BLOCK));
+                            x86::dot_strip(a, p.ld, rows, b1, tiles, go_on, c.add(BLOCK));
                         }
                     }
                 }
@@ -260,23 +260,27 @@ fn run_bf16(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
 
 /// # Safety
 /// `rows` rows of `k` values at `a`, `ld` apart; `k` × 16 values at `b`; a strip of sums at `c`.
-unsafe fn strip_f32(isa: Isa, a: *const f32, ld: usize, rows: usize, b: *const f32, k: usize, c: *mut f32) {
+#[allow(clippy::too_many_arguments)]
+unsafe fn strip_f32(isa: Isa, a: *const f32, ld: usize, rows: usize, b: *const f32, k: usize, go_on: bool, c: *mut f32) {
     // SAFETY: handed on.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         {
             use crate::cpu::x86;
             if isa >= Isa::Avx512 {
-                return x86::f32_strip_avx512(a, ld, rows, b, k, c);
+                return x86::f32_strip_avx512(a, ld, rows, b, k, go_on, c);
             }
             if isa >= Isa::Avx2 {
-                return x86::f32_strip_avx2(a, ld, rows, b, k, c);
+                return x86::f32_strip_avx2(a, ld, rows, b, k, go_on, c);
             }
         }
         let _ = isa;
         for row in 0..rows {
             let c = c.add(row * 2 * BLOCK);
-            let mut sums: [f32; BLOCK] = std::array::from_fn(|j| *c.add(j));
+            let mut sums = [0.0_f32; BLOCK];
+            if go_on {
+                sums = std::array::from_fn(|j| *c.add(j));
+            }
             for p in 0..k {
                 let x = *a.add(row * ld + p);
                 for j in 0..BLOCK {
@@ -296,11 +300,10 @@ fn columns(p: &Product<'_>, block: usize, blocks: usize) -> (usize, usize) {
     (first, (p.right.n() - first).min(blocks * BLOCK))
 }
 
-/// Sets the sums to zero, or to `out` where the chain goes on.
-fn begin(p: &Product<'_>, strip: usize, rows: usize, block: usize, blocks: usize, sums: &mut Sums) {
+/// Where the chain goes on, sets the sums to `out`; says whether it does.
+fn begin(p: &Product<'_>, strip: usize, rows: usize, block: usize, blocks: usize, sums: &mut Sums) -> bool {
     if p.mode != Mode::Continue {
-        sums.0.fill(0.0);
-        return;
+        return false;
     }
     sums.0.fill(0.0);
     let (first, count) = columns(p, block, blocks);
@@ -310,6 +313,7 @@ fn begin(p: &Product<'_>, strip: usize, rows: usize, block: usize, blocks: usize
         let out = unsafe { p.out.slice(at..at + count) };
         sums.0[row * 2 * BLOCK..][..count].copy_from_slice(out);
     }
+    true
 }
 
 fn finish(isa: Isa, p: &Product<'_>, strip: usize, rows: usize, block: usize, blocks: usize, sums: &Sums) {

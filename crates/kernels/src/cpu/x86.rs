@@ -41,12 +41,13 @@ pub(crate) unsafe fn amx_end() {
     unsafe { asm!("tilerelease", options(nostack, nomem)) }
 }
 
-/// Sums of up to 32 rows against one or two blocks: `c += a · b`.
+/// Sums of up to 32 rows against one or two blocks: `c = a · b`, or `c += a · b` with `go_on`.
 /// TDPBF16PS adds, for each tile of 32 k, the chains of even and of odd k (both from zero) to the sum.
 ///
 /// # Safety
 /// AMX configured by [`amx_begin`]; 32 readable rows of `32 * tiles` bf16 at `a`, `ld` values apart;
 /// `tiles` packed tiles at `b0` and `b1`; a strip of sums at `c`.
+#[allow(clippy::too_many_arguments)]
 pub(crate) unsafe fn amx_strip(
     a: *const u16,
     ld: usize,
@@ -54,21 +55,26 @@ pub(crate) unsafe fn amx_strip(
     b0: *const u16,
     b1: Option<*const u16>,
     tiles: usize,
+    go_on: bool,
     c: *mut f32,
 ) {
     let c_stride = STRIP_LD * 4;
     let a_stride = ld * 2;
-    // SAFETY: addresses as the caller promises.
+    // SAFETY: addresses as the caller promises; tiles not used are loaded and stored all the same.
     unsafe {
         let (c10, c01, c11) = (c.add(16 * STRIP_LD), c.add(16), c.add(16 * STRIP_LD + 16));
         let a1 = a.add(16 * ld);
         let upper = rows > 16;
+        if go_on {
+            asm!("tileloadd tmm0, [{c00}+{s}*1]", "tileloadd tmm1, [{c10}+{s}*1]",
+                 "tileloadd tmm2, [{c01}+{s}*1]", "tileloadd tmm3, [{c11}+{s}*1]",
+                 c00 = in(reg) c, c10 = in(reg) c10, c01 = in(reg) c01, c11 = in(reg) c11, s = in(reg) c_stride,
+                 options(nostack));
+        } else {
+            asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
+        }
         match (upper, b1) {
             (true, Some(b1)) => {
-                asm!("tileloadd tmm0, [{c00}+{s}*1]", "tileloadd tmm1, [{c10}+{s}*1]",
-                     "tileloadd tmm2, [{c01}+{s}*1]", "tileloadd tmm3, [{c11}+{s}*1]",
-                     c00 = in(reg) c, c10 = in(reg) c10, c01 = in(reg) c01, c11 = in(reg) c11, s = in(reg) c_stride,
-                     options(nostack));
                 for t in 0..tiles {
                     asm!("tileloadd tmm6, [{b0}+{bs}*1]", "tileloadd tmm4, [{a0}+{s}*1]",
                          "tdpbf16ps tmm0, tmm4, tmm6", "tileloadd tmm5, [{a1}+{s}*1]",
@@ -78,14 +84,8 @@ pub(crate) unsafe fn amx_strip(
                          b0 = in(reg) b0.add(t * TILE), b1 = in(reg) b1.add(t * TILE),
                          s = in(reg) a_stride, bs = in(reg) 64_usize, options(nostack));
                 }
-                asm!("tilestored [{c00}+{s}*1], tmm0", "tilestored [{c10}+{s}*1], tmm1",
-                     "tilestored [{c01}+{s}*1], tmm2", "tilestored [{c11}+{s}*1], tmm3",
-                     c00 = in(reg) c, c10 = in(reg) c10, c01 = in(reg) c01, c11 = in(reg) c11, s = in(reg) c_stride,
-                     options(nostack));
             }
             (false, Some(b1)) => {
-                asm!("tileloadd tmm0, [{c00}+{s}*1]", "tileloadd tmm2, [{c01}+{s}*1]",
-                     c00 = in(reg) c, c01 = in(reg) c01, s = in(reg) c_stride, options(nostack));
                 for t in 0..tiles {
                     asm!("tileloadd tmm4, [{a0}+{s}*1]",
                          "tileloadd tmm6, [{b0}+{bs}*1]", "tdpbf16ps tmm0, tmm4, tmm6",
@@ -94,12 +94,8 @@ pub(crate) unsafe fn amx_strip(
                          b0 = in(reg) b0.add(t * TILE), b1 = in(reg) b1.add(t * TILE),
                          s = in(reg) a_stride, bs = in(reg) 64_usize, options(nostack));
                 }
-                asm!("tilestored [{c00}+{s}*1], tmm0", "tilestored [{c01}+{s}*1], tmm2",
-                     c00 = in(reg) c, c01 = in(reg) c01, s = in(reg) c_stride, options(nostack));
             }
             (_, None) => {
-                asm!("tileloadd tmm0, [{c00}+{s}*1]", "tileloadd tmm1, [{c10}+{s}*1]",
-                     c00 = in(reg) c, c10 = in(reg) c10, s = in(reg) c_stride, options(nostack));
                 for t in 0..tiles {
                     asm!("tileloadd tmm6, [{b0}+{bs}*1]", "tileloadd tmm4, [{a0}+{s}*1]",
                          "tdpbf16ps tmm0, tmm4, tmm6",
@@ -110,9 +106,13 @@ pub(crate) unsafe fn amx_strip(
                              a1 = in(reg) a1.add(t * K_TILE), s = in(reg) a_stride, options(nostack));
                     }
                 }
-                asm!("tilestored [{c00}+{s}*1], tmm0", "tilestored [{c10}+{s}*1], tmm1",
-                     c00 = in(reg) c, c10 = in(reg) c10, s = in(reg) c_stride, options(nostack));
             }
+        }
+        asm!("tilestored [{c00}+{s}*1], tmm0", "tilestored [{c01}+{s}*1], tmm2",
+             c00 = in(reg) c, c01 = in(reg) c01, s = in(reg) c_stride, options(nostack));
+        if upper {
+            asm!("tilestored [{c10}+{s}*1], tmm1", "tilestored [{c11}+{s}*1], tmm3",
+                 c10 = in(reg) c10, c11 = in(reg) c11, s = in(reg) c_stride, options(nostack));
         }
     }
 }
@@ -138,23 +138,26 @@ macro_rules! by_rows {
     }};
 }
 
-/// `c += a · b` for one block with VDPBF16PS: one chain per element, pairs of k in rising order.
+/// `c = a · b` (or `c += a · b` with `go_on`) for one block with VDPBF16PS: one chain per element, pairs of k in rising order.
 ///
 /// # Safety
 /// AVX-512 BF16; operands as [`amx_strip`], of `rows` rows.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(crate) unsafe fn dot_strip(a: *const u16, ld: usize, rows: usize, b: *const u16, tiles: usize, c: *mut f32) {
+pub(crate) unsafe fn dot_strip(a: *const u16, ld: usize, rows: usize, b: *const u16, tiles: usize, go_on: bool, c: *mut f32) {
     // SAFETY: the caller's promise, row by row.
     unsafe {
-        by_rows!(rows, at, dot_rows, (a.add(at * ld), ld, b, tiles, c.add(at * STRIP_LD)));
+        by_rows!(rows, at, dot_rows, (a.add(at * ld), ld, b, tiles, go_on, c.add(at * STRIP_LD)));
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn dot_rows<const R: usize>(a: *const u16, ld: usize, b: *const u16, tiles: usize, c: *mut f32) {
+unsafe fn dot_rows<const R: usize>(a: *const u16, ld: usize, b: *const u16, tiles: usize, go_on: bool, c: *mut f32) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut sums: [__m512; R] = std::array::from_fn(|r| _mm512_loadu_ps(c.add(r * STRIP_LD)));
+        let mut sums = [_mm512_setzero_ps(); R];
+        if go_on {
+            sums = std::array::from_fn(|r| _mm512_loadu_ps(c.add(r * STRIP_LD)));
+        }
         for pair in 0..tiles * (K_TILE / 2) {
             let b: __m512bh = std::mem::transmute(_mm512_loadu_si512(b.add(pair * 2 * BLOCK).cast()));
             for r in 0..R {
@@ -169,29 +172,32 @@ unsafe fn dot_rows<const R: usize>(a: *const u16, ld: usize, b: *const u16, tile
     }
 }
 
-/// `c += a · b` for one block: one fused chain per element.
+/// `c = a · b` (or `c += a · b` with `go_on`) for one block: one fused chain per element.
 ///
 /// # Safety
 /// AVX-512; `rows` rows of `k` values at `a`, `k` × 16 at `b`, a strip of sums at `c`.
 #[target_feature(enable = "avx512f")]
-pub(crate) unsafe fn f32_strip_avx512(a: *const f32, ld: usize, rows: usize, b: *const f32, k: usize, c: *mut f32) {
+pub(crate) unsafe fn f32_strip_avx512(a: *const f32, ld: usize, rows: usize, b: *const f32, k: usize, go_on: bool, c: *mut f32) {
     // SAFETY: the caller's promise, row by row.
     unsafe {
         let mut at = 0;
         while rows - at >= 16 {
-            f32_rows_avx512::<16>(a.add(at * ld), ld, b, k, c.add(at * STRIP_LD));
+            f32_rows_avx512::<16>(a.add(at * ld), ld, b, k, go_on, c.add(at * STRIP_LD));
             at += 16;
         }
         let (a, c, rows) = (a.add(at * ld), c.add(at * STRIP_LD), rows - at);
-        by_rows!(rows, at, f32_rows_avx512, (a.add(at * ld), ld, b, k, c.add(at * STRIP_LD)));
+        by_rows!(rows, at, f32_rows_avx512, (a.add(at * ld), ld, b, k, go_on, c.add(at * STRIP_LD)));
     }
 }
 
 #[target_feature(enable = "avx512f")]
-unsafe fn f32_rows_avx512<const R: usize>(a: *const f32, ld: usize, b: *const f32, k: usize, c: *mut f32) {
+unsafe fn f32_rows_avx512<const R: usize>(a: *const f32, ld: usize, b: *const f32, k: usize, go_on: bool, c: *mut f32) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut sums: [__m512; R] = std::array::from_fn(|r| _mm512_loadu_ps(c.add(r * STRIP_LD)));
+        let mut sums = [_mm512_setzero_ps(); R];
+        if go_on {
+            sums = std::array::from_fn(|r| _mm512_loadu_ps(c.add(r * STRIP_LD)));
+        }
         for p in 0..k {
             let b = _mm512_loadu_ps(b.add(p * BLOCK));
             for r in 0..R {
@@ -209,27 +215,30 @@ unsafe fn f32_rows_avx512<const R: usize>(a: *const f32, ld: usize, b: *const f3
 /// # Safety
 /// AVX2 and FMA; otherwise as [`f32_strip_avx512`].
 #[target_feature(enable = "avx2,fma")]
-pub(crate) unsafe fn f32_strip_avx2(a: *const f32, ld: usize, rows: usize, b: *const f32, k: usize, c: *mut f32) {
+pub(crate) unsafe fn f32_strip_avx2(a: *const f32, ld: usize, rows: usize, b: *const f32, k: usize, go_on: bool, c: *mut f32) {
     // SAFETY: the caller's promise, row by row.
     unsafe {
         let mut at = 0;
         while rows - at >= 4 {
-            f32_rows_avx2::<4>(a.add(at * ld), ld, b, k, c.add(at * STRIP_LD));
+            f32_rows_avx2::<4>(a.add(at * ld), ld, b, k, go_on, c.add(at * STRIP_LD));
             at += 4;
         }
         while at < rows {
-            f32_rows_avx2::<1>(a.add(at * ld), ld, b, k, c.add(at * STRIP_LD));
+            f32_rows_avx2::<1>(a.add(at * ld), ld, b, k, go_on, c.add(at * STRIP_LD));
             at += 1;
         }
     }
 }
 
 #[target_feature(enable = "avx2,fma")]
-unsafe fn f32_rows_avx2<const R: usize>(a: *const f32, ld: usize, b: *const f32, k: usize, c: *mut f32) {
+unsafe fn f32_rows_avx2<const R: usize>(a: *const f32, ld: usize, b: *const f32, k: usize, go_on: bool, c: *mut f32) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut low: [__m256; R] = std::array::from_fn(|r| _mm256_loadu_ps(c.add(r * STRIP_LD)));
-        let mut high: [__m256; R] = std::array::from_fn(|r| _mm256_loadu_ps(c.add(r * STRIP_LD + 8)));
+        let (mut low, mut high) = ([_mm256_setzero_ps(); R], [_mm256_setzero_ps(); R]);
+        if go_on {
+            low = std::array::from_fn(|r| _mm256_loadu_ps(c.add(r * STRIP_LD)));
+            high = std::array::from_fn(|r| _mm256_loadu_ps(c.add(r * STRIP_LD + 8)));
+        }
         for p in 0..k {
             let b0 = _mm256_loadu_ps(b.add(p * BLOCK));
             let b1 = _mm256_loadu_ps(b.add(p * BLOCK + 8));

@@ -60,13 +60,34 @@ impl Rows {
     /// Takes over `x` `[T, ld]`, its first `columns` columns, each multiplied by `scale[column]` if given.
     pub fn set(&mut self, cpu: &Cpu, x: &[f32], ld: usize, columns: usize, scale: Option<&[f32]>) {
         let len = x.len() / ld;
-        self.fill(cpu, len, columns, |row, out| {
-            let x = &x[row * ld..][..columns];
-            match scale {
-                None => out.copy_from_slice(x),
-                Some(s) => out.iter_mut().zip(x).zip(s).for_each(|((o, x), s)| *o = x * s),
+        let row = |i: usize| &x[i * ld..][..columns];
+        if let Some(s) = scale {
+            return self.fill(cpu, len, columns, |i, out| {
+                out.iter_mut().zip(row(i)).zip(s).for_each(|((o, x), s)| *o = x * s);
+            });
+        }
+        self.reshape(cpu, len, columns);
+        let (isa, width) = (cpu.isa(), self.ld);
+        match &mut self.data {
+            Data::F32(v) => {
+                let out = SharedMut::new(v);
+                cpu.each_range(len, 16, |range| {
+                    for i in range {
+                        // SAFETY: one thread per row.
+                        unsafe { out.slice(i * width..(i + 1) * width) }.copy_from_slice(row(i));
+                    }
+                });
             }
-        });
+            Data::Bf16(v) => {
+                let out = SharedMut::new(v);
+                cpu.each_range(len, 16, |range| {
+                    for i in range {
+                        // SAFETY: one thread per row.
+                        row_to_bf16(isa, row(i), unsafe { out.slice(i * width..(i + 1) * width) });
+                    }
+                });
+            }
+        }
     }
 
     /// Rows made one by one: `make(row, values)` fills each in f32.
