@@ -1,12 +1,33 @@
 //! The one prompt renderer, the one answer grammar, the one label scorer, and answering in batches.
 //!
-//! Start at [`prompt`] for what the model reads, at [`labels`] for the probabilities of the three
-//! answers. Nothing here prints, and nothing here knows where the weights lie.
+//! | file | what |
+//! |---|---|
+//! | [`prompt`] | what the model reads, and its tokens |
+//! | [`labels`] | the probabilities of the three answers, from the prompt's own pass |
+//! | [`sentence`] | what a rationale is, decided on any beginning of it |
+//! | [`grammar`] | the guaranteed answer: tokens that keep to that language, and always an end |
+//! | [`choose`] | which token next: greedy, or drawn |
+//! | [`engine`] | what answering asks of a model |
+//! | [`generate`] | many questions and adapters at once |
+//! | [`verdict`] | the answer as a value, and the strict reading of a text |
+//!
+//! Nothing here prints, and nothing here reads or writes files.
 
+pub mod choose;
+pub mod engine;
+pub mod generate;
+pub mod grammar;
 pub mod labels;
 pub mod prompt;
+pub mod sentence;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod verdict;
 
+pub use choose::Sampling;
+pub use engine::{Chunk, Engine, ModelEngine};
+pub use generate::{AnswerError, Answerer, Question, Settings};
+pub use grammar::{Grammar, GrammarError};
 pub use labels::{LabelScores, LabelTokens};
 pub use prompt::{Encoded, PromptError, encode_item, encode_prompt};
+pub use verdict::{Mode, Parsed, Verdict, parse_answer};

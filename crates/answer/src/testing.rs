@@ -1,10 +1,13 @@
-//! For tests, here and in crates above: a tiny tokenizer.
+//! For tests, here and in crates above: a tiny tokenizer and a scripted model.
 
 use std::collections::HashMap;
+use std::error::Error;
 
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Tokenizer};
+
+use crate::engine::{Chunk, Engine};
 
 /// Words that the tiny tokenizer knows as one token each, besides the 256 bytes.
 const WORDS: &[&str] = &[
@@ -102,4 +105,127 @@ fn bytes_to_letters() -> HashMap<u8, char> {
             (byte, letter)
         })
         .collect()
+}
+
+/// What a scripted model thinks: the logits after a history of tokens, for an adapter.
+pub type Think<'f> = Box<dyn Fn(&[u32], Option<usize>) -> Vec<f32> + 'f>;
+
+/// A model that returns planned logits and writes down what it was asked.
+pub struct Scripted<'f> {
+    vocabulary: usize,
+    adapters: Vec<String>,
+    histories: Vec<Option<Vec<u32>>>,
+    think: Think<'f>,
+    /// For every call of `extend`: the number of tokens of each chunk, in order.
+    pub calls: Vec<Vec<usize>>,
+    /// Most tokens of one sequence.
+    pub positions: usize,
+}
+
+impl<'f> Scripted<'f> {
+    /// A model over `tokenizer`'s vocabulary with these adapters, which thinks as told.
+    pub fn new(tokenizer: &Tokenizer, adapters: &[&str], think: Think<'f>) -> Scripted<'f> {
+        Scripted {
+            vocabulary: tokenizer.get_vocab_size(true),
+            adapters: adapters.iter().map(|name| (*name).to_owned()).collect(),
+            histories: Vec::new(),
+            think,
+            calls: Vec::new(),
+            positions: 4096,
+        }
+    }
+
+    /// A model that answers each prompt with the text that `plan` gives for it (and the adapter),
+    /// then ends. Where the answer has left the plan, it wants to end.
+    pub fn saying(
+        tokenizer: &'f Tokenizer,
+        adapters: &[&str],
+        plan: impl Fn(&str, Option<usize>) -> String + 'f,
+    ) -> Scripted<'f> {
+        let vocabulary = tokenizer.get_vocab_size(true);
+        let think = move |history: &[u32], adapter: Option<usize>| {
+            let text = tokenizer
+                .decode(history, false)
+                .expect("tokens of the tiny tokenizer");
+            let (prompt, written) = text.rsplit_once("\nA:").expect("a prompt that ends in A:");
+            let planned = plan(&format!("{prompt}\nA:"), adapter);
+            let rest = planned.strip_prefix(written).unwrap_or_default();
+            let next = tokenizer
+                .encode(rest, false)
+                .expect("text encodes")
+                .get_ids()
+                .first()
+                .copied();
+            let mut logits = vec![0.0; vocabulary];
+            logits[next.unwrap_or_else(|| eos(tokenizer)) as usize] = 10.0;
+            logits
+        };
+        Scripted::new(tokenizer, adapters, Box::new(think))
+    }
+
+    /// Number of sequences that are open.
+    pub fn open(&self) -> usize {
+        self.histories.iter().flatten().count()
+    }
+
+    fn put(&mut self, history: Vec<u32>) -> usize {
+        self.histories.push(Some(history));
+        self.histories.len() - 1
+    }
+}
+
+impl Engine for Scripted<'_> {
+    fn vocabulary(&self) -> usize {
+        self.vocabulary
+    }
+
+    fn max_positions(&self) -> usize {
+        self.positions
+    }
+
+    fn adapters(&self) -> usize {
+        self.adapters.len()
+    }
+
+    fn adapter_name(&self, adapter: usize) -> &str {
+        &self.adapters[adapter]
+    }
+
+    fn add_sequence(&mut self) -> usize {
+        self.put(Vec::new())
+    }
+
+    fn fork(&mut self, sequence: usize) -> usize {
+        let history = self.histories[sequence].clone().expect("an open sequence");
+        self.put(history)
+    }
+
+    fn release(&mut self, sequence: usize) {
+        assert!(
+            self.histories[sequence].take().is_some(),
+            "sequence {sequence} released twice"
+        );
+    }
+
+    fn extend(&mut self, chunks: &[Chunk<'_>]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> {
+        self.calls
+            .push(chunks.iter().map(|chunk| chunk.tokens.len()).collect());
+        let mut logits = Vec::with_capacity(chunks.len() * self.vocabulary);
+        for chunk in chunks {
+            let history = self.histories[chunk.sequence]
+                .as_mut()
+                .ok_or("the sequence is closed")?;
+            history.extend_from_slice(chunk.tokens);
+            if history.len() > self.positions {
+                return Err(format!(
+                    "{} tokens, the script ends at {}",
+                    history.len(),
+                    self.positions
+                )
+                .into());
+            }
+            logits.extend((self.think)(history, chunk.adapter));
+        }
+        Ok(logits)
+    }
 }

@@ -1,0 +1,525 @@
+//! Answering: many questions and adapters at once, over one packed batch that never idles.
+//!
+//! Each step extends every running sequence by what it still owes the cache: a new prompt, the fixed
+//! words after a label, or one token. Sequences that finish leave; new prompts take their place as
+//! the row budget allows. Questions with the same prompt and adapter share the prompt's pass: their
+//! sequences are forked after it.
+//!
+//! An answer does not depend on what is answered beside it.
+
+use std::collections::{HashMap, VecDeque};
+use std::error::Error;
+use std::time::Instant;
+
+use thiserror::Error as ThisError;
+use tokenizers::Tokenizer;
+
+use crate::choose::{self, Choice, Sampling};
+use crate::engine::{Chunk, Engine};
+use crate::grammar::{Grammar, GrammarError, Step, Writer};
+use crate::labels::{LabelError, LabelScores, LabelTokens};
+use crate::prompt::{self, PromptError};
+use crate::verdict::{Mode, Verdict, parse_answer};
+
+/// Why questions could not be answered.
+#[derive(Debug, ThisError)]
+pub enum AnswerError {
+    /// A question could not be made into a prompt.
+    #[error("question {number}: {source}")]
+    Prompt {
+        /// Place of the question among those asked, from 1.
+        number: usize,
+        /// What was wrong with it.
+        source: PromptError,
+    },
+    /// The tokenizer cannot score labels.
+    #[error(transparent)]
+    Label(#[from] LabelError),
+    /// The format cannot be guaranteed.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
+    /// A question names an adapter that is not there.
+    #[error("question {number} asks for adapter {adapter}, expected one below {adapters}")]
+    NoAdapter {
+        /// Place of the question among those asked, from 1.
+        number: usize,
+        /// The adapter's number.
+        adapter: usize,
+        /// How many there are.
+        adapters: usize,
+    },
+    /// The answer's limit leaves no room for a prompt.
+    #[error(
+        "an answer of up to {answer} tokens leaves no room for a question, the model takes {positions} tokens in all"
+    )]
+    NoRoom {
+        /// Most tokens of an answer.
+        answer: usize,
+        /// Most tokens of a sequence.
+        positions: usize,
+    },
+    /// The model's output is not a number.
+    #[error(
+        "question {number}: the model's output holds NaN or is infinite, expected finite numbers"
+    )]
+    NotFinite {
+        /// Place of the question among those asked, from 1.
+        number: usize,
+    },
+    /// The model could not run.
+    #[error("the model could not answer: {0}")]
+    Engine(Box<dyn Error + Send + Sync>),
+}
+
+/// A question to one adapter, or to the base model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question<'q> {
+    /// The question.
+    pub text: &'q str,
+    /// What the model reads before it.
+    pub context: Option<&'q str>,
+    /// Number of the adapter; none for the base model.
+    pub adapter: Option<usize>,
+    /// How the answer is to be written.
+    pub mode: Mode,
+}
+
+/// How to answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Most tokens of an answer, end-of-text included; at least
+    /// [`MIN_TOKENS`](crate::grammar::MIN_TOKENS).
+    pub max_answer_tokens: usize,
+    /// Most tokens of a prompt; a longer context is cut.
+    pub max_prompt_tokens: usize,
+    /// Rows of one packed batch that new prompts may fill.
+    pub max_rows: usize,
+    /// Most sequences that run at once.
+    pub max_sequences: usize,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+}
+
+impl Default for Settings {
+    /// Greedy answers of up to 96 tokens to prompts of up to 512; up to 64 sequences and 2,048 rows
+    /// at once.
+    fn default() -> Self {
+        Settings {
+            max_answer_tokens: 96,
+            max_prompt_tokens: 512,
+            max_rows: 2048,
+            max_sequences: 64,
+            sampling: Sampling::default(),
+        }
+    }
+}
+
+/// Answers questions with one tokenizer. Cheap to make; may be shared between threads.
+#[derive(Clone, Debug)]
+pub struct Answerer<'t> {
+    tokenizer: &'t Tokenizer,
+    eos: u32,
+    labels: LabelTokens,
+    grammar: Grammar<'t>,
+}
+
+/// A prompt and the questions that share it.
+struct Prompt {
+    tokens: Vec<u32>,
+    adapter: Option<usize>,
+    questions: Vec<usize>,
+}
+
+impl<'t> Answerer<'t> {
+    /// An answerer for the model whose tokenizer this is; `eos` is its end-of-text token.
+    ///
+    /// # Errors
+    /// [`AnswerError::Label`] or [`AnswerError::Grammar`] where the tokenizer does not allow it.
+    pub fn new(tokenizer: &'t Tokenizer, eos: u32) -> Result<Answerer<'t>, AnswerError> {
+        let labels = LabelTokens::new(tokenizer)?;
+        let grammar = Grammar::new(tokenizer, eos)?;
+        Ok(Answerer {
+            tokenizer,
+            eos,
+            labels,
+            grammar,
+        })
+    }
+
+    /// The first tokens of the three labels.
+    pub fn labels(&self) -> &LabelTokens {
+        &self.labels
+    }
+
+    /// Answers every question; the verdicts come in the questions' order. `done` is called with the
+    /// number of questions answered so far, each time it has grown.
+    ///
+    /// # Errors
+    /// Any of [`AnswerError`]. Faults in the questions are found before the model runs.
+    pub fn answer(
+        &self,
+        engine: &mut dyn Engine,
+        questions: &[Question<'_>],
+        settings: &Settings,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Verdict>, AnswerError> {
+        let waiting = self.prompts(engine, questions, settings)?;
+        let verdicts = vec![None; questions.len()];
+        let mut batch = Batch {
+            answerer: self,
+            engine,
+            questions,
+            settings,
+            waiting,
+            running: Vec::new(),
+            verdicts,
+        };
+        let outcome = batch.run(done);
+        for one in std::mem::take(&mut batch.running) {
+            batch.engine.release(one.sequence);
+        }
+        outcome?;
+        Ok(batch.verdicts.into_iter().flatten().collect())
+    }
+
+    /// The prompts of all questions, each once for an adapter, in the order of first use.
+    fn prompts(
+        &self,
+        engine: &dyn Engine,
+        questions: &[Question<'_>],
+        settings: &Settings,
+    ) -> Result<VecDeque<Prompt>, AnswerError> {
+        self.grammar
+            .writer(verdict_data::Label::Yes, settings.max_answer_tokens)?;
+        let (answer, positions) = (settings.max_answer_tokens, engine.max_positions());
+        let room = positions.checked_sub(answer).filter(|room| *room > 0);
+        let limit = room
+            .ok_or(AnswerError::NoRoom { answer, positions })?
+            .min(settings.max_prompt_tokens);
+        let mut prompts: Vec<Prompt> = Vec::new();
+        let mut places: HashMap<(Option<usize>, Vec<u32>), usize> = HashMap::new();
+        for (index, question) in questions.iter().enumerate() {
+            let number = index + 1;
+            if let Some(adapter) = question
+                .adapter
+                .filter(|adapter| *adapter >= engine.adapters())
+            {
+                return Err(AnswerError::NoAdapter {
+                    number,
+                    adapter,
+                    adapters: engine.adapters(),
+                });
+            }
+            let tokens =
+                prompt::encode_prompt(self.tokenizer, question.text, question.context, limit)
+                    .map_err(|source| AnswerError::Prompt { number, source })?;
+            let place = *places
+                .entry((question.adapter, tokens.clone()))
+                .or_insert_with(|| {
+                    prompts.push(Prompt {
+                        tokens,
+                        adapter: question.adapter,
+                        questions: Vec::new(),
+                    });
+                    prompts.len() - 1
+                });
+            prompts[place].questions.push(index);
+        }
+        Ok(prompts.into())
+    }
+}
+
+/// All that is under way in one call of [`Answerer::answer`].
+struct Batch<'a, 't> {
+    answerer: &'a Answerer<'t>,
+    engine: &'a mut dyn Engine,
+    questions: &'a [Question<'a>],
+    settings: &'a Settings,
+    waiting: VecDeque<Prompt>,
+    running: Vec<Running<'a, 't>>,
+    verdicts: Vec<Option<Verdict>>,
+}
+
+/// A running sequence.
+struct Running<'a, 't> {
+    sequence: usize,
+    adapter: Option<usize>,
+    /// Tokens that the cache does not hold yet.
+    owed: Vec<u32>,
+    started: Instant,
+    state: State<'a, 't>,
+}
+
+enum State<'a, 't> {
+    /// Its prompt is under way; these questions wait for it.
+    Prompt(Vec<usize>),
+    /// It answers one question.
+    Answer(Answer<'a, 't>),
+}
+
+/// An answer under way.
+struct Answer<'a, 't> {
+    question: usize,
+    scores: LabelScores,
+    choice: Choice<'a>,
+    text: Text<'a, 't>,
+}
+
+/// What has been written of an answer.
+enum Text<'a, 't> {
+    Free(Vec<u32>),
+    Guaranteed(Writer<'a, 't>),
+}
+
+impl<'a, 't> Batch<'a, 't> {
+    fn run(&mut self, done: &mut dyn FnMut(usize)) -> Result<(), AnswerError> {
+        let mut answered = 0;
+        loop {
+            self.admit();
+            if self.running.is_empty() {
+                return Ok(());
+            }
+            // Chunks of one adapter stand together.
+            self.running.sort_by_key(|one| (one.adapter, one.sequence));
+            let chunks: Vec<Chunk<'_>> = self
+                .running
+                .iter()
+                .map(|one| Chunk {
+                    sequence: one.sequence,
+                    adapter: one.adapter,
+                    tokens: &one.owed,
+                })
+                .collect();
+            let logits = self.engine.extend(&chunks).map_err(AnswerError::Engine)?;
+            let rows = logits.chunks_exact(self.engine.vocabulary());
+            for (one, row) in std::mem::take(&mut self.running).into_iter().zip(rows) {
+                self.advance(one, row)?;
+            }
+            let now = self.verdicts.iter().flatten().count();
+            if now > answered {
+                answered = now;
+                done(answered);
+            }
+        }
+    }
+
+    /// Lets waiting prompts in while the budget allows; one at least where nothing runs.
+    fn admit(&mut self) {
+        let mut rows: usize = self.running.iter().map(|one| one.owed.len()).sum();
+        let mut sequences = self.running.len();
+        while let Some(next) = self.waiting.front() {
+            rows += next.tokens.len();
+            sequences += next.questions.len();
+            let fits = rows <= self.settings.max_rows && sequences <= self.settings.max_sequences;
+            if !(fits || self.running.is_empty()) {
+                return;
+            }
+            if let Some(prompt) = self.waiting.pop_front() {
+                self.running.push(Running {
+                    sequence: self.engine.add_sequence(),
+                    adapter: prompt.adapter,
+                    owed: prompt.tokens,
+                    started: Instant::now(),
+                    state: State::Prompt(prompt.questions),
+                });
+            }
+        }
+    }
+
+    /// Takes in the logits after what a sequence owed.
+    fn advance(&mut self, one: Running<'a, 't>, row: &[f32]) -> Result<(), AnswerError> {
+        match one.state {
+            State::Prompt(ref asked) => {
+                let asked = asked.clone();
+                self.open(one, &asked, row)
+            }
+            State::Answer(answer) => {
+                let Running {
+                    sequence,
+                    adapter,
+                    started,
+                    ..
+                } = one;
+                self.write(sequence, adapter, started, answer, row);
+                Ok(())
+            }
+        }
+    }
+
+    /// A prompt's pass is done: scores the labels and begins the answers of its questions.
+    fn open(
+        &mut self,
+        one: Running<'a, 't>,
+        asked: &[usize],
+        row: &[f32],
+    ) -> Result<(), AnswerError> {
+        let scores = self.answerer.labels.score(row);
+        let key = choose::key(&one.owed);
+        for (place, &question) in asked.iter().enumerate() {
+            let last = place + 1 == asked.len();
+            let sequence = if last {
+                one.sequence
+            } else {
+                self.engine.fork(one.sequence)
+            };
+            let choice = Choice::new(&self.settings.sampling, key);
+            let (adapter, started) = (one.adapter, one.started);
+            let finite = row.iter().all(|logit| logit.is_finite());
+            let writer = match self.questions[question].mode {
+                _ if !finite => Err(AnswerError::NotFinite {
+                    number: question + 1,
+                }),
+                Mode::Free => Ok(None),
+                Mode::Guaranteed => {
+                    let grammar = &self.answerer.grammar;
+                    Ok(Some(
+                        grammar.writer(scores.label(), self.settings.max_answer_tokens)?,
+                    ))
+                }
+            };
+            match writer {
+                Ok(Some(writer)) => self.running.push(Running {
+                    sequence,
+                    adapter,
+                    owed: self.answerer.grammar.opening(scores.label()).to_vec(),
+                    started,
+                    state: State::Answer(Answer {
+                        question,
+                        scores,
+                        choice,
+                        text: Text::Guaranteed(writer),
+                    }),
+                }),
+                Ok(None) => {
+                    let answer = Answer {
+                        question,
+                        scores,
+                        choice,
+                        text: Text::Free(Vec::new()),
+                    };
+                    self.write(sequence, adapter, started, answer, row);
+                }
+                Err(error) => {
+                    self.engine.release(sequence);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the next token of an answer, or finishes it.
+    fn write(
+        &mut self,
+        sequence: usize,
+        adapter: Option<usize>,
+        started: Instant,
+        mut answer: Answer<'a, 't>,
+        row: &[f32],
+    ) {
+        let step = match &mut answer.text {
+            Text::Free(tokens) => self.answerer.free_step(
+                tokens,
+                &mut answer.choice,
+                row,
+                self.settings.max_answer_tokens,
+            ),
+            Text::Guaranteed(writer) => writer.step(row, &mut answer.choice),
+        };
+        match step {
+            Step::Took(token) => {
+                let state = State::Answer(answer);
+                self.running.push(Running {
+                    sequence,
+                    adapter,
+                    owed: vec![token],
+                    started,
+                    state,
+                });
+            }
+            Step::Done => {
+                self.engine.release(sequence);
+                let name = adapter.map(|adapter| self.engine.adapter_name(adapter).to_owned());
+                let question = answer.question;
+                let text = self.questions[question].text;
+                self.verdicts[question] = Some(self.answerer.verdict(text, answer, name, started));
+            }
+        }
+    }
+}
+
+impl<'t> Answerer<'t> {
+    /// One token of a free-running answer. Control tokens and new lines end it.
+    fn free_step(
+        &self,
+        tokens: &mut Vec<u32>,
+        choice: &mut Choice<'_>,
+        row: &[f32],
+        limit: usize,
+    ) -> Step {
+        let Some(token) = choice.wishes(row).next() else {
+            return Step::Done;
+        };
+        let added = self
+            .tokenizer
+            .get_added_vocabulary()
+            .get_added_tokens_decoder();
+        if token == self.eos || added.get(&token).is_some_and(|token| token.special) {
+            return Step::Done;
+        }
+        let text = self.tokenizer.decode(&[token], false).unwrap_or_default();
+        if !text.starts_with('\n') {
+            tokens.push(token);
+        }
+        match text.contains('\n') || tokens.len() + 1 >= limit {
+            true => Step::Done,
+            false => Step::Took(token),
+        }
+    }
+
+    /// The finished answer as a value.
+    fn verdict(
+        &self,
+        question: &str,
+        answer: Answer<'_, '_>,
+        adapter: Option<String>,
+        started: Instant,
+    ) -> Verdict {
+        let scores = answer.scores;
+        let (mode, text) = match answer.text {
+            Text::Free(tokens) => {
+                let text = self.tokenizer.decode(&tokens, true).unwrap_or_default();
+                (
+                    Mode::Free,
+                    text.split('\n')
+                        .next()
+                        .unwrap_or_default()
+                        .trim()
+                        .to_owned(),
+                )
+            }
+            Text::Guaranteed(writer) => {
+                let text = prompt::completion(scores.label(), &writer.sentence());
+                (Mode::Guaranteed, text.trim().to_owned())
+            }
+        };
+        let tokens = self
+            .tokenizer
+            .encode(format!(" {text}"), false)
+            .map_or(0, |encoding| encoding.len());
+        let parsed = parse_answer(&text);
+        Verdict {
+            question: question.to_owned(),
+            label: parsed.as_ref().map(|parsed| parsed.label),
+            probabilities: scores.probabilities,
+            other: scores.other,
+            format_ok: parsed.is_some(),
+            rationale: parsed.map(|parsed| parsed.rationale),
+            tokens: if text.is_empty() { 0 } else { tokens },
+            answer: text,
+            adapter,
+            mode,
+            latency_ms: started.elapsed().as_secs_f64() * 1e3,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The language of a rationale: one sentence without a citation, decided prefix by prefix.
+//!
+//! [`standing`] says of any text whether it can still become a rationale, already is one, or
+//! cannot. It works on the text alone, so that a model's next token is judged by the text it would
+//! make. Citations are what [`verdict_data::citations`] calls so, and what is `Complete` here is
+//! exactly one sentence to [`verdict_data::sentences`]: the builder, the grammar and the evaluation
+//! cannot disagree.
+
+use verdict_data::citations;
+
+/// Characters of the shortest rationale.
+pub const MIN_CHARS: usize = 20;
+/// Characters of the longest rationale.
+pub const MAX_CHARS: usize = 400;
+/// Words of the shortest rationale.
+const MIN_WORDS: usize = 3;
+
+/// Abbreviations after whose dot any word may follow. Each is one of those after which the
+/// splitter never ends a sentence.
+const MIDWAY: &[&str] = &[
+    "vs", "e.g", "i.e", "cf", "approx", "ca", "dr", "fig", "spp", "subsp", "ssp", "resp",
+];
+/// Abbreviations after whose dot a small letter or a digit may follow, and which may end a sentence.
+const EITHER: &[&str] = &[
+    "u.s", "u.s.a", "u.k", "e.u", "i.v", "i.m", "i.p", "s.c", "p.o", "b.i.d", "t.i.d", "q.i.d",
+    "q.d", "b.d", "o.d", "a.m", "p.m", "s.d", "s.e",
+];
+
+/// Whether a text can be or become a rationale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No continuation of it is a rationale.
+    Refused,
+    /// It is not a rationale yet.
+    Open,
+    /// It is a rationale; a few continuations may be, too ("0." in "0.85").
+    Complete,
+}
+
+/// The standing of what follows `Rationale:`, the blank before the sentence included.
+pub fn standing(text: &str) -> Standing {
+    if text.is_empty() {
+        return Standing::Open;
+    }
+    let Some(sentence) = text.strip_prefix(' ') else {
+        return Standing::Refused;
+    };
+    let mut reader = Reader::default();
+    for (at, character) in sentence.char_indices() {
+        if !reader.take(&sentence[..at], character) {
+            return Standing::Refused;
+        }
+    }
+    if reader.count > MAX_CHARS || citations::contains(sentence) {
+        return Standing::Refused;
+    }
+    match reader.count >= MIN_CHARS && words(sentence) >= MIN_WORDS && reader.may_end(sentence) {
+        true => Standing::Complete,
+        false => Standing::Open,
+    }
+}
+
+/// What has been read of a sentence.
+#[derive(Default)]
+struct Reader {
+    count: usize,
+    /// Closing brackets still owed, the next one last.
+    owed: Vec<char>,
+    last: Option<char>,
+    /// The last mark stands where only a digit can follow: " .05".
+    needs_digit: bool,
+}
+
+impl Reader {
+    /// Reads the next character; false where no sentence goes on so. `before` is all before it.
+    fn take(&mut self, before: &str, character: char) -> bool {
+        let fits = match (self.last, character) {
+            (None, c) => c.is_alphanumeric(),
+            (Some(_), c)
+                if (c.is_whitespace() && c != ' ') || c.is_control() || c == '\u{fffd}' =>
+            {
+                false
+            }
+            (Some('.' | '!' | '?'), c) => self.after_mark(before, c),
+            (Some(' '), c) => match c {
+                '.' => true,
+                _ => !" ,;:!?)]%".contains(c) && self.after_dot_and_blank(before, c),
+            },
+            (Some('(' | '['), c) => c == '.' || !" ,;:!?)]".contains(c),
+            (Some(_), _) => true,
+        };
+        let fits = fits && self.brackets(character);
+        if ".!?".contains(character) {
+            let after_word = self
+                .last
+                .is_some_and(|c| c.is_alphanumeric() || ")]%\"'”’".contains(c));
+            self.needs_digit = !after_word;
+            if self.needs_digit
+                && !(character == '.' && self.last.is_some_and(|c| " ([<>=≤≥-−–±".contains(c)))
+            {
+                return false;
+            }
+        } else {
+            self.needs_digit = false;
+        }
+        self.count += 1;
+        self.last = Some(character);
+        fits
+    }
+
+    /// May `next` follow the mark that ends `before`?
+    fn after_mark(&self, before: &str, next: char) -> bool {
+        let Some(stem) = before.strip_suffix('.') else {
+            return false;
+        };
+        if next.is_ascii_digit() {
+            return self.needs_digit || stem.ends_with(|c: char| c.is_ascii_digit());
+        }
+        if self.needs_digit {
+            return false;
+        }
+        let word = last_word(stem);
+        if next.is_alphabetic() {
+            // "e.g", "U.S": letters between dots.
+            return word.rsplit('.').next().is_some_and(|part| is_letter(part));
+        }
+        // "E. coli", "vs. placebo", "(i.v.)".
+        let lower = word.to_lowercase();
+        " ,;:)]".contains(next)
+            && (is_letter(word)
+                || MIDWAY.contains(&lower.as_str())
+                || EITHER.contains(&lower.as_str()))
+    }
+
+    /// After "i.v. " and "E. " no capital may follow: there the splitter might see a new sentence.
+    fn after_dot_and_blank(&self, before: &str, next: char) -> bool {
+        match before.strip_suffix(". ") {
+            Some(stem) if !MIDWAY.contains(&last_word(stem).to_lowercase().as_str()) => {
+                next.is_lowercase() || next.is_ascii_digit()
+            }
+            _ => true,
+        }
+    }
+
+    /// Keeps count of brackets; false for one that closes nothing.
+    fn brackets(&mut self, character: char) -> bool {
+        match character {
+            '(' => self.owed.push(')'),
+            '[' => self.owed.push(']'),
+            ')' | ']' => return self.owed.pop() == Some(character),
+            _ => {}
+        }
+        true
+    }
+
+    /// Is the mark at the end of `sentence` an end?
+    fn may_end(&self, sentence: &str) -> bool {
+        let marked = sentence
+            .strip_suffix(['.', '!', '?'])
+            .filter(|_| !self.needs_digit && self.owed.is_empty());
+        marked.is_some_and(|stem| !MIDWAY.contains(&last_word(stem).to_lowercase().as_str()))
+    }
+}
+
+/// The last run of letters, digits and inner dots, as the splitter sees it.
+fn last_word(text: &str) -> &str {
+    let before = text.trim_end_matches(|c: char| c.is_alphanumeric() || c == '.');
+    text[before.len()..].trim_start_matches('.')
+}
+
+fn is_letter(part: &str) -> bool {
+    let mut letters = part.chars();
+    letters.next().is_some_and(char::is_alphabetic) && letters.next().is_none()
+}
+
+fn words(sentence: &str) -> usize {
+    sentence
+        .split(' ')
+        .filter(|word| word.chars().any(char::is_alphanumeric))
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Standing::{Complete, Open, Refused};
+    use super::*;
+
+    #[test]
+    fn sentences_are_complete_and_every_beginning_of_them_is_not_refused() {
+        for sentence in [
+            "Vitamin D lowers the risk a little.",
+            "The interval runs from 0.60 to 1.05 and so includes 1.",
+            "The effect vs. placebo was small (RR 0.85, 95% CI .60-1.05).",
+            "Doses of 5 mg i.v. were given, e.g. in the U.S. trials.",
+            "It was given to all patients i.v.",
+            "Growth of E. coli fell (S. aureus and C. difficile as well).",
+            "Does it help in small trials?",
+            "They met all aims, whatever the dietary allowance!",
+            "Größe und Wärme sind über 5 °C hoch.",
+            "Treatment helped most patients (approx. 50%).",
+            "It rose in half of them [95% CI 1 to 2].",
+        ] {
+            let text = format!(" {sentence}");
+            assert_eq!(standing(&text), Complete, "{sentence:?}");
+            for (end, _) in text.char_indices() {
+                assert_ne!(standing(&text[..end]), Refused, "{:?}", &text[..end]);
+            }
+            assert_eq!(verdict_data::sentences(sentence).count(), 1, "{sentence:?}");
+        }
+    }
+
+    #[test]
+    fn unfinished_text_is_open() {
+        for text in [
+            "",
+            " ",
+            " Vitamin D lowers the risk",
+            " Vitamin D lowers the risk (see above.",
+            " Vitamin D lowers the risk vs.",
+            " Too short.",
+            " Antidisestablishmentarianism.",
+            " The ratio in the trial was .",
+        ] {
+            assert_eq!(standing(text), Open, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_become_a_rationale_is_refused() {
+        for text in [
+            "No blank before it",
+            "  Two blanks before it",
+            " Two  blanks within",
+            " One ends. Another",
+            " One ends! another",
+            " One ends.Another",
+            " One ends...",
+            " A line\n",
+            " A tab\t",
+            " A stray bracket) is",
+            " Crossed (brackets]",
+            " A blank before , a comma",
+            " Doses i.v. The",
+            " (Starts with a bracket",
+            " It helps (Smith et al., 2019",
+            " It helps, see PMID 123",
+            " It helps [12]",
+            " It helps, see www.example.org/x",
+        ] {
+            assert_eq!(standing(text), Refused, "{text:?}");
+        }
+        let long = format!(" {}", "word ".repeat(100));
+        assert_eq!(standing(&long), Refused);
+    }
+}
