@@ -120,20 +120,26 @@ impl ModelConfig {
     /// `path` and `keys` (this file's words for heads, key-value heads, head width) go into the
     /// error's text.
     pub(crate) fn validate(&self, path: &Path, keys: &ConfigKeys) -> Result<()> {
-        for (key, value) in [
-            (keys.hidden_size, self.hidden_size),
-            (keys.intermediate_size, self.intermediate_size),
-            (keys.num_hidden_layers, self.num_hidden_layers),
-            (keys.num_attention_heads, self.num_attention_heads),
-            (keys.num_key_value_heads, self.num_key_value_heads),
-            (keys.head_dim, self.head_dim),
-            (keys.vocab_size, self.vocab_size),
-            (keys.max_position_embeddings, self.max_position_embeddings),
+        // The caps keep a broken file from asking for more memory or time than there is: products
+        // of two sizes stay far from overflow, and `tensors` names no more than a few thousand.
+        const SIZE: usize = 1 << 28;
+        for (key, value, cap) in [
+            (keys.hidden_size, self.hidden_size, SIZE),
+            (keys.intermediate_size, self.intermediate_size, SIZE),
+            (keys.num_hidden_layers, self.num_hidden_layers, 1024),
+            (keys.num_attention_heads, self.num_attention_heads, SIZE),
+            (keys.num_key_value_heads, self.num_key_value_heads, SIZE),
+            (keys.head_dim, self.head_dim, SIZE),
+            (keys.vocab_size, self.vocab_size, SIZE),
+            (
+                keys.max_position_embeddings,
+                self.max_position_embeddings,
+                SIZE,
+            ),
         ] {
-            // The cap keeps products of two sizes far from overflow.
-            if value == 0 || value > 1 << 28 {
-                let found = value.to_string();
-                return Err(Error::bad_value(path, key, "1 to 268435456", found));
+            if value == 0 || value > cap {
+                let (expected, found) = (format!("1 to {cap}"), value.to_string());
+                return Err(Error::bad_value(path, key, expected, found));
             }
         }
         if !self

@@ -95,6 +95,11 @@ fn config_json_with_a_value_that_cannot_be() {
             "key `hidden_size`: expected 1 to 268435456, found 0",
         ),
         (
+            "num_hidden_layers",
+            json!(2_000_000),
+            "key `num_hidden_layers`: expected 1 to 1024, found 2000000",
+        ),
+        (
             "vocab_size",
             json!(1u64 << 40),
             "key `vocab_size`: expected 1 to 268435456, found 1099511627776",
@@ -366,6 +371,7 @@ fn gguf_cut_short_at_any_length_is_an_error_and_never_a_panic() {
     );
 }
 
+/// Found with it: a layer count of billions, whose tensor names filled the memory.
 #[test]
 fn gguf_with_any_header_byte_changed_never_panics() {
     let (_dir, path) = gguf(
