@@ -303,3 +303,42 @@ fn a_run_whose_members_all_diverge_fails_with_every_reason() {
     assert_eq!(events.last().unwrap().kind, end);
     assert!(!out.join("MANIFEST.json").exists());
 }
+
+#[test]
+fn a_gradient_that_explodes_takes_its_member_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = TrainSettings {
+        rank: vec![4, 8],
+        ..settings(&dir.path().join("run"))
+    };
+    let mut engine = ToyEngine {
+        exploding: Some(("r4".into(), 2)),
+        ..ToyEngine::default()
+    };
+    let manifest = run_with(&settings, &mut engine, false).0.unwrap().manifest;
+    let reason = "adapter r4: gradient norm is inf at step 3";
+    assert_eq!(manifest.members[0].stopped.as_deref(), Some(reason));
+    assert_eq!(manifest.best, "r8");
+}
+
+#[test]
+fn an_engine_that_fails_is_told_with_the_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = TrainSettings {
+        pass_tokens: 4096,
+        ..settings(&dir.path().join("run"))
+    };
+    let mut engine = ToyEngine {
+        broken_pass: Some(5),
+        ..ToyEngine::default()
+    };
+    let (result, events) = run_with(&settings, &mut engine, false);
+    let text = "training step 5: the toy broke";
+    assert_eq!(result.unwrap_err().to_string(), text);
+    let end = EventKind::End {
+        outcome: Outcome::Failed,
+        best: None,
+        error: Some(text.into()),
+    };
+    assert_eq!(events.last().unwrap().kind, end);
+}

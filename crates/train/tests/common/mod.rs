@@ -33,6 +33,10 @@ pub struct ToyEngine {
     pub toys: Vec<Toy>,
     /// Adapter whose losses are NaN after that many steps.
     pub poisoned: Option<(String, i32)>,
+    /// Adapter whose gradient norm is infinite after that many steps.
+    pub exploding: Option<(String, i32)>,
+    /// The pass, from 1, that fails.
+    pub broken_pass: Option<usize>,
     /// Adapter that cannot be saved.
     pub full_disk: Option<String>,
     /// Passes that went through `accumulate`.
@@ -126,6 +130,9 @@ impl Engine for ToyEngine {
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>, EngineError> {
         self.passes += 1;
+        if self.broken_pass == Some(self.passes) {
+            return Err("the toy broke".into());
+        }
         let sorted = examples.is_sorted_by_key(|example| example.adapter);
         assert!(sorted, "examples of one call stand sorted by adapter");
         let mut losses = Vec::new();
@@ -171,7 +178,11 @@ impl Engine for ToyEngine {
                 toy.weights[place] -= rate.lr * m / (v.sqrt() + 1e-8);
             }
             toy.gradient.fill(0.0);
-            norms.push(norm);
+            let explodes = self
+                .exploding
+                .as_ref()
+                .is_some_and(|(name, steps)| toy.spec.name == *name && toy.steps > *steps);
+            norms.push(if explodes { f32::INFINITY } else { norm });
         }
         Ok(norms)
     }
