@@ -137,6 +137,18 @@ mod tests {
     }
 
     #[test]
+    fn cleaning_changes_nothing() {
+        for row in clinical() {
+            let cleaned = crate::rationale::clean(&row.answer);
+            assert_eq!(
+                (cleaned.text, cleaned.cut, cleaned.lead),
+                (row.answer, false, None)
+            );
+            assert_eq!(crate::text::mend(&row.question), row.question);
+        }
+    }
+
+    #[test]
     fn ids_and_questions_are_unique_and_no_question_is_a_near_copy() {
         let rows = clinical();
         let ids: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();

@@ -1,6 +1,6 @@
 //! Mean differences and differences in risk with a confidence interval, against 0.
 
-use super::print::{Ask, DOWN, Num, P, Side, UP, capital, level};
+use super::print::{Ask, DOWN, Level, Num, P, Side, UP, USUAL, any_level, capital};
 use super::random::Random;
 use super::words::Scene;
 use super::{ALL, Case, Family, Wording, YES_NO};
@@ -12,7 +12,7 @@ pub(super) const FAMILY: Family = Family {
             name: "was-significantly",
             held_out: false,
             labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown),
+            draw: |random| draw(random, Ask::Shown, USUAL),
             template: "In a trial in {population}, the {kind} in {what} ({treatment} minus \
                 {comparator}) was {estimate} {unit} ({level}% CI {low} to {high}). With \
                 {treatment}, was {what} significantly {adjective}?",
@@ -21,7 +21,10 @@ pub(super) const FAMILY: Family = Family {
             name: "at-level",
             held_out: false,
             labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown),
+            draw: |random| {
+                let level = any_level(random);
+                draw(random, Ask::Shown, level)
+            },
             template: "{Treatment} minus {comparator} gave a {kind} of {estimate} {unit} in \
                 {what}, {level}% confidence interval {low} to {high}. Is {a_noun} in {what} \
                 statistically significant at the {alpha}% level?",
@@ -30,7 +33,10 @@ pub(super) const FAMILY: Family = Family {
             name: "with-p",
             held_out: false,
             labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown),
+            draw: |random| {
+                let level = any_level(random);
+                draw(random, Ask::Shown, level)
+            },
             template: "Compared with {comparator}, the change in {what} with {treatment} was \
                 {estimate} {unit} ({level}% CI {low} to {high}, {p}). Is there a statistically \
                 significant {noun} at the {alpha}% level?",
@@ -39,7 +45,7 @@ pub(super) const FAMILY: Family = Family {
             name: "does-it",
             held_out: false,
             labels: ALL,
-            draw: |random| draw(random, Ask::True),
+            draw: |random| draw(random, Ask::True, USUAL),
             template: "Against {comparator}, {treatment} changed {what} by {estimate} {unit} \
                 ({level}% CI {low} to {high}) in {population}. Does {treatment} {verb} {what}?",
         },
@@ -47,7 +53,7 @@ pub(super) const FAMILY: Family = Family {
             name: "is-it",
             held_out: false,
             labels: ALL,
-            draw: |random| draw(random, Ask::True),
+            draw: |random| draw(random, Ask::True, USUAL),
             template: "The {kind} in {what} between {treatment} and {comparator} (first minus \
                 second) is {estimate} {unit}, {level}% confidence interval {low} to {high}. Is \
                 {what} {adjective} with {treatment}?",
@@ -56,7 +62,7 @@ pub(super) const FAMILY: Family = Family {
             name: "held-make",
             held_out: true,
             labels: ALL,
-            draw: |random| draw(random, Ask::True),
+            draw: |random| draw(random, Ask::True, USUAL),
             template: "A study in {population} subtracts {comparator} from {treatment} and finds \
                 a {kind} of {estimate} {unit} in {what}, with {level}% limits of {low} and \
                 {high}. Does {treatment} make {what} {adjective}?",
@@ -65,7 +71,7 @@ pub(super) const FAMILY: Family = Family {
             name: "held-do-limits-show",
             held_out: true,
             labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown),
+            draw: |random| draw(random, Ask::Shown, USUAL),
             template: "Do {level}% confidence limits of {low} and {high} {unit} around a {kind} \
                 of {estimate} in {what} ({treatment} minus {comparator}) show a statistically \
                 significant {noun}?",
@@ -73,9 +79,8 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-fn draw(random: &mut Random, ask: Ask) -> Option<Case> {
+fn draw(random: &mut Random, ask: Ask, level: Level) -> Option<Case> {
     let scene = Scene::draw(random);
-    let level = level(random);
     let (kind, what, unit, width, decimals) = match random.chance(0.6) {
         true => {
             let measure = scene.measure;

@@ -7,7 +7,8 @@
 //! - **Shown.** "Did the drug *significantly* reduce …", "is … *statistically significant* at the
 //!   5% level", "was non-inferiority *shown*". The numbers either show it or they do not, so the
 //!   answer is Yes or No. A relative risk of 0.85 with a 95% interval from 0.60 to 1.05 did not
-//!   significantly reduce anything: No. An interval wholly on the other side is No as well.
+//!   significantly reduce anything: No. An interval wholly on the other side is No as well. Where
+//!   no level of significance is stated, it is 5% and the interval a 95% one.
 //! - **True.** "Does the drug reduce …", "is the risk lower …", "is the probability above 50%". Yes
 //!   where the whole interval (or range) speaks for it, No where the whole interval speaks against
 //!   it, Uncertain where it holds both: the same 0.60 to 1.05 leaves open whether the drug works.
@@ -270,6 +271,23 @@ mod tests {
         });
         let best = best.min().unwrap();
         assert!(best.as_secs_f64() < 1.0, "{best:?}");
+    }
+
+    #[test]
+    fn cleaning_changes_nothing() {
+        for row in stats(4800, 11) {
+            let cleaned = crate::rationale::clean(&row.answer);
+            assert_eq!(
+                (cleaned.text, cleaned.cut, cleaned.lead),
+                (row.answer, false, None)
+            );
+            assert_eq!(crate::text::mend(&row.question), row.question);
+            assert!(
+                !crate::citations::contains(&row.question),
+                "{}",
+                row.question
+            );
+        }
     }
 
     proptest! {

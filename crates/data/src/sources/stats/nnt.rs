@@ -1,6 +1,6 @@
 //! Numbers needed to treat and to harm: 100 divided by a difference of two risks in per cent.
 
-use super::print::{Ask, Num, Side, short};
+use super::print::{Ask, Num, Side, USUAL, short};
 use super::random::Random;
 use super::words::Scene;
 use super::{ALL, Case, Family, Wording, YES_NO};
@@ -82,9 +82,12 @@ enum Effect {
 }
 
 /// Where the numbers from `least` to `most` stand to the threshold; none where rounding one of them
-/// to a whole number, up or down, could hide the answer.
+/// to a whole number, up or down, could hide the answer, and where it is too plain to be asked.
 fn side(least: f64, most: f64, threshold: u32) -> Option<Side> {
     let threshold = f64::from(threshold);
+    if threshold > 3.0 * most || threshold < least / 3.0 {
+        return None;
+    }
     Side::of(least, most, threshold, (0.04 * threshold).max(1.01))
 }
 
@@ -164,7 +167,6 @@ fn from_counts(random: &mut Random) -> Option<Case> {
 
 fn from_interval(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
-    let level = super::print::level(random);
     let reduction = Num::new(random.between(1.0, 12.0), 1);
     let half = reduction.value * random.between(0.15, 0.8);
     let [low, high] = [-half, half].map(|step| Num::new(reduction.value + step, 1));
@@ -182,7 +184,7 @@ fn from_interval(random: &mut Random) -> Option<Case> {
     let mut slots = scene.slots();
     slots.extend([
         ("reduction", reduction.to_string()),
-        ("level", level.percent.to_string()),
+        ("level", USUAL.percent.to_string()),
         ("low", low.to_string()),
         ("high", high.to_string()),
         ("threshold", threshold.to_string()),

@@ -1,6 +1,6 @@
-//! Non-inferiority: a confidence interval against a margin, for failures, cures and hazards.
+//! Non-inferiority: a confidence interval against a margin, for failures, responses and hazards.
 
-use super::print::{Ask, Num, Side, level};
+use super::print::{Ask, Num, ONE_SIDED, Side, USUAL};
 use super::random::Random;
 use super::words::Scene;
 use super::{ALL, Case, Family, Wording, YES_NO};
@@ -18,13 +18,13 @@ pub(super) const FAMILY: Family = Family {
                 ({level}% CI {low} to {high}). Was non-inferiority of {treatment} shown?",
         },
         Wording {
-            name: "cure-shown",
+            name: "response-shown",
             held_out: false,
             labels: YES_NO,
-            draw: |random| draw(random, Scale::Cure, Ask::Shown),
-            template: "Cure rates in {population} differed by {estimate} percentage points \
+            draw: |random| draw(random, Scale::Response, Ask::Shown),
+            template: "Response rates in {population} differed by {estimate} percentage points \
                 ({treatment} minus {comparator}, {level}% CI {low} to {high}). The margin allowed \
-                a cure rate up to {margin} points lower. Has {treatment} been shown to be \
+                a response rate up to {margin} points lower. Has {treatment} been shown to be \
                 non-inferior?",
         },
         Wording {
@@ -46,13 +46,13 @@ pub(super) const FAMILY: Family = Family {
                 points more are acceptable. Is the true difference within what is acceptable?",
         },
         Wording {
-            name: "cure-within",
+            name: "response-within",
             held_out: false,
             labels: ALL,
-            draw: |random| draw(random, Scale::Cure, Ask::True),
-            template: "A cure rate up to {margin} percentage points lower than with {comparator} \
+            draw: |random| draw(random, Scale::Response, Ask::True),
+            template: "A response rate up to {margin} percentage points lower than with {comparator} \
                 would be acceptable. In {population}, {treatment} minus {comparator} was \
-                {estimate} points, {level}% confidence interval {low} to {high}. Is the cure rate \
+                {estimate} points, {level}% confidence interval {low} to {high}. Is the response rate \
                 with {treatment} truly within that limit?",
         },
         Wording {
@@ -81,21 +81,23 @@ pub(super) const FAMILY: Family = Family {
 enum Scale {
     /// Difference in the risk of a bad event: too high is inferior.
     Failure,
-    /// Difference in cure rates: too low is inferior.
-    Cure,
+    /// Difference in response rates: too low is inferior.
+    Response,
     /// Hazard ratio of a bad event.
     Hazard,
 }
 
 fn draw(random: &mut Random, scale: Scale, ask: Ask) -> Option<Case> {
-    let scene = Scene::draw(random);
-    let level = level(random);
+    let mut scene = Scene::draw(random);
+    // Nobody asks whether a treatment is no worse than placebo.
+    scene.comparator = random.pick(&["standard treatment", "the older treatment", "usual care"]);
+    let level = random.pick(&[USUAL, ONE_SIDED]);
     let (estimate, low, high, margin);
     match scale {
-        Scale::Failure | Scale::Cure => {
+        Scale::Failure | Scale::Response => {
             margin = Num::new(f64::from(random.pick(&[2, 3, 4, 5, 6, 8, 10])), 0);
             let difference = margin.value * random.between(-0.8, 2.2);
-            let difference = if scale == Scale::Cure {
+            let difference = if scale == Scale::Response {
                 -difference
             } else {
                 difference
@@ -113,7 +115,7 @@ fn draw(random: &mut Random, scale: Scale, ask: Ask) -> Option<Case> {
         }
     }
     let (limit, wanted) = match scale {
-        Scale::Cure => (-margin.value, Side::Above),
+        Scale::Response => (-margin.value, Side::Above),
         _ => (margin.value, Side::Below),
     };
     let side = Side::of(low.value, high.value, limit, 0.0)?;
@@ -124,7 +126,7 @@ fn draw(random: &mut Random, scale: Scale, ask: Ask) -> Option<Case> {
 
     let limit = match scale {
         Scale::Failure => format!("the margin of {margin} points"),
-        Scale::Cure => format!("the margin of -{margin} points"),
+        Scale::Response => format!("the margin of -{margin} points"),
         Scale::Hazard => format!("the margin of {margin}"),
     };
     let treatment = scene.treatment;
@@ -132,7 +134,7 @@ fn draw(random: &mut Random, scale: Scale, ask: Ask) -> Option<Case> {
     let rationale = match (side, ask) {
         (side, _) if side == wanted => {
             let (name, end, place) = match scale {
-                Scale::Cure => ("lower", &low, "above"),
+                Scale::Response => ("lower", &low, "above"),
                 _ => ("upper", &high, "below"),
             };
             format!(

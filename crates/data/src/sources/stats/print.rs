@@ -93,35 +93,37 @@ impl Side {
 }
 
 /// A confidence level, the level of significance that belongs to it, and its normal quantile.
+#[derive(Clone, Copy)]
 pub(super) struct Level {
     pub(super) percent: u32,
     pub(super) alpha: u32,
     pub(super) z: f64,
 }
 
-/// 95% in most draws.
-pub(super) fn level(random: &mut Random) -> &'static Level {
-    const LEVELS: [Level; 3] = [
-        Level {
-            percent: 95,
-            alpha: 5,
-            z: 1.959964,
-        },
-        Level {
-            percent: 90,
-            alpha: 10,
-            z: 1.644854,
-        },
-        Level {
-            percent: 99,
-            alpha: 1,
-            z: 2.575829,
-        },
-    ];
+/// The level of every question that names no other level of significance.
+pub(super) const USUAL: Level = Level {
+    percent: 95,
+    alpha: 5,
+    z: 1.959964,
+};
+/// The level of a one-sided test at 5%, common in trials of non-inferiority.
+pub(super) const ONE_SIDED: Level = Level {
+    percent: 90,
+    alpha: 10,
+    z: 1.644854,
+};
+const STRICT: Level = Level {
+    percent: 99,
+    alpha: 1,
+    z: 2.575829,
+};
+
+/// A level for a question that states it; the usual one in most draws.
+pub(super) fn any_level(random: &mut Random) -> Level {
     match random.unit() {
-        u if u < 0.7 => &LEVELS[0],
-        u if u < 0.85 => &LEVELS[1],
-        _ => &LEVELS[2],
+        u if u < 0.6 => USUAL,
+        u if u < 0.8 => ONE_SIDED,
+        _ => STRICT,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Risk, odds and hazard ratios with a confidence interval, against 1.
 
-use super::print::{Ask, DOWN, Num, P, Side, UP, capital, level};
+use super::print::{Ask, DOWN, Level, Num, P, Side, UP, USUAL, any_level, capital};
 use super::random::Random;
 use super::words::Scene;
 use super::{ALL, Case, Family, Wording, YES_NO};
@@ -12,7 +12,7 @@ pub(super) const FAMILY: Family = Family {
             name: "did-significantly",
             held_out: false,
             labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown),
+            draw: |random| draw(random, Ask::Shown, USUAL),
             template: "In a randomised trial in {population}, the {measure} for {event} with \
                 {treatment} against {comparator} was {estimate} ({level}% CI {ci}). Did \
                 {treatment} significantly {verb} the risk of {event}?",
@@ -21,7 +21,10 @@ pub(super) const FAMILY: Family = Family {
             name: "at-level",
             held_out: false,
             labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown),
+            draw: |random| {
+                let level = any_level(random);
+                draw(random, Ask::Shown, level)
+            },
             template: "For {event}, {treatment} against {comparator} gave {a_measure} of \
                 {estimate} with a {level}% confidence interval of {ci}. Is {a_noun} in risk \
                 statistically significant at the {alpha}% level?",
@@ -30,7 +33,10 @@ pub(super) const FAMILY: Family = Family {
             name: "with-p",
             held_out: false,
             labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown),
+            draw: |random| {
+                let level = any_level(random);
+                draw(random, Ask::Shown, level)
+            },
             template: "A trial of {treatment} in {population} reports {abbreviation} {estimate}, \
                 {level}% CI {ci}, {p}, for {event}. Is there a statistically significant {noun} \
                 in the risk of {event} at the {alpha}% level?",
@@ -39,7 +45,7 @@ pub(super) const FAMILY: Family = Family {
             name: "does-it",
             held_out: false,
             labels: ALL,
-            draw: |random| draw(random, Ask::True),
+            draw: |random| draw(random, Ask::True, USUAL),
             template: "In {population}, {treatment} compared with {comparator} had {a_measure} of \
                 {estimate} for {event} ({level}% CI {ci}). Does {treatment} {verb} the risk of \
                 {event}?",
@@ -48,7 +54,7 @@ pub(super) const FAMILY: Family = Family {
             name: "is-risk",
             held_out: false,
             labels: ALL,
-            draw: |random| draw(random, Ask::True),
+            draw: |random| draw(random, Ask::True, USUAL),
             template: "A pooled {measure} of {estimate} ({level}% CI {ci}; p value not given) \
                 compares {treatment} with {comparator} for {event}. Is the risk {adjective} with \
                 {treatment}?",
@@ -57,7 +63,7 @@ pub(super) const FAMILY: Family = Family {
             name: "going-by",
             held_out: false,
             labels: ALL,
-            draw: |random| draw(random, Ask::True),
+            draw: |random| draw(random, Ask::True, USUAL),
             template: "Going by {abbreviation} {estimate} ({level}% confidence interval {ci}) in \
                 {population}, is {event} {frequent} with {treatment} than with {comparator}?",
         },
@@ -65,7 +71,7 @@ pub(super) const FAMILY: Family = Family {
             name: "held-claim",
             held_out: true,
             labels: ALL,
-            draw: |random| draw(random, Ask::True),
+            draw: |random| draw(random, Ask::True, USUAL),
             template: "The authors write that {treatment} {verbs} the risk of {event}. Their \
                 {measure} is {estimate}, with {level}% limits of {low} and {high}. Is the claim \
                 right?",
@@ -74,7 +80,7 @@ pub(super) const FAMILY: Family = Family {
             name: "held-has-shown",
             held_out: true,
             labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown),
+            draw: |random| draw(random, Ask::Shown, USUAL),
             template: "Has a study with {abbreviation} {estimate} and {level}% CI {ci} for \
                 {event} shown a statistically significant {noun} in risk with {treatment}?",
         },
@@ -88,10 +94,9 @@ const MEASURES: [(&str, &str, &str); 3] = [
     ("hazard ratio", "a hazard ratio", "HR"),
 ];
 
-fn draw(random: &mut Random, ask: Ask) -> Option<Case> {
+fn draw(random: &mut Random, ask: Ask, level: Level) -> Option<Case> {
     let scene = Scene::draw(random);
     let (measure, a_measure, abbreviation) = random.pick(&MEASURES);
-    let level = level(random);
     let log = random.between(-0.75, 0.75);
     let error = random.between(0.05, 0.35);
     let estimate = Num::new(log.exp(), 2);

@@ -126,6 +126,13 @@ fn interval(text: &str, null: f64) -> Label {
             "{text}"
         );
     }
+    if !text.contains("% level") {
+        // Significance at no stated level means the usual one.
+        assert!(
+            regex(r"95% (?:CI|confidence|limits)").is_match(text),
+            "{text}"
+        );
+    }
     match text.contains("significant") {
         true => yes(shown),
         false if shown || against => yes(shown),
@@ -246,7 +253,7 @@ fn non_inferiority(text: &str) -> Label {
         text,
         r"(?:margin of|margin was|under|[Aa]t most|up to) (\d+(?:\.\d+)?)",
     );
-    let (good, bad) = match text.contains("cure rate") || text.contains("Cure rate") {
+    let (good, bad) = match regex("[Rr]esponse rate").is_match(text) {
         true => (low > -margin, high < -margin),
         false => (high < margin, low > margin),
     };
