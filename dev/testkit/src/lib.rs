@@ -61,3 +61,24 @@ pub fn numerical_gradient(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
         })
         .collect()
 }
+
+/// SmolLM2-135M's GGUF file: `VERDICT_SMOLLM2_GGUF`, or where `verdict pull smollm2-135m` put it. Says on
+/// stderr that a test is skipped where there is none.
+pub fn smollm2_gguf() -> Option<std::path::PathBuf> {
+    let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(std::path::PathBuf::from);
+    let cached = || {
+        let cache = from("VERDICT_CACHE")
+            .or_else(|| Some(from("XDG_CACHE_HOME")?.join("verdict")))
+            .or_else(|| Some(from("HOME")?.join(".cache/verdict")))?;
+        let files = std::fs::read_dir(cache.join("models/smollm2-135m")).ok()?;
+        files.filter_map(|f| Some(f.ok()?.path())).find(|p| p.extension().is_some_and(|e| e == "gguf"))
+    };
+    let path = from("VERDICT_SMOLLM2_GGUF").or_else(cached);
+    if path.is_none() {
+        #[allow(clippy::print_stderr, reason = "a skipped test must say so")]
+        {
+            eprintln!("skipped: SmolLM2-135M is not there; `verdict pull smollm2-135m` fetches it");
+        }
+    }
+    path
+}
