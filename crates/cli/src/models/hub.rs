@@ -1,0 +1,423 @@
+//! Models from the Hugging Face hub, or a mirror that speaks its protocol, through `hf-hub`.
+//!
+//! hf-hub keeps half-fetched files and goes on from there, but knows no deadlines and checks no
+//! sums. So it works on a thread of its own, watched from here: too long a silence ends the
+//! attempt. What came is checked against the SHA-256 that the hub publishes for large files.
+
+use super::Progress;
+use super::cache::{Fetched, FileEntry, sha256};
+use super::error::{Error, Result};
+use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::{Cache as HubCache, Repo, RepoType};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// Times that one file is tried when the connection breaks.
+const ATTEMPTS: usize = 4;
+/// Files of a safetensors model besides its weights. The first must be there.
+const SMALL_FILES: [&str; 4] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+];
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+/// A hub and how to speak to it.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    /// Address without a slash at the end.
+    pub endpoint: String,
+    /// Access token, for private and gated models.
+    pub token: Option<String>,
+    /// The user wants no network.
+    pub offline: bool,
+    /// Silence after which the hub counts as gone.
+    pub patience: Duration,
+}
+
+/// A commit of a repository, fetched and checked.
+pub struct Snapshot {
+    /// The commit.
+    pub commit: String,
+    /// Its files.
+    pub files: Vec<Fetched>,
+}
+
+enum Event {
+    Bytes { file: String, done: u64, total: u64 },
+    Checking { file: String },
+    Done(Result<Snapshot>),
+}
+
+impl Hub {
+    /// From `HF_ENDPOINT`, `HF_TOKEN` (or the token that Hugging Face's own tools saved) and
+    /// `HF_HUB_OFFLINE`.
+    pub fn from_env() -> Hub {
+        let var = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let endpoint = var("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_string());
+        Hub {
+            endpoint: endpoint.trim_end_matches('/').to_string(),
+            token: var("HF_TOKEN").or_else(|| {
+                // hf-hub looks for a home folder and panics where there is none.
+                std::env::home_dir().and_then(|_| HubCache::from_env().token())
+            }),
+            offline: var("HF_HUB_OFFLINE").is_some_and(|v| v != "0"),
+            patience: Duration::from_secs(30),
+        }
+    }
+
+    /// Fetches a model into `partial`: `file` alone, or whatever the repository has that Verdict
+    /// can open. Going on from an earlier attempt costs only what is missing.
+    pub fn fetch(
+        &self,
+        repo: &str,
+        file: Option<&str>,
+        partial: &Path,
+        progress: &dyn Fn(Progress),
+    ) -> Result<Snapshot> {
+        let unreachable = |reason: String| Error::Unreachable {
+            endpoint: self.endpoint.clone(),
+            reason,
+        };
+        if self.offline {
+            return Err(unreachable("HF_HUB_OFFLINE is set".to_string()));
+        }
+        let (sender, events) = channel();
+        let work = Work {
+            hub: self.clone(),
+            repo: repo.to_string(),
+            file: file.map(str::to_string),
+            partial: partial.to_path_buf(),
+            sender: sender.clone(),
+        };
+        std::thread::spawn(move || {
+            let done = work.run();
+            // Nobody listens any more where the watcher lost patience.
+            let _ = sender.send(Event::Done(done));
+        });
+        let mut patience = self.patience;
+        loop {
+            match events.recv_timeout(patience) {
+                Ok(Event::Bytes { file, done, total }) => {
+                    patience = self.patience;
+                    progress(Progress::Bytes {
+                        file: &file,
+                        done,
+                        total,
+                    });
+                }
+                Ok(Event::Checking { file }) => {
+                    // A sum takes as long as the disk is slow; it always ends.
+                    patience = Duration::from_secs(24 * 60 * 60);
+                    progress(Progress::Note(&format!("checking {file}")));
+                }
+                Ok(Event::Done(done)) => return done,
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(unreachable(format!(
+                        "nothing came for {} s",
+                        self.patience.as_secs()
+                    )));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(unreachable("the download stopped unexpectedly".to_string()));
+                }
+            }
+        }
+    }
+}
+
+/// One fetch, on its own thread.
+struct Work {
+    hub: Hub,
+    repo: String,
+    file: Option<String>,
+    partial: PathBuf,
+    sender: Sender<Event>,
+}
+
+impl Work {
+    fn run(&self) -> Result<Snapshot> {
+        let cache = HubCache::new(self.partial.join("hub"));
+        let api = ApiBuilder::from_cache(cache.clone())
+            .with_endpoint(self.hub.endpoint.clone())
+            .with_token(self.hub.token.clone())
+            .with_progress(false)
+            .with_user_agent("verdict", env!("CARGO_PKG_VERSION"))
+            .build()
+            .map_err(|e| self.error(e, ""))?;
+        let info = api
+            .model(self.repo.clone())
+            .info()
+            .map_err(|e| self.error(e, ""))?;
+        let names: BTreeSet<String> = info.siblings.into_iter().map(|s| s.rfilename).collect();
+        let repo = Repo::with_revision(self.repo.clone(), RepoType::Model, info.sha.clone());
+        let source = Source {
+            work: self,
+            api: api.repo(repo.clone()),
+            cache,
+            repo,
+        };
+        let mut files = Vec::new();
+        for name in self.choose(&names)? {
+            files.push(source.file(&name)?);
+            if name == INDEX {
+                let index = &files[files.len() - 1].path;
+                for shard in shards(index)? {
+                    files.push(source.file(&shard)?);
+                }
+            }
+        }
+        Ok(Snapshot {
+            commit: info.sha,
+            files,
+        })
+    }
+
+    /// The files to take, out of those at the repository's top.
+    fn choose(&self, names: &BTreeSet<String>) -> Result<Vec<String>> {
+        let missing = |expected| {
+            let found: Vec<&str> = names.iter().map(String::as_str).take(12).collect();
+            Err(Error::NoModelInRepo {
+                repo: self.repo.clone(),
+                expected,
+                found: found.join(", "),
+            })
+        };
+        if let Some(file) = &self.file {
+            return if names.contains(file) {
+                Ok(vec![file.clone()])
+            } else {
+                missing("the file that was named")
+            };
+        }
+        let weights = [INDEX, SINGLE].into_iter().find(|w| names.contains(*w));
+        if let (Some(weights), true) = (weights, names.contains(SMALL_FILES[0])) {
+            let small = SMALL_FILES.into_iter().filter(|n| names.contains(*n));
+            return Ok(small.chain([weights]).map(str::to_string).collect());
+        }
+        let ggufs: Vec<&String> = names
+            .iter()
+            .filter(|n| n.ends_with(".gguf") && !n.contains('/'))
+            .collect();
+        match ggufs.as_slice() {
+            [one] => Ok(vec![(*one).clone()]),
+            _ => missing("config.json with model.safetensors (or its index), or one GGUF file"),
+        }
+    }
+
+    fn error(&self, error: ApiError, file: &str) -> Error {
+        let url = match file {
+            "" => format!("{}/{}", self.hub.endpoint, self.repo),
+            file => format!("{}/{}/{file}", self.hub.endpoint, self.repo),
+        };
+        match status(&error) {
+            Some(status) => Error::Status { url, status },
+            None => Error::Unreachable {
+                endpoint: self.hub.endpoint.clone(),
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+/// The repository at one commit.
+struct Source<'a> {
+    work: &'a Work,
+    api: ApiRepo,
+    cache: HubCache,
+    repo: Repo,
+}
+
+impl Source<'_> {
+    /// Fetches one file and checks it.
+    fn file(&self, name: &str) -> Result<Fetched> {
+        let pointer = match self.cache.repo(self.repo.clone()).get(name) {
+            Some(pointer) => pointer,
+            None => self.download(name)?,
+        };
+        // The cache's files are links to blobs that are named by their ETag.
+        let path = std::fs::canonicalize(&pointer).map_err(Error::io(&pointer))?;
+        let size_bytes = std::fs::metadata(&path).map_err(Error::io(&path))?.len();
+        let etag = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        // Large files have their SHA-256 for an ETag, small ones git's own sum.
+        let is_sha256 = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_sha256 {
+            self.send(Event::Checking {
+                file: name.to_string(),
+            });
+            let found = sha256(&path)?;
+            if found != etag {
+                self.discard(&pointer, &path)?;
+                return Err(Error::WrongChecksum {
+                    file: format!("{}/{name}", self.work.repo),
+                    expected: etag,
+                    found,
+                });
+            }
+        }
+        let sha256 = is_sha256.then_some(etag);
+        Ok(Fetched {
+            path,
+            entry: FileEntry {
+                name: name.to_string(),
+                size_bytes,
+                sha256,
+            },
+        })
+    }
+
+    /// Downloads one file, going on where the connection broke.
+    fn download(&self, name: &str) -> Result<PathBuf> {
+        let mut attempt = 1;
+        loop {
+            let mut watch = Watch {
+                sender: self.work.sender.clone(),
+                file: String::new(),
+                done: 0,
+                total: 0,
+            };
+            let error = match self.api.download_with_progress(name, &mut watch) {
+                Ok(pointer) => {
+                    let path = std::fs::canonicalize(&pointer).map_err(Error::io(&pointer))?;
+                    let found = std::fs::metadata(&path).map_err(Error::io(&path))?.len();
+                    if found == watch.total {
+                        return Ok(pointer);
+                    }
+                    self.discard(&pointer, &path)?;
+                    let file = format!("{}/{name}", self.work.repo);
+                    return Err(Error::WrongSize {
+                        file,
+                        expected: watch.total,
+                        found,
+                    });
+                }
+                Err(ApiError::IoError(source)) if is_of_the_disk(&source) => {
+                    return Err(Error::Io {
+                        path: self.work.partial.clone(),
+                        source,
+                    });
+                }
+                Err(error) => error,
+            };
+            match status(&error) {
+                // The rest does not fit the file (any more): begin anew.
+                Some(416) => self.drop_parts(),
+                None if matches!(error, ApiError::InvalidResume) => self.drop_parts(),
+                Some(400..=499) => return Err(self.work.error(error, name)),
+                _ => {}
+            }
+            if attempt == ATTEMPTS {
+                return Err(self.work.error(error, name));
+            }
+            std::thread::sleep(Duration::from_millis(300) * (1 << attempt));
+            attempt += 1;
+        }
+    }
+
+    fn discard(&self, pointer: &Path, blob: &Path) -> Result<()> {
+        for path in [pointer, blob] {
+            std::fs::remove_file(path).map_err(Error::io(path))?;
+        }
+        Ok(())
+    }
+
+    /// Throws half-fetched files away.
+    fn drop_parts(&self) {
+        let blobs = self
+            .cache
+            .path()
+            .join(self.repo.folder_name())
+            .join("blobs");
+        for entry in std::fs::read_dir(blobs).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|e| e == "part") {
+                // Where it cannot be removed the next attempt fails as this one did.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn send(&self, event: Event) {
+        // Nobody listens any more where the watcher lost patience.
+        let _ = self.work.sender.send(event);
+    }
+}
+
+/// hf-hub's progress, passed on to the watching thread.
+struct Watch {
+    sender: Sender<Event>,
+    file: String,
+    done: u64,
+    total: u64,
+}
+
+impl hf_hub::api::Progress for &mut Watch {
+    fn init(&mut self, size: usize, filename: &str) {
+        self.file = filename.to_string();
+        self.total = size as u64;
+        self.done = 0;
+    }
+
+    fn update(&mut self, size: usize) {
+        self.done += size as u64;
+        let event = Event::Bytes {
+            file: self.file.clone(),
+            done: self.done,
+            total: self.total,
+        };
+        // Nobody listens any more where the watcher lost patience.
+        let _ = self.sender.send(event);
+    }
+
+    fn finish(&mut self) {}
+}
+
+/// The HTTP status behind an error, if the hub gave one.
+fn status(error: &ApiError) -> Option<u16> {
+    match error {
+        ApiError::RequestError(error) => match **error {
+            ureq::Error::StatusCode(status) => Some(status),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether the disk failed, not the connection.
+fn is_of_the_disk(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(
+        error.kind(),
+        PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+    )
+}
+
+/// The shards that an index names.
+fn shards(index: &Path) -> Result<BTreeSet<String>> {
+    let damaged = |found: String| Error::Damaged {
+        path: index.to_path_buf(),
+        expected: "a safetensors index".to_string(),
+        found,
+    };
+    let text = std::fs::read(index).map_err(Error::io(index))?;
+    let json: serde_json::Value =
+        serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+    let map = json["weight_map"]
+        .as_object()
+        .ok_or_else(|| damaged("no weight_map".to_string()))?;
+    map.values()
+        .map(|v| match v.as_str() {
+            Some(name) if Path::new(name).file_name() == Some(name.as_ref()) => {
+                Ok(name.to_string())
+            }
+            _ => Err(damaged(format!("shard {v}"))),
+        })
+        .collect()
+}
