@@ -49,6 +49,18 @@ pub(crate) struct SiteRanges {
     pub(crate) b: Vec<Range<usize>>,
 }
 
+/// One adapted projection.
+struct Module {
+    /// Hugging Face's name: `model.layers.0.self_attn.q_proj`.
+    name: String,
+    inputs: usize,
+    outputs: usize,
+    /// Where A `[r, in]` lies.
+    a: Range<usize>,
+    /// Where B, transposed, lies: `[r, out]`.
+    b: Range<usize>,
+}
+
 impl BankAdapter {
     fn new(config: &ModelConfig, spec: AdapterSpec) -> Self {
         let mut at = 0;
@@ -71,18 +83,20 @@ impl BankAdapter {
         &self.sites[layer * Site::ALL.len() + site as usize]
     }
 
-    /// Every matrix: name without `.lora_A`, inputs, outputs, where A and B lie.
-    fn modules(&self, config: &ModelConfig) -> Vec<(String, usize, usize, Range<usize>, Range<usize>)> {
+    fn modules(&self, config: &ModelConfig) -> Vec<Module> {
         let mut modules = Vec::new();
         for layer in 0..config.num_hidden_layers {
             for site in Site::ALL {
                 let ranges = self.site(layer, site);
                 let size = self.spec.rank * site.inputs(config);
                 for (i, (part, outputs)) in site.parts(config).into_iter().enumerate() {
-                    let a = ranges.a.start + i * size..ranges.a.start + (i + 1) * size;
-                    modules.push((
-                        format!("model.layers.{layer}.{part}"), site.inputs(config), outputs, a, ranges.b[i].clone(),
-                    ));
+                    modules.push(Module {
+                        name: format!("model.layers.{layer}.{part}"),
+                        inputs: site.inputs(config),
+                        outputs,
+                        a: ranges.a.start + i * size..ranges.a.start + (i + 1) * size,
+                        b: ranges.b[i].clone(),
+                    });
                 }
             }
         }
@@ -122,7 +136,7 @@ impl AdapterBank {
         let config = model.config();
         let mut adapter = BankAdapter::new(config, spec.clone());
         let mut state = spec.seed ^ 0x5851_f42d_4c95_7f2d;
-        for (_, inputs, _, a, _) in adapter.modules(config) {
+        for Module { inputs, a, .. } in adapter.modules(config) {
             let bound = 1.0 / (inputs as f32).sqrt();
             for w in &mut adapter.weights[a] {
                 *w = (2.0 * uniform(&mut state) - 1.0) * bound;
@@ -148,7 +162,7 @@ impl AdapterBank {
         let mut own = BankAdapter::new(config, spec);
         let rank = own.spec.rank;
         let mut known = 0;
-        for (module, inputs, outputs, a, b) in own.modules(config) {
+        for Module { name: module, inputs, outputs, a, b } in own.modules(config) {
             let find = |matrix: &str, shape: [usize; 2]| {
                 let tensor = format!("{module}.{matrix}.weight");
                 let found = adapter.tensors.get(&tensor);
@@ -179,7 +193,7 @@ impl AdapterBank {
 
     fn tensor_names(adapter: &BankAdapter, config: &ModelConfig) -> Vec<String> {
         let modules = adapter.modules(config);
-        modules.iter().flat_map(|m| ["A", "B"].map(|x| format!("{}.lora_{x}.weight", m.0))).collect()
+        modules.iter().flat_map(|m| ["A", "B"].map(|x| format!("{}.lora_{x}.weight", m.name))).collect()
     }
 
     /// An adapter as PEFT keeps it.
@@ -194,7 +208,7 @@ impl AdapterBank {
         let config = model.config();
         let rank = adapter.spec.rank;
         let mut tensors = std::collections::BTreeMap::new();
-        for (module, inputs, outputs, a, b) in adapter.modules(config) {
+        for Module { name: module, inputs, outputs, a, b } in adapter.modules(config) {
             let mut data = vec![0.0; outputs * rank];
             transpose(&values[b], rank, outputs, &mut data);
             let a = AdapterTensor { shape: vec![rank, inputs], data: values[a].to_vec() };

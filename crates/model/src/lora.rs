@@ -1,6 +1,6 @@
 //! The adapters' products at one site, grouped by adapter: `u = drop(x) Aᵀ`, `y += α/r · u Bᵀ`, and back.
 
-use verdict_kernels::{Columns, Cpu, DropoutKey, Job, Mode, Rows, dropout_rows, dropout_scale_add, matmul};
+use verdict_kernels::{Columns, Cpu, DropoutKey, Job, Mode, Rows, dropout_scale, dropout_scale_add, matmul};
 
 use crate::bank::{AdapterBank, BankAdapter};
 use crate::batch::{Group, Packed};
@@ -83,8 +83,7 @@ impl<'a> Lora<'a> {
         rows.fill(self.cpu(), self.batch.rows(), self.inputs(), |row, out| {
             make(row, out);
             if let Some((key, p)) = masks[row] {
-                let plain = out.to_vec();
-                dropout_rows(isa, key, p, &plain, out);
+                dropout_scale(isa, key, p, out);
             }
         });
     }

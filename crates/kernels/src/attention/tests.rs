@@ -56,7 +56,7 @@ fn a_cached_row_has_the_bits_of_the_packed_one() {
     let qkv = numbers(1, t * ld, 1.5);
     let cpu = Cpu::best().expect("cpu");
     let mut packed = vec![0.0; t * SHAPE.heads * d];
-    attention_forward(&cpu, SHAPE, &[0..t], &qkv, &mut packed);
+    attention_forward(&cpu, SHAPE, std::slice::from_ref(&(0..t)), &qkv, &mut packed);
     for kv in 0..SHAPE.kv_heads {
         let mut keys = vec![0.0; t.next_multiple_of(16) * d];
         let mut values = Vec::new();

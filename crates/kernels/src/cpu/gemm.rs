@@ -320,25 +320,28 @@ fn finish(isa: Isa, p: &Product<'_>, strip: usize, rows: usize, block: usize, bl
     let (first, count) = columns(p, block, blocks);
     let scale = p.scale.map(|s| &s[first..first + count]);
     let bias = p.bias.map(|b| &b[first..first + count]);
-    for row in 0..rows {
-        let at = p.out_at + (strip + row) * p.out_ld + first;
-        // SAFETY: this task alone touches these elements.
-        let out = unsafe { p.out.slice(at..at + count) };
-        finish_row(isa, p.mode, p.factor, scale, bias, &sums.0[row * 2 * BLOCK..][..count], out);
-    }
+    let at = p.out_at + strip * p.out_ld + first;
+    finish_strip(isa, p.mode, p.factor, scale, bias, &sums.0, p.out, at, p.out_ld, rows, count);
 }
 
 crate::cpu::multiversion! {
-    fn finish_row(isa, mode: Mode, factor: f32, scale: Option<&[f32]>, bias: Option<&[f32]>, sums: &[f32], out: &mut [f32]) {
-        match (mode, scale) {
-            (Mode::Continue, _) => out.copy_from_slice(sums),
-            (Mode::Assign, None) => for (o, v) in out.iter_mut().zip(sums) { *o = v * factor; },
-            (Mode::Assign, Some(s)) => for ((o, v), s) in out.iter_mut().zip(sums).zip(s) { *o = v * (s * factor); },
-            (Mode::Add, None) => for (o, v) in out.iter_mut().zip(sums) { *o += v * factor; },
-            (Mode::Add, Some(s)) => for ((o, v), s) in out.iter_mut().zip(sums).zip(s) { *o += v * (s * factor); },
-        }
-        if let (Some(b), true) = (bias, mode != Mode::Continue) {
-            for (o, b) in out.iter_mut().zip(b) { *o += b; }
+    fn finish_strip(
+        isa, mode: Mode, factor: f32, scale: Option<&[f32]>, bias: Option<&[f32]>, sums: &[f32],
+        out: SharedMut<f32>, at: usize, ld: usize, rows: usize, count: usize,
+    ) {
+        for (row, sums) in sums.chunks_exact(2 * BLOCK).take(rows).enumerate() {
+            // SAFETY: this task alone touches these elements.
+            let out = unsafe { out.slice(at + row * ld..at + row * ld + count) };
+            match (mode, scale) {
+                (Mode::Continue, _) => out.copy_from_slice(&sums[..count]),
+                (Mode::Assign, None) => for (o, v) in out.iter_mut().zip(sums) { *o = v * factor; },
+                (Mode::Assign, Some(s)) => for ((o, v), s) in out.iter_mut().zip(sums).zip(s) { *o = v * (s * factor); },
+                (Mode::Add, None) => for (o, v) in out.iter_mut().zip(sums) { *o += v * factor; },
+                (Mode::Add, Some(s)) => for ((o, v), s) in out.iter_mut().zip(sums).zip(s) { *o += v * (s * factor); },
+            }
+            if let (Some(b), true) = (bias, mode != Mode::Continue) {
+                for (o, b) in out.iter_mut().zip(b) { *o += b; }
+            }
         }
     }
 }

@@ -39,11 +39,11 @@ fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// `out = x · mask / (1 − p)` for one row; p is rounded to 1/65536.
-pub fn dropout_rows(isa: Isa, key: DropoutKey, p: f32, x: &[f32], out: &mut [f32]) {
+/// `x = x · mask / (1 − p)` for one row; p is rounded to 1/65536.
+pub fn dropout_scale(isa: Isa, key: DropoutKey, p: f32, x: &mut [f32]) {
     let (threshold, scale) = threshold(p);
     let (a, b) = key.words();
-    apply(isa, a, b, threshold, scale, x, out);
+    apply(isa, a, b, threshold, scale, x);
 }
 
 /// `y += x · mask / (1 − p)` for one row.
@@ -86,10 +86,10 @@ fn factors(chunk: usize, a: u32, b: u32, threshold: u32, scale: f32) -> [f32; 32
 }
 
 multiversion! {
-    fn apply(isa, a: u32, b: u32, threshold: u32, scale: f32, x: &[f32], out: &mut [f32]) {
-        for (chunk, (x, o)) in x.chunks(32).zip(out.chunks_mut(32)).enumerate() {
+    fn apply(isa, a: u32, b: u32, threshold: u32, scale: f32, x: &mut [f32]) {
+        for (chunk, x) in x.chunks_mut(32).enumerate() {
             let f = factors(chunk, a, b, threshold, scale);
-            for ((o, x), f) in o.iter_mut().zip(x).zip(f) { *o = x * f; }
+            for (x, f) in x.iter_mut().zip(f) { *x *= f; }
         }
     }
 }

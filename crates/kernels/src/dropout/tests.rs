@@ -1,13 +1,13 @@
 //! Masks: their share, their key, their agreement.
 
 use crate::cpu::Isa;
-use crate::dropout::{DropoutKey, dropout_rows, dropout_scale_add};
+use crate::dropout::{DropoutKey, dropout_scale, dropout_scale_add};
 
 const KEY: DropoutKey = DropoutKey { seed: 42, example: 7, layer: 3, site: 1, position: 9 };
 
 fn mask(isa: Isa, key: DropoutKey, p: f32, n: usize) -> Vec<f32> {
-    let mut out = vec![9.0; n];
-    dropout_rows(isa, key, p, &vec![1.0; n], &mut out);
+    let mut out = vec![1.0; n];
+    dropout_scale(isa, key, p, &mut out);
     out
 }
 

@@ -346,11 +346,11 @@ impl Backward<'_> {
 
 impl Pack for Backward<'_> {
     fn n(&self) -> usize {
-        self.0.k
+        self.0.inputs()
     }
 
     fn k(&self) -> usize {
-        self.0.n
+        self.0.outputs()
     }
 
     fn pack_bf16(&self, _isa: Isa, block: usize, out: &mut [u16]) {
