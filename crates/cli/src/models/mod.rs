@@ -5,8 +5,6 @@ mod cache;
 mod error;
 mod hub;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 mod wheel;
 

@@ -1,6 +1,6 @@
 //! A model hub on 127.0.0.1, as far as fetching needs one, and a pip that is a shell script.
 
-use super::cache::hex;
+use super::hex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -198,7 +198,7 @@ pub fn script(dir: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 /// A wheel with those files.
-pub fn wheel(path: &Path, files: &[(&str, &[u8])]) {
+pub fn wheel(path: &Path, files: &[(&str, Vec<u8>)]) {
     let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
     for (name, bytes) in files {
         zip.start_file(*name, zip::write::SimpleFileOptions::default())
