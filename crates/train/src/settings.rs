@@ -113,7 +113,7 @@ impl Default for TrainSettings {
             epochs: None,
             steps: None,
             batch: 16,
-            pass_tokens: 2048,
+            pass_tokens: 1024,
             max_length: 512,
             warmup: 0.03,
             schedule: Schedule::Linear,
@@ -241,7 +241,7 @@ mod tests {
         seed = [42]
         epochs = 5.5
         batch = 16
-        pass_tokens = 2048
+        pass_tokens = 1024
         max_length = 512
         warmup = 0.03
         schedule = "linear"
