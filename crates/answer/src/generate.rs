@@ -519,7 +519,7 @@ impl<'t> Answerer<'t> {
             answer: text,
             adapter,
             mode,
-            latency_ms: started.elapsed().as_secs_f64() * 1e3,
+            latency_ms: started.elapsed().as_micros() as f64 / 1e3,
         }
     }
 }

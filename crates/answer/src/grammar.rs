@@ -163,10 +163,11 @@ impl<'t> Grammar<'t> {
             .collect();
         match bytes.map(|bytes| bytes.concat()) {
             Some(back) if back == text.as_bytes() => Ok(encoding.get_ids().to_vec()),
-            back => Err(failed(format!(
+            Some(back) => Err(failed(format!(
                 "its tokens read {:?}",
-                back.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+                String::from_utf8_lossy(&back)
             ))),
+            None => Err(failed("one of its tokens is a control token".into())),
         }
     }
 }

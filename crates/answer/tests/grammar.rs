@@ -57,7 +57,7 @@ fn a_tokenizer_that_cannot_write_the_format_is_refused() {
     let error = Grammar::new(&poor, 0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the tokenizer cannot write \" Yes. Rationale:\" as tokens of its own: its tokens read Some(\" Yese\")"
+        "the tokenizer cannot write \" Yes. Rationale:\" as tokens of its own: its tokens read \" Yes e\""
     );
     let error = Answerer::new(&poor, 0).unwrap_err();
     assert!(matches!(error, AnswerError::Label(_)), "{error}");

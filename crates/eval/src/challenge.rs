@@ -1,0 +1,100 @@
+//! The built-in challenge set: ten questions on which a model that only knows the words goes wrong.
+//!
+//! A demonstration, not medical advice. Each row of `challenge.jsonl` has besides the question and
+//! its answer a `why`: what makes it hard, and what the answer rests on.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use verdict_data::{Item, Label};
+
+/// Name of the set in reports, and the source of its items.
+pub const NAME: &str = "challenge";
+
+/// A line of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    id: String,
+    question: String,
+    label: Label,
+    rationale: String,
+    why: String,
+}
+
+static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    include_str!("challenge.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("the built-in file is checked by a test"))
+        .collect()
+});
+
+/// The ten questions.
+pub fn challenge() -> Vec<Item> {
+    let item = |row: &Row| Item {
+        id: format!("{NAME}-{}", row.id),
+        question: row.question.clone(),
+        label: row.label,
+        rationale: row.rationale.clone(),
+        source: NAME.to_owned(),
+        group: format!("{NAME}-{}", row.id),
+        context: None,
+        text: Item::render(None, &row.question, row.label, &row.rationale),
+    };
+    ROWS.iter().map(item).collect()
+}
+
+/// Why a question of the set is hard, by the item's id; none for other ids.
+pub fn why(id: &str) -> Option<&'static str> {
+    let id = id.strip_prefix(NAME)?.strip_prefix('-')?;
+    ROWS.iter()
+        .find(|row| row.id == id)
+        .map(|row| row.why.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use verdict_answer::sentence::{Standing, standing};
+
+    use super::*;
+
+    #[test]
+    fn ten_different_questions_with_answers_that_keep_the_format() {
+        let items = challenge();
+        assert_eq!(items.len(), 10);
+        let questions: HashSet<&str> = items.iter().map(|item| item.question.as_str()).collect();
+        let ids: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!((questions.len(), ids.len()), (10, 10));
+        let labels: HashSet<Label> = items.iter().map(|item| item.label).collect();
+        assert_eq!(labels.len(), 3, "every label occurs");
+        for item in &items {
+            let rationale = format!(" {}", item.rationale);
+            assert_eq!(
+                standing(&rationale),
+                Standing::Complete,
+                "{}: {}",
+                item.id,
+                item.rationale
+            );
+            assert!(
+                why(&item.id).is_some_and(|why| !why.is_empty()),
+                "{}",
+                item.id
+            );
+        }
+        assert_eq!(why("other"), None);
+    }
+
+    #[test]
+    fn the_four_questions_of_the_report_are_there() {
+        let all: String = challenge()
+            .iter()
+            .map(|item| item.question.to_lowercase() + "\n")
+            .collect();
+        for words in ["vitamin d", "bronchitis", "d-dimer", "0.85"] {
+            assert!(all.contains(words), "{words}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The figures: counts into rates, intervals and summaries.
+//!
+//! Checked against scipy, statsmodels, scikit-learn and numpy by `tests/goldens/metrics.json`, which
+//! `dev/reference/eval_goldens.py` writes.
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Normal};
+use verdict_data::Label;
+
+/// Confidence of every interval here.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// A share of a count, with Wilson's interval (Wilson 1927; Brown, Cai and DasGupta 2001).
+///
+/// With `p = count / total`, `n = total` and `z` the normal quantile of (1 + 0.95) / 2:
+///
+/// ```text
+/// (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)
+/// ```
+///
+/// Unlike the textbook interval it keeps its coverage for small counts and shares near 0 and 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proportion {
+    /// How many had the property.
+    pub count: usize,
+    /// Out of how many.
+    pub total: usize,
+    /// Their share, 0 to 1; 0 of nothing is 0.
+    pub value: f64,
+    /// Lower end of the 95 % interval.
+    pub low: f64,
+    /// Upper end of the 95 % interval.
+    pub high: f64,
+}
+
+impl Proportion {
+    /// `count` out of `total`. Out of nothing, the interval is all of 0 to 1.
+    ///
+    /// # Panics
+    /// When `count` is larger than `total`.
+    pub fn new(count: usize, total: usize) -> Proportion {
+        assert!(count <= total, "{count} out of {total}");
+        if total == 0 {
+            return Proportion {
+                count,
+                total,
+                value: 0.0,
+                low: 0.0,
+                high: 1.0,
+            };
+        }
+        let z = Normal::standard().inverse_cdf(f64::midpoint(1.0, CONFIDENCE));
+        let n = total as f64;
+        let p = count as f64 / n;
+        let scale = 1.0 + z * z / n;
+        let centre = (p + z * z / (2.0 * n)) / scale;
+        let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt() / scale;
+        // At the ends the formula gives 0 and 1 but for rounding.
+        let low = if count == 0 { 0.0 } else { centre - half };
+        let high = if count == total { 1.0 } else { centre + half };
+        Proportion {
+            count,
+            total,
+            value: p,
+            low,
+            high,
+        }
+    }
+}
+
+/// How often each true label (row) got each answer (column); the last column counts answers without
+/// a readable label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Confusion(pub [[usize; 4]; 3]);
+
+impl Confusion {
+    /// Counts pairs of truth and answer.
+    pub fn of(pairs: impl IntoIterator<Item = (Label, Option<Label>)>) -> Confusion {
+        let mut counts = Confusion::default();
+        for (truth, answer) in pairs {
+            counts.0[truth.index()][answer.map_or(3, Label::index)] += 1;
+        }
+        counts
+    }
+
+    /// Number of items.
+    pub fn total(&self) -> usize {
+        self.0.iter().flatten().sum()
+    }
+
+    /// Share of right answers. An answer without a readable label is wrong.
+    pub fn accuracy(&self) -> Proportion {
+        Proportion::new((0..3).map(|label| self.0[label][label]).sum(), self.total())
+    }
+
+    /// Mean of the recalls of the labels that occur in the truth; 0 where there are none.
+    pub fn balanced_accuracy(&self) -> f64 {
+        let recalls: Vec<f64> = (0..3)
+            .filter(|label| self.row(*label) > 0)
+            .map(|label| self.0[label][label] as f64 / self.row(label) as f64)
+            .collect();
+        mean(&recalls)
+    }
+
+    /// Mean over the three labels of `2 right / (answered so + truly so)`; a label that neither
+    /// occurs nor is answered counts as 0, as scikit-learn's `f1_score(labels=all, zero_division=0)`.
+    pub fn macro_f1(&self) -> f64 {
+        let f1 = |label: usize| {
+            let answered: usize = self.0.iter().map(|row| row[label]).sum();
+            match answered + self.row(label) {
+                0 => 0.0,
+                both => 2.0 * self.0[label][label] as f64 / both as f64,
+            }
+        };
+        mean(&[f1(0), f1(1), f1(2)])
+    }
+
+    /// How often each label is the truth.
+    pub fn truths(&self) -> [usize; 3] {
+        [0, 1, 2].map(|label| self.row(label))
+    }
+
+    fn row(&self, label: usize) -> usize {
+        self.0[label].iter().sum()
+    }
+}
+
+/// What answering without reading the question scores.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Levels {
+    /// Expected accuracy of an even guess among the three labels.
+    pub chance_accuracy: f64,
+    /// Expected balanced accuracy of an even guess.
+    pub chance_balanced_accuracy: f64,
+    /// Macro-F1 of an even guess as the number of items grows: the mean of `2 s / (s + 1/3) / 3`
+    /// over the labels, `s` a label's share of the truth.
+    pub chance_macro_f1: f64,
+    /// The most frequent true label, the earlier in a tie.
+    pub majority_label: Label,
+    /// Accuracy of always giving that label.
+    pub majority_accuracy: f64,
+    /// Balanced accuracy of always giving that label.
+    pub majority_balanced_accuracy: f64,
+    /// Macro-F1 of always giving that label.
+    pub majority_macro_f1: f64,
+}
+
+impl Levels {
+    /// The levels for a truth with these counts, in the order of [`Label::ALL`].
+    pub fn of(truths: [usize; 3]) -> Levels {
+        let mut majority_label = Label::Yes;
+        for label in Label::ALL {
+            if truths[label.index()] > truths[majority_label.index()] {
+                majority_label = label;
+            }
+        }
+        let mut always = Confusion::default();
+        for label in Label::ALL {
+            always.0[label.index()][majority_label.index()] = truths[label.index()];
+        }
+        let total = truths.iter().sum::<usize>().max(1) as f64;
+        let third = 1.0 / 3.0;
+        let guessed = truths.map(|count| {
+            let share = count as f64 / total;
+            2.0 * share * third / (share + third)
+        });
+        Levels {
+            chance_accuracy: third,
+            chance_balanced_accuracy: third,
+            chance_macro_f1: mean(&guessed),
+            majority_label,
+            majority_accuracy: always.accuracy().value,
+            majority_balanced_accuracy: always.balanced_accuracy(),
+            majority_macro_f1: always.macro_f1(),
+        }
+    }
+}
+
+/// Lengths of answers in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lengths {
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Median; the mean of the two middle ones for an even number.
+    pub median: f64,
+    /// 95th percentile, between neighbours by straight line (numpy's default).
+    pub p95: f64,
+    /// The longest.
+    pub max: usize,
+}
+
+impl Lengths {
+    /// Sums up some lengths; all zero for none.
+    pub fn of(tokens: &[usize]) -> Lengths {
+        let mut sorted: Vec<f64> = tokens.iter().map(|tokens| *tokens as f64).collect();
+        sorted.sort_by(f64::total_cmp);
+        Lengths {
+            mean: mean(&sorted),
+            median: quantile(&sorted, 0.5),
+            p95: quantile(&sorted, 0.95),
+            max: tokens.iter().copied().max().unwrap_or(0),
+        }
+    }
+}
+
+/// Quantile of sorted values by linear interpolation; 0 of none.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else {
+        return 0.0;
+    };
+    let place = share * last as f64;
+    let (below, above) = (place.floor() as usize, place.ceil() as usize);
+    sorted[below] + (sorted[above] - sorted[below]) * (place - place.floor())
+}
+
+fn mean(values: &[f64]) -> f64 {
+    match values.len() {
+        0 => 0.0,
+        count => values.iter().sum::<f64>() / count as f64,
+    }
+}
