@@ -221,9 +221,8 @@ fn without(text: &str, kind: Kind, range: std::ops::Range<usize>) -> (String, St
         );
     }
     // Commas go where nothing follows for them to part.
-    let (before, after) = if opened {
-        (before, after)
-    } else if closed || after.starts_with(['.', '?', '!']) || after.is_empty() {
+    let ends = after.is_empty() || after.starts_with(['.', '?', '!']);
+    let (before, after) = if opened || closed || ends {
         (before, after)
     } else {
         (&text[..start], &text[end..])

@@ -102,36 +102,6 @@ const STARTERS: &[&str] = &[
     "With",
 ];
 
-/// Words before a lone capital that make it a name's end: "vitamin D. The", not "by J. Smith".
-const NAMED_BY_LETTER: &[&str] = &[
-    "vitamin",
-    "hepatitis",
-    "influenza",
-    "group",
-    "type",
-    "grade",
-    "class",
-    "phase",
-    "stage",
-    "factor",
-    "protein",
-    "arm",
-    "drug",
-    "immunoglobulin",
-    "cyclosporin",
-    "toxin",
-    "patient",
-    "cohort",
-    "panel",
-    "in",
-    "of",
-    "and",
-    "or",
-    "than",
-    "with",
-    "to",
-];
-
 /// Byte length of the first sentence of `text`, its end mark and closing brackets or quotes
 /// included. The whole text where nothing ends it.
 pub(crate) fn first_end(text: &str) -> usize {
@@ -237,12 +207,10 @@ fn ends_with_dot(before: &str, word: &str, next: &str) -> bool {
         && only.is_alphabetic()
         && !lead.ends_with(['-', '/'])
     {
-        // An initial or a genus, unless the letter names what stands before it or is a unit.
-        let named = last_word(lead.trim_end()).to_lowercase();
-        let unit = named.ends_with(|c: char| c.is_ascii_digit());
-        return only.is_uppercase()
-            && starter
-            && (unit || NAMED_BY_LETTER.contains(&named.as_str()));
+        // An initial or a genus, unless what follows begins sentences: "vitamin D. The", but not
+        // "J. A. Smith", where the next word is an initial itself.
+        let initial = bare_next.len() == 1 && next.ends_with('.');
+        return only.is_uppercase() && starter && !initial;
     }
     match first {
         Some(c) if c.is_uppercase() || c.is_numeric() => true,
@@ -287,6 +255,7 @@ mod tests {
             "Dr. Smith said e.g. aspirin works.| No more is known.",
             "The odds ratio was 0.85 (95% CI .60 to 1.05).| It crossed one.",
             "J. R. Smith found it.| It was so.",
+            "J. A. Smith and A. B. Jones found it.| It was so.",
             "Staph. aureus and E. coli were found.| The second grew.",
             "The approx. value was 3.| The next was 4.",
             "We advise vitamin D.| Supplementation helps.",
