@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::build;
+use crate::commands::{ask, bench, build, demo, doctor, eval, pull, train};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -20,7 +20,7 @@ pub struct Cli {
     /// Print results as JSON, one object a line
     #[arg(long, global = true)]
     pub json: bool,
-    /// No progress and no notes; warnings and errors remain
+    /// No progress and no notes; errors remain
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// What to do
@@ -31,7 +31,14 @@ pub struct Cli {
 /// The commands, in the order in which a newcomer meets them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::Args),
+    Doctor(doctor::Args),
+    Pull(pull::Args),
     Build(build::Args),
+    Train(train::Args),
+    Eval(eval::Args),
+    Ask(ask::Args),
+    Bench(bench::Args),
     /// Print the command reference as Markdown
     #[command(hide = true)]
     Reference,

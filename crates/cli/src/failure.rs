@@ -41,14 +41,13 @@ impl Failure {
         Self::new(Status::Failed, fault)
     }
 
-    /// Stopped by Ctrl-C; `left` says what stands on disk.
-    pub fn interrupted(left: impl Display) -> Self {
-        Self::new(Status::Interrupted, format!("interrupted: {left}"))
-    }
-
     /// Several wrong things about the input, told together.
     pub fn faults(faults: Vec<String>) -> Self {
-        Self { status: Status::Input, faults, hints: Vec::new() }
+        Self {
+            status: Status::Input,
+            faults,
+            hints: Vec::new(),
+        }
     }
 
     /// A library's error: the system's own troubles are failures, everything else is bad input.
@@ -63,7 +62,11 @@ impl Failure {
     }
 
     fn new(status: Status, fault: impl Display) -> Self {
-        Self { status, faults: vec![fault.to_string()], hints: Vec::new() }
+        Self {
+            status,
+            faults: vec![fault.to_string()],
+            hints: Vec::new(),
+        }
     }
 }
 
@@ -91,7 +94,11 @@ fn status_of(error: &(dyn StdError + 'static)) -> Status {
 
 /// The error's text on one line. Libraries put their source's text into their own.
 fn one_line(error: &dyn StdError) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    error
+        .to_string()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -106,7 +113,9 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_no_fault_of_the_input() {
-        let error = Wrapped { source: ErrorKind::StorageFull.into() };
+        let error = Wrapped {
+            source: ErrorKind::StorageFull.into(),
+        };
         let failure = Failure::from_error(&error);
         assert_eq!(failure.status, Status::Failed);
         assert_eq!(failure.faults, ["out/items.jsonl: no storage space"]);
@@ -114,7 +123,9 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_wrong_input() {
-        let error = Wrapped { source: ErrorKind::NotFound.into() };
+        let error = Wrapped {
+            source: ErrorKind::NotFound.into(),
+        };
         assert_eq!(Failure::from_error(&error).status, Status::Input);
     }
 }

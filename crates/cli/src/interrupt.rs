@@ -22,7 +22,10 @@ pub fn install() {
     let _ = ctrlc::set_handler(handler);
 }
 
-#[expect(clippy::exit, reason = "the second Ctrl-C ends at once, from the handler's thread")]
+#[expect(
+    clippy::exit,
+    reason = "the second Ctrl-C ends at once, from the handler's thread"
+)]
 fn end_now() {
     std::process::exit(130);
 }
@@ -40,11 +43,6 @@ impl Guard {
     /// True once Ctrl-C was pressed.
     pub fn flag(&self) -> &'static AtomicBool {
         &ASKED
-    }
-
-    /// Whether Ctrl-C was pressed.
-    pub fn asked(&self) -> bool {
-        ASKED.load(Ordering::SeqCst)
     }
 }
 

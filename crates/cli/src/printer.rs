@@ -17,6 +17,9 @@ use crate::table::Table;
 /// Without a terminal, progress is a line at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// The unit of downloads.
+const BYTES: &str = "bytes";
+
 /// Where a command's words go.
 pub struct Printer {
     json: bool,
@@ -30,12 +33,12 @@ impl Printer {
     /// `json`: results as JSON alone; `quiet`: no notes and no progress.
     pub fn new(json: bool, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Self { json, quiet, terminal, broken: Mutex::new(None) }
-    }
-
-    /// Whether results are asked for as JSON.
-    pub fn is_json(&self) -> bool {
-        self.json
+        Self {
+            json,
+            quiet,
+            terminal,
+            broken: Mutex::new(None),
+        }
     }
 
     /// A line of the result for people; nothing under `--json`.
@@ -74,37 +77,66 @@ impl Printer {
         self.note(style(text).for_stderr().bold());
     }
 
-    /// Something the user should know though the work goes on.
-    pub fn warn(&self, text: impl Display) {
-        stderr(&format!("{} {text}\n", style("warning:").for_stderr().yellow().bold()));
-    }
-
     /// A failure, one line for each fault, hints after them.
     pub fn failure(&self, failure: &Failure) {
         for fault in &failure.faults {
-            stderr(&format!("{} {fault}\n", style("error:").for_stderr().red().bold()));
+            stderr(&format!(
+                "{} {fault}\n",
+                style("error:").for_stderr().red().bold()
+            ));
         }
         for hint in &failure.hints {
-            stderr(&format!("{} {hint}\n", style("hint:").for_stderr().cyan().bold()));
+            stderr(&format!(
+                "{} {hint}\n",
+                style("hint:").for_stderr().cyan().bold()
+            ));
         }
     }
 
     /// Work of `total` units. `unit` names them in plain lines ("step", "prompt").
     pub fn progress(&self, label: &str, unit: &'static str, total: u64) -> Progress {
+        self.start(label, unit, total, "{pos}/{len}  {msg}")
+    }
+
+    /// A download of `total` bytes.
+    pub fn download(&self, file: &str, total: u64) -> Progress {
+        self.start(
+            file,
+            BYTES,
+            total,
+            "{binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}",
+        )
+    }
+
+    fn start(&self, label: &str, unit: &'static str, total: u64, shown: &str) -> Progress {
         let kind = if self.quiet {
             Kind::Silent
         } else if self.terminal {
-            Kind::Bar(bar(label, total))
+            Kind::Bar(bar(label, total, shown))
         } else {
-            let lines = Lines { total, position: 0, message: String::new(), printed: None };
+            let lines = Lines {
+                total,
+                position: 0,
+                message: String::new(),
+                printed: None,
+            };
             Kind::Lines(Mutex::new(lines))
         };
-        Progress { kind, label: label.to_owned(), unit, started: Instant::now() }
+        Progress {
+            kind,
+            label: label.to_owned(),
+            unit,
+            started: Instant::now(),
+        }
     }
 
     /// The exit status once a command is through: a reader that went away is no fault of ours.
     pub fn finish(&self) -> ExitCode {
-        let broken = self.broken.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let broken = self
+            .broken
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .take();
         match broken {
             Some(fault) if fault.kind() != ErrorKind::BrokenPipe => {
                 self.failure(&Failure::failed(format!("stdout: {fault}")));
@@ -120,7 +152,10 @@ impl Printer {
     }
 
     fn stdout(&self, text: &str) {
-        let mut broken = self.broken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut broken = self
+            .broken
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         if broken.is_none() {
             let mut out = std::io::stdout().lock();
             if let Err(fault) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -130,7 +165,10 @@ impl Printer {
     }
 
     fn fail_stdout(&self, fault: std::io::Error) {
-        let mut broken = self.broken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut broken = self
+            .broken
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         broken.get_or_insert(fault);
     }
 }
@@ -152,10 +190,10 @@ fn stderr(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn bar(label: &str, total: u64) -> ProgressBar {
-    let template = "{prefix} {bar:24} {pos}/{len}  {msg}  {elapsed} gone, {eta} left";
+fn bar(label: &str, total: u64, shown: &str) -> ProgressBar {
+    let template = format!("{{prefix}} {{bar:24}} {shown}  {{elapsed}} gone, {{eta}} left");
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    if let Ok(look) = ProgressStyle::with_template(template) {
+    if let Ok(look) = ProgressStyle::with_template(&template) {
         bar.set_style(look.progress_chars("━╸─"));
     }
     bar.set_prefix(label.to_owned());
@@ -193,7 +231,9 @@ impl Progress {
                 bar.set_message(message.to_owned());
             }
             Kind::Lines(lines) => {
-                let mut lines = lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let mut lines = lines
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
                 lines.position = position;
                 lines.message = message.to_owned();
                 let due = lines.printed.is_none_or(|at| at.elapsed() >= LINE_EVERY);
@@ -201,17 +241,6 @@ impl Progress {
                     lines.printed = Some(Instant::now());
                     stderr(&self.plain(&lines));
                 }
-            }
-            Kind::Silent => {}
-        }
-    }
-
-    /// The amount of work, where it becomes known only on the way.
-    pub fn set_total(&self, total: u64) {
-        match &self.kind {
-            Kind::Bar(bar) => bar.set_length(total),
-            Kind::Lines(lines) => {
-                lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).total = total;
             }
             Kind::Silent => {}
         }
@@ -227,7 +256,12 @@ impl Progress {
     }
 
     fn plain(&self, lines: &Lines) -> String {
-        let Lines { total, position, message, .. } = lines;
+        let Lines {
+            total,
+            position,
+            message,
+            ..
+        } = lines;
         let gone = self.started.elapsed();
         let left = match position {
             0 => String::new(),
@@ -237,8 +271,20 @@ impl Progress {
                 format!(", {} left", clock(Duration::from_secs_f64(left)))
             }
         };
-        let message = if message.is_empty() { String::new() } else { format!(", {message}") };
-        format!("{}: {} {position}/{total}{message}{left}\n", self.label, self.unit)
+        let message = if message.is_empty() {
+            String::new()
+        } else {
+            format!(", {message}")
+        };
+        match self.unit {
+            BYTES => format!(
+                "{}: {} of {}{left}\n",
+                self.label,
+                bytes(*position),
+                bytes(*total)
+            ),
+            unit => format!("{}: {unit} {position}/{total}{message}{left}\n", self.label),
+        }
     }
 }
 
@@ -287,12 +333,28 @@ mod tests {
 
     #[test]
     fn plain_progress_tells_place_message_and_time_left() {
-        let printer = Printer { json: false, quiet: false, terminal: false, broken: Mutex::new(None) };
+        let printer = Printer {
+            json: false,
+            quiet: false,
+            terminal: false,
+            broken: Mutex::new(None),
+        };
         let mut progress = printer.progress("train", "step", 10);
         progress.started = Instant::now() - Duration::from_secs(60);
-        let lines = |position| Lines { total: 10, position, message: "loss 1.25".into(), printed: None };
+        let lines = |position| Lines {
+            total: 10,
+            position,
+            message: "loss 1.25".into(),
+            printed: None,
+        };
         assert_eq!(progress.plain(&lines(0)), "train: step 0/10, loss 1.25\n");
-        assert_eq!(progress.plain(&lines(5)), "train: step 5/10, loss 1.25, 1:00 left\n");
-        assert_eq!(progress.plain(&lines(10)), "train: step 10/10, loss 1.25, took 1:00\n");
+        assert_eq!(
+            progress.plain(&lines(5)),
+            "train: step 5/10, loss 1.25, 1:00 left\n"
+        );
+        assert_eq!(
+            progress.plain(&lines(10)),
+            "train: step 10/10, loss 1.25, took 1:00\n"
+        );
     }
 }

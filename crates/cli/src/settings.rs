@@ -17,9 +17,11 @@ pub fn resolve<T: Serialize + DeserializeOwned>(flags: T, config: Option<&Path>)
     let text = std::fs::read_to_string(path)
         .map_err(|fault| Failure::input(format!("{}: {fault}", path.display())))?;
     let mut table = read::<T>(path, &text)?;
-    let flags = Table::try_from(flags).map_err(|fault| Failure::failed(format!("flags: {fault}")))?;
+    let flags =
+        Table::try_from(flags).map_err(|fault| Failure::failed(format!("flags: {fault}")))?;
     table.extend(flags);
-    T::deserialize(table).map_err(|fault| Failure::input(format!("{}: {}", path.display(), said(&fault))))
+    T::deserialize(table)
+        .map_err(|fault| Failure::input(format!("{}: {}", path.display(), said(&fault))))
 }
 
 use serde::Deserialize as _;
@@ -30,10 +32,11 @@ fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Result<Table> {
         let line = text[..at.min(text.len())].matches('\n').count() + 1;
         format!("{}, line {line}", path.display())
     };
-    let entries: BTreeMap<Spanned<String>, Spanned<Value>> = toml::from_str(text).map_err(|fault| {
-        let at = fault.span().map_or(0, |span| span.start);
-        Failure::input(format!("{}: not TOML: {}", place(at), said(&fault)))
-    })?;
+    let entries: BTreeMap<Spanned<String>, Spanned<Value>> =
+        toml::from_str(text).map_err(|fault| {
+            let at = fault.span().map_or(0, |span| span.start);
+            Failure::input(format!("{}: not TOML: {}", place(at), said(&fault)))
+        })?;
     let mut faults = Vec::new();
     let mut table = Table::new();
     for (key, value) in entries {
@@ -49,12 +52,21 @@ fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Result<Table> {
         return Ok(table);
     }
     faults.sort();
-    Err(Failure::faults(faults.into_iter().map(|(line, fault)| format!("{}: {fault}", place(line))).collect()))
+    Err(Failure::faults(
+        faults
+            .into_iter()
+            .map(|(line, fault)| format!("{}: {fault}", place(line)))
+            .collect(),
+    ))
 }
 
 /// A TOML fault on one line, without the picture of the file.
 fn said(fault: &toml::de::Error) -> String {
-    fault.message().split_whitespace().collect::<Vec<_>>().join(" ")
+    fault
+        .message()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// One value or a list of them, in a file as on the command line (`rank = 16`, `rank = [4, 8]`).
@@ -69,7 +81,11 @@ where
         one => vec![one],
     };
     let read = |value: Value| T::deserialize(value).map_err(serde::de::Error::custom);
-    values.into_iter().map(read).collect::<std::result::Result<_, _>>().map(Some)
+    values
+        .into_iter()
+        .map(read)
+        .collect::<std::result::Result<_, _>>()
+        .map(Some)
 }
 
 #[cfg(test)]
@@ -94,9 +110,16 @@ mod tests {
     #[test]
     fn flags_win_over_the_file() {
         let file = file("rank = 4\nepochs = 2\nout = \"a\"\n");
-        let flags = Flags { rank: Some(vec![8, 16]), ..Flags::default() };
+        let flags = Flags {
+            rank: Some(vec![8, 16]),
+            ..Flags::default()
+        };
         let settings = resolve(flags, Some(file.path())).expect("good");
-        let expected = Flags { rank: Some(vec![8, 16]), epochs: Some(2.0), out: Some("a".into()) };
+        let expected = Flags {
+            rank: Some(vec![8, 16]),
+            epochs: Some(2.0),
+            out: Some("a".into()),
+        };
         assert_eq!(settings, expected);
     }
 
@@ -105,7 +128,11 @@ mod tests {
         let file = file("out = \"a\"\nranks = [4]\nepochs = \"many\"\n");
         let failure = resolve(Flags::default(), Some(file.path())).expect_err("two faults");
         let path = file.path().display().to_string();
-        let faults: Vec<String> = failure.faults.iter().map(|f| f.replace(&path, "FILE")).collect();
+        let faults: Vec<String> = failure
+            .faults
+            .iter()
+            .map(|f| f.replace(&path, "FILE"))
+            .collect();
         assert_eq!(
             faults,
             [
@@ -119,7 +146,15 @@ mod tests {
     fn broken_toml_names_its_line() {
         let file = file("out = \"a\"\nrank = [4\n");
         let failure = resolve(Flags::default(), Some(file.path())).expect_err("no TOML");
-        assert!(failure.faults[0].contains("not TOML"), "{:?}", failure.faults);
-        assert!(failure.faults[0].contains(", line "), "{:?}", failure.faults);
+        assert!(
+            failure.faults[0].contains("not TOML"),
+            "{:?}",
+            failure.faults
+        );
+        assert!(
+            failure.faults[0].contains(", line "),
+            "{:?}",
+            failure.faults
+        );
     }
 }

@@ -11,12 +11,10 @@ pub struct Table {
 impl Table {
     /// An empty table; the heading's length is the number of columns.
     pub fn new<const N: usize>(heading: [&str; N]) -> Self {
-        Self { heading: heading.map(str::to_owned).to_vec(), rows: Vec::new() }
-    }
-
-    /// A heading whose columns are known only at run time.
-    pub fn with_heading(heading: Vec<String>) -> Self {
-        Self { heading, rows: Vec::new() }
+        Self {
+            heading: heading.map(str::to_owned).to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// One more row. A row shorter than the heading ends in empty cells.
@@ -29,7 +27,11 @@ impl Table {
         let columns = self.heading.len();
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.chain(&self.heading[column..=column]).map(|c| c.chars().count()).max().unwrap_or(0)
+            cells
+                .chain(&self.heading[column..=column])
+                .map(|c| c.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let line = |cells: &[String]| {
@@ -45,7 +47,11 @@ impl Table {
             text.trim_end().to_owned()
         };
         let heading = line(&self.heading);
-        let mut text = if bold { format!("{}\n", style(heading).bold()) } else { heading + "\n" };
+        let mut text = if bold {
+            format!("{}\n", style(heading).bold())
+        } else {
+            heading + "\n"
+        };
         for row in &self.rows {
             text += &line(row);
             text.push('\n');

@@ -54,7 +54,7 @@ struct CpuArgs {
     #[arg(long, default_value_t = 10)]
     steps: usize,
     /// Most tokens in one pass over the model; more are accumulated
-    #[arg(long, default_value_t = verdict_train::TrainSettings::default().row_budget)]
+    #[arg(long, default_value_t = verdict_train::TrainSettings::default().pass_tokens)]
     row_budget: usize,
     /// Dropout before each adapter
     #[arg(long, default_value_t = 0.05)]
@@ -114,7 +114,11 @@ struct Spread {
 impl Spread {
     fn of(mut seconds: Vec<f64>) -> Self {
         seconds.sort_by(f64::total_cmp);
-        Self { min: seconds[0], median: seconds[seconds.len() / 2], max: seconds[seconds.len() - 1] }
+        Self {
+            min: seconds[0],
+            median: seconds[seconds.len() / 2],
+            max: seconds[seconds.len() - 1],
+        }
     }
 }
 
@@ -122,7 +126,9 @@ impl Spread {
 pub fn run(args: Args, printer: &Printer) -> Result {
     let What::Cpu(args) = args.what;
     if args.rank.is_empty() || args.rank.contains(&0) || args.batch == 0 || args.steps == 0 {
-        return Err(Failure::input("bench cpu: rank, batch and steps must be at least 1"));
+        return Err(Failure::input(
+            "bench cpu: rank, batch and steps must be at least 1",
+        ));
     }
     let started = Instant::now();
     let opened = loading::open(&args.model, args.machine.over(None)?, printer)?;
@@ -135,7 +141,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         compute: format!("{:?}", model.compute()).to_lowercase(),
         threads: model.threads(),
         load_s,
-        train: wanted(Case::Train).then(|| train(&args, model, printer)).transpose()?,
+        train: wanted(Case::Train)
+            .then(|| train(&args, model, printer))
+            .transpose()?,
         decode: wanted(Case::Decode).then(|| decode(model)).transpose()?,
         peak_memory_mib: machine::peak_memory_bytes().map(|b| b >> 20),
         model: args.model,
@@ -143,16 +151,45 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     printer.json(&report);
     let mut table = Table::new(["what", "figure"]);
     let mut row = |what: &str, figure: String| table.row(vec![what.to_owned(), figure]);
-    row("processor", format!("{} · base {} · compute {} · {} threads", report.isa, report.base, report.compute, report.threads));
+    row(
+        "processor",
+        format!(
+            "{} · base {} · compute {} · {} threads",
+            report.isa, report.base, report.compute, report.threads
+        ),
+    );
     row("load", format!("{:.2} s", report.load_s));
     if let Some(t) = &report.train {
-        row("training", format!("{:.0} tokens/s ({} adapters, {:.0} tokens a step)", t.tokens_per_s, t.ranks.len(), t.tokens_per_step));
-        row("step", format!("{:.3} s median ({:.3}–{:.3})", t.step_s.median, t.step_s.min, t.step_s.max));
+        row(
+            "training",
+            format!(
+                "{:.0} tokens/s ({} adapters, {:.0} tokens a step)",
+                t.tokens_per_s,
+                t.ranks.len(),
+                t.tokens_per_step
+            ),
+        );
+        row(
+            "step",
+            format!(
+                "{:.3} s median ({:.3}–{:.3})",
+                t.step_s.median, t.step_s.min, t.step_s.max
+            ),
+        );
     }
     if let Some(d) = &report.decode {
-        row("prompt of 64", format!("{:.0} tokens/s", d.prompt_64_tokens_per_s));
-        row("32 tokens, one by one", format!("{:.0} tokens/s", d.generate_32_tokens_per_s));
-        row("33 × (21 + 32) together", format!("{:.2} s", d.together_33_s));
+        row(
+            "prompt of 64",
+            format!("{:.0} tokens/s", d.prompt_64_tokens_per_s),
+        );
+        row(
+            "32 tokens, one by one",
+            format!("{:.0} tokens/s", d.generate_32_tokens_per_s),
+        );
+        row(
+            "33 × (21 + 32) together",
+            format!("{:.2} s", d.together_33_s),
+        );
     }
     if let Some(m) = report.peak_memory_mib {
         row("peak memory", format!("{m} MiB"));
@@ -169,7 +206,9 @@ fn sequences(args: &CpuArgs, vocabulary: usize) -> Result<Vec<(Vec<u32>, usize)>
         return Ok((0..264_u64)
             .map(|i| {
                 let length = 20 + (i * 37 % 66) + if i % 16 == 0 { 41 } else { 0 };
-                let ids = (0..length).map(|j| modulo((i * 131 + j) * 2_654_435_761 >> 7)).collect();
+                let ids = (0..length)
+                    .map(|j| modulo((i * 131 + j) * 2_654_435_761 >> 7))
+                    .collect();
                 (ids, length as usize / 2)
             })
             .collect());
@@ -177,7 +216,9 @@ fn sequences(args: &CpuArgs, vocabulary: usize) -> Result<Vec<(Vec<u32>, usize)>
     let bad = |what: String| Failure::input(format!("{}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?;
     let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
-    let list = json["train"].as_array().ok_or_else(|| bad("expected a list `train`".into()))?;
+    let list = json["train"]
+        .as_array()
+        .ok_or_else(|| bad("expected a list `train`".into()))?;
     list.iter()
         .enumerate()
         .map(|(i, row)| {
@@ -197,7 +238,13 @@ fn train(args: &CpuArgs, model: &Model, printer: &Printer) -> Result<Train> {
     let mut bank = AdapterBank::empty();
     for rank in &args.rank {
         let name = format!("r{rank}-{}", bank.len());
-        let spec = AdapterSpec { name, rank: *rank, alpha: 2.0 * *rank as f32, dropout: args.dropout, seed: 42 };
+        let spec = AdapterSpec {
+            name,
+            rank: *rank,
+            alpha: 2.0 * *rank as f32,
+            dropout: args.dropout,
+            seed: 42,
+        };
         bank.create(model, &spec);
     }
     let mut trainer = Trainer::new(bank, AdamW::default());
@@ -205,27 +252,43 @@ fn train(args: &CpuArgs, model: &Model, printer: &Printer) -> Result<Train> {
     let (mut seconds, mut tokens, mut losses) = (Vec::new(), 0, Vec::new());
     for step in 0..args.steps + WARM_UP {
         let started = Instant::now();
-        let picked: Vec<&(Vec<u32>, usize)> =
-            (0..args.batch).map(|i| &sequences[(step * args.batch + i) % sequences.len()]).collect();
+        let picked: Vec<&(Vec<u32>, usize)> = (0..args.batch)
+            .map(|i| &sequences[(step * args.batch + i) % sequences.len()])
+            .collect();
         let from = |prompt: usize| if args.completion { prompt } else { 1 };
-        let taught: usize = picked.iter().map(|(ids, prompt)| ids.len() - from(*prompt)).sum();
+        let taught: usize = picked
+            .iter()
+            .map(|(ids, prompt)| ids.len() - from(*prompt))
+            .sum();
         let examples: Vec<Example<'_>> = (0..args.rank.len())
             .flat_map(|adapter| {
-                picked.iter().enumerate().map(move |(i, (ids, prompt))| Example {
-                    adapter: Some(adapter),
-                    tokens: ids,
-                    loss_from: from(*prompt),
-                    weight: 1.0 / taught as f32,
-                    key: (step * args.batch + i) as u64,
-                })
+                picked
+                    .iter()
+                    .enumerate()
+                    .map(move |(i, (ids, prompt))| Example {
+                        adapter: Some(adapter),
+                        tokens: ids,
+                        loss_from: from(*prompt),
+                        weight: 1.0 / taught as f32,
+                        key: (step * args.batch + i) as u64,
+                    })
             })
             .collect();
         let mut loss = 0.0;
         for pass in passes(&examples, args.row_budget) {
-            loss += trainer.accumulate(model, pass, &[])?.iter().map(|l| l.loss_sum).sum::<f64>();
+            loss += trainer
+                .accumulate(model, pass, &[])?
+                .iter()
+                .map(|l| l.loss_sum)
+                .sum::<f64>();
         }
-        let rates: Vec<Rate> =
-            (0..args.rank.len()).map(|adapter| Rate { adapter, lr: 3e-4, clip: 1.0 }).collect();
+        let rates: Vec<Rate> = (0..args.rank.len())
+            .map(|adapter| Rate {
+                adapter,
+                lr: 3e-4,
+                clip: 1.0,
+            })
+            .collect();
         trainer.step(model, &rates);
         losses.push(loss / (taught * args.rank.len()) as f64);
         if step >= WARM_UP {
@@ -264,7 +327,11 @@ fn passes<'a, 'b>(examples: &'b [Example<'a>], budget: usize) -> Vec<&'b [Exampl
 
 fn decode(model: &Model) -> Result<Decode> {
     let vocabulary = model.config().vocab_size as u32;
-    let prompt = |n: u32, seed: u32| -> Vec<u32> { (0..n).map(|i| (seed * 7919 + i * 104_729) % vocabulary).collect() };
+    let prompt = |n: u32, seed: u32| -> Vec<u32> {
+        (0..n)
+            .map(|i| (seed * 7919 + i * 104_729) % vocabulary)
+            .collect()
+    };
     let bank = AdapterBank::empty();
     let largest = |logits: &[f32]| {
         let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
@@ -277,18 +344,32 @@ fn decode(model: &Model) -> Result<Decode> {
         let (mut first, mut rest) = (0.0, 0.0);
         for step in 0..=new {
             let started = Instant::now();
-            let chunks: Vec<Chunk<'_>> =
-                sequences.iter().zip(&next).map(|(s, t)| Chunk { sequence: *s, adapter: None, tokens: t }).collect();
+            let chunks: Vec<Chunk<'_>> = sequences
+                .iter()
+                .zip(&next)
+                .map(|(s, t)| Chunk {
+                    sequence: *s,
+                    adapter: None,
+                    tokens: t,
+                })
+                .collect();
             let logits = model.install(|| model.extend(&bank, &mut cache, &chunks))?;
-            next = logits.chunks_exact(vocabulary as usize).map(|row| vec![largest(row)]).collect();
+            next = logits
+                .chunks_exact(vocabulary as usize)
+                .map(|row| vec![largest(row)])
+                .collect();
             *(if step == 0 { &mut first } else { &mut rest }) += started.elapsed().as_secs_f64();
         }
         Ok((first, rest))
     };
     let median = |runs: Vec<f64>| Spread::of(runs).median;
     run(&[prompt(64, 1)], 2)?;
-    let long: Vec<f64> = (0..5).map(|i| Ok(run(&[prompt(64, i)], 0)?.0)).collect::<Result<_>>()?;
-    let one: Vec<f64> = (0..3).map(|i| Ok(run(&[prompt(21, i)], 32)?.1)).collect::<Result<_>>()?;
+    let long: Vec<f64> = (0..5)
+        .map(|i| Ok(run(&[prompt(64, i)], 0)?.0))
+        .collect::<Result<_>>()?;
+    let one: Vec<f64> = (0..3)
+        .map(|i| Ok(run(&[prompt(21, i)], 32)?.1))
+        .collect::<Result<_>>()?;
     let many: Vec<Vec<u32>> = (0..33).map(|i| prompt(21, i)).collect();
     let together: Vec<f64> = (0..3)
         .map(|_| {

@@ -61,8 +61,9 @@ impl Settings {
             faults.push(format!("--source: {}", verdict_data::Error::NoSources));
         }
         let sources = texts.iter().map(|text| text.parse::<Source>());
-        let sources: Vec<Source> =
-            sources.filter_map(|source| source.map_err(|fault| faults.push(fault.to_string())).ok()).collect();
+        let sources: Vec<Source> = sources
+            .filter_map(|source| source.map_err(|fault| faults.push(fault.to_string())).ok())
+            .collect();
         let out = self.out.unwrap_or_else(|| {
             faults.push("--out: expected a folder for the data set, found none".into());
             PathBuf::new()
@@ -85,7 +86,13 @@ impl Settings {
         }
         let defaults = BuildSettings::new(sources, out);
         let seed = self.seed.unwrap_or(defaults.seed);
-        Ok(BuildSettings { balance, seed, contexts: self.contexts, overwrite, ..defaults })
+        Ok(BuildSettings {
+            balance,
+            seed,
+            contexts: self.contexts,
+            overwrite,
+            ..defaults
+        })
     }
 }
 
@@ -105,13 +112,19 @@ struct Told<'a> {
 
 fn tell(report: &BuildReport, printer: &Printer) {
     let manifest = &report.manifest;
-    printer.json(&Told { out: &report.out, manifest });
+    printer.json(&Told {
+        out: &report.out,
+        manifest,
+    });
     for source in &manifest.sources {
         let skipped = match source.passed_over {
             0 => String::new(),
             rows => format!(", {rows} of other kinds passed over"),
         };
-        printer.line(format!("read       {}: {} rows{skipped}", source.source, source.rows));
+        printer.line(format!(
+            "read       {}: {} rows{skipped}",
+            source.source, source.rows
+        ));
     }
     for rule in manifest.rules.iter().filter(|rule| rule.rows > 0) {
         let effect = match rule.effect {
@@ -122,7 +135,10 @@ fn tell(report: &BuildReport, printer: &Printer) {
     }
     printer.line("");
     printer.table(&splits(manifest));
-    printer.line(format!("\n{} groups; a group never spans two splits", manifest.groups));
+    printer.line(format!(
+        "\n{} groups; a group never spans two splits",
+        manifest.groups
+    ));
     printer.line(format!("data set   {}", report.out.display()));
 }
 
@@ -159,8 +175,18 @@ mod tests {
     #[test]
     fn each_flag_reaches_its_setting() {
         let flags = [
-            "--source", "stats:30", "--source", "clinical", "--per-class", "7", "--contexts", "--seed", "3", "--out",
-            "d", "--overwrite",
+            "--source",
+            "stats:30",
+            "--source",
+            "clinical",
+            "--per-class",
+            "7",
+            "--contexts",
+            "--seed",
+            "3",
+            "--out",
+            "d",
+            "--overwrite",
         ];
         let expected = BuildSettings {
             sources: vec![Source::Stats(30), Source::Clinical],
@@ -188,13 +214,17 @@ mod tests {
         std::fs::write(file.path(), text).expect("written");
         let path = file.path().display().to_string();
         let found = resolve(&["--config", &path, "--seed", "2"]).expect("good");
-        assert_eq!((found.seed, found.contexts, found.balance), (2, true, Balance::PerClass(5)));
+        assert_eq!(
+            (found.seed, found.contexts, found.balance),
+            (2, true, Balance::PerClass(5))
+        );
         assert_eq!(found.sources, [Source::Clinical]);
     }
 
     #[test]
     fn all_faults_are_told_together() {
-        let failure = resolve(&["--source", "pubmed:x", "--per-class", "0"]).expect_err("three faults");
+        let failure =
+            resolve(&["--source", "pubmed:x", "--per-class", "0"]).expect_err("three faults");
         assert_eq!(failure.faults.len(), 3, "{:?}", failure.faults);
     }
 }

@@ -1,7 +1,14 @@
 //! One file per command: its flags, then `run(flags, printer)`.
 
+pub mod ask;
+pub mod bench;
 pub mod build;
+pub mod demo;
+pub mod doctor;
+pub mod eval;
+pub mod pull;
 pub mod reference;
+pub mod train;
 
 use crate::args::Command;
 use crate::failure::Result;
@@ -10,7 +17,14 @@ use crate::printer::Printer;
 /// Runs the command that was asked for.
 pub fn run(command: Command, printer: &Printer) -> Result {
     match command {
+        Command::Demo(args) => demo::run(args, printer),
+        Command::Doctor(args) => doctor::run(args, printer),
+        Command::Pull(args) => pull::run(args, printer),
         Command::Build(args) => build::run(args, printer),
+        Command::Train(args) => train::run(args, printer),
+        Command::Eval(args) => eval::run(args, printer),
+        Command::Ask(args) => ask::run(args, printer),
+        Command::Bench(args) => bench::run(args, printer),
         Command::Reference => reference::run(printer),
     }
 }

@@ -16,11 +16,18 @@ pub fn run(printer: &Printer) -> Result {
 fn markdown() -> String {
     let mut root = Cli::command().term_width(100);
     root.build();
-    let mut text = String::from("# Commands\n\nGenerated from the program by `cargo xtask reference`.\n");
+    let mut text =
+        String::from("# Commands\n\nGenerated from the program by `cargo xtask reference`.\n");
     text += &section(&mut root);
-    for command in root.get_subcommands_mut().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
+    for command in root
+        .get_subcommands_mut()
+        .filter(|c| !c.is_hide_set() && c.get_name() != "help")
+    {
         text += &section(command);
-        for inner in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+        for inner in command
+            .get_subcommands_mut()
+            .filter(|c| c.get_name() != "help")
+        {
             text += &section(inner);
         }
     }
@@ -28,8 +35,14 @@ fn markdown() -> String {
 }
 
 fn section(command: &mut clap::Command) -> String {
-    let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
+    let name = command
+        .get_bin_name()
+        .unwrap_or(command.get_name())
+        .to_owned();
     let help = command.render_long_help().to_string();
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
-    format!("\n## {name}\n\n```text\n{}\n```\n", lines.join("\n").trim_end())
+    format!(
+        "\n## {name}\n\n```text\n{}\n```\n",
+        lines.join("\n").trim_end()
+    )
 }

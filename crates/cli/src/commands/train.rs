@@ -6,12 +6,13 @@ use serde::Serialize;
 use verdict_answer::LabelTokens;
 use verdict_data::DataSet;
 use verdict_train::{
-    Event, EventKind, Manifest, MemberRecord, NewRun, Provenance, Rows, RunSummary, Score, TrainSettings,
+    Event, EventKind, Manifest, MemberRecord, ModelEngine, NewRun, Provenance, Rows, RunSummary,
+    Score, TrainSettings,
 };
 
 use crate::failure::{Failure, Result};
 use crate::interrupt;
-use crate::loading::{self, Machine};
+use crate::loading;
 use crate::printer::{Printer, Progress, clock};
 use crate::table::Table;
 
@@ -43,20 +44,40 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', help_heading = "Grid")]
     pub rank: Option<Vec<usize>>,
     /// LoRA alpha as a multiple of the rank [default: 2]
-    #[arg(long, value_delimiter = ',', value_name = "RATIO", help_heading = "Grid")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "RATIO",
+        help_heading = "Grid"
+    )]
     pub alpha_ratio: Option<Vec<f64>>,
     /// LoRA dropout [default: 0.05]
-    #[arg(long, value_delimiter = ',', value_name = "SHARE", help_heading = "Grid")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "SHARE",
+        help_heading = "Grid"
+    )]
     pub dropout: Option<Vec<f64>>,
     /// Peak learning rate [default: 3e-4]
-    #[arg(long, value_delimiter = ',', value_name = "RATE", help_heading = "Grid")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "RATE",
+        help_heading = "Grid"
+    )]
     pub lr: Option<Vec<f64>>,
     /// Seed of weights, batches and dropout [default: 42]
     #[arg(long, value_delimiter = ',', help_heading = "Grid")]
     pub seed: Option<Vec<u64>>,
 
     /// Passes over the training rows [default: 5.5]
-    #[arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Recipe")]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "steps",
+        help_heading = "Recipe"
+    )]
     pub epochs: Option<f64>,
     /// Optimizer steps, in place of --epochs
     #[arg(long, value_name = "N", help_heading = "Recipe")]
@@ -96,7 +117,7 @@ pub struct Args {
     /// Processor threads [default: all cores]
     #[arg(long, value_name = "N", help_heading = "Machine")]
     pub threads: Option<usize>,
-    /// Most tokens that go through the model at once; bounds memory, not results [default: 2048]
+    /// Most tokens that go through the model at once; bounds memory, not results [default: 1024]
     #[arg(long, value_name = "TOKENS", help_heading = "Machine")]
     pub pass_tokens: Option<usize>,
 }
@@ -172,15 +193,29 @@ pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Resu
     let tokenizer = source.tokenizer()?;
     let labels = LabelTokens::new(&tokenizer)?;
     let eos = source.eos()?;
-    let rows = Rows::encode(&data.train, &data.validation, &tokenizer, &labels, settings.max_length, eos)?;
+    let rows = Rows::encode(
+        &data.train,
+        &data.validation,
+        &tokenizer,
+        &labels,
+        settings.max_length,
+        eos,
+    )?;
     let provenance = Provenance::read(source.path(), &settings.data)?;
-    let model = source.load(&Machine::of(settings))?;
-    let mut engine = ModelEngine::new(&model);
+    let model = source.load(loading::options(settings))?;
+    let mut engine = ModelEngine::new(&model).base_name(source.name());
 
     let guard = interrupt::Guard::new();
     let mut watch = Watch::new(printer);
     let mut observer = |event: &Event| watch.see(event);
-    Ok(verdict_train::train(run, &rows, &provenance, &mut engine, &mut observer, guard.flag())?)
+    Ok(verdict_train::train(
+        run,
+        &rows,
+        &provenance,
+        &mut engine,
+        &mut observer,
+        guard.flag(),
+    )?)
 }
 
 /// The live view of a run: a bar of steps, a line for each validation.
@@ -195,12 +230,23 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     fn new(printer: &'a Printer) -> Self {
-        Self { printer, progress: None, steps: 0, alone: true, losses: (0.0, 0) }
+        Self {
+            printer,
+            progress: None,
+            steps: 0,
+            alone: true,
+            losses: (0.0, 0),
+        }
     }
 
     fn see(&mut self, event: &Event) {
         match &event.kind {
-            EventKind::Start { members, steps, train_rows, validation_rows } => {
+            EventKind::Start {
+                members,
+                steps,
+                train_rows,
+                validation_rows,
+            } => {
                 self.printer.note(format!(
                     "{} in one pass: {}\n{train_rows} training rows, {validation_rows} validation rows, {steps} steps",
                     plural(members.len(), "adapter"),
@@ -217,7 +263,10 @@ impl<'a> Watch<'a> {
             EventKind::Throughput { tokens_per_s, .. } => {
                 let (sum, count) = std::mem::take(&mut self.losses);
                 let mean = if self.alone { "loss" } else { "mean loss" };
-                let message = format!("{mean} {:.3}, {tokens_per_s:.0} tokens/s", sum / count as f64);
+                let message = format!(
+                    "{mean} {:.3}, {tokens_per_s:.0} tokens/s",
+                    sum / count as f64
+                );
                 if let Some(progress) = &self.progress {
                     progress.set(event.step as u64, &message);
                 }
@@ -248,7 +297,16 @@ impl<'a> Watch<'a> {
 
 /// The final table: base, then every member, the chosen one marked.
 pub fn members(manifest: &Manifest) -> Table {
-    let mut table = Table::new(["adapter", "rank", "lr", "seed", "train loss", "val. loss", "val. accuracy", ""]);
+    let mut table = Table::new([
+        "adapter",
+        "rank",
+        "lr",
+        "seed",
+        "train loss",
+        "val. loss",
+        "val. accuracy",
+        "",
+    ]);
     let share = |accuracy: f64| format!("{:.1} %", 100.0 * accuracy);
     let blank = String::new;
     let base = manifest.base;
@@ -276,7 +334,9 @@ pub fn members(manifest: &Manifest) -> Table {
             member.seed.to_string(),
             loss(record.train_loss),
             loss(record.validation.map(|score| score.loss)),
-            record.validation.map_or("-".into(), |score| share(score.accuracy)),
+            record
+                .validation
+                .map_or("-".into(), |score| share(score.accuracy)),
             mark.into(),
         ]);
     }
@@ -284,7 +344,11 @@ pub fn members(manifest: &Manifest) -> Table {
 }
 
 fn plural(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+    if count == 1 {
+        format!("1 {word}")
+    } else {
+        format!("{count} {word}s")
+    }
 }
 
 #[cfg(test)]
@@ -301,7 +365,10 @@ mod tests {
 
     fn settings(flags: &str) -> Result<TrainSettings> {
         let words = std::iter::once("train").chain(flags.split_whitespace());
-        Line::try_parse_from(words).expect("good usage").args.settings()
+        Line::try_parse_from(words)
+            .expect("good usage")
+            .args
+            .settings()
     }
 
     #[test]
@@ -341,14 +408,24 @@ mod tests {
 
     #[test]
     fn no_flags_mean_the_recipe() {
-        assert_eq!(settings("").expect("good"), TrainSettings::default().resolved());
+        assert_eq!(
+            settings("").expect("good"),
+            TrainSettings::default().resolved()
+        );
     }
 
     #[test]
     fn flags_win_over_the_file_and_steps_over_its_epochs() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "rank = 4\nepochs = 2.0\nbatch = 8\n").expect("written");
-        let found = settings(&format!("--config {} --rank 8 --steps 3", file.path().display())).expect("good");
-        assert_eq!((found.rank, found.epochs, found.steps, found.batch), (vec![8], None, Some(3), 8));
+        let found = settings(&format!(
+            "--config {} --rank 8 --steps 3",
+            file.path().display()
+        ))
+        .expect("good");
+        assert_eq!(
+            (found.rank, found.epochs, found.steps, found.batch),
+            (vec![8], None, Some(3), 8)
+        );
     }
 }

@@ -1,0 +1,227 @@
+//! `verdict demo`: the whole chain with a real small model. Builds a data set from the built-in
+//! sources, trains a small sweep in one pass, judges base against tuned, answers a question.
+//!
+//! Each stage's result has its final name only when it is whole, so a run that was stopped goes on
+//! with the stage it was at: a finished stage with the same settings is taken as it is.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+use verdict_answer::{Mode, Question, Settings, Verdict};
+use verdict_data::{BuildSettings, Source};
+use verdict_eval::{EvalReport, Evaluation};
+use verdict_model::AdapterBank;
+use verdict_train::{Manifest, Provenance, RunFolder, TrainSettings};
+
+use super::{ask, build, eval, train};
+use crate::failure::Result;
+use crate::loading::{self, MachineFlags};
+use crate::models;
+use crate::printer::{Printer, clock};
+use crate::table::Table;
+
+/// Run the whole chain on a real small model, in a few minutes
+///
+/// Fetches SmolLM2-135M into the cache, builds a data set from the built-in sources, trains a small
+/// sweep of LoRA adapters in one pass, judges base against tuned on held-out questions, and answers
+/// one. What it makes stands in one folder; what is finished there already is taken as it is.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder for everything the demo makes
+    #[arg(long, value_name = "FOLDER", default_value = "verdict-demo")]
+    pub out: PathBuf,
+    /// Base model: folder, GGUF file, hub name or built-in name
+    #[arg(long, default_value = models::DEFAULT)]
+    pub model: String,
+    /// Optimizer steps
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub steps: usize,
+    /// Processor threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// Generated rows on reading study results.
+const STATS_ROWS: usize = 360;
+/// The sweep.
+const RANKS: [usize; 2] = [4, 16];
+/// What is asked at the end. No row of the data set asks it.
+const QUESTION: &str = "A trial reports a relative risk of 0.70 with a 95% confidence interval of 0.55 to 0.90. \
+                        Is the effect statistically significant?";
+
+/// What `demo --json` prints.
+#[derive(Serialize)]
+struct Told<'a> {
+    data: &'a Path,
+    run: &'a Path,
+    adapter: PathBuf,
+    report: PathBuf,
+    best: &'a str,
+    evaluation: &'a EvalReport,
+    answer: &'a Verdict,
+    seconds: f64,
+}
+
+/// Runs all stages and tells what came out.
+pub fn run(args: Args, printer: &Printer) -> Result {
+    let started = Instant::now();
+    printer.stage("1/5  model");
+    let model = loading::resolve(&args.model, printer)?;
+    printer.note(format!("{} in {}", model.name, model.path.display()));
+
+    printer.stage("2/5  data set");
+    let data = args.out.join("data");
+    let sources = vec![Source::Stats(STATS_ROWS), Source::Clinical];
+    let settings = BuildSettings {
+        overwrite: true,
+        ..BuildSettings::new(sources, &data)
+    };
+    // Quick, and the same bytes each time.
+    let built = verdict_data::build(&settings)?;
+    printer.note(build::splits(&built.manifest).render(false).trim_end());
+
+    printer.stage("3/5  training");
+    let settings = TrainSettings {
+        data: data.clone(),
+        model: args.model.clone(),
+        out: args.out.join("run"),
+        rank: RANKS.to_vec(),
+        lr: vec![1e-3],
+        steps: Some(args.steps),
+        validate_every: 20,
+        threads: args.threads,
+        ..TrainSettings::default()
+    }
+    .resolved();
+    let run = trained(&settings, &model.path, printer)?;
+    printer.note(train::members(&run.manifest).render(false).trim_end());
+
+    printer.stage("4/5  base against tuned");
+    let machine = MachineFlags {
+        threads: args.threads,
+        ..MachineFlags::default()
+    };
+    let limits = Settings {
+        max_answer_tokens: 64,
+        ..Settings::default()
+    };
+    let names = ["test", "challenge"];
+    let evaluation = eval::judge(&run, &names, &[run.best()], &machine, &limits, printer)?;
+
+    printer.stage("5/5  a question");
+    let verdict = answer(&run, &machine, printer)?;
+    ask::tell(&verdict, printer);
+    tell(&run, &data, &evaluation, &verdict, started, printer)
+}
+
+/// The finished run of these settings, data and model, if there is one; else a new one.
+fn trained(settings: &TrainSettings, model: &Path, printer: &Printer) -> Result<RunFolder> {
+    let provenance = Provenance::read(model, &settings.data)?;
+    if let Ok(run) = RunFolder::open(&settings.out)
+        && run.settings == *settings
+        && run.manifest.provenance == provenance
+        && run.manifest.tool == Manifest::tool()
+        && run.verify().is_ok()
+    {
+        printer.note(format!(
+            "{} holds a finished run of these settings; taken as it is",
+            settings.out.display()
+        ));
+        return Ok(run);
+    }
+    train::fit(settings, true, printer)?;
+    Ok(RunFolder::open(&settings.out)?)
+}
+
+fn answer(run: &RunFolder, machine: &MachineFlags, printer: &Printer) -> Result<Verdict> {
+    let opened = loading::open(
+        &run.settings.model,
+        machine.over(Some(&run.settings))?,
+        printer,
+    )?;
+    let mut bank = AdapterBank::empty();
+    let adapter = Some(opened.adapter(&mut bank, &run.adapter_dir(None)?)?);
+    let question = Question {
+        text: QUESTION,
+        context: None,
+        adapter,
+        mode: Mode::Guaranteed,
+    };
+    let mut verdicts = ask::answer(&opened, &bank, &[question], &Settings::default(), printer)?;
+    Ok(verdicts.remove(0))
+}
+
+fn tell(
+    run: &RunFolder,
+    data: &Path,
+    evaluation: &Evaluation,
+    verdict: &Verdict,
+    started: Instant,
+    printer: &Printer,
+) -> Result {
+    let (adapter, report) = (run.adapter_dir(None)?, run.dir().join("report.md"));
+    printer.json(&Told {
+        data,
+        run: run.dir(),
+        adapter: adapter.clone(),
+        report: report.clone(),
+        best: run.best(),
+        evaluation: &evaluation.report,
+        answer: verdict,
+        seconds: started.elapsed().as_secs_f64(),
+    });
+    printer.line("");
+    printer.table(&scores(&evaluation.report));
+    printer.line("\nIntervals are Wilson's at 95 %. A demonstration, not medical advice.\n");
+    printer.line(format!("data set   {}", data.display()));
+    printer.line(format!("run        {}", run.dir().display()));
+    printer.line(format!("adapter    {}", adapter.display()));
+    printer.line(format!("report     {}", report.display()));
+    printer.line(format!("took       {}", clock(started.elapsed())));
+    printer.line(format!(
+        "\nnext: verdict ask --run {} \"your question\"",
+        run.dir().display()
+    ));
+    Ok(())
+}
+
+/// Base against tuned on every benchmark, chance and majority beside them.
+fn scores(report: &EvalReport) -> Table {
+    let mut table = Table::new([
+        "questions",
+        "who",
+        "answers",
+        "right",
+        "95 %",
+        "in form",
+        "citations",
+        "tokens",
+    ]);
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    for benchmark in &report.benchmarks {
+        let name = format!("{} ({})", benchmark.name, benchmark.items);
+        let levels = &benchmark.levels;
+        let level =
+            |who: String, share: f64| vec![name.clone(), who, String::new(), percent(share)];
+        table.row(level("chance".into(), levels.chance_accuracy));
+        table.row(level(
+            format!("always {}", levels.majority_label),
+            levels.majority_accuracy,
+        ));
+        for system in &benchmark.systems {
+            let right = &system.accuracy;
+            table.row(vec![
+                name.clone(),
+                system.name().to_owned(),
+                system.mode.to_string(),
+                percent(right.value),
+                format!("{:.0}–{:.0}", 100.0 * right.low, 100.0 * right.high),
+                percent(system.format.value),
+                percent(system.citations.value),
+                format!("{:.0}", system.tokens.mean),
+            ]);
+        }
+    }
+    table
+}

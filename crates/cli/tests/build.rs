@@ -1,0 +1,119 @@
+//! `verdict build` from the command line: a small fixture, broken rows, folders in use.
+
+mod common;
+
+use std::path::Path;
+
+use common::{show, verdict};
+
+/// Ten questions of each label, one JSON object a line.
+fn rows(folder: &Path) {
+    let mut text = String::new();
+    for number in 0..10 {
+        for (label, drug) in [
+            ("Yes", "aspirin"),
+            ("No", "sugar"),
+            ("Uncertain", "ginseng"),
+        ] {
+            text += &format!(
+                "{{\"question\": \"Does {drug} number {number} help patients with condition {number}?\", \
+                 \"label\": \"{label}\", \"rationale\": \"Trial number {number} of {drug} says so.\"}}\n"
+            );
+        }
+    }
+    std::fs::write(folder.join("rows.jsonl"), text).expect("written");
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    rows(folder.path());
+    folder
+}
+
+#[test]
+fn a_small_file_becomes_a_data_set() {
+    let folder = folder();
+    insta::assert_snapshot!(show(
+        folder.path(),
+        "build --source jsonl:rows.jsonl --out data"
+    ));
+    for name in [
+        "train.jsonl",
+        "validation.jsonl",
+        "test.jsonl",
+        "MANIFEST.json",
+    ] {
+        assert!(folder.path().join("data").join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn json_is_one_object_with_the_manifest() {
+    let folder = folder();
+    let output = verdict(folder.path())
+        .args([
+            "build",
+            "--source",
+            "jsonl:rows.jsonl",
+            "--out",
+            "data",
+            "--json",
+        ])
+        .output()
+        .expect("ran");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told["out"], "data");
+    assert_eq!(told["manifest"]["rows_kept"], 30);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn a_broken_line_is_named_by_its_number() {
+    let folder = folder();
+    let path = folder.path().join("rows.jsonl");
+    let text = std::fs::read_to_string(&path).expect("read");
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines[4] = "{\"question\": \"Is it";
+    std::fs::write(&path, lines.join("\n")).expect("written");
+    insta::assert_snapshot!(show(
+        folder.path(),
+        "build --source jsonl:rows.jsonl --out data"
+    ));
+    assert!(
+        !folder.path().join("data").exists(),
+        "nothing under the final name"
+    );
+}
+
+#[test]
+fn a_class_without_rows_is_named_with_a_hint() {
+    let folder = folder();
+    let path = folder.path().join("rows.jsonl");
+    let text = std::fs::read_to_string(&path).expect("read");
+    let kept: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("Uncertain"))
+        .collect();
+    std::fs::write(&path, kept.join("\n")).expect("written");
+    insta::assert_snapshot!(show(
+        folder.path(),
+        "build --source jsonl:rows.jsonl --out data"
+    ));
+}
+
+#[test]
+fn a_folder_in_use_is_left_alone() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("data")).expect("made");
+    std::fs::write(folder.path().join("data/thesis.txt"), "mine").expect("written");
+    insta::assert_snapshot!(
+        "folder_in_use",
+        show(folder.path(), "build --source jsonl:rows.jsonl --out data")
+    );
+    let command = "build --source jsonl:rows.jsonl --out data --overwrite";
+    insta::assert_snapshot!("foreign_folder", show(folder.path(), command));
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("data/thesis.txt")).expect("read"),
+        "mine"
+    );
+}

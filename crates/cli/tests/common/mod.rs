@@ -1,0 +1,49 @@
+//! Helpers of the command tests: run the program in a folder of its own, show what it did.
+
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+
+/// The program, in a folder, with a cache of its own and nothing of the user's environment.
+pub fn verdict(folder: &Path) -> Command {
+    let mut command = Command::cargo_bin("verdict").expect("the program was built");
+    command
+        .current_dir(folder)
+        .env("VERDICT_CACHE", folder.join("cache"))
+        .env("NO_COLOR", "1");
+    command
+}
+
+/// Exit status, stdout and stderr as one text, the parts that vary replaced.
+pub fn show(folder: &Path, arguments: &str) -> String {
+    show_words(folder, &arguments.split_whitespace().collect::<Vec<_>>())
+}
+
+/// As [`show`], the words given one by one.
+pub fn show_words(folder: &Path, arguments: &[&str]) -> String {
+    told(
+        folder,
+        verdict(folder)
+            .args(arguments)
+            .output()
+            .expect("the program ran"),
+    )
+}
+
+/// A finished process as text.
+pub fn told(folder: &Path, output: Output) -> String {
+    let status = output
+        .status
+        .code()
+        .map_or("killed".into(), |code| code.to_string());
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    let whole = format!(
+        "status: {status}\n----- stdout -----\n{}----- stderr -----\n{}",
+        text(output.stdout),
+        text(output.stderr)
+    );
+    whole
+        .replace(&folder.display().to_string(), "[FOLDER]")
+        .replace(env!("CARGO_PKG_VERSION"), "[VERSION]")
+}
