@@ -80,17 +80,16 @@ impl Trainer {
     /// One AdamW step for each adapter named; its gradient is clipped, used and zeroed. Returns the
     /// norms before clipping.
     pub fn step(&mut self, model: &Model, rates: &[Rate]) -> Vec<f32> {
-        let isa = model.isa();
+        let cpu = &model.cpu;
         rates
             .iter()
             .map(|rate| {
                 let (state, gradient) = (&mut self.states[rate.adapter], &mut self.gradients[rate.adapter]);
-                let norm = sum_of_squares(gradient).sqrt() as f32;
+                let norm = sum_of_squares(cpu, gradient).sqrt() as f32;
                 state.steps += 1;
                 let factor = clip_factor(norm, rate.clip);
                 let weights = &mut self.bank.adapters[rate.adapter].weights;
-                adamw_step(isa, &self.adam, state.steps, rate.lr, factor, weights, gradient, &mut state.m, &mut state.v);
-                gradient.fill(0.0);
+                adamw_step(cpu, &self.adam, state.steps, rate.lr, factor, weights, gradient, &mut state.m, &mut state.v);
                 norm
             })
             .collect()

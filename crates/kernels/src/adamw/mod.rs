@@ -4,7 +4,7 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 
-use crate::cpu::multiversion;
+use crate::cpu::{Cpu, multiversion};
 
 /// Constants of the optimizer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,9 +26,27 @@ impl Default for AdamW {
     }
 }
 
+/// Elements that one thread takes at a time; sums of squares are taken by such pieces, so that their
+/// order does not depend on the number of threads.
+const PIECE: usize = 1 << 16;
+
+/// Step number `step` (from 1) on weights `w` with gradients `g · factor` and moments `m`, `v`; `g`
+/// becomes zero.
+#[allow(clippy::too_many_arguments)]
+pub fn adamw_step(
+    cpu: &Cpu, adam: &AdamW, step: u32, lr: f32, factor: f32,
+    w: &mut [f32], g: &mut [f32], m: &mut [f32], v: &mut [f32],
+) {
+    let pieces = w.chunks_mut(PIECE).zip(g.chunks_mut(PIECE)).zip(m.chunks_mut(PIECE)).zip(v.chunks_mut(PIECE));
+    let mut pieces: Vec<_> = pieces.collect();
+    cpu.for_each_mut(&mut pieces, |_, (((w, g), m), v)| {
+        update(cpu.isa(), adam, step, lr, factor, w, g, m, v);
+        g.fill(0.0);
+    });
+}
+
 multiversion! {
-    /// Step number `step` (from 1) on weights `w` with gradients `g · factor` and moments `m`, `v`.
-    pub fn adamw_step(isa, adam: &AdamW, step: u32, lr: f32, factor: f32, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+    fn update(isa, adam: &AdamW, step: u32, lr: f32, factor: f32, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
         let bias1 = (1.0 - f64::from(adam.beta1).powi(step as i32)) as f32;
         let bias2 = (1.0 - f64::from(adam.beta2).powi(step as i32)).sqrt() as f32;
         let size = lr / bias1;
@@ -43,15 +61,23 @@ multiversion! {
     }
 }
 
-/// Sum of squares in f64, in one fixed order.
-pub fn sum_of_squares(x: &[f32]) -> f64 {
-    let mut lanes = [0.0_f64; 8];
-    for chunk in x.chunks(8) {
-        for (l, x) in lanes.iter_mut().zip(chunk) {
-            *l += f64::from(*x) * f64::from(*x);
+/// Sum of squares in f64, in an order of its own.
+pub fn sum_of_squares(cpu: &Cpu, x: &[f32]) -> f64 {
+    let mut sums: Vec<(&[f32], f64)> = x.chunks(PIECE).map(|piece| (piece, 0.0)).collect();
+    cpu.for_each_mut(&mut sums, |_, (piece, sum)| *sum = squares(cpu.isa(), piece));
+    sums.iter().map(|(_, sum)| sum).sum()
+}
+
+multiversion! {
+    fn squares(isa, x: &[f32]) -> f64 {
+        let mut lanes = [0.0_f64; 16];
+        let (chunks, rest) = x.as_chunks::<16>();
+        for chunk in chunks {
+            for i in 0..16 { lanes[i] += f64::from(chunk[i]) * f64::from(chunk[i]); }
         }
+        for (l, x) in lanes.iter_mut().zip(rest) { *l += f64::from(*x) * f64::from(*x); }
+        lanes.iter().sum()
     }
-    lanes.iter().sum()
 }
 
 /// What gradients of norm `norm` are multiplied with so that they do not exceed `limit`
