@@ -232,7 +232,7 @@ mod tests {
             assert!(!row.answer.contains(". "), "two sentences: {}", row.answer);
             let words = row.answer.split(' ').count();
             assert!((10..=45).contains(&words), "{words} words: {}", row.answer);
-            assert_eq!(row.group, [row.id.clone()]);
+            assert_eq!(row.group, std::slice::from_ref(&row.id));
             assert_eq!(row.source, "stats");
         }
     }
