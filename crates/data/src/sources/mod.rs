@@ -35,10 +35,18 @@ pub(crate) fn read(source: &Source, seed: u64, contexts: bool) -> Result<Reading
         Source::PubmedqaLabeled(path) | Source::PubmedqaArtificial(path) => {
             let (bytes, file) = read_file(path)?;
             let rows = pubmedqa::parse(path, &bytes, kind, contexts)?;
-            Ok(Reading { rows, passed_over: 0, files: vec![file] })
+            Ok(Reading {
+                rows,
+                passed_over: 0,
+                files: vec![file],
+            })
         }
         Source::Bioasq(path) => {
-            let mut reading = Reading { rows: Vec::new(), passed_over: 0, files: Vec::new() };
+            let mut reading = Reading {
+                rows: Vec::new(),
+                passed_over: 0,
+                files: Vec::new(),
+            };
             for path in bioasq::files(path)? {
                 let (bytes, file) = read_file(&path)?;
                 let (rows, passed_over) = bioasq::parse(&path, &bytes, contexts)?;
@@ -51,27 +59,41 @@ pub(crate) fn read(source: &Source, seed: u64, contexts: bool) -> Result<Reading
         Source::Jsonl(path) => {
             let (bytes, file) = read_file(path)?;
             let rows = jsonl::parse(path, &bytes)?;
-            Ok(Reading { rows, passed_over: 0, files: vec![file] })
+            Ok(Reading {
+                rows,
+                passed_over: 0,
+                files: vec![file],
+            })
         }
-        Source::Stats(rows) => {
-            Ok(Reading { rows: stats::stats(*rows, seed), passed_over: 0, files: Vec::new() })
-        }
-        Source::Clinical => {
-            Ok(Reading { rows: clinical::clinical(), passed_over: 0, files: Vec::new() })
-        }
+        Source::Stats(rows) => Ok(Reading {
+            rows: stats::stats(*rows, seed),
+            passed_over: 0,
+            files: Vec::new(),
+        }),
+        Source::Clinical => Ok(Reading {
+            rows: clinical::clinical(),
+            passed_over: 0,
+            files: Vec::new(),
+        }),
     }
 }
 
 fn read_file(path: &Path) -> Result<(Vec<u8>, ReadFile)> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let file =
-        ReadFile { name: file_name(path), sha256: sha256(&bytes), bytes: bytes.len() };
+    let file = ReadFile {
+        name: file_name(path),
+        sha256: sha256(&bytes),
+        bytes: bytes.len(),
+    };
     Ok((bytes, file))
 }
 
 /// The last part of a path. The manifest holds no folders: the same files give the same manifest
 /// wherever they lie.
 fn file_name(path: &Path) -> String {
-    let name: PathBuf = path.file_name().map(PathBuf::from).unwrap_or_else(|| path.to_path_buf());
+    let name: PathBuf = path
+        .file_name()
+        .map(PathBuf::from)
+        .unwrap_or_else(|| path.to_path_buf());
     name.to_string_lossy().into_owned()
 }
