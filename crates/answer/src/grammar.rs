@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! answer   = " " ("Yes" | "No" | "Uncertain") ". Rationale:" sentence end-of-text
-//! sentence = what `sentence::standing` calls complete: one sentence, no citation, 20 to 400 characters
+//! sentence = what `sentence::standing` calls a rationale: one sentence, no citation, 20 to 400 characters
 //! ```
 //!
 //! The label is the most probable one by [`crate::labels`]; the fixed words after it are appended as
@@ -196,8 +196,8 @@ pub struct Writer<'g, 't> {
 impl Writer<'_, '_> {
     /// Takes the model's best token, given the logits `[vocabulary]` after all that stands so far.
     pub fn step(&mut self, logits: &[f32], choice: &mut Choice<'_>) -> Step {
-        let text_standing = self.standing_with(&[]);
-        let closable = self.standing_with(b".") == Some(Standing::Complete);
+        let whole = self.whole();
+        let closable = self.standing_with(b".").is_some_and(Standing::is_rationale);
         if closable {
             let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let stop = logits
@@ -208,9 +208,19 @@ impl Writer<'_, '_> {
         }
         for token in choice.wishes(logits).take(WISHES) {
             let bytes = self.grammar.bytes(token);
-            let ends = token == self.grammar.eos
-                || bytes.as_ref().is_some_and(|bytes| bytes.starts_with(b"\n"));
-            if ends && closable {
+            // What stands before a new line is the whole of such a wish: ".\n" is a full stop.
+            let line = bytes
+                .as_ref()
+                .and_then(|bytes| bytes.split(|byte| *byte == b'\n').next());
+            let cut =
+                line.filter(|line| bytes.as_ref().is_some_and(|bytes| line.len() < bytes.len()));
+            if let Some(line) = cut
+                && self.standing_with(line).is_some_and(Standing::is_rationale)
+            {
+                self.bytes.extend(line);
+                return Step::Done;
+            }
+            if closable && (token == self.grammar.eos || cut.is_some_and(<[u8]>::is_empty)) {
                 self.bytes.push(b'.');
                 return Step::Done;
             }
@@ -223,10 +233,16 @@ impl Writer<'_, '_> {
                     }
                     self.room -= 1;
                     self.bytes.extend(bytes.unwrap_or_default());
-                    return Step::Took(token);
+                    return match standing {
+                        Standing::Closed => Step::Done,
+                        _ => Step::Took(token),
+                    };
                 }
                 // The sentence stands, and the model would go on beyond it.
-                _ if text_standing == Some(Standing::Complete) => return Step::Done,
+                _ if let Some(length) = whole => {
+                    self.bytes.truncate(length);
+                    return Step::Done;
+                }
                 _ if self.full() => break,
                 _ => {}
             }
@@ -238,6 +254,13 @@ impl Writer<'_, '_> {
     /// The sentence so far, without the blank before it. Whole once a step said [`Step::Done`].
     pub fn sentence(&self) -> String {
         String::from_utf8_lossy(&self.bytes).trim_start().to_owned()
+    }
+
+    /// How many bytes of what stands are a rationale: all but a blank at the end, or none are.
+    fn whole(&self) -> Option<usize> {
+        let bare = self.bytes.strip_suffix(b" ").unwrap_or(&self.bytes);
+        let text = std::str::from_utf8(bare).ok()?;
+        standing(text).is_rationale().then_some(bare.len())
     }
 
     /// The standing of what stands with `more` after it. A character may still lack its last bytes.
@@ -278,9 +301,7 @@ impl Writer<'_, '_> {
         for length in (0..=self.bytes.len()).rev() {
             for ending in ENDINGS {
                 let bytes = [&self.bytes[..length], ending.as_bytes()].concat();
-                if std::str::from_utf8(&bytes)
-                    .is_ok_and(|text| standing(text) == Standing::Complete)
-                {
+                if std::str::from_utf8(&bytes).is_ok_and(|text| standing(text).is_rationale()) {
                     self.bytes = bytes;
                     return;
                 }
@@ -320,6 +341,6 @@ mod tests {
 
     #[test]
     fn the_last_resort_is_a_rationale() {
-        assert_eq!(standing(LAST_RESORT), Standing::Complete);
+        assert!(standing(LAST_RESORT).is_rationale());
     }
 }

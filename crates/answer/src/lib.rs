@@ -9,12 +9,14 @@
 //! | [`choose`] | which token next: greedy, or drawn |
 //! | [`engine`] | what answering asks of a model |
 //! | [`generate`] | many questions and adapters at once |
+//! | [`error`] | why questions could not be answered |
 //! | [`verdict`] | the answer as a value, and the strict reading of a text |
 //!
 //! Nothing here prints, and nothing here reads or writes files.
 
 pub mod choose;
 pub mod engine;
+pub mod error;
 pub mod generate;
 pub mod grammar;
 pub mod labels;
@@ -26,7 +28,8 @@ pub mod verdict;
 
 pub use choose::Sampling;
 pub use engine::{Chunk, Engine, ModelEngine};
-pub use generate::{AnswerError, Answerer, Question, Settings};
+pub use error::AnswerError;
+pub use generate::{Answerer, Question, Settings};
 pub use grammar::{Grammar, GrammarError};
 pub use labels::{LabelScores, LabelTokens};
 pub use prompt::{Encoded, PromptError, encode_item, encode_prompt};

@@ -35,6 +35,15 @@ pub enum Standing {
     Open,
     /// It is a rationale; a few continuations may be, too ("0." in "0.85").
     Complete,
+    /// It is a rationale, and no continuation is.
+    Closed,
+}
+
+impl Standing {
+    /// Is the text a rationale as it stands?
+    pub fn is_rationale(self) -> bool {
+        matches!(self, Standing::Complete | Standing::Closed)
+    }
 }
 
 /// The standing of what follows `Rationale:`, the blank before the sentence included.
@@ -54,9 +63,14 @@ pub fn standing(text: &str) -> Standing {
     if reader.count > MAX_CHARS || citations::contains(sentence) {
         return Standing::Refused;
     }
-    match reader.count >= MIN_CHARS && words(sentence) >= MIN_WORDS && reader.may_end(sentence) {
-        true => Standing::Complete,
-        false => Standing::Open,
+    match reader.ended(sentence) {
+        Some(stem) if reader.count >= MIN_CHARS && words(sentence) >= MIN_WORDS => {
+            match sentence.ends_with('.') && goes_on(stem) {
+                true => Standing::Complete,
+                false => Standing::Closed,
+            }
+        }
+        _ => Standing::Open,
     }
 }
 
@@ -122,7 +136,7 @@ impl Reader {
         let word = last_word(stem);
         if next.is_alphabetic() {
             // "e.g", "U.S": letters between dots.
-            return word.rsplit('.').next().is_some_and(|part| is_letter(part));
+            return word.rsplit('.').next().is_some_and(is_letter);
         }
         // "E. coli", "vs. placebo", "(i.v.)".
         let lower = word.to_lowercase();
@@ -153,13 +167,19 @@ impl Reader {
         true
     }
 
-    /// Is the mark at the end of `sentence` an end?
-    fn may_end(&self, sentence: &str) -> bool {
-        let marked = sentence
-            .strip_suffix(['.', '!', '?'])
-            .filter(|_| !self.needs_digit && self.owed.is_empty());
-        marked.is_some_and(|stem| !MIDWAY.contains(&last_word(stem).to_lowercase().as_str()))
+    /// What stands before the mark that ends `sentence`; none where no mark ends it.
+    fn ended<'s>(&self, sentence: &'s str) -> Option<&'s str> {
+        let stem = sentence.strip_suffix(['.', '!', '?'])?;
+        let midway = MIDWAY.contains(&last_word(stem).to_lowercase().as_str());
+        (!self.needs_digit && self.owed.is_empty() && !midway).then_some(stem)
     }
+}
+
+/// May a sentence go on after `stem` and a full stop? After digits ("0.85"), and after a letter
+/// alone or between dots ("E. coli", "i.v. drugs"), by [`Reader::after_mark`].
+fn goes_on(stem: &str) -> bool {
+    stem.ends_with(|c: char| c.is_ascii_digit())
+        || last_word(stem).rsplit('.').next().is_some_and(is_letter)
 }
 
 /// The last run of letters, digits and inner dots, as the splitter sees it.
@@ -182,7 +202,7 @@ fn words(sentence: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Standing::{Complete, Open, Refused};
+    use super::Standing::{Closed, Complete, Open, Refused};
     use super::*;
 
     #[test]
@@ -201,11 +221,33 @@ mod tests {
             "It rose in half of them [95% CI 1 to 2].",
         ] {
             let text = format!(" {sentence}");
-            assert_eq!(standing(&text), Complete, "{sentence:?}");
+            assert!(standing(&text).is_rationale(), "{sentence:?}");
             for (end, _) in text.char_indices() {
                 assert_ne!(standing(&text[..end]), Refused, "{:?}", &text[..end]);
             }
             assert_eq!(verdict_data::sentences(sentence).count(), 1, "{sentence:?}");
+        }
+    }
+
+    #[test]
+    fn closed_means_that_nothing_can_follow() {
+        for (sentence, want) in [
+            ("The ratio in the trial was 0.", Complete),
+            ("They all had to take vitamin D.", Complete),
+            ("It was given to them i.v.", Complete),
+            ("It lowers the risk a little.", Closed),
+            ("It lowers the risk (a little).", Closed),
+            ("Does the ratio say 5?", Closed),
+        ] {
+            let text = format!(" {sentence}");
+            assert_eq!(standing(&text), want, "{sentence:?}");
+            let follows = |next: char| standing(&format!("{text}{next}")) != Refused;
+            let followers: Vec<char> = (' '..='\u{17f}').filter(|next| follows(*next)).collect();
+            assert_eq!(
+                followers.is_empty(),
+                want == Closed,
+                "{sentence:?}: {followers:?}"
+            );
         }
     }
 

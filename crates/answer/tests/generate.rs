@@ -124,7 +124,8 @@ fn one_prompts_pass_serves_both_modes_and_fixed_words_go_in_one_chunk() {
             .flatten()
             .all(|tokens| *tokens == 1)
     );
-    // The prompt's pass, the opening, one pass a token of the sentence; its end needs none of its own.
+    // The prompt's pass, the opening, one pass a token of the sentence but for the last: after it
+    // nothing can follow.
     let sentence = tokenizer.encode(TRUE_ANSWER, false).unwrap().len() - opening;
     let mut alone = Scripted::saying(&tokenizer, &[], |_, _| TRUE_ANSWER.into());
     ask(
@@ -133,7 +134,39 @@ fn one_prompts_pass_serves_both_modes_and_fixed_words_go_in_one_chunk() {
         &[question(text, Mode::Guaranteed, None)],
         &Settings::default(),
     );
-    assert_eq!(alone.calls.len(), 2 + sentence);
+    assert_eq!(alone.calls.len(), 1 + sentence);
+}
+
+#[test]
+fn a_guaranteed_answer_ends_where_the_model_ends_its_line() {
+    let tokenizer = tokenizer();
+    for (plan, rationale) in [
+        (
+            " No. Rationale: The trial was small",
+            "The trial was small.",
+        ),
+        (
+            " No. Rationale: The trial was small\nQ: And",
+            "The trial was small.",
+        ),
+        (
+            " No. Rationale: The trial was small.\nQ: And",
+            "The trial was small.",
+        ),
+        (
+            " No. Rationale: The trial gave vitamin D.\nQ: And",
+            "The trial gave vitamin D.",
+        ),
+        (
+            " No. Rationale: The trial gave vitamin D. It was so.",
+            "The trial gave vitamin D.",
+        ),
+    ] {
+        let mut engine = Scripted::saying(&tokenizer, &[], move |_, _| plan.into());
+        let asked = [question("Is it?", Mode::Guaranteed, None)];
+        let verdict = &ask(&mut engine, &tokenizer, &asked, &Settings::default())[0];
+        assert_eq!(verdict.rationale.as_deref(), Some(rationale), "{plan:?}");
+    }
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub fn why(id: &str) -> Option<&'static str> {
 mod tests {
     use std::collections::HashSet;
 
-    use verdict_answer::sentence::{Standing, standing};
+    use verdict_answer::sentence::standing;
 
     use super::*;
 
@@ -71,9 +71,8 @@ mod tests {
         assert_eq!(labels.len(), 3, "every label occurs");
         for item in &items {
             let rationale = format!(" {}", item.rationale);
-            assert_eq!(
-                standing(&rationale),
-                Standing::Complete,
+            assert!(
+                standing(&rationale).is_rationale(),
                 "{}: {}",
                 item.id,
                 item.rationale
