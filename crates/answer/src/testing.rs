@@ -54,13 +54,18 @@ pub const EOS: &str = "<|endoftext|>";
 /// A byte-level BPE tokenizer of 256 bytes, about 35 words with the merges that lead to them, and
 /// the end-of-text token last. It splits text as GPT-2's does.
 pub fn tokenizer() -> Tokenizer {
+    tokenizer_of(WORDS)
+}
+
+/// A tokenizer of the same kind that knows these words.
+pub fn tokenizer_of(words: &[&str]) -> Tokenizer {
     let letter: HashMap<u8, char> = bytes_to_letters();
     let mut vocabulary: HashMap<String, u32> = HashMap::new();
     for byte in 0..=255_u8 {
         vocabulary.insert(letter[&byte].to_string(), u32::from(byte));
     }
     let mut merges: Vec<(String, String)> = Vec::new();
-    for word in WORDS {
+    for word in words {
         let letters: Vec<String> = word.bytes().map(|byte| letter[&byte].to_string()).collect();
         let mut whole = letters[0].clone();
         for next in &letters[1..] {

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`metrics`] | accuracy, confusion, F1, rates with Wilson intervals, lengths |
-//! | [`challenge`] | the built-in set of ten hard questions |
+//! | [`mod@challenge`] | the built-in set of ten hard questions |
 //! | [`run`] | asks base and adapters, free-running and guaranteed, all in one batch |
 //! | [`report`] | the figures as a value and as text, Markdown and files |
 //!

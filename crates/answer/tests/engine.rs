@@ -1,0 +1,93 @@
+//! The real model behind answering: a tiny random one, with the adapters that PEFT saved for it.
+
+use std::path::Path;
+
+use verdict_answer::testing::{eos, tokenizer_of};
+use verdict_answer::{Answerer, Mode, ModelEngine, Question, Settings, Verdict};
+use verdict_model::formats::{Adapter, Checkpoint};
+use verdict_model::{AdapterBank, Base, Compute, Isa, LoadOptions, Model};
+
+/// Answers from the tiny model of a family with its two adapters.
+fn ask(family: &str, questions: &[Question<'_>], settings: &Settings) -> Vec<Verdict> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../model/tests/goldens")
+        .join(family);
+    let options = LoadOptions {
+        base: Base::F32,
+        compute: Some(Compute::F32),
+        threads: 1,
+        isa: Isa::detect(),
+    };
+    let model = Model::load(&Checkpoint::open(folder.join("model")).unwrap(), options).unwrap();
+    let mut bank = AdapterBank::empty();
+    for name in ["adapter-r4", "adapter-r6"] {
+        bank.add(&model, name, &Adapter::read(folder.join(name)).unwrap())
+            .unwrap();
+    }
+    // 280 tokens: fewer than the 320 of the model.
+    let tokenizer = tokenizer_of(&[" Yes", " No", " Uncertain", " Rationale"]);
+    let answerer = Answerer::new(&tokenizer, eos(&tokenizer)).unwrap();
+    let mut engine = ModelEngine::new(&model, &bank);
+    let verdicts = answerer
+        .answer(&mut engine, questions, settings, &mut |_| {})
+        .unwrap();
+    verdicts
+        .into_iter()
+        .map(|verdict| Verdict {
+            latency_ms: 0.0,
+            ..verdict
+        })
+        .collect()
+}
+
+#[test]
+fn a_random_model_keeps_the_format_and_answers_alone_as_together() {
+    let settings = Settings {
+        max_answer_tokens: 60,
+        ..Settings::default()
+    };
+    for family in ["llama", "qwen2", "qwen3"] {
+        let texts = ["Does it help?", "Is the ratio of 0.85 significant?"];
+        let mut questions = Vec::new();
+        for text in texts {
+            for adapter in [None, Some(0), Some(1)] {
+                for mode in Mode::ALL {
+                    questions.push(Question {
+                        text,
+                        context: None,
+                        adapter,
+                        mode,
+                    });
+                }
+            }
+        }
+        let together = ask(family, &questions, &settings);
+        for (question, verdict) in questions.iter().zip(&together) {
+            assert_eq!(
+                verdict.adapter.as_deref(),
+                question
+                    .adapter
+                    .map(|adapter| ["adapter-r4", "adapter-r6"][adapter])
+            );
+            assert!(
+                verdict.format_ok || question.mode == Mode::Free,
+                "{verdict:?}"
+            );
+            let alone = ask(family, &[*question], &settings);
+            assert_eq!(&alone[0], verdict, "{family}: to the bit");
+        }
+        let probabilities: Vec<[f32; 3]> = together
+            .iter()
+            .map(|verdict| verdict.probabilities)
+            .collect();
+        assert_ne!(
+            probabilities[0], probabilities[2],
+            "an adapter changes the base's mind"
+        );
+        assert_ne!(
+            probabilities[2], probabilities[4],
+            "and another changes it otherwise"
+        );
+        assert_eq!(probabilities[0], probabilities[1], "the mode does not");
+    }
+}
