@@ -14,6 +14,10 @@
 //!
 //! Nothing here prints, and nothing here reads or writes files.
 
+// The tests below `tests/` speak to this crate as its users do.
+#[cfg(test)]
+extern crate self as verdict_answer;
+
 pub mod choose;
 pub mod engine;
 pub mod error;
@@ -22,8 +26,10 @@ pub mod grammar;
 pub mod labels;
 pub mod prompt;
 pub mod sentence;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 
 pub use choose::Sampling;

@@ -1,0 +1,6 @@
+//! Tests of the crate from outside, by its public names.
+
+mod engine;
+mod generate;
+mod grammar;
+mod prompt;
