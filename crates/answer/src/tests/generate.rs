@@ -1,48 +1,14 @@
-//! Batch answering with a scripted model: both modes, shared prompts, forced tokens, company, and
-//! models that do all they can to break the format.
+//! Batch answering with a scripted model: both modes, shared prompts, forced tokens, company, errors.
 
-use tokenizers::Tokenizer;
 use verdict_answer::testing::{Scripted, eos, tokenizer};
 use verdict_answer::{
     AnswerError, Answerer, Mode, Question, Sampling, Settings, Verdict, choose, encode_prompt,
 };
-use verdict_data::{Label, citations, sentences};
+use verdict_data::Label;
+
+use super::{ask, erratic, question};
 
 const TRUE_ANSWER: &str = " No. Rationale: The small trial shows no significant benefit (RR 0.85).";
-
-fn question(text: &str, mode: Mode, adapter: Option<usize>) -> Question<'_> {
-    Question {
-        text,
-        context: None,
-        adapter,
-        mode,
-    }
-}
-
-/// A number that depends on all its parts.
-fn hash(parts: &[u64]) -> u64 {
-    parts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| {
-        (hash ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(29)
-    })
-}
-
-/// A model whose every logit is a random number of (seed, history, adapter, token), in -4 to 4.
-fn erratic(
-    tokenizer: &Tokenizer,
-    adapters: &'static [&'static str],
-    seed: u64,
-) -> Scripted<'static> {
-    let vocabulary = tokenizer.get_vocab_size(true);
-    let think = move |history: &[u32], adapter: Option<usize>| {
-        let mut parts = vec![seed, adapter.map_or(0, |adapter| adapter as u64 + 1)];
-        parts.extend(history.iter().map(|token| u64::from(*token)));
-        let state = hash(&parts);
-        (0..vocabulary as u64)
-            .map(|token| (hash(&[state, token]) % 8001) as f32 / 1000.0 - 4.0)
-            .collect()
-    };
-    Scripted::new(tokenizer, adapters, Box::new(think))
-}
 
 /// The verdicts without their times.
 fn timeless(verdicts: &[Verdict]) -> Vec<Verdict> {
@@ -53,20 +19,6 @@ fn timeless(verdicts: &[Verdict]) -> Vec<Verdict> {
             ..verdict.clone()
         })
         .collect()
-}
-
-fn ask(
-    engine: &mut Scripted<'_>,
-    tokenizer: &Tokenizer,
-    questions: &[Question<'_>],
-    settings: &Settings,
-) -> Vec<Verdict> {
-    let answerer = Answerer::new(tokenizer, eos(tokenizer)).unwrap();
-    let verdicts = answerer
-        .answer(engine, questions, settings, &mut |_| {})
-        .unwrap();
-    assert_eq!(engine.open(), 0, "every sequence is released");
-    verdicts
 }
 
 #[test]
@@ -135,38 +87,6 @@ fn one_prompts_pass_serves_both_modes_and_fixed_words_go_in_one_chunk() {
         &Settings::default(),
     );
     assert_eq!(alone.calls.len(), 1 + sentence);
-}
-
-#[test]
-fn a_guaranteed_answer_ends_where_the_model_ends_its_line() {
-    let tokenizer = tokenizer();
-    for (plan, rationale) in [
-        (
-            " No. Rationale: The trial was small",
-            "The trial was small.",
-        ),
-        (
-            " No. Rationale: The trial was small\nQ: And",
-            "The trial was small.",
-        ),
-        (
-            " No. Rationale: The trial was small.\nQ: And",
-            "The trial was small.",
-        ),
-        (
-            " No. Rationale: The trial gave vitamin D.\nQ: And",
-            "The trial gave vitamin D.",
-        ),
-        (
-            " No. Rationale: The trial gave vitamin D. It was so.",
-            "The trial gave vitamin D.",
-        ),
-    ] {
-        let mut engine = Scripted::saying(&tokenizer, &[], move |_, _| plan.into());
-        let asked = [question("Is it?", Mode::Guaranteed, None)];
-        let verdict = &ask(&mut engine, &tokenizer, &asked, &Settings::default())[0];
-        assert_eq!(verdict.rationale.as_deref(), Some(rationale), "{plan:?}");
-    }
 }
 
 #[test]
@@ -259,185 +179,6 @@ fn the_guaranteed_label_is_the_most_probable_one_and_the_grammars_first_wish() {
     assert!(
         met.iter().all(|count| *count > 5),
         "every label was met: {met:?}"
-    );
-}
-
-/// A well-formed answer within its limits, whatever the model wanted.
-fn assert_kept(verdict: &Verdict, limit: usize, who: &str) {
-    let rationale = verdict
-        .rationale
-        .as_deref()
-        .unwrap_or_else(|| panic!("{who}: {verdict:?}"));
-    assert!(verdict.format_ok, "{who}: {verdict:?}");
-    assert!(
-        verdict.tokens < limit,
-        "{who}: {} of {limit}: {verdict:?}",
-        verdict.tokens
-    );
-    assert!(
-        (20..=400).contains(&rationale.chars().count()),
-        "{who}: {rationale:?}"
-    );
-    assert_eq!(sentences(rationale).count(), 1, "{who}: {rationale:?}");
-    assert!(
-        !citations::contains(&verdict.answer),
-        "{who}: {rationale:?}"
-    );
-    assert_eq!(
-        verdict.answer,
-        format!("{}. Rationale: {rationale}", verdict.label.unwrap())
-    );
-}
-
-#[test]
-fn no_model_breaks_the_format_or_outruns_the_limit() {
-    let tokenizer = tokenizer();
-    let obsessed: &[&str] = &[
-        " the",
-        " ",
-        ".",
-        "a",
-        "0",
-        "\n",
-        "<|endoftext|>",
-        "(",
-        ")",
-        " et al.",
-        " (Smith et al., 2019)",
-        "[12]",
-        " PMID: 123456",
-        " doi:10.1000/abc",
-        " vs.",
-        "i.v. ",
-        "...",
-        "!",
-        " www.example.org/x",
-        "ä",
-        "🩺",
-        "\u{a0}",
-        " A. B. C. The",
-        " e.g. ",
-        "1.",
-    ];
-    for wish in obsessed {
-        // Wants its text over and over, and an end least of all.
-        let mut tokens = tokenizer.encode(*wish, false).unwrap().get_ids().to_vec();
-        tokens.dedup();
-        for limit in [24, 25, 31, 48, 96, 600] {
-            let tokens = tokens.clone();
-            let vocabulary = tokenizer.get_vocab_size(true);
-            let think = move |history: &[u32], _| {
-                let mut logits: Vec<f32> = (0..vocabulary as u64)
-                    .map(|token| -((hash(&[history.len() as u64, token]) % 100) as f32))
-                    .collect();
-                logits[tokens[history.len() % tokens.len()] as usize] = 50.0;
-                logits
-            };
-            let mut engine = Scripted::new(&tokenizer, &[], Box::new(think));
-            let settings = Settings {
-                max_answer_tokens: limit,
-                ..Settings::default()
-            };
-            let verdict = &ask(
-                &mut engine,
-                &tokenizer,
-                &[question("Is it?", Mode::Guaranteed, None)],
-                &settings,
-            )[0];
-            assert_kept(verdict, limit, &format!("obsessed with {wish:?}"));
-        }
-    }
-    for byte in [0xc3, 0xe2, 0xf0, 0x80] {
-        // Wants half a character, always the same.
-        let vocabulary = tokenizer.get_vocab_size(true);
-        let think = move |_: &[u32], _| {
-            let mut logits = vec![0.0; vocabulary];
-            logits[byte] = 50.0;
-            logits
-        };
-        let mut engine = Scripted::new(&tokenizer, &[], Box::new(think));
-        let verdict = &ask(
-            &mut engine,
-            &tokenizer,
-            &[question("Is it?", Mode::Guaranteed, None)],
-            &Settings::default(),
-        )[0];
-        assert_kept(verdict, 96, &format!("byte {byte:x}"));
-    }
-    for seed in 0..150 {
-        let mut engine = erratic(&tokenizer, &[], seed);
-        let limit = 24 + (seed as usize * 7) % 150;
-        let sampling = Sampling {
-            temperature: (seed % 3) as f32,
-            top_p: 0.95,
-            seed,
-        };
-        let settings = Settings {
-            max_answer_tokens: limit,
-            sampling,
-            ..Settings::default()
-        };
-        let verdict = &ask(
-            &mut engine,
-            &tokenizer,
-            &[question("Is it?", Mode::Guaranteed, None)],
-            &settings,
-        )[0];
-        assert_kept(verdict, limit, &format!("erratic {seed}"));
-    }
-}
-
-#[test]
-fn a_cut_answer_ends_where_the_model_was_nearest_to_a_stop() {
-    let tokenizer = tokenizer();
-    let full_stop = tokenizer.token_to_id(".").unwrap() as usize;
-    let words = " The trial of patients shows benefit and a significant effect is in the evidence of the trial";
-    let mut plan = tokenizer.encode(words, false).unwrap().get_ids().to_vec();
-    plan.extend_from_within(..);
-    let answerer_opening = tokenizer.encode(" Yes. Rationale:", false).unwrap().len();
-    let prompt = encode_prompt(&tokenizer, "Is it?", None, 512)
-        .unwrap()
-        .len();
-    let near = tokenizer
-        .encode(
-            " The trial of patients shows benefit and a significant effect",
-            false,
-        )
-        .unwrap()
-        .len();
-    let yes = tokenizer.token_to_id("ĠYes").unwrap() as usize;
-    let think = move |history: &[u32], _| {
-        let mut logits = vec![0.0; 400];
-        match history.len().checked_sub(prompt + answerer_opening) {
-            None => logits[yes] = 10.0,
-            Some(written) => {
-                logits[plan[written] as usize] = 10.0;
-                // Every full stop is far off, this one less.
-                logits[full_stop] = if written == near { 5.0 } else { -5.0 };
-            }
-        }
-        logits
-    };
-    let vocabulary = tokenizer.get_vocab_size(true);
-    let think = move |history: &[u32], adapter| {
-        let mut logits = think(history, adapter);
-        logits.resize(vocabulary, -50.0);
-        logits
-    };
-    let mut engine = Scripted::new(&tokenizer, &[], Box::new(think));
-    let settings = Settings {
-        max_answer_tokens: answerer_opening + 2 + near + 6,
-        ..Settings::default()
-    };
-    let verdict = &ask(
-        &mut engine,
-        &tokenizer,
-        &[question("Is it?", Mode::Guaranteed, None)],
-        &settings,
-    )[0];
-    assert_eq!(
-        verdict.rationale.as_deref(),
-        Some("The trial of patients shows benefit and a significant effect.")
     );
 }
 
