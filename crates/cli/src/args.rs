@@ -18,10 +18,10 @@ const STYLES: Styles = Styles::styled()
 #[command(after_help = "New here? `verdict demo` runs the whole chain in a few minutes.")]
 pub struct Cli {
     /// Print results as JSON, one object a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub json: bool,
     /// No progress and no notes; errors remain
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 901)]
     pub quiet: bool,
     /// What to do
     #[command(subcommand)]

@@ -6,13 +6,25 @@ use verdict_answer::AnswerError;
 use verdict_answer::labels::LabelError;
 use verdict_answer::prompt::PromptError;
 use verdict_eval::EvalError;
+use verdict_train::Fault;
 
 use crate::failure::{Failure, Status};
 use crate::models;
 
 impl From<verdict_data::Error> for Failure {
     fn from(error: verdict_data::Error) -> Self {
-        with_hint(Failure::from_error(&error), error.hint())
+        use verdict_data::Error as Data;
+        // Where a flag helps, its name.
+        let hint = match &error {
+            Data::NotEmpty { .. } => {
+                Some("choose another --out, or add --overwrite to replace a data set")
+            }
+            Data::EmptyClass { .. } => Some(
+                "add a source that has the class (pubmedqa-labeled has all three), or add --natural",
+            ),
+            other => other.hint(),
+        };
+        with_hint(Failure::from_error(&error), hint)
     }
 }
 
@@ -88,12 +100,13 @@ impl From<verdict_train::Error> for Failure {
         let hint = error.hint();
         let mut failure = match &error {
             // One line for each fault instead of one for all.
-            Train::Settings { origin, faults } => Failure::faults(
-                faults
-                    .iter()
-                    .map(|fault| format!("{origin}: {fault}"))
-                    .collect(),
-            ),
+            Train::Settings { origin, faults } => {
+                let named = |fault: &Fault| match origin.as_str() {
+                    "settings" => format!("--{}: {}", fault.key.replace('_', "-"), fault.text),
+                    file => format!("{file}: {fault}"),
+                };
+                Failure::faults(faults.iter().map(named).collect())
+            }
             other => Failure::from_error(other),
         };
         failure.status = match &error {

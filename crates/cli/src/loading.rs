@@ -7,7 +7,7 @@ use tokenizers::Tokenizer;
 use verdict_answer::Answerer;
 use verdict_formats::{Adapter, Checkpoint};
 use verdict_model::{AdapterBank, Base, Compute, Isa, LoadOptions, Model};
-use verdict_train::TrainSettings;
+use verdict_train::{RunFolder, TrainSettings};
 
 use crate::failure::{Failure, Result};
 use crate::models::{self, ResolvedModel};
@@ -89,6 +89,18 @@ pub fn options(settings: &TrainSettings) -> LoadOptions {
 pub struct Source {
     checkpoint: Checkpoint,
     name: String,
+}
+
+/// Opens a finished run.
+pub fn run_folder(path: &Path) -> Result<RunFolder> {
+    if !path.is_dir() {
+        let failure = Failure::input(format!(
+            "{}: expected a run folder, found none",
+            path.display()
+        ));
+        return Err(failure.hint("`verdict train` makes one"));
+    }
+    Ok(RunFolder::open(path)?)
 }
 
 /// Finds a model (folder, GGUF file, hub name or built-in name), fetching it where it must be.

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use verdict_answer::{Mode, ModelEngine, Question, Settings, Verdict};
 use verdict_data::Label;
 use verdict_model::AdapterBank;
-use verdict_train::RunFolder;
 
 use crate::failure::{Failure, Result};
 use crate::loading::{self, MachineFlags, Opened};
@@ -44,7 +43,7 @@ pub struct Args {
 
 /// Answers and tells.
 pub fn run(args: Args, printer: &Printer) -> Result {
-    let run = args.run.as_deref().map(RunFolder::open).transpose()?;
+    let run = args.run.as_deref().map(loading::run_folder).transpose()?;
     let options = args.machine.over(run.as_ref().map(|run| &run.settings))?;
     let folder = run
         .as_ref()

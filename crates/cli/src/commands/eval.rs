@@ -36,7 +36,7 @@ const NAMES: [&str; 3] = ["test", "validation", "challenge"];
 
 /// Judges, tells, writes the report.
 pub fn run(args: Args, printer: &Printer) -> Result {
-    let run = RunFolder::open(&args.run)?;
+    let run = loading::run_folder(&args.run)?;
     let names = match args.benchmark.as_slice() {
         [] => vec!["test", "challenge"],
         names => names.iter().map(String::as_str).collect(),

@@ -1,0 +1,319 @@
+//! The whole chain from the command line on a tiny random model: build, train, eval, ask, demo; what
+//! is told when something on the way is broken or stopped.
+
+mod common;
+#[path = "common/tiny.rs"]
+mod tiny;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{show, show_words, told, verdict};
+use serde_json::Value;
+
+/// A folder with a data set `data` and a model `tiny`.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    tiny::write(&folder.path().join("tiny"));
+    let built = show(
+        folder.path(),
+        "build --source clinical --source stats:30 --per-class 30 --out data --quiet",
+    );
+    assert!(built.starts_with("status: 0"), "{built}");
+    folder
+}
+
+const TRAIN: &str =
+    "train --data data --model tiny --rank 2,4 --steps 3 --batch 4 --compute f32 --threads 2";
+
+fn train(folder: &Path, out: &str) {
+    let said = show(folder, &format!("{TRAIN} --out {out} --quiet"));
+    assert!(said.starts_with("status: 0"), "{said}");
+}
+
+fn json(folder: &Path, arguments: &[&str]) -> Value {
+    let output = verdict(folder).args(arguments).output().expect("ran");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+/// Figures replaced by N, so that what is measured does not matter.
+fn without_figures(text: &str) -> String {
+    let mut plain = String::new();
+    for word in text.split(' ') {
+        let digits = word
+            .trim_start_matches(['r', '['])
+            .starts_with(|c: char| c.is_ascii_digit());
+        match (digits && !word.starts_with('r'), word.is_empty()) {
+            (true, _) => plain.push_str("N "),
+            (_, true) => {}
+            _ => {
+                plain.push_str(word);
+                plain.push(' ');
+            }
+        }
+    }
+    plain
+}
+
+#[test]
+fn train_eval_and_ask() {
+    let folder = folder();
+    let at = folder.path();
+
+    let said = json(
+        at,
+        &[TRAIN, "--out run --json"]
+            .join(" ")
+            .split(' ')
+            .collect::<Vec<_>>(),
+    );
+    assert_eq!(said["steps"], 3);
+    assert_eq!(said["members"].as_array().map(Vec::len), Some(2));
+    let best = said["best"].as_str().expect("a name").to_owned();
+    for name in [
+        "settings.toml",
+        "events.jsonl",
+        "MANIFEST.json",
+        "adapters/r2",
+        "adapters/r4",
+    ] {
+        assert!(at.join("run").join(name).exists(), "{name}");
+    }
+
+    let report = json(at, &["eval", "run", "--max-tokens", "40", "--json"]);
+    let names: Vec<&str> = report["benchmarks"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|b| b["name"].as_str())
+        .collect();
+    assert_eq!(names, ["test", "challenge"]);
+    let systems = report["benchmarks"][1]["systems"]
+        .as_array()
+        .expect("a list");
+    assert_eq!(systems.len(), 4, "base and tuned, free and guaranteed");
+    assert_eq!(systems[3]["format"]["value"], 1.0, "the guaranteed form");
+    let kept: Value =
+        serde_json::from_slice(&std::fs::read(at.join("run/report.json")).expect("read"))
+            .expect("JSON");
+    assert_eq!(kept, report);
+
+    let question = "Do antibiotics help in acute bronchitis?";
+    let answer = json(
+        at,
+        &[
+            "ask",
+            "--run",
+            "run",
+            question,
+            "--json",
+            "--max-tokens",
+            "40",
+        ],
+    );
+    assert_eq!(answer["adapter"], best);
+    assert_eq!(answer["question"], question);
+    let sum: f64 = ["Yes", "No", "Uncertain"]
+        .iter()
+        .filter_map(|l| answer["probabilities"][l].as_f64())
+        .sum();
+    assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+    let text = answer["answer"].as_str().expect("a text");
+    let start = format!(
+        "{}. Rationale: ",
+        answer["label"].as_str().expect("a label")
+    );
+    assert!(text.starts_with(&start), "{text}");
+
+    let other = if best == "r2" { "r4" } else { "r2" };
+    let piped = verdict(at)
+        .args([
+            "ask",
+            "--run",
+            "run",
+            "--adapter",
+            other,
+            "--json",
+            "--quiet",
+        ])
+        .write_stdin("Is it safe?\n\nDoes it help?\n")
+        .output()
+        .expect("ran");
+    let lines: Vec<Value> = String::from_utf8_lossy(&piped.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let asked: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line["question"].as_str())
+        .collect();
+    assert_eq!(asked, ["Is it safe?", "Does it help?"]);
+    assert!(lines.iter().all(|line| line["adapter"] == other));
+
+    insta::assert_snapshot!(
+        "no_such_adapter",
+        show_words(at, &["ask", "--run", "run", "--adapter", "r9", "Is it?"])
+    );
+    let long = "word ".repeat(10_000);
+    insta::assert_snapshot!(
+        "question_too_long",
+        show_words(at, &["ask", "--run", "run", &long])
+    );
+    insta::assert_snapshot!("run_exists", show(at, &format!("{TRAIN} --out run")));
+}
+
+#[test]
+fn what_people_see() {
+    let folder = folder();
+    let at = folder.path();
+    let said = show(at, &format!("{TRAIN} --out run"));
+    let (stdout, _) = said.split_once("----- stderr").expect("both streams");
+    insta::assert_snapshot!("train_table", without_figures(stdout));
+    assert!(said.contains("step    0  validation  base model"), "{said}");
+    assert!(said.contains("train: step 3/3"), "{said}");
+}
+
+#[test]
+fn the_same_settings_make_the_same_bytes() {
+    let folder = folder();
+    let at = folder.path();
+    train(at, "one");
+    let again = show(at, "train --config one/settings.toml --out two --quiet");
+    assert!(again.starts_with("status: 0"), "{again}");
+    let bytes = |run: &str| {
+        std::fs::read(at.join(run).join("adapters/r4/adapter_model.safetensors")).expect("read")
+    };
+    assert!(bytes("one") == bytes("two"), "two runs of one seed differ");
+}
+
+#[test]
+fn broken_weights_are_told_by_name() {
+    let folder = folder();
+    let at = folder.path();
+    let weights = at.join("tiny/model.safetensors");
+    let good = std::fs::read(&weights).expect("read");
+
+    std::fs::write(&weights, &good[..good.len() / 2]).expect("written");
+    insta::assert_snapshot!("truncated_weights", show(at, &format!("{TRAIN} --out run")));
+
+    let mut bad = good.clone();
+    let end = bad.len();
+    bad[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&weights, &bad).expect("written");
+    insta::assert_snapshot!("nan_weights", show(at, &format!("{TRAIN} --out run")));
+
+    assert!(
+        !at.join("run").exists(),
+        "a run that never began leaves no folder"
+    );
+}
+
+#[test]
+fn an_unknown_model_is_told() {
+    let folder = folder();
+    insta::assert_snapshot!(show(
+        folder.path(),
+        "train --data data --model nomodel --out run"
+    ));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_in_good_order_and_the_next_run_works() {
+    let folder = folder();
+    let at = folder.path();
+    let long = TRAIN.replace("--steps 3", "--steps 100000");
+    let child = start(at, &format!("{long} --out run"));
+    let events = at.join("run/events.jsonl");
+    wait_for(|| std::fs::read_to_string(&events).is_ok_and(|text| text.contains("\"throughput\"")));
+    signal(child.id());
+    let said = told(at, child.wait_with_output().expect("ended"));
+    assert!(said.starts_with("status: 130"), "{said}");
+    assert!(
+        said.contains("error: run: interrupted after step"),
+        "{said}"
+    );
+    assert!(
+        said.contains("hint: train again with --overwrite"),
+        "{said}"
+    );
+    assert!(!at.join("run/MANIFEST.json").exists());
+    assert!(!at.join("run/adapters").exists());
+
+    insta::assert_snapshot!(
+        "ask_an_interrupted_run",
+        show_words(at, &["ask", "--run", "run", "Is it?"])
+    );
+    let again = show(at, &format!("{TRAIN} --out run --overwrite --quiet"));
+    assert!(again.starts_with("status: 0"), "{again}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_demo_that_was_stopped_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    tiny::write(&at.join("tiny"));
+    let child = start(at, "demo --model tiny --steps 100000");
+    let events = at.join("verdict-demo/run/events.jsonl");
+    wait_for(|| std::fs::read_to_string(&events).is_ok_and(|text| text.contains("\"throughput\"")));
+    signal(child.id());
+    let said = told(at, child.wait_with_output().expect("ended"));
+    assert!(said.starts_with("status: 130"), "{said}");
+
+    let first = json(at, &["demo", "--model", "tiny", "--steps", "2", "--json"]);
+    assert!(at.join(first["report"].as_str().expect("a path")).is_file());
+    assert!(at.join(first["adapter"].as_str().expect("a path")).is_dir());
+    let manifest = at.join("verdict-demo/run/MANIFEST.json");
+    let made = std::fs::metadata(&manifest)
+        .and_then(|file| file.modified())
+        .expect("made");
+
+    let second = show(at, "demo --model tiny --steps 2");
+    assert!(
+        second.contains("holds a finished run of these settings; taken as it is"),
+        "{second}"
+    );
+    let kept = std::fs::metadata(&manifest)
+        .and_then(|file| file.modified())
+        .expect("kept");
+    assert_eq!(made, kept, "a finished stage is not done again");
+}
+
+#[cfg(unix)]
+fn start(folder: &Path, arguments: &str) -> std::process::Child {
+    Command::new(env!("CARGO_BIN_EXE_verdict"))
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .env("VERDICT_CACHE", folder.join("cache"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started")
+}
+
+#[cfg(unix)]
+fn signal(process: u32) {
+    let sent = Command::new("kill")
+        .args(["-INT", &process.to_string()])
+        .status()
+        .expect("kill");
+    assert!(sent.success());
+}
+
+fn wait_for(mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(
+            started.elapsed() < Duration::from_secs(120),
+            "waited two minutes"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
