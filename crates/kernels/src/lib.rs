@@ -20,7 +20,7 @@ mod swiglu;
 
 pub use adamw::{AdamW, adamw_step, clip_factor, sum_of_squares};
 pub use attention::{AttentionShape, Span, attention_backward, attention_forward, attention_decode};
-pub use cpu::{Compute, Cpu, Isa};
+pub use cpu::{Compute, Cpu, Isa, resize_buffer, zeros};
 pub use dropout::{DropoutKey, dropout_scale, dropout_scale_add};
 pub use linear::{Base, Columns, FrozenLinear, Job, Mode, Rows, matmul};
 pub use loss::{cross_entropy, log_softmax_at};

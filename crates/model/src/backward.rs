@@ -1,6 +1,8 @@
 //! The backward pass: gradients of the adapters, block by block from the last.
 
-use verdict_kernels::{Mode, Rows, attention_backward, rms_norm_backward, rms_norm_forward, swiglu_backward, swiglu_forward};
+use verdict_kernels::{
+    Mode, Rows, attention_backward, resize_buffer, rms_norm_backward, rms_norm_forward, swiglu_backward, swiglu_forward,
+};
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
@@ -40,7 +42,7 @@ impl Model {
             let linear = weights.linear(site);
             let outputs = linear.outputs();
             dy_rows.set(cpu, dy, outputs, outputs, None);
-            d_input.resize(t * linear.inputs(), 0.0);
+            resize_buffer(d_input, t * linear.inputs());
             match linear.scale() {
                 None => linear.backward(cpu, dy_rows, d_input, Mode::Assign),
                 Some(scale) => {
@@ -57,7 +59,7 @@ impl Model {
         // down, SwiGLU, gate and up, norm
         let act = |row: usize, out: &mut [f32]| swiglu_forward(isa, &saved.gate_up[row * two_f..][..two_f], out);
         site(Site::Down, &act, dx, d_input, scratch);
-        d_wide.resize(t * two_f, 0.0);
+        resize_buffer(d_wide, t * two_f);
         let d_act = &*d_input;
         cpu.for_rows(d_wide, two_f, |row, d| {
             swiglu_backward(isa, &saved.gate_up[row * two_f..][..two_f], &d_act[row * two_f / 2..][..two_f / 2], d);
@@ -76,7 +78,7 @@ impl Model {
         let width = shape.heads * shape.head_dim;
         let copy = |row: usize, out: &mut [f32]| out.copy_from_slice(&saved.attention[row * width..][..width]);
         site(Site::O, &copy, dx, d_input, scratch);
-        d_wide.resize(t * shape.ld(), 0.0);
+        resize_buffer(d_wide, t * shape.ld());
         attention_backward(cpu, shape, &batch.spans, &saved.qkv, d_input, d_wide);
         cpu.for_rows(d_wide, shape.ld(), |row, d| {
             self.rotate_and_norm_back(layer, batch.positions[row] as usize, row, saved, d);

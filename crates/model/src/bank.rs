@@ -76,7 +76,7 @@ impl BankAdapter {
                 sites.push(SiteRanges { a, b: parts.iter().map(|(_, n)| take(spec.rank * n)).collect() });
             }
         }
-        Self { scale: spec.alpha / spec.rank as f32, weights: vec![0.0; at], sites, spec }
+        Self { scale: spec.alpha / spec.rank as f32, weights: verdict_kernels::zeros(at), sites, spec }
     }
 
     pub(crate) fn site(&self, layer: usize, site: Site) -> &SiteRanges {

@@ -1,6 +1,6 @@
 //! The forward pass over a packed batch, block by block.
 
-use verdict_kernels::{Mode, Rows, attention_forward, rms_norm_forward, swiglu_forward};
+use verdict_kernels::{Mode, Rows, attention_forward, resize_buffer, rms_norm_forward, swiglu_forward};
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
@@ -39,6 +39,11 @@ pub(crate) struct Workspace {
     pub(crate) scratch: Scratch,
 }
 
+fn keep(to: &mut Vec<f32>, from: &[f32]) {
+    resize_buffer(to, from.len());
+    to.copy_from_slice(from);
+}
+
 /// What attends: packed sequences, or sequences with a cache.
 pub(crate) trait Attend {
     fn attend(&mut self, layer: usize, qkv: &[f32], out: &mut [f32]);
@@ -58,7 +63,7 @@ impl Model {
     /// every block's state is saved.
     pub(crate) fn forward(&self, bank: &AdapterBank, batch: &Packed, training: bool, attend: &mut dyn Attend, ws: &mut Workspace) {
         let hidden = self.config.hidden_size;
-        ws.x.resize(batch.rows() * hidden, 0.0);
+        resize_buffer(&mut ws.x, batch.rows() * hidden);
         self.cpu.for_rows(&mut ws.x, hidden, |row, x| self.embed(batch.tokens[row], x));
         let saved = if training { self.layers.len() } else { 1 };
         ws.saved.resize_with(saved.max(ws.saved.len()), Saved::default);
@@ -75,21 +80,21 @@ impl Model {
         let saved = &mut saved[if training { layer } else { 0 }];
         let lora = |site| Lora { model: self, bank, batch, layer, site, training };
         if training {
-            saved.input.clone_from(x);
+            keep(&mut saved.input, x);
         }
 
         let norm = |row: usize, out: &mut [f32]| {
             rms_norm_forward(isa, &x[row * c.hidden_size..][..c.hidden_size], &weights.attention_norm, c.rms_norm_eps, out);
         };
-        saved.qkv.resize(t * shape.ld(), 0.0);
+        resize_buffer(&mut saved.qkv, t * shape.ld());
         self.project(&lora(Site::Qkv), rows, dropped, norm, &mut saved.qkv, Mode::Assign, &mut saved.u[0], scratch);
         if training && weights.qk_norm.is_some() {
-            saved.before_norm.clone_from(&saved.qkv);
+            keep(&mut saved.before_norm, &saved.qkv);
         }
         cpu.for_rows(&mut saved.qkv, shape.ld(), |row, qkv| {
             self.norm_and_rotate(layer, batch.positions[row] as usize, qkv);
         });
-        saved.attention.resize(t * shape.heads * shape.head_dim, 0.0);
+        resize_buffer(&mut saved.attention, t * shape.heads * shape.head_dim);
         attend.attend(layer, &saved.qkv, &mut saved.attention);
 
         let width = shape.heads * shape.head_dim;
@@ -97,14 +102,14 @@ impl Model {
         let copy = |row: usize, out: &mut [f32]| out.copy_from_slice(&attention[row * width..][..width]);
         self.project(&lora(Site::O), rows, dropped, copy, x, Mode::Add, &mut saved.u[1], scratch);
         if training {
-            saved.middle.clone_from(x);
+            keep(&mut saved.middle, x);
         }
 
         let norm = |row: usize, out: &mut [f32]| {
             rms_norm_forward(isa, &x[row * c.hidden_size..][..c.hidden_size], &weights.mlp_norm, c.rms_norm_eps, out);
         };
         let two_f = 2 * c.intermediate_size;
-        saved.gate_up.resize(t * two_f, 0.0);
+        resize_buffer(&mut saved.gate_up, t * two_f);
         self.project(&lora(Site::GateUp), rows, dropped, norm, &mut saved.gate_up, Mode::Assign, &mut saved.u[2], scratch);
         let gate_up = &saved.gate_up;
         let act = |row: usize, out: &mut [f32]| swiglu_forward(isa, &gate_up[row * two_f..][..two_f], out);

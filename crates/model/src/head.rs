@@ -1,6 +1,6 @@
 //! The head and the loss, on supervised rows only, a bounded number of them at a time.
 
-use verdict_kernels::{Mode, Rows, cross_entropy, log_softmax_at, rms_norm_backward, rms_norm_forward};
+use verdict_kernels::{Mode, Rows, cross_entropy, log_softmax_at, resize_buffer, rms_norm_backward, rms_norm_forward};
 
 use crate::bank::AdapterBank;
 use crate::batch::{Example, ExampleLoss, Packed, Supervised};
@@ -38,7 +38,7 @@ impl Model {
         buffers.fill(&self.cpu, rows.len(), hidden, |i, out| {
             rms_norm_forward(isa, &x[rows[i] * hidden..][..hidden], &self.final_norm, self.config.rms_norm_eps, out);
         });
-        logits.resize(rows.len() * self.config.vocab_size, 0.0);
+        resize_buffer(logits, rows.len() * self.config.vocab_size);
         self.head.forward(&self.cpu, buffers, logits, Mode::Assign);
     }
 
@@ -77,7 +77,7 @@ impl Model {
             let row_losses = cross_entropy(&self.cpu, logits, &targets, &weights);
             chunk.iter().zip(row_losses).for_each(|(s, loss)| add(s, loss));
             rows.set(&self.cpu, logits, vocabulary, vocabulary, self.head.scale());
-            d_normed.resize(chunk.len() * hidden, 0.0);
+            resize_buffer(d_normed, chunk.len() * hidden);
             self.head.backward(&self.cpu, rows, d_normed, Mode::Assign);
             for (s, d) in chunk.iter().zip(d_normed.chunks_exact(hidden)) {
                 let at = s.row * hidden..(s.row + 1) * hidden;

@@ -1,6 +1,6 @@
 //! The adapters' products at one site, grouped by adapter: `u = drop(x) Aᵀ`, `y += α/r · u Bᵀ`, and back.
 
-use verdict_kernels::{Columns, Cpu, DropoutKey, Job, Mode, Rows, dropout_scale, dropout_scale_add, matmul};
+use verdict_kernels::{Columns, Cpu, DropoutKey, Job, Mode, Rows, dropout_scale, dropout_scale_add, matmul, resize_buffer};
 
 use crate::bank::{AdapterBank, BankAdapter};
 use crate::batch::{Group, Packed};
@@ -94,7 +94,7 @@ impl<'a> Lora<'a> {
             return;
         }
         let (inputs, ld, parts) = (self.inputs(), self.u_columns(), self.parts());
-        u.resize(self.batch.rows() * ld, 0.0);
+        resize_buffer(u, self.batch.rows() * ld);
         let jobs: Vec<Job<'_>> = self.groups().map(|(group, adapter)| {
             let a = &adapter.weights[adapter.site(self.layer, self.site).a.clone()];
             Job {
@@ -130,7 +130,7 @@ impl<'a> Lora<'a> {
         }
         let (inputs, ld, parts) = (self.inputs(), self.u_columns(), self.parts());
         let Scratch { u: du, u_rows, transposed, dx: own_dx } = scratch;
-        du.resize(self.batch.rows() * ld, 0.0);
+        resize_buffer(du, self.batch.rows() * ld);
         let jobs: Vec<Job<'_>> = self.part_jobs(&parts, |adapter, group, i, column| {
             let b = &adapter.weights[adapter.site(self.layer, self.site).b[i].clone()];
             Job {
@@ -182,7 +182,7 @@ impl<'a> Lora<'a> {
         if !drops {
             return matmul(self.cpu(), &jobs, dx, inputs);
         }
-        own_dx.resize(self.batch.rows() * inputs, 0.0);
+        resize_buffer(own_dx, self.batch.rows() * inputs);
         matmul(self.cpu(), &jobs, own_dx, inputs);
         let masks = self.masks();
         let isa = self.cpu().isa();

@@ -1,7 +1,7 @@
 //! Gradients and optimizer steps for the whole bank.
 
 use verdict_formats::Adapter;
-use verdict_kernels::{AdamW, adamw_step, clip_factor, sum_of_squares};
+use verdict_kernels::{AdamW, adamw_step, clip_factor, resize_buffer, sum_of_squares, zeros};
 
 use crate::backward::Backward;
 use crate::bank::AdapterBank;
@@ -45,7 +45,7 @@ impl Trainer {
     /// Takes a bank over for training.
     pub fn new(bank: AdapterBank, adam: AdamW) -> Self {
         let size = |i: usize| bank.parameters(i);
-        let zeros = |i: usize| vec![0.0; size(i)];
+        let zeros = |i: usize| zeros::<f32>(size(i));
         let states = (0..bank.len()).map(|i| State { steps: 0, m: zeros(i), v: zeros(i) }).collect();
         let gradients = (0..bank.len()).map(zeros).collect();
         Self {
@@ -70,7 +70,7 @@ impl Trainer {
         Ok(model.install(|| {
             model.forward(bank, &batch, true, &mut Whole(model, &batch), workspace);
             back.dx.clear();
-            back.dx.resize(batch.rows() * model.config.hidden_size, 0.0);
+            resize_buffer(&mut back.dx, batch.rows() * model.config.hidden_size);
             let losses = model.losses(&batch, examples.len(), probes, &workspace.x, Some(&mut back.dx), head);
             model.backward(bank, &batch, workspace, back, gradients);
             losses

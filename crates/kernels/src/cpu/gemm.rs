@@ -35,6 +35,10 @@ pub(crate) trait Pack: Sync {
     fn stored_f32(&self, _block: usize) -> Option<&[f32]> {
         None
     }
+    /// The block as stored, when it is stored in int8 tiles whose bf16 expansion is wanted.
+    fn stored_int8(&self, _block: usize) -> Option<&[i8]> {
+        None
+    }
     fn pack_bf16(&self, isa: Isa, block: usize, out: &mut [u16]);
     fn pack_f32(&self, isa: Isa, block: usize, out: &mut [f32]);
 }
@@ -215,6 +219,19 @@ fn run_bf16(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
         unsafe { x86::amx_begin() };
     }
     for bundle in bundles(task) {
+        let rows = task.rows.len();
+        if let (true, Some(b0)) = (tiled && rows <= STRIP / 2, p.right.stored_int8(bundle.start)) {
+            // Few rows read weights straight from memory: expanded tile by tile, never stored.
+            let b1 = (bundle.len() > 1).then(|| p.right.stored_int8(bundle.start + 1)).flatten();
+            let go_on = begin(p, task.rows.start, rows, bundle.start, bundle.len(), sums);
+            // SAFETY: as above; operands as documented on `Left` and `Pack`.
+            unsafe {
+                let a = left.add(task.rows.start * p.ld);
+                x86::amx_half_strip_int8(a, p.ld, b0, b1, go_on, sums.0.as_mut_ptr());
+            }
+            finish(isa, p, task.rows.start, rows, bundle.start, bundle.len(), sums);
+            continue;
+        }
         packed.resize(((bundle.len() * size * 2).div_ceil(64)).max(packed.len()), Line([0; 64]));
         let base = packed.as_mut_ptr().cast::<u16>();
         let mut blocks = [std::ptr::null(); MAX_BLOCKS];

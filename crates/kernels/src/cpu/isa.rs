@@ -83,15 +83,10 @@ fn cpu_has_amx_bf16() -> bool {
 /// started afterwards inherit it.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(crate) fn allow_amx() -> bool {
-    const SYS_ARCH_PRCTL: i64 = 158;
-    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
-    const XTILEDATA: i64 = 18;
-    let result: i64;
+    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+    const XTILEDATA: libc::c_long = 18;
     // SAFETY: the call changes nothing but this process's permission to use AMX.
-    unsafe {
-        std::arch::asm!("syscall", inlateout("rax") SYS_ARCH_PRCTL => result,
-            in("rdi") ARCH_REQ_XCOMP_PERM, in("rsi") XTILEDATA, out("rcx") _, out("r11") _);
-    }
+    let result = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) };
     result == 0
 }
 

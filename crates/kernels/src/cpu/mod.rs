@@ -3,10 +3,12 @@
 pub(crate) mod gemm;
 mod isa;
 pub(crate) mod math;
+mod memory;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
 
 pub use isa::Isa;
+pub use memory::{resize_buffer, zeros};
 use rayon::prelude::*;
 
 /// Number format of the matrix products. Sums are always f32.

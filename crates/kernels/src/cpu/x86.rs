@@ -266,20 +266,73 @@ unsafe fn int8_to_bf16(from: *const i8) -> __m512i {
     }
 }
 
+/// How far ahead of their use int8 weights are asked for, in bytes: blocks lie one after the other, so
+/// what follows a block is what the thread needs next.
+const AHEAD: usize = 4096;
+
+/// Expands stored int8 tiles to bf16 tiles.
+///
+/// # Safety
+/// AVX-512 BW and BF16; as many bytes readable at `from` as values writable at `out`, a multiple of 64.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+#[inline]
+unsafe fn expand(from: *const i8, out: *mut u16, len: usize) {
+    for at in (0..len).step_by(64) {
+        // SAFETY: the caller's promise; a prefetch may name any address.
+        unsafe {
+            let (from, out) = (from.add(at), out.add(at));
+            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD));
+            _mm512_storeu_si512(out.cast(), int8_to_bf16(from));
+            _mm512_storeu_si512(out.add(32).cast(), int8_to_bf16(from.add(32)));
+        }
+    }
+}
+
 /// Expands stored int8 tiles to bf16 tiles.
 ///
 /// # Safety
 /// AVX-512 BW and BF16.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(crate) unsafe fn expand_int8(from: &[i8], out: &mut [u16]) {
-    assert_eq!(from.len(), out.len());
-    assert_eq!(out.len() % 32, 0);
-    for at in (0..out.len()).step_by(32) {
-        // SAFETY: `at + 32` is within both.
-        unsafe {
-            let row = int8_to_bf16(from.as_ptr().add(at));
-            _mm512_storeu_si512(out.as_mut_ptr().add(at).cast(), row);
+    assert!(from.len() == out.len() && out.len().is_multiple_of(64));
+    // SAFETY: lengths as asserted.
+    unsafe { expand(from.as_ptr(), out.as_mut_ptr(), out.len()) }
+}
+
+#[repr(C, align(64))]
+struct TilePair([u16; 2 * TILE]);
+
+/// Sums of up to 16 rows against one or two blocks stored in int8; otherwise, to the bit, as
+/// [`amx_strip`] over the expanded blocks.
+///
+/// # Safety
+/// AMX configured; 16 readable rows at `a` as for [`amx_strip`]; a strip of sums at `c`; `b1` as long as `b0`.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(crate) unsafe fn amx_half_strip_int8(a: *const u16, ld: usize, b0: &[i8], b1: Option<&[i8]>, go_on: bool, c: *mut f32) {
+    // Four buffers in turn: a tile is loaded long after it was stored.
+    let mut buffers: [TilePair; 4] = [const { TilePair([0; 2 * TILE]) }; 4];
+    let b1 = b1.unwrap_or(b0);
+    assert_eq!(b0.len(), b1.len());
+    // SAFETY: the caller's promise; tiles lie within the blocks.
+    unsafe {
+        if go_on {
+            asm!("tileloadd tmm0, [{c}+{s}*1]", "tileloadd tmm2, [{d}+{s}*1]",
+                 c = in(reg) c, d = in(reg) c.add(16), s = in(reg) STRIP_LD * 4, options(nostack));
+        } else {
+            asm!("tilezero tmm0", "tilezero tmm2", options(nostack, nomem));
         }
+        for t in 0..b0.len() / TILE {
+            let buffer = buffers[t % 4].0.as_mut_ptr();
+            expand(b0.as_ptr().add(t * TILE), buffer, TILE);
+            expand(b1.as_ptr().add(t * TILE), buffer.add(TILE), TILE);
+            asm!("tileloadd tmm4, [{a}+{s}*1]",
+                 "tileloadd tmm6, [{b0}+{bs}*1]", "tdpbf16ps tmm0, tmm4, tmm6",
+                 "tileloadd tmm7, [{b1}+{bs}*1]", "tdpbf16ps tmm2, tmm4, tmm7",
+                 a = in(reg) a.add(t * K_TILE), b0 = in(reg) buffer, b1 = in(reg) buffer.add(TILE),
+                 s = in(reg) ld * 2, bs = in(reg) 64_usize, options(nostack));
+        }
+        asm!("tilestored [{c}+{s}*1], tmm0", "tilestored [{d}+{s}*1], tmm2",
+             c = in(reg) c, d = in(reg) c.add(16), s = in(reg) STRIP_LD * 4, options(nostack));
     }
 }
 

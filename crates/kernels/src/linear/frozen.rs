@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::cpu::gemm::{BLOCK, K_TILE, Mode, Pack, Product, run};
 use crate::cpu::math::{from_bf16, to_bf16};
-use crate::cpu::{Cpu, Isa, SharedMut};
+use crate::cpu::{Cpu, Isa, SharedMut, zeros};
 use crate::linear::Rows;
 
 /// How frozen weights are kept.
@@ -59,9 +59,9 @@ impl FrozenLinear {
         let blocks = n.div_ceil(BLOCK);
         let tiles = k.div_ceil(K_TILE);
         let mut store = match base {
-            Base::F32 => Store::F32(vec![0.0; blocks * k * BLOCK]),
-            Base::Bf16 => Store::Bf16(vec![0; blocks * tiles * TILE]),
-            Base::Int8 => Store::Int8(vec![0; blocks * tiles * TILE], vec![0.0; n]),
+            Base::F32 => Store::F32(zeros(blocks * k * BLOCK)),
+            Base::Bf16 => Store::Bf16(zeros(blocks * tiles * TILE)),
+            Base::Int8 => Store::Int8(zeros(blocks * tiles * TILE), vec![0.0; n]),
         };
         let failure = std::sync::Mutex::new(None);
         let isa = cpu.isa();
@@ -248,6 +248,14 @@ impl Pack for Forward<'_> {
         let size = self.0.k.div_ceil(K_TILE) * TILE;
         match &self.0.store {
             Store::Bf16(v) => Some(&v[block * size..][..size]),
+            _ => None,
+        }
+    }
+
+    fn stored_int8(&self, block: usize) -> Option<&[i8]> {
+        let size = self.0.k.div_ceil(K_TILE) * TILE;
+        match &self.0.store {
+            Store::Int8(v, _) => Some(&v[block * size..][..size]),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::cpu::gemm::{K_TILE, Left, STRIP};
 use crate::cpu::math::{from_bf16, row_to_bf16};
-use crate::cpu::{Compute, Cpu, SharedMut};
+use crate::cpu::{Compute, Cpu, SharedMut, resize_buffer};
 
 /// A matrix `[rows, columns]` in f32 or bf16, as the machine's products want it.
 #[derive(Debug, Default)]
@@ -49,9 +49,9 @@ impl Rows {
         }
         let size = (len + STRIP + 1) * self.ld.max(K_TILE);
         match &mut self.data {
-            Data::F32(v) => v.resize(size, 0.0),
+            Data::F32(v) => resize_buffer(v, size),
             Data::Bf16(v) => {
-                v.resize(size, 0);
+                resize_buffer(v, size);
                 v[len * self.ld..].fill(0);
             }
         }
