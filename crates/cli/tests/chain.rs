@@ -166,6 +166,10 @@ fn train_eval_and_ask() {
         show_words(at, &["ask", "--run", "run", &long])
     );
     insta::assert_snapshot!("run_exists", show(at, &format!("{TRAIN} --out run")));
+    let over = show(at, &format!("{TRAIN} --out run --overwrite --quiet"));
+    assert!(over.starts_with("status: 0"), "{over}");
+    let stale = at.join("run/report.json").exists() || at.join("run/predictions.jsonl").exists();
+    assert!(!stale, "the old report does not judge the new run");
 }
 
 #[test]

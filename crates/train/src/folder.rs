@@ -23,10 +23,12 @@ const MANIFEST: &str = "MANIFEST.json";
 
 /// What a run and its evaluation write, in the order in which an overwrite takes it away: the
 /// manifest first, so that what is left never looks complete.
-const OURS: [&str; 7] = [
+const OURS: [&str; 9] = [
     MANIFEST,
     "report.json",
+    "report.md",
     "report.html",
+    "predictions.jsonl",
     EVENTS,
     "checkpoints",
     ADAPTERS,
