@@ -8,8 +8,8 @@
 //! sums in an order fixed by its own row and column alone. Threads, neighbouring rows, other adapters
 //! and block sizes never enter it.
 
-mod attention;
 mod adamw;
+mod attention;
 mod cpu;
 mod dropout;
 mod linear;
@@ -19,7 +19,9 @@ mod rope;
 mod swiglu;
 
 pub use adamw::{AdamW, adamw_step, clip_factor, sum_of_squares};
-pub use attention::{AttentionShape, Span, attention_backward, attention_forward, attention_decode};
+pub use attention::{
+    AttentionShape, Span, attention_backward, attention_decode, attention_forward,
+};
 pub use cpu::{Compute, Cpu, Isa, resize_buffer, zeros};
 pub use dropout::{DropoutKey, dropout_scale, dropout_scale_add};
 pub use linear::{Base, Columns, FrozenLinear, Job, Mode, Rows, matmul};

@@ -73,10 +73,18 @@ impl BankAdapter {
             for site in Site::ALL {
                 let parts = site.parts(config);
                 let a = take(parts.len() * spec.rank * site.inputs(config));
-                sites.push(SiteRanges { a, b: parts.iter().map(|(_, n)| take(spec.rank * n)).collect() });
+                sites.push(SiteRanges {
+                    a,
+                    b: parts.iter().map(|(_, n)| take(spec.rank * n)).collect(),
+                });
             }
         }
-        Self { scale: spec.alpha / spec.rank as f32, weights: verdict_kernels::zeros(at), sites, spec }
+        Self {
+            scale: spec.alpha / spec.rank as f32,
+            weights: verdict_kernels::zeros(at),
+            sites,
+            spec,
+        }
     }
 
     pub(crate) fn site(&self, layer: usize, site: Site) -> &SiteRanges {
@@ -162,13 +170,23 @@ impl AdapterBank {
         let mut own = BankAdapter::new(config, spec);
         let rank = own.spec.rank;
         let mut known = 0;
-        for Module { name: module, inputs, outputs, a, b } in own.modules(config) {
+        for Module {
+            name: module,
+            inputs,
+            outputs,
+            a,
+            b,
+        } in own.modules(config)
+        {
             let find = |matrix: &str, shape: [usize; 2]| {
                 let tensor = format!("{module}.{matrix}.weight");
                 let found = adapter.tensors.get(&tensor);
                 match found {
                     Some(t) if t.shape != shape => Err(Error::AdapterShape {
-                        adapter: name.to_owned(), tensor, expected: shape.to_vec(), found: t.shape.clone(),
+                        adapter: name.to_owned(),
+                        tensor,
+                        expected: shape.to_vec(),
+                        found: t.shape.clone(),
                     }),
                     found => Ok(found),
                 }
@@ -184,8 +202,16 @@ impl AdapterBank {
         }
         if known < adapter.tensors.len() {
             let expected = Self::tensor_names(&own, config);
-            let tensor = adapter.tensors.keys().find(|k| !expected.contains(*k)).cloned().unwrap_or_default();
-            return Err(Error::AdapterTensor { adapter: name.to_owned(), tensor });
+            let tensor = adapter
+                .tensors
+                .keys()
+                .find(|k| !expected.contains(*k))
+                .cloned()
+                .unwrap_or_default();
+            return Err(Error::AdapterTensor {
+                adapter: name.to_owned(),
+                tensor,
+            });
         }
         self.adapters.push(own);
         Ok(self.adapters.len() - 1)
@@ -193,7 +219,10 @@ impl AdapterBank {
 
     fn tensor_names(adapter: &BankAdapter, config: &ModelConfig) -> Vec<String> {
         let modules = adapter.modules(config);
-        modules.iter().flat_map(|m| ["A", "B"].map(|x| format!("{}.lora_{x}.weight", m.name))).collect()
+        modules
+            .iter()
+            .flat_map(|m| ["A", "B"].map(|x| format!("{}.lora_{x}.weight", m.name)))
+            .collect()
     }
 
     /// An adapter as PEFT keeps it.
@@ -208,12 +237,28 @@ impl AdapterBank {
         let config = model.config();
         let rank = adapter.spec.rank;
         let mut tensors = std::collections::BTreeMap::new();
-        for Module { name: module, inputs, outputs, a, b } in adapter.modules(config) {
+        for Module {
+            name: module,
+            inputs,
+            outputs,
+            a,
+            b,
+        } in adapter.modules(config)
+        {
             let mut data = vec![0.0; outputs * rank];
             transpose(&values[b], rank, outputs, &mut data);
-            let a = AdapterTensor { shape: vec![rank, inputs], data: values[a].to_vec() };
+            let a = AdapterTensor {
+                shape: vec![rank, inputs],
+                data: values[a].to_vec(),
+            };
             tensors.insert(format!("{module}.lora_A.weight"), a);
-            tensors.insert(format!("{module}.lora_B.weight"), AdapterTensor { shape: vec![outputs, rank], data });
+            tensors.insert(
+                format!("{module}.lora_B.weight"),
+                AdapterTensor {
+                    shape: vec![outputs, rank],
+                    data,
+                },
+            );
         }
         let parts = Site::ALL.iter().flat_map(|s| s.parts(config));
         let module = |part: &str| part.rsplit('.').next().unwrap_or(part).to_owned();

@@ -79,11 +79,16 @@ impl Packed {
                 return Err(Error::Batch("examples must come sorted by adapter".into()));
             }
             if e.adapter.is_some_and(|a| a >= adapters) {
-                return Err(Error::Batch(format!("example {index}: no adapter {:?}", e.adapter)));
+                return Err(Error::Batch(format!(
+                    "example {index}: no adapter {:?}",
+                    e.adapter
+                )));
             }
             if e.loss_from == 0 || e.loss_from >= e.tokens.len() {
                 return Err(Error::Batch(format!(
-                    "example {index}: supervised from token {} of {}", e.loss_from, e.tokens.len()
+                    "example {index}: supervised from token {} of {}",
+                    e.loss_from,
+                    e.tokens.len()
                 )));
             }
             model.check_tokens(e.tokens, e.tokens.len())?;
@@ -114,7 +119,11 @@ impl Packed {
                 g.rows.end = span.end;
                 g.spans.push(span);
             }
-            _ => self.groups.push(Group { adapter, rows: span.clone(), spans: vec![span] }),
+            _ => self.groups.push(Group {
+                adapter,
+                rows: span.clone(),
+                spans: vec![span],
+            }),
         }
     }
 

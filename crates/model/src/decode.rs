@@ -47,7 +47,10 @@ const BLOCK: usize = 16;
 impl KvCache {
     /// Starts an empty sequence; returns its number.
     pub fn add_sequence(&mut self) -> usize {
-        self.put(Sequence { len: 0, heads: Vec::new() })
+        self.put(Sequence {
+            len: 0,
+            heads: Vec::new(),
+        })
     }
 
     /// Starts a sequence with the state of another.
@@ -68,7 +71,10 @@ impl KvCache {
 
     /// Tokens of a sequence so far.
     pub fn len(&self, sequence: usize) -> usize {
-        self.sequences.get(sequence).and_then(Option::as_ref).map_or(0, |s| s.len)
+        self.sequences
+            .get(sequence)
+            .and_then(Option::as_ref)
+            .map_or(0, |s| s.len)
     }
 
     /// Whether no sequence is living.
@@ -93,7 +99,11 @@ impl KvCache {
 impl Model {
     /// An empty cache.
     pub fn new_cache(&self) -> KvCache {
-        KvCache { sequences: Vec::new(), workspace: Workspace::default(), head: verdict_kernels::Rows::default() }
+        KvCache {
+            sequences: Vec::new(),
+            workspace: Workspace::default(),
+            head: verdict_kernels::Rows::default(),
+        }
     }
 
     /// Appends tokens to sequences, all chunks in one packed batch. Returns the logits after each
@@ -101,18 +111,32 @@ impl Model {
     ///
     /// # Errors
     /// An unknown sequence, adapter or token, an empty chunk, a sequence named twice or grown too long.
-    pub fn extend(&self, bank: &AdapterBank, cache: &mut KvCache, chunks: &[Chunk<'_>]) -> Result<Vec<f32>> {
+    pub fn extend(
+        &self,
+        bank: &AdapterBank,
+        cache: &mut KvCache,
+        chunks: &[Chunk<'_>],
+    ) -> Result<Vec<f32>> {
         let batch = self.pack_chunks(bank, cache, chunks)?;
         let ends: Vec<usize> = batch.spans.iter().map(|s| s.end - 1).collect();
         let mut logits = Vec::new();
-        let KvCache { sequences, workspace, head } = cache;
+        let KvCache {
+            sequences,
+            workspace,
+            head,
+        } = cache;
         let mut living: Vec<&mut Sequence> = Vec::with_capacity(chunks.len());
-        let mut by_number: Vec<Option<&mut Sequence>> = sequences.iter_mut().map(Option::as_mut).collect();
+        let mut by_number: Vec<Option<&mut Sequence>> =
+            sequences.iter_mut().map(Option::as_mut).collect();
         for chunk in chunks {
             living.extend(by_number[chunk.sequence].take());
         }
         self.install(|| {
-            let mut attend = Cached { model: self, batch: &batch, sequences: &mut living };
+            let mut attend = Cached {
+                model: self,
+                batch: &batch,
+                sequences: &mut living,
+            };
             self.forward(bank, &batch, false, &mut attend, workspace);
             self.logits(&workspace.x, &ends, head, &mut logits);
         });
@@ -122,13 +146,21 @@ impl Model {
         Ok(logits)
     }
 
-    fn pack_chunks(&self, bank: &AdapterBank, cache: &mut KvCache, chunks: &[Chunk<'_>]) -> Result<Packed> {
+    fn pack_chunks(
+        &self,
+        bank: &AdapterBank,
+        cache: &mut KvCache,
+        chunks: &[Chunk<'_>],
+    ) -> Result<Packed> {
         let heads = self.config.num_hidden_layers * self.config.num_key_value_heads;
         let mut batch = Packed::new(self, 0, &[])?;
         let mut seen = vec![false; cache.sequences.len()];
         for chunk in chunks {
             let bad = |what: &str| Error::Batch(format!("sequence {}: {what}", chunk.sequence));
-            let sequence = cache.sequences.get_mut(chunk.sequence).and_then(Option::as_mut);
+            let sequence = cache
+                .sequences
+                .get_mut(chunk.sequence)
+                .and_then(Option::as_mut);
             let sequence = sequence.ok_or_else(|| bad("not in the cache"))?;
             if chunk.tokens.is_empty() {
                 return Err(bad("no token to append"));
@@ -143,8 +175,12 @@ impl Model {
             sequence.heads.resize_with(heads, Head::default);
             let start = batch.rows();
             batch.tokens.extend(chunk.tokens);
-            batch.positions.extend((sequence.len..sequence.len + chunk.tokens.len()).map(|p| p as u32));
-            batch.keys.extend(std::iter::repeat_n(0, chunk.tokens.len()));
+            batch
+                .positions
+                .extend((sequence.len..sequence.len + chunk.tokens.len()).map(|p| p as u32));
+            batch
+                .keys
+                .extend(std::iter::repeat_n(0, chunk.tokens.len()));
             let span = start..batch.rows();
             batch.add_span(chunk.adapter, span);
         }
@@ -178,11 +214,23 @@ impl Attend for Cached<'_, '_> {
             let rows = &qkv[spans[index].start * ld..spans[index].end * ld];
             for (kv_head, head) in heads.iter_mut().enumerate() {
                 for (i, row) in rows.chunks_exact(ld).enumerate() {
-                    head.push(*len + i, &row[shape.k(kv_head)..][..d], &row[shape.v(kv_head)..][..d]);
+                    head.push(
+                        *len + i,
+                        &row[shape.k(kv_head)..][..d],
+                        &row[shape.v(kv_head)..][..d],
+                    );
                     let q = kv_head * shape.group() * d;
                     let many = shape.group() * d;
                     let o = &mut out[i * width + q..][..many];
-                    attention_decode(cpu.isa(), d, &row[q..][..many], &head.keys, &head.values, *len + i + 1, o);
+                    attention_decode(
+                        cpu.isa(),
+                        d,
+                        &row[q..][..many],
+                        &head.keys,
+                        &head.values,
+                        *len + i + 1,
+                        o,
+                    );
                 }
             }
         });
@@ -193,7 +241,11 @@ impl Head {
     fn push(&mut self, position: usize, key: &[f32], value: &[f32]) {
         let (block, lane) = (position / BLOCK, position % BLOCK);
         self.keys.resize((block + 1) * BLOCK * key.len(), 0.0);
-        for (o, k) in self.keys[block * BLOCK * key.len()..][lane..].iter_mut().step_by(BLOCK).zip(key) {
+        for (o, k) in self.keys[block * BLOCK * key.len()..][lane..]
+            .iter_mut()
+            .step_by(BLOCK)
+            .zip(key)
+        {
             *o = *k;
         }
         self.values.extend_from_slice(value);

@@ -25,7 +25,9 @@ pub enum Error {
         found: f32,
     },
     /// An adapter that was made for another model.
-    #[error("adapter `{adapter}` does not fit this model: `{tensor}` is {found:?}, expected {expected:?}")]
+    #[error(
+        "adapter `{adapter}` does not fit this model: `{tensor}` is {found:?}, expected {expected:?}"
+    )]
     AdapterShape {
         /// Adapter's name.
         adapter: String,
@@ -37,7 +39,9 @@ pub enum Error {
         found: Vec<usize>,
     },
     /// An adapter with a matrix this model has no place for.
-    #[error("adapter `{adapter}` does not fit this model: it has `{tensor}`, the model has no such layer")]
+    #[error(
+        "adapter `{adapter}` does not fit this model: it has `{tensor}`, the model has no such layer"
+    )]
     AdapterTensor {
         /// Adapter's name.
         adapter: String,

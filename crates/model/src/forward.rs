@@ -1,6 +1,8 @@
 //! The forward pass over a packed batch, block by block.
 
-use verdict_kernels::{Mode, Rows, attention_forward, resize_buffer, rms_norm_forward, swiglu_forward};
+use verdict_kernels::{
+    Mode, Rows, attention_forward, resize_buffer, rms_norm_forward, swiglu_forward,
+};
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
@@ -54,40 +56,91 @@ pub(crate) struct Whole<'a>(pub(crate) &'a Model, pub(crate) &'a Packed);
 
 impl Attend for Whole<'_> {
     fn attend(&mut self, _layer: usize, qkv: &[f32], out: &mut [f32]) {
-        attention_forward(&self.0.cpu, self.0.attention_shape(), &self.1.spans, qkv, out);
+        attention_forward(
+            &self.0.cpu,
+            self.0.attention_shape(),
+            &self.1.spans,
+            qkv,
+            out,
+        );
     }
 }
 
 impl Model {
     /// Fills `ws.x` with the residual stream after the last block. With `training`, dropout applies and
     /// every block's state is saved.
-    pub(crate) fn forward(&self, bank: &AdapterBank, batch: &Packed, training: bool, attend: &mut dyn Attend, ws: &mut Workspace) {
+    pub(crate) fn forward(
+        &self,
+        bank: &AdapterBank,
+        batch: &Packed,
+        training: bool,
+        attend: &mut dyn Attend,
+        ws: &mut Workspace,
+    ) {
         let hidden = self.config.hidden_size;
         resize_buffer(&mut ws.x, batch.rows() * hidden);
-        self.cpu.for_rows(&mut ws.x, hidden, |row, x| self.embed(batch.tokens[row], x));
+        self.cpu
+            .for_rows(&mut ws.x, hidden, |row, x| self.embed(batch.tokens[row], x));
         let saved = if training { self.layers.len() } else { 1 };
-        ws.saved.resize_with(saved.max(ws.saved.len()), Saved::default);
+        ws.saved
+            .resize_with(saved.max(ws.saved.len()), Saved::default);
         for layer in 0..self.layers.len() {
             self.block(bank, batch, training, layer, attend, ws);
         }
     }
 
-    fn block(&self, bank: &AdapterBank, batch: &Packed, training: bool, layer: usize, attend: &mut dyn Attend, ws: &mut Workspace) {
+    fn block(
+        &self,
+        bank: &AdapterBank,
+        batch: &Packed,
+        training: bool,
+        layer: usize,
+        attend: &mut dyn Attend,
+        ws: &mut Workspace,
+    ) {
         let (cpu, c, weights) = (&self.cpu, &self.config, &self.layers[layer]);
         let (isa, t) = (cpu.isa(), batch.rows());
         let shape = self.attention_shape();
-        let Workspace { saved, x, rows, dropped, scratch } = ws;
+        let Workspace {
+            saved,
+            x,
+            rows,
+            dropped,
+            scratch,
+        } = ws;
         let saved = &mut saved[if training { layer } else { 0 }];
-        let lora = |site| Lora { model: self, bank, batch, layer, site, training };
+        let lora = |site| Lora {
+            model: self,
+            bank,
+            batch,
+            layer,
+            site,
+            training,
+        };
         if training {
             keep(&mut saved.input, x);
         }
 
         let norm = |row: usize, out: &mut [f32]| {
-            rms_norm_forward(isa, &x[row * c.hidden_size..][..c.hidden_size], &weights.attention_norm, c.rms_norm_eps, out);
+            rms_norm_forward(
+                isa,
+                &x[row * c.hidden_size..][..c.hidden_size],
+                &weights.attention_norm,
+                c.rms_norm_eps,
+                out,
+            );
         };
         resize_buffer(&mut saved.qkv, t * shape.ld());
-        self.project(&lora(Site::Qkv), rows, dropped, norm, &mut saved.qkv, Mode::Assign, &mut saved.u[0], scratch);
+        self.project(
+            &lora(Site::Qkv),
+            rows,
+            dropped,
+            norm,
+            &mut saved.qkv,
+            Mode::Assign,
+            &mut saved.u[0],
+            scratch,
+        );
         if training && weights.qk_norm.is_some() {
             keep(&mut saved.before_norm, &saved.qkv);
         }
@@ -99,21 +152,57 @@ impl Model {
 
         let width = shape.heads * shape.head_dim;
         let attention = &saved.attention;
-        let copy = |row: usize, out: &mut [f32]| out.copy_from_slice(&attention[row * width..][..width]);
-        self.project(&lora(Site::O), rows, dropped, copy, x, Mode::Add, &mut saved.u[1], scratch);
+        let copy =
+            |row: usize, out: &mut [f32]| out.copy_from_slice(&attention[row * width..][..width]);
+        self.project(
+            &lora(Site::O),
+            rows,
+            dropped,
+            copy,
+            x,
+            Mode::Add,
+            &mut saved.u[1],
+            scratch,
+        );
         if training {
             keep(&mut saved.middle, x);
         }
 
         let norm = |row: usize, out: &mut [f32]| {
-            rms_norm_forward(isa, &x[row * c.hidden_size..][..c.hidden_size], &weights.mlp_norm, c.rms_norm_eps, out);
+            rms_norm_forward(
+                isa,
+                &x[row * c.hidden_size..][..c.hidden_size],
+                &weights.mlp_norm,
+                c.rms_norm_eps,
+                out,
+            );
         };
         let two_f = 2 * c.intermediate_size;
         resize_buffer(&mut saved.gate_up, t * two_f);
-        self.project(&lora(Site::GateUp), rows, dropped, norm, &mut saved.gate_up, Mode::Assign, &mut saved.u[2], scratch);
+        self.project(
+            &lora(Site::GateUp),
+            rows,
+            dropped,
+            norm,
+            &mut saved.gate_up,
+            Mode::Assign,
+            &mut saved.u[2],
+            scratch,
+        );
         let gate_up = &saved.gate_up;
-        let act = |row: usize, out: &mut [f32]| swiglu_forward(isa, &gate_up[row * two_f..][..two_f], out);
-        self.project(&lora(Site::Down), rows, dropped, act, x, Mode::Add, &mut saved.u[3], scratch);
+        let act = |row: usize, out: &mut [f32]| {
+            swiglu_forward(isa, &gate_up[row * two_f..][..two_f], out)
+        };
+        self.project(
+            &lora(Site::Down),
+            rows,
+            dropped,
+            act,
+            x,
+            Mode::Add,
+            &mut saved.u[3],
+            scratch,
+        );
     }
 
     /// One site: the frozen product over all rows, then the adapters'. `make` gives the input rows.
@@ -129,8 +218,15 @@ impl Model {
         u: &mut Vec<f32>,
         scratch: &mut Scratch,
     ) {
-        rows.fill(&self.cpu, lora.batch.rows(), lora.site.inputs(&self.config), &make);
-        self.layers[lora.layer].linear(lora.site).forward(&self.cpu, rows, y, mode);
+        rows.fill(
+            &self.cpu,
+            lora.batch.rows(),
+            lora.site.inputs(&self.config),
+            &make,
+        );
+        self.layers[lora.layer]
+            .linear(lora.site)
+            .forward(&self.cpu, rows, y, mode);
         let input = if lora.drops() {
             lora.dropped(dropped, &make);
             &*dropped

@@ -1,6 +1,8 @@
 //! The head and the loss, on supervised rows only, a bounded number of them at a time.
 
-use verdict_kernels::{Mode, Rows, cross_entropy, log_softmax_at, resize_buffer, rms_norm_backward, rms_norm_forward};
+use verdict_kernels::{
+    Mode, Rows, cross_entropy, log_softmax_at, resize_buffer, rms_norm_backward, rms_norm_forward,
+};
 
 use crate::bank::AdapterBank;
 use crate::batch::{Example, ExampleLoss, Packed, Supervised};
@@ -23,20 +25,44 @@ impl Model {
     ///
     /// # Errors
     /// Examples that are unsorted, too long, or name unknown tokens or adapters.
-    pub fn evaluate(&self, bank: &AdapterBank, examples: &[Example<'_>], probes: &[u32]) -> Result<Vec<ExampleLoss>> {
+    pub fn evaluate(
+        &self,
+        bank: &AdapterBank,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>> {
         let batch = Packed::new(self, bank.len(), examples)?;
         let mut ws = Workspace::default();
         Ok(self.install(|| {
             self.forward(bank, &batch, false, &mut Whole(self, &batch), &mut ws);
-            self.losses(&batch, examples.len(), probes, &ws.x, None, &mut HeadBuffers::default())
+            self.losses(
+                &batch,
+                examples.len(),
+                probes,
+                &ws.x,
+                None,
+                &mut HeadBuffers::default(),
+            )
         }))
     }
 
     /// Logits `[rows, V]` of rows of the residual stream.
-    pub(crate) fn logits(&self, x: &[f32], rows: &[usize], buffers: &mut Rows, logits: &mut Vec<f32>) {
+    pub(crate) fn logits(
+        &self,
+        x: &[f32],
+        rows: &[usize],
+        buffers: &mut Rows,
+        logits: &mut Vec<f32>,
+    ) {
         let (hidden, isa) = (self.config.hidden_size, self.cpu.isa());
         buffers.fill(&self.cpu, rows.len(), hidden, |i, out| {
-            rms_norm_forward(isa, &x[rows[i] * hidden..][..hidden], &self.final_norm, self.config.rms_norm_eps, out);
+            rms_norm_forward(
+                isa,
+                &x[rows[i] * hidden..][..hidden],
+                &self.final_norm,
+                self.config.rms_norm_eps,
+                out,
+            );
         });
         resize_buffer(logits, rows.len() * self.config.vocab_size);
         self.head.forward(&self.cpu, buffers, logits, Mode::Assign);
@@ -52,9 +78,24 @@ impl Model {
         mut dx: Option<&mut Vec<f32>>,
         buffers: &mut HeadBuffers,
     ) -> Vec<ExampleLoss> {
-        let (hidden, vocabulary, isa) = (self.config.hidden_size, self.config.vocab_size, self.cpu.isa());
-        let mut losses = vec![ExampleLoss { loss_sum: 0.0, tokens: 0, probes: Vec::new() }; examples];
-        let HeadBuffers { rows, logits, d_normed } = buffers;
+        let (hidden, vocabulary, isa) = (
+            self.config.hidden_size,
+            self.config.vocab_size,
+            self.cpu.isa(),
+        );
+        let mut losses = vec![
+            ExampleLoss {
+                loss_sum: 0.0,
+                tokens: 0,
+                probes: Vec::new()
+            };
+            examples
+        ];
+        let HeadBuffers {
+            rows,
+            logits,
+            d_normed,
+        } = buffers;
         for chunk in batch.supervised.chunks((LOGITS / vocabulary).max(32)) {
             let at: Vec<usize> = chunk.iter().map(|s| s.row).collect();
             self.logits(x, &at, rows, logits);
@@ -75,13 +116,23 @@ impl Model {
             };
             let weights: Vec<f32> = chunk.iter().map(|s| s.weight).collect();
             let row_losses = cross_entropy(&self.cpu, logits, &targets, &weights);
-            chunk.iter().zip(row_losses).for_each(|(s, loss)| add(s, loss));
+            chunk
+                .iter()
+                .zip(row_losses)
+                .for_each(|(s, loss)| add(s, loss));
             rows.set(&self.cpu, logits, vocabulary, vocabulary, self.head.scale());
             resize_buffer(d_normed, chunk.len() * hidden);
             self.head.backward(&self.cpu, rows, d_normed, Mode::Assign);
             for (s, d) in chunk.iter().zip(d_normed.chunks_exact(hidden)) {
                 let at = s.row * hidden..(s.row + 1) * hidden;
-                rms_norm_backward(isa, &x[at.clone()], &self.final_norm, self.config.rms_norm_eps, d, &mut dx[at]);
+                rms_norm_backward(
+                    isa,
+                    &x[at.clone()],
+                    &self.final_norm,
+                    self.config.rms_norm_eps,
+                    d,
+                    &mut dx[at],
+                );
             }
         }
         losses

@@ -12,8 +12,8 @@ mod decode;
 mod error;
 mod forward;
 mod head;
-mod lora;
 mod load;
+mod lora;
 mod site;
 mod trainer;
 

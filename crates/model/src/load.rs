@@ -23,7 +23,12 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { base: Base::Int8, compute: None, threads: 0, isa: Isa::detect() }
+        Self {
+            base: Base::Int8,
+            compute: None,
+            threads: 0,
+            isa: Isa::detect(),
+        }
     }
 }
 
@@ -70,15 +75,23 @@ impl Model {
     /// # Errors
     /// A file that is wrong, a weight that is not finite, a machine that cannot compute as asked.
     pub fn load(checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
-        let cpu = Cpu::new(options.threads, options.compute, options.isa).map_err(Error::Machine)?;
+        let cpu =
+            Cpu::new(options.threads, options.compute, options.isa).map_err(Error::Machine)?;
         let config = checkpoint.config.clone();
-        let reader = Reader { checkpoint, cpu: &cpu };
+        let reader = Reader {
+            checkpoint,
+            cpu: &cpu,
+        };
         let hidden = config.hidden_size;
         let layers = (0..config.num_hidden_layers)
             .map(|index| {
                 let name = |part: &str| format!("model.layers.{index}.{part}.weight");
                 let stack = |site: Site| {
-                    let parts: Vec<_> = site.parts(&config).iter().map(|(p, n)| (name(p), *n)).collect();
+                    let parts: Vec<_> = site
+                        .parts(&config)
+                        .iter()
+                        .map(|(p, n)| (name(p), *n))
+                        .collect();
                     let bias = match (site, config.qkv_bias) {
                         (Site::Qkv, true) => Some(
                             parts
@@ -109,21 +122,44 @@ impl Model {
             })
             .collect::<Result<Vec<_>>>()?;
         let embedding = |base: Base| {
-            reader.linear(base, &[("model.embed_tokens.weight".into(), config.vocab_size)], hidden, None)
+            reader.linear(
+                base,
+                &[("model.embed_tokens.weight".into(), config.vocab_size)],
+                hidden,
+                None,
+            )
         };
         let (embedding, head) = match config.tie_word_embeddings {
             true => (None, embedding(options.base)?),
             false => (
                 // Only looked up, never multiplied: int8 would save time nowhere.
-                Some(embedding(if options.base == Base::F32 { Base::F32 } else { Base::Bf16 })?),
-                reader.linear(options.base, &[("lm_head.weight".into(), config.vocab_size)], hidden, None)?,
+                Some(embedding(if options.base == Base::F32 {
+                    Base::F32
+                } else {
+                    Base::Bf16
+                })?),
+                reader.linear(
+                    options.base,
+                    &[("lm_head.weight".into(), config.vocab_size)],
+                    hidden,
+                    None,
+                )?,
             ),
         };
         let final_norm = reader.vector("model.norm.weight", hidden)?;
         // Longer tables than any sequence here needs only cost memory.
         let positions = config.max_position_embeddings.min(8192);
         let rope = RopeTable::new(config.head_dim, positions, config.rope_theta);
-        Ok(Self { config, cpu, embedding, layers, final_norm, head, rope, base: options.base })
+        Ok(Self {
+            config,
+            cpu,
+            embedding,
+            layers,
+            final_norm,
+            head,
+            rope,
+            base: options.base,
+        })
     }
 
     /// Shape and constants.
@@ -158,8 +194,15 @@ impl Model {
 
     /// Memory of the frozen weights.
     pub fn weight_bytes(&self) -> usize {
-        let layers = self.layers.iter().map(|l| Site::ALL.iter().map(|s| l.linear(*s).bytes()).sum::<usize>());
-        layers.sum::<usize>() + self.head.bytes() + self.embedding.as_ref().map_or(0, FrozenLinear::bytes)
+        let layers = self.layers.iter().map(|l| {
+            Site::ALL
+                .iter()
+                .map(|s| l.linear(*s).bytes())
+                .sum::<usize>()
+        });
+        layers.sum::<usize>()
+            + self.head.bytes()
+            + self.embedding.as_ref().map_or(0, FrozenLinear::bytes)
     }
 
     /// Positions a sequence may have.
@@ -177,15 +220,27 @@ impl Model {
 
     /// The embedding of a token.
     pub(crate) fn embed(&self, token: u32, out: &mut [f32]) {
-        self.embedding.as_ref().unwrap_or(&self.head).row(token as usize, out);
+        self.embedding
+            .as_ref()
+            .unwrap_or(&self.head)
+            .row(token as usize, out);
     }
 
     pub(crate) fn check_tokens(&self, tokens: &[u32], length: usize) -> Result<()> {
         if length > self.max_positions() {
-            return Err(Error::TooLong { found: length, limit: self.max_positions() });
+            return Err(Error::TooLong {
+                found: length,
+                limit: self.max_positions(),
+            });
         }
-        match tokens.iter().find(|t| **t as usize >= self.config.vocab_size) {
-            Some(t) => Err(Error::Token { found: *t, vocabulary: self.config.vocab_size }),
+        match tokens
+            .iter()
+            .find(|t| **t as usize >= self.config.vocab_size)
+        {
+            Some(t) => Err(Error::Token {
+                found: *t,
+                vocabulary: self.config.vocab_size,
+            }),
             None => Ok(()),
         }
     }
@@ -204,7 +259,13 @@ impl Reader<'_> {
     }
 
     /// Matrices of `k` columns, stacked by rows.
-    fn linear(&self, base: Base, parts: &[(String, usize)], k: usize, bias: Option<Vec<f32>>) -> Result<FrozenLinear> {
+    fn linear(
+        &self,
+        base: Base,
+        parts: &[(String, usize)],
+        k: usize,
+        bias: Option<Vec<f32>>,
+    ) -> Result<FrozenLinear> {
         let n = parts.iter().map(|(_, n)| n).sum();
         FrozenLinear::pack(self.cpu, base, n, k, bias, |rows, out| {
             let mut start = 0;

@@ -1,6 +1,9 @@
 //! The adapters' products at one site, grouped by adapter: `u = drop(x) Aᵀ`, `y += α/r · u Bᵀ`, and back.
 
-use verdict_kernels::{Columns, Cpu, DropoutKey, Job, Mode, Rows, dropout_scale, dropout_scale_add, matmul, resize_buffer};
+use verdict_kernels::{
+    Columns, Cpu, DropoutKey, Job, Mode, Rows, dropout_scale, dropout_scale_add, matmul,
+    resize_buffer,
+};
 
 use crate::bank::{AdapterBank, BankAdapter};
 use crate::batch::{Group, Packed};
@@ -46,13 +49,24 @@ impl<'a> Lora<'a> {
 
     /// Columns of u: every part of the largest rank.
     pub(crate) fn u_columns(&self) -> usize {
-        let rank = self.batch.groups.iter().map(|g| self.adapter(g).spec.rank).max().unwrap_or(0);
+        let rank = self
+            .batch
+            .groups
+            .iter()
+            .map(|g| self.adapter(g).spec.rank)
+            .max()
+            .unwrap_or(0);
         rank * self.parts().len()
     }
 
     /// Whether any row here has dropout.
     pub(crate) fn drops(&self) -> bool {
-        self.training && self.batch.groups.iter().any(|g| self.adapter(g).spec.dropout > 0.0)
+        self.training
+            && self
+                .batch
+                .groups
+                .iter()
+                .any(|g| self.adapter(g).spec.dropout > 0.0)
     }
 
     /// For each row its mask's key and probability, where it has one.
@@ -95,19 +109,27 @@ impl<'a> Lora<'a> {
         }
         let (inputs, ld, parts) = (self.inputs(), self.u_columns(), self.parts());
         resize_buffer(u, self.batch.rows() * ld);
-        let jobs: Vec<Job<'_>> = self.groups().map(|(group, adapter)| {
-            let a = &adapter.weights[adapter.site(self.layer, self.site).a.clone()];
-            Job {
-                left: x,
-                rows: group.rows.clone(),
-                from: 0,
-                right: Columns::Transposed { data: a, n: a.len() / inputs, k: inputs, ld: inputs },
-                out_row: group.rows.start,
-                out_column: 0,
-                mode: Mode::Assign,
-                factor: 1.0,
-            }
-        }).collect();
+        let jobs: Vec<Job<'_>> = self
+            .groups()
+            .map(|(group, adapter)| {
+                let a = &adapter.weights[adapter.site(self.layer, self.site).a.clone()];
+                Job {
+                    left: x,
+                    rows: group.rows.clone(),
+                    from: 0,
+                    right: Columns::Transposed {
+                        data: a,
+                        n: a.len() / inputs,
+                        k: inputs,
+                        ld: inputs,
+                    },
+                    out_row: group.rows.start,
+                    out_column: 0,
+                    mode: Mode::Assign,
+                    factor: 1.0,
+                }
+            })
+            .collect();
         matmul(self.cpu(), &jobs, u, ld);
         scratch.u_rows.set(self.cpu(), u, ld, ld, None);
         let jobs: Vec<Job<'_>> = self.part_jobs(&parts, |adapter, group, i, column| Job {
@@ -124,12 +146,25 @@ impl<'a> Lora<'a> {
     }
 
     /// Adds to the gradients of A and B and to dx `[T, in]`. dy `[T, outputs]` as rows, x as in forward.
-    pub(crate) fn backward(&self, x: &Rows, u: &[f32], dy: &Rows, dx: &mut [f32], gradients: &mut [Vec<f32>], scratch: &mut Scratch) {
+    pub(crate) fn backward(
+        &self,
+        x: &Rows,
+        u: &[f32],
+        dy: &Rows,
+        dx: &mut [f32],
+        gradients: &mut [Vec<f32>],
+        scratch: &mut Scratch,
+    ) {
         if self.batch.groups.is_empty() {
             return;
         }
         let (inputs, ld, parts) = (self.inputs(), self.u_columns(), self.parts());
-        let Scratch { u: du, u_rows, transposed, dx: own_dx } = scratch;
+        let Scratch {
+            u: du,
+            u_rows,
+            transposed,
+            dx: own_dx,
+        } = scratch;
         resize_buffer(du, self.batch.rows() * ld);
         let jobs: Vec<Job<'_>> = self.part_jobs(&parts, |adapter, group, i, column| {
             let b = &adapter.weights[adapter.site(self.layer, self.site).b[i].clone()];
@@ -137,7 +172,12 @@ impl<'a> Lora<'a> {
                 left: dy,
                 rows: group.rows.clone(),
                 from: column,
-                right: Columns::Transposed { data: b, n: adapter.spec.rank, k: parts[i].1, ld: parts[i].1 },
+                right: Columns::Transposed {
+                    data: b,
+                    n: adapter.spec.rank,
+                    k: parts[i].1,
+                    ld: parts[i].1,
+                },
                 out_row: group.rows.start,
                 out_column: i * adapter.spec.rank,
                 mode: Mode::Assign,
@@ -152,33 +192,68 @@ impl<'a> Lora<'a> {
             let ranges = adapter.site(self.layer, self.site);
             let gradient = &mut gradients[group.adapter];
             let columns = 0..rank * parts.len();
-            transposed.set_transposed(self.cpu(), u, ld, columns.clone(), &group.spans, adapter.scale);
+            transposed.set_transposed(
+                self.cpu(),
+                u,
+                ld,
+                columns.clone(),
+                &group.spans,
+                adapter.scale,
+            );
             let mut from = 0;
             for (i, (_, outputs)) in parts.iter().enumerate() {
-                let right = Columns::Batch { rows: dy, from, n: *outputs, blocks: &group.spans };
+                let right = Columns::Batch {
+                    rows: dy,
+                    from,
+                    n: *outputs,
+                    blocks: &group.spans,
+                };
                 let job = gradient_job(transposed, i * rank..(i + 1) * rank, right);
-                matmul(self.cpu(), &[job], &mut gradient[ranges.b[i].clone()], *outputs);
+                matmul(
+                    self.cpu(),
+                    &[job],
+                    &mut gradient[ranges.b[i].clone()],
+                    *outputs,
+                );
                 from += outputs;
             }
             transposed.set_transposed(self.cpu(), du, ld, columns.clone(), &group.spans, 1.0);
-            let right = Columns::Batch { rows: x, from: 0, n: inputs, blocks: &group.spans };
-            matmul(self.cpu(), &[gradient_job(transposed, columns, right)], &mut gradient[ranges.a.clone()], inputs);
+            let right = Columns::Batch {
+                rows: x,
+                from: 0,
+                n: inputs,
+                blocks: &group.spans,
+            };
+            matmul(
+                self.cpu(),
+                &[gradient_job(transposed, columns, right)],
+                &mut gradient[ranges.a.clone()],
+                inputs,
+            );
         }
 
         let drops = self.drops();
-        let jobs: Vec<Job<'_>> = self.groups().map(|(group, adapter)| {
-            let a = &adapter.weights[adapter.site(self.layer, self.site).a.clone()];
-            Job {
-                left: u_rows,
-                rows: group.rows.clone(),
-                from: 0,
-                right: Columns::Plain { data: a, k: a.len() / inputs, n: inputs, ld: inputs },
-                out_row: group.rows.start,
-                out_column: 0,
-                mode: if drops { Mode::Assign } else { Mode::Add },
-                factor: 1.0,
-            }
-        }).collect();
+        let jobs: Vec<Job<'_>> = self
+            .groups()
+            .map(|(group, adapter)| {
+                let a = &adapter.weights[adapter.site(self.layer, self.site).a.clone()];
+                Job {
+                    left: u_rows,
+                    rows: group.rows.clone(),
+                    from: 0,
+                    right: Columns::Plain {
+                        data: a,
+                        k: a.len() / inputs,
+                        n: inputs,
+                        ld: inputs,
+                    },
+                    out_row: group.rows.start,
+                    out_column: 0,
+                    mode: if drops { Mode::Assign } else { Mode::Add },
+                    factor: 1.0,
+                }
+            })
+            .collect();
         if !drops {
             return matmul(self.cpu(), &jobs, dx, inputs);
         }
@@ -207,7 +282,10 @@ impl<'a> Lora<'a> {
 
     fn groups(&self) -> impl Iterator<Item = (&'a Group, &'a BankAdapter)> {
         let bank = self.bank;
-        self.batch.groups.iter().map(move |g| (g, &bank.adapters[g.adapter]))
+        self.batch
+            .groups
+            .iter()
+            .map(move |g| (g, &bank.adapters[g.adapter]))
     }
 
     /// One job for every group and part; `make` gets the part's index and its first output column.
@@ -229,11 +307,25 @@ impl<'a> Lora<'a> {
 
     fn b_plain(&self, adapter: &'a BankAdapter, part: usize, outputs: usize) -> Columns<'a> {
         let b = &adapter.weights[adapter.site(self.layer, self.site).b[part].clone()];
-        Columns::Plain { data: b, k: adapter.spec.rank, n: outputs, ld: outputs }
+        Columns::Plain {
+            data: b,
+            k: adapter.spec.rank,
+            n: outputs,
+            ld: outputs,
+        }
     }
 }
 
 /// Sums over the rows of a batch go on where the gradient stands.
 fn gradient_job<'a>(left: &'a Rows, rows: std::ops::Range<usize>, right: Columns<'a>) -> Job<'a> {
-    Job { left, rows, from: 0, right, out_row: 0, out_column: 0, mode: Mode::Continue, factor: 1.0 }
+    Job {
+        left,
+        rows,
+        from: 0,
+        right,
+        out_row: 0,
+        out_column: 0,
+        mode: Mode::Continue,
+        factor: 1.0,
+    }
 }

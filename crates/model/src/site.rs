@@ -20,11 +20,21 @@ impl Site {
 
     /// Projections: Hugging Face's module name and outputs.
     pub(crate) fn parts(self, c: &ModelConfig) -> Vec<(&'static str, usize)> {
-        let (q, kv) = (c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim);
+        let (q, kv) = (
+            c.num_attention_heads * c.head_dim,
+            c.num_key_value_heads * c.head_dim,
+        );
         match self {
-            Self::Qkv => vec![("self_attn.q_proj", q), ("self_attn.k_proj", kv), ("self_attn.v_proj", kv)],
+            Self::Qkv => vec![
+                ("self_attn.q_proj", q),
+                ("self_attn.k_proj", kv),
+                ("self_attn.v_proj", kv),
+            ],
             Self::O => vec![("self_attn.o_proj", c.hidden_size)],
-            Self::GateUp => vec![("mlp.gate_proj", c.intermediate_size), ("mlp.up_proj", c.intermediate_size)],
+            Self::GateUp => vec![
+                ("mlp.gate_proj", c.intermediate_size),
+                ("mlp.up_proj", c.intermediate_size),
+            ],
             Self::Down => vec![("mlp.down_proj", c.hidden_size)],
         }
     }

@@ -46,7 +46,13 @@ impl Trainer {
     pub fn new(bank: AdapterBank, adam: AdamW) -> Self {
         let size = |i: usize| bank.parameters(i);
         let zeros = |i: usize| zeros::<f32>(size(i));
-        let states = (0..bank.len()).map(|i| State { steps: 0, m: zeros(i), v: zeros(i) }).collect();
+        let states = (0..bank.len())
+            .map(|i| State {
+                steps: 0,
+                m: zeros(i),
+                v: zeros(i),
+            })
+            .collect();
         let gradients = (0..bank.len()).map(zeros).collect();
         Self {
             states,
@@ -64,14 +70,33 @@ impl Trainer {
     ///
     /// # Errors
     /// Examples that are unsorted, too long, or name unknown tokens or adapters.
-    pub fn accumulate(&mut self, model: &Model, examples: &[Example<'_>], probes: &[u32]) -> Result<Vec<ExampleLoss>> {
+    pub fn accumulate(
+        &mut self,
+        model: &Model,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>> {
         let batch = Packed::new(model, self.bank.len(), examples)?;
-        let Self { bank, gradients, workspace, back, head, .. } = self;
+        let Self {
+            bank,
+            gradients,
+            workspace,
+            back,
+            head,
+            ..
+        } = self;
         Ok(model.install(|| {
             model.forward(bank, &batch, true, &mut Whole(model, &batch), workspace);
             back.dx.clear();
             resize_buffer(&mut back.dx, batch.rows() * model.config.hidden_size);
-            let losses = model.losses(&batch, examples.len(), probes, &workspace.x, Some(&mut back.dx), head);
+            let losses = model.losses(
+                &batch,
+                examples.len(),
+                probes,
+                &workspace.x,
+                Some(&mut back.dx),
+                head,
+            );
             model.backward(bank, &batch, workspace, back, gradients);
             losses
         }))
@@ -84,12 +109,25 @@ impl Trainer {
         rates
             .iter()
             .map(|rate| {
-                let (state, gradient) = (&mut self.states[rate.adapter], &mut self.gradients[rate.adapter]);
+                let (state, gradient) = (
+                    &mut self.states[rate.adapter],
+                    &mut self.gradients[rate.adapter],
+                );
                 let norm = sum_of_squares(cpu, gradient).sqrt() as f32;
                 state.steps += 1;
                 let factor = clip_factor(norm, rate.clip);
                 let weights = &mut self.bank.adapters[rate.adapter].weights;
-                adamw_step(cpu, &self.adam, state.steps, rate.lr, factor, weights, gradient, &mut state.m, &mut state.v);
+                adamw_step(
+                    cpu,
+                    &self.adam,
+                    state.steps,
+                    rate.lr,
+                    factor,
+                    weights,
+                    gradient,
+                    &mut state.m,
+                    &mut state.v,
+                );
                 norm
             })
             .collect()

@@ -5,15 +5,26 @@ mod support;
 
 use support::{Golden, Sequence};
 use verdict_model::{
-    AdamW, AdapterBank, AdapterSpec, Base, Chunk, Compute, Example, Isa, LoadOptions, Model, Rate, Trainer,
+    AdamW, AdapterBank, AdapterSpec, Base, Chunk, Compute, Example, Isa, LoadOptions, Model, Rate,
+    Trainer,
 };
 
 /// Instruction sets and formats of this machine that differ in their products.
 fn machines() -> Vec<LoadOptions> {
-    let mut all = vec![LoadOptions { compute: Some(Compute::F32), threads: 2, base: Base::Int8, isa: Isa::hardware() }];
+    let mut all = vec![LoadOptions {
+        compute: Some(Compute::F32),
+        threads: 2,
+        base: Base::Int8,
+        isa: Isa::hardware(),
+    }];
     for isa in [Isa::Avx512Bf16, Isa::Amx] {
         if isa <= Isa::hardware() {
-            all.push(LoadOptions { compute: Some(Compute::Bf16), threads: 2, base: Base::Int8, isa });
+            all.push(LoadOptions {
+                compute: Some(Compute::Bf16),
+                threads: 2,
+                base: Base::Int8,
+                isa,
+            });
         } else {
             skipped(isa);
         }
@@ -21,13 +32,22 @@ fn machines() -> Vec<LoadOptions> {
     all
 }
 
-#[allow(clippy::print_stderr, reason = "a skipped instruction set must be seen")]
+#[allow(
+    clippy::print_stderr,
+    reason = "a skipped instruction set must be seen"
+)]
 fn skipped(isa: Isa) {
     eprintln!("skipped: this processor has no {isa}");
 }
 
 fn spec(name: &str, rank: usize, dropout: f32) -> AdapterSpec {
-    AdapterSpec { name: name.into(), rank, alpha: 2.0 * rank as f32, dropout, seed: rank as u64 }
+    AdapterSpec {
+        name: name.into(),
+        rank,
+        alpha: 2.0 * rank as f32,
+        dropout,
+        seed: rank as u64,
+    }
 }
 
 fn specs() -> Vec<AdapterSpec> {
@@ -35,7 +55,12 @@ fn specs() -> Vec<AdapterSpec> {
 }
 
 /// Three steps of the named adapters in one bank; `per_pass` examples of each adapter at a time.
-fn train(model: &Model, specs: &[AdapterSpec], sequences: &[Sequence], per_pass: usize) -> Vec<Vec<f32>> {
+fn train(
+    model: &Model,
+    specs: &[AdapterSpec],
+    sequences: &[Sequence],
+    per_pass: usize,
+) -> Vec<Vec<f32>> {
     let mut bank = AdapterBank::empty();
     for spec in specs {
         bank.create(model, spec);
@@ -57,11 +82,25 @@ fn train(model: &Model, specs: &[AdapterSpec], sequences: &[Sequence], per_pass:
                 .collect();
             trainer.accumulate(model, &examples, &[]).expect("pass");
         }
-        let rates: Vec<Rate> = (0..specs.len()).map(|adapter| Rate { adapter, lr: 0.01, clip: 1.0 }).collect();
+        let rates: Vec<Rate> = (0..specs.len())
+            .map(|adapter| Rate {
+                adapter,
+                lr: 0.01,
+                clip: 1.0,
+            })
+            .collect();
         trainer.step(model, &rates);
     }
     (0..specs.len())
-        .map(|i| trainer.bank().export(model, i).tensors.into_values().flat_map(|t| t.data).collect())
+        .map(|i| {
+            trainer
+                .bank()
+                .export(model, i)
+                .tensors
+                .into_values()
+                .flat_map(|t| t.data)
+                .collect()
+        })
         .collect()
 }
 
@@ -74,10 +113,25 @@ fn alone_equals_together_and_passes_and_threads_do_not_count() {
             let what = format!("{family} {} {:?}", options.isa, options.compute);
             let model = golden.model_with(options);
             let together = train(&model, &specs(), &sequences, 16);
-            assert_eq!(train(&model, &specs(), &sequences, 16), together, "{what}: run twice");
-            assert_eq!(train(&model, &specs(), &sequences, 2), together, "{what}: in small passes");
-            let one_thread = golden.model_with(LoadOptions { threads: 1, ..options });
-            assert_eq!(train(&one_thread, &specs(), &sequences, 3), together, "{what}: one thread");
+            assert_eq!(
+                train(&model, &specs(), &sequences, 16),
+                together,
+                "{what}: run twice"
+            );
+            assert_eq!(
+                train(&model, &specs(), &sequences, 2),
+                together,
+                "{what}: in small passes"
+            );
+            let one_thread = golden.model_with(LoadOptions {
+                threads: 1,
+                ..options
+            });
+            assert_eq!(
+                train(&one_thread, &specs(), &sequences, 3),
+                together,
+                "{what}: one thread"
+            );
             for (i, spec) in specs().into_iter().enumerate() {
                 let alone = train(&model, &[spec], &sequences, 16);
                 assert_eq!(alone[0], together[i], "{what}: adapter {i} alone");
@@ -94,25 +148,49 @@ fn decoding_gives_the_bits_of_the_whole_prompt() {
         for options in machines() {
             let model = golden.model_with(options);
             let bank = golden.bank(&model, &["r4", "r6"]);
-            let long = sequences.iter().map(|s| &s.tokens).max_by_key(|t| t.len()).expect("sequences");
+            let long = sequences
+                .iter()
+                .map(|s| &s.tokens)
+                .max_by_key(|t| t.len())
+                .expect("sequences");
             let mut cache = model.new_cache();
             let whole = cache.add_sequence();
-            let chunk = |sequence, tokens| Chunk { sequence, adapter: Some(1), tokens };
-            let at_once = model.extend(&bank, &mut cache, &[chunk(whole, long)]).expect("whole");
+            let chunk = |sequence, tokens| Chunk {
+                sequence,
+                adapter: Some(1),
+                tokens,
+            };
+            let at_once = model
+                .extend(&bank, &mut cache, &[chunk(whole, long)])
+                .expect("whole");
             let (bit, other) = (cache.add_sequence(), cache.add_sequence());
             let mut last = Vec::new();
             for (i, token) in long.iter().enumerate() {
                 let mut chunks = vec![chunk(bit, std::slice::from_ref(token))];
                 if i % 3 == 0 {
-                    chunks.push(Chunk { sequence: other, adapter: Some(0), tokens: &long[..1 + i % 4] });
+                    chunks.push(Chunk {
+                        sequence: other,
+                        adapter: Some(0),
+                        tokens: &long[..1 + i % 4],
+                    });
                 }
                 last = model.extend(&bank, &mut cache, &chunks).expect("one token");
             }
             let vocabulary = model.config().vocab_size;
-            assert_eq!(last[..vocabulary], at_once, "{family} {} {:?}", options.isa, options.compute);
+            assert_eq!(
+                last[..vocabulary],
+                at_once,
+                "{family} {} {:?}",
+                options.isa,
+                options.compute
+            );
             let copy = cache.fork(whole);
             let both = model
-                .extend(&bank, &mut cache, &[chunk(whole, &long[..1]), chunk(copy, &long[..1])])
+                .extend(
+                    &bank,
+                    &mut cache,
+                    &[chunk(whole, &long[..1]), chunk(copy, &long[..1])],
+                )
                 .expect("fork");
             assert_eq!(both[..vocabulary], both[vocabulary..]);
         }
@@ -125,14 +203,28 @@ fn bf16_products_stay_near_the_f32_goldens() {
     // the errors add like a random walk: a few units of the largest logit.
     for family in support::FAMILIES {
         let golden = Golden::read(family);
-        for options in machines().into_iter().filter(|o| o.compute == Some(Compute::Bf16)) {
-            let model = golden.model_with(LoadOptions { base: Base::Bf16, ..options });
+        for options in machines()
+            .into_iter()
+            .filter(|o| o.compute == Some(Compute::Bf16))
+        {
+            let model = golden.model_with(LoadOptions {
+                base: Base::Bf16,
+                ..options
+            });
             let bank = golden.bank(&model, &["r4"]);
             for (i, s) in golden.sequences().iter().enumerate() {
                 let mut cache = model.new_cache();
                 let sequence = cache.add_sequence();
                 let got = model
-                    .extend(&bank, &mut cache, &[Chunk { sequence, adapter: Some(0), tokens: &s.tokens }])
+                    .extend(
+                        &bank,
+                        &mut cache,
+                        &[Chunk {
+                            sequence,
+                            adapter: Some(0),
+                            tokens: &s.tokens,
+                        }],
+                    )
                     .expect("prompt");
                 let all = golden.tensor(&format!("r4/logits/{i}"));
                 let want = &all[all.len() - got.len()..];

@@ -10,12 +10,29 @@ use support::{FAMILIES, Golden, batch, f64s, u32s};
 use verdict_model::{AdamW, AdapterBank, Base, Chunk, Compute, Model, Rate, Trainer};
 use verdict_testkit::{F32_UNIT, assert_close};
 
-fn all_logits(model: &Model, bank: &AdapterBank, adapter: Option<usize>, tokens: &[u32]) -> Vec<f32> {
+fn all_logits(
+    model: &Model,
+    bank: &AdapterBank,
+    adapter: Option<usize>,
+    tokens: &[u32],
+) -> Vec<f32> {
     let mut cache = model.new_cache();
     let sequence = cache.add_sequence();
     tokens
         .iter()
-        .flat_map(|t| model.extend(bank, &mut cache, &[Chunk { sequence, adapter, tokens: &[*t] }]).expect("extend"))
+        .flat_map(|t| {
+            model
+                .extend(
+                    bank,
+                    &mut cache,
+                    &[Chunk {
+                        sequence,
+                        adapter,
+                        tokens: &[*t],
+                    }],
+                )
+                .expect("extend")
+        })
         .collect()
 }
 
@@ -29,7 +46,13 @@ fn logits_of_base_and_adapters() {
             for (adapter, name) in [(None, "base"), (Some(0), "r4"), (Some(1), "r6")] {
                 let got = all_logits(&model, &bank, adapter, &sequence.tokens);
                 let want = golden.tensor(&format!("{name}/logits/{i}"));
-                assert_close(&format!("{family} {name} logits {i}"), &got, &want, 100.0, F32_UNIT);
+                assert_close(
+                    &format!("{family} {name} logits {i}"),
+                    &got,
+                    &want,
+                    100.0,
+                    F32_UNIT,
+                );
             }
         }
     }
@@ -48,9 +71,17 @@ fn losses_of_base_and_adapters() {
             (Some(0), &golden.json["adapters"]["r4"]),
             (Some(1), &golden.json["adapters"]["r6"]),
         ] {
-            let losses = model.evaluate(&bank, &batch(&sequences, &all, adapter), &[]).expect("losses");
+            let losses = model
+                .evaluate(&bank, &batch(&sequences, &all, adapter), &[])
+                .expect("losses");
             let sums: Vec<f32> = losses.iter().map(|l| l.loss_sum as f32).collect();
-            assert_close(&format!("{family} {adapter:?} loss"), &sums, &f64s(&want["loss_sums"]), 50.0, F32_UNIT);
+            assert_close(
+                &format!("{family} {adapter:?} loss"),
+                &sums,
+                &f64s(&want["loss_sums"]),
+                50.0,
+                F32_UNIT,
+            );
         }
     }
 }
@@ -64,14 +95,22 @@ fn every_gradient_by_name() {
         let all: Vec<usize> = (0..sequences.len()).collect();
         let mut trainer = Trainer::new(golden.bank(&model, &["r4", "r6"]), AdamW::default());
         for (index, name) in ["r4", "r6"].into_iter().enumerate() {
-            trainer.accumulate(&model, &batch(&sequences, &all, Some(index)), &[]).expect("gradients");
+            trainer
+                .accumulate(&model, &batch(&sequences, &all, Some(index)), &[])
+                .expect("gradients");
             let got = trainer.gradient(&model, index);
             let names = golden.names(&format!("{name}/gradient/"));
             assert_eq!(names.len(), got.tensors.len(), "{family} {name}");
             for full in names {
                 let tensor = full.rsplit('/').next().expect("name");
                 let want = golden.tensor(&full);
-                assert_close(&format!("{family} {full}"), &got.tensors[tensor].data, &want, 200.0, F32_UNIT);
+                assert_close(
+                    &format!("{family} {full}"),
+                    &got.tensors[tensor].data,
+                    &want,
+                    200.0,
+                    F32_UNIT,
+                );
             }
         }
     }
@@ -87,24 +126,54 @@ fn ten_steps_of_training() {
             let curve = &golden.json["adapters"][name]["curve"];
             let mut trainer = Trainer::new(golden.bank(&model, &["r4", "r6"]), AdamW::default());
             let (mut losses, mut norms) = (Vec::new(), Vec::new());
-            for (which, lr) in curve["batches"].as_array().expect("batches").iter().zip(f64s(&curve["lr"])) {
+            for (which, lr) in curve["batches"]
+                .as_array()
+                .expect("batches")
+                .iter()
+                .zip(f64s(&curve["lr"]))
+            {
                 let which: Vec<usize> = u32s(which).into_iter().map(|i| i as usize).collect();
                 let examples = batch(&sequences, &which, Some(index));
                 let parts = trainer.accumulate(&model, &examples, &[]).expect("step");
                 let tokens: usize = parts.iter().map(|p| p.tokens).sum();
                 losses.push((parts.iter().map(|p| p.loss_sum).sum::<f64>() / tokens as f64) as f32);
                 let clip = curve["clip"].as_f64().expect("clip") as f32;
-                norms.extend(trainer.step(&model, &[Rate { adapter: index, lr: lr as f32, clip }]));
+                norms.extend(trainer.step(
+                    &model,
+                    &[Rate {
+                        adapter: index,
+                        lr: lr as f32,
+                        clip,
+                    }],
+                ));
             }
             let what = format!("{family} {name}");
             // Adam divides by the root of a moment near zero: a weight whose gradient is rounding noise
             // may move either way by lr. The losses do not feel it.
-            assert_close(&format!("{what} losses"), &losses, &f64s(&curve["losses"]), 500.0, F32_UNIT);
-            assert_close(&format!("{what} norms"), &norms, &f64s(&curve["gradient_norms"]), 2_000.0, F32_UNIT);
+            assert_close(
+                &format!("{what} losses"),
+                &losses,
+                &f64s(&curve["losses"]),
+                500.0,
+                F32_UNIT,
+            );
+            assert_close(
+                &format!("{what} norms"),
+                &norms,
+                &f64s(&curve["gradient_norms"]),
+                2_000.0,
+                F32_UNIT,
+            );
             let end = trainer.bank().export(&model, index);
             for full in golden.names(&format!("{name}/final/")) {
                 let tensor = full.rsplit('/').next().expect("name");
-                assert_close(&format!("{what} {tensor}"), &end.tensors[tensor].data, &golden.tensor(&full), 20_000.0, F32_UNIT);
+                assert_close(
+                    &format!("{what} {tensor}"),
+                    &end.tensors[tensor].data,
+                    &golden.tensor(&full),
+                    20_000.0,
+                    F32_UNIT,
+                );
             }
         }
     }

@@ -8,7 +8,9 @@ mod support;
 use serde_json::Value;
 use support::{f64s, u32s};
 use verdict_model::formats::{Adapter, AdapterConfig, AdapterTensor, Checkpoint};
-use verdict_model::{AdamW, AdapterBank, Base, Chunk, Compute, Example, LoadOptions, Model, Rate, Trainer};
+use verdict_model::{
+    AdamW, AdapterBank, Base, Chunk, Compute, Example, LoadOptions, Model, Rate, Trainer,
+};
 use verdict_testkit::{F32_UNIT, assert_close};
 
 fn golden() -> Value {
@@ -18,14 +20,33 @@ fn golden() -> Value {
 
 fn model(base: Base, compute: Option<Compute>) -> Option<Model> {
     let checkpoint = Checkpoint::open(verdict_testkit::smollm2_gguf()?).expect("checkpoint");
-    let options = LoadOptions { base, compute, ..LoadOptions::default() };
+    let options = LoadOptions {
+        base,
+        compute,
+        ..LoadOptions::default()
+    };
     Some(Model::load(&checkpoint, options).expect("model"))
 }
 
-fn last_logits(model: &Model, bank: &AdapterBank, adapter: Option<usize>, tokens: &[u32]) -> Vec<f32> {
+fn last_logits(
+    model: &Model,
+    bank: &AdapterBank,
+    adapter: Option<usize>,
+    tokens: &[u32],
+) -> Vec<f32> {
     let mut cache = model.new_cache();
     let sequence = cache.add_sequence();
-    model.extend(bank, &mut cache, &[Chunk { sequence, adapter, tokens }]).expect("logits")
+    model
+        .extend(
+            bank,
+            &mut cache,
+            &[Chunk {
+                sequence,
+                adapter,
+                tokens,
+            }],
+        )
+        .expect("logits")
 }
 
 fn pick(logits: &[f32], ids: &[u32]) -> Vec<f32> {
@@ -36,7 +57,10 @@ fn pick(logits: &[f32], ids: &[u32]) -> Vec<f32> {
 fn adapter(model: &Model, golden: &Value) -> Adapter {
     let g = &golden["adapter"];
     let (rank, c) = (g["rank"].as_u64().expect("rank") as usize, model.config());
-    let (q, kv) = (c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim);
+    let (q, kv) = (
+        c.num_attention_heads * c.head_dim,
+        c.num_key_value_heads * c.head_dim,
+    );
     let (h, f) = (c.hidden_size, c.intermediate_size);
     let value = |i: usize, s: u32, scale: f32| {
         let mut x = (i as u32).wrapping_add(s.wrapping_mul(0x9E37_79B9));
@@ -59,10 +83,18 @@ fn adapter(model: &Model, golden: &Value) -> Adapter {
                 "down_proj" => (f, h),
                 _ => (h, f),
             };
-            for (matrix, shape) in [vec![rank, input], vec![output, rank]].into_iter().enumerate() {
+            for (matrix, shape) in [vec![rank, input], vec![output, rank]]
+                .into_iter()
+                .enumerate()
+            {
                 let s = ((layer * 7 + place) * 2 + matrix) as u32;
-                let data = (0..shape[0] * shape[1]).map(|i| value(i, s, scales[matrix])).collect();
-                let name = format!("model.layers.{layer}.{site}.lora_{}.weight", ["A", "B"][matrix]);
+                let data = (0..shape[0] * shape[1])
+                    .map(|i| value(i, s, scales[matrix]))
+                    .collect();
+                let name = format!(
+                    "model.layers.{layer}.{site}.lora_{}.weight",
+                    ["A", "B"][matrix]
+                );
                 tensors.insert(name, AdapterTensor { shape, data });
             }
         }
@@ -85,12 +117,18 @@ struct Item {
 fn items(golden: &Value) -> Vec<Item> {
     let list = golden["items"].as_array().expect("items");
     list.iter()
-        .map(|i| Item { tokens: u32s(&i["tokens"]), from: i["loss_from"].as_u64().expect("loss_from") as usize })
+        .map(|i| Item {
+            tokens: u32s(&i["tokens"]),
+            from: i["loss_from"].as_u64().expect("loss_from") as usize,
+        })
         .collect()
 }
 
 fn batch<'a>(items: &'a [Item], which: &[usize]) -> Vec<Example<'a>> {
-    let count: usize = which.iter().map(|i| items[*i].tokens.len() - items[*i].from).sum();
+    let count: usize = which
+        .iter()
+        .map(|i| items[*i].tokens.len() - items[*i].from)
+        .sum();
     which
         .iter()
         .map(|i| Example {
@@ -105,7 +143,9 @@ fn batch<'a>(items: &'a [Item], which: &[usize]) -> Vec<Example<'a>> {
 
 #[test]
 fn logits_of_the_base() {
-    let Some(model) = model(Base::F32, Some(Compute::F32)) else { return };
+    let Some(model) = model(Base::F32, Some(Compute::F32)) else {
+        return;
+    };
     let golden = golden();
     let subset = u32s(&golden["subset_ids"]);
     for prompt in golden["prompts"].as_array().expect("prompts") {
@@ -114,28 +154,51 @@ fn logits_of_the_base() {
             let position = row["position"].as_u64().expect("position") as usize;
             let logits = last_logits(&model, &AdapterBank::empty(), None, &tokens[..=position]);
             let what = format!("{} at {position}", prompt["text"]);
-            assert_close(&what, &pick(&logits, &u32s(&row["top_ids"])), &f64s(&row["top_logits"]), 600.0, F32_UNIT);
-            assert_close(&what, &pick(&logits, &subset), &f64s(&row["subset_logits"]), 1_000.0, F32_UNIT);
+            assert_close(
+                &what,
+                &pick(&logits, &u32s(&row["top_ids"])),
+                &f64s(&row["top_logits"]),
+                600.0,
+                F32_UNIT,
+            );
+            assert_close(
+                &what,
+                &pick(&logits, &subset),
+                &f64s(&row["subset_logits"]),
+                1_000.0,
+                F32_UNIT,
+            );
         }
     }
 }
 
 #[test]
 fn logits_losses_and_every_gradient_of_an_adapter() {
-    let Some(model) = model(Base::F32, Some(Compute::F32)) else { return };
+    let Some(model) = model(Base::F32, Some(Compute::F32)) else {
+        return;
+    };
     let golden = golden();
     let g = &golden["adapter"];
     let mut bank = AdapterBank::empty();
-    bank.add(&model, "golden", &adapter(&model, &golden)).expect("adapter fits");
+    bank.add(&model, "golden", &adapter(&model, &golden))
+        .expect("adapter fits");
     let items = items(&golden);
 
     let position = g["item_0_logits"]["position"].as_u64().expect("position") as usize;
     let logits = last_logits(&model, &bank, Some(0), &items[0].tokens[..=position]);
     let got = pick(&logits, &u32s(&golden["subset_ids"]));
-    assert_close("logits", &got, &f64s(&g["item_0_logits"]["subset_logits"]), 1_000.0, F32_UNIT);
+    assert_close(
+        "logits",
+        &got,
+        &f64s(&g["item_0_logits"]["subset_logits"]),
+        1_000.0,
+        F32_UNIT,
+    );
 
     let mut trainer = Trainer::new(bank, AdamW::default());
-    let losses = trainer.accumulate(&model, &batch(&items, &[0, 1, 2, 3, 4, 5, 6, 7]), &[]).expect("gradients");
+    let losses = trainer
+        .accumulate(&model, &batch(&items, &[0, 1, 2, 3, 4, 5, 6, 7]), &[])
+        .expect("gradients");
     let sums: Vec<f32> = losses.iter().map(|l| l.loss_sum as f32).collect();
     assert_close("losses", &sums, &f64s(&g["loss_sums"]), 200.0, F32_UNIT);
 
@@ -144,39 +207,81 @@ fn logits_losses_and_every_gradient_of_an_adapter() {
     assert_eq!(wanted.len(), gradient.tensors.len());
     for (name, want) in wanted {
         let (data, want) = (&gradient.tensors[name].data, f64s(want));
-        let norm = data.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        assert_close(&format!("norm of {name}"), &[norm as f32], &want[..1], 2_000.0, F32_UNIT);
+        let norm = data
+            .iter()
+            .map(|v| f64::from(*v).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        assert_close(
+            &format!("norm of {name}"),
+            &[norm as f32],
+            &want[..1],
+            2_000.0,
+            F32_UNIT,
+        );
         for (i, (got, want)) in data.iter().zip(&want[1..]).enumerate() {
             // On the scale of the tensor: its root mean square. Single values of the residual stream are
             // thousands of times the others here, and what is left after they cancel carries their
             // rounding: tens of thousands of units in single entries, a hundredth of that in the norm.
             let scale = want.abs().max(norm / (data.len() as f64).sqrt());
             let off = (f64::from(*got) - want).abs() / scale / F32_UNIT;
-            assert!(off < 60_000.0, "{name}[{i}]: {got}, expected {want}: {off:.0} rounding units");
+            assert!(
+                off < 60_000.0,
+                "{name}[{i}]: {got}, expected {want}: {off:.0} rounding units"
+            );
         }
     }
 }
 
 #[test]
 fn ten_steps_of_training() {
-    let Some(model) = model(Base::F32, Some(Compute::F32)) else { return };
+    let Some(model) = model(Base::F32, Some(Compute::F32)) else {
+        return;
+    };
     let golden = golden();
     let curve = &golden["adapter"]["curve"];
     let items = items(&golden);
     let mut bank = AdapterBank::empty();
-    bank.add(&model, "golden", &adapter(&model, &golden)).expect("adapter fits");
+    bank.add(&model, "golden", &adapter(&model, &golden))
+        .expect("adapter fits");
     let mut trainer = Trainer::new(bank, AdamW::default());
     let (mut losses, mut norms) = (Vec::new(), Vec::new());
-    for (which, lr) in curve["batches"].as_array().expect("batches").iter().zip(f64s(&curve["lr"])) {
+    for (which, lr) in curve["batches"]
+        .as_array()
+        .expect("batches")
+        .iter()
+        .zip(f64s(&curve["lr"]))
+    {
         let which: Vec<usize> = u32s(which).into_iter().map(|i| i as usize).collect();
-        let parts = trainer.accumulate(&model, &batch(&items, &which), &[]).expect("step");
+        let parts = trainer
+            .accumulate(&model, &batch(&items, &which), &[])
+            .expect("step");
         let tokens: usize = parts.iter().map(|p| p.tokens).sum();
         losses.push((parts.iter().map(|p| p.loss_sum).sum::<f64>() / tokens as f64) as f32);
-        norms.extend(trainer.step(&model, &[Rate { adapter: 0, lr: lr as f32, clip: 1.0 }]));
+        norms.extend(trainer.step(
+            &model,
+            &[Rate {
+                adapter: 0,
+                lr: lr as f32,
+                clip: 1.0,
+            }],
+        ));
     }
     // Adam turns rounding noise in the smallest gradients into steps of size lr: the curves part slowly.
-    assert_close("losses", &losses, &f64s(&curve["losses"]), 20_000.0, F32_UNIT);
-    assert_close("norms", &norms, &f64s(&curve["gradient_norms"]), 40_000.0, F32_UNIT);
+    assert_close(
+        "losses",
+        &losses,
+        &f64s(&curve["losses"]),
+        20_000.0,
+        F32_UNIT,
+    );
+    assert_close(
+        "norms",
+        &norms,
+        &f64s(&curve["gradient_norms"]),
+        40_000.0,
+        F32_UNIT,
+    );
 }
 
 #[test]
@@ -185,13 +290,27 @@ fn int8_and_bf16_stay_near() {
     let golden = golden();
     let items = items(&golden);
     let want: f64 = golden["loss"].as_f64().expect("loss");
-    for (base, compute, limit) in [(Base::Bf16, None, 0.02), (Base::Int8, None, 0.05), (Base::Int8, Some(Compute::F32), 0.05)] {
-        let Some(model) = model(base, compute) else { return };
-        let examples: Vec<Example<'_>> =
-            batch(&items, &[0, 1, 2, 3, 4, 5, 6, 7]).into_iter().map(|e| Example { adapter: None, ..e }).collect();
-        let losses = model.evaluate(&AdapterBank::empty(), &examples, &[]).expect("losses");
+    for (base, compute, limit) in [
+        (Base::Bf16, None, 0.02),
+        (Base::Int8, None, 0.05),
+        (Base::Int8, Some(Compute::F32), 0.05),
+    ] {
+        let Some(model) = model(base, compute) else {
+            return;
+        };
+        let examples: Vec<Example<'_>> = batch(&items, &[0, 1, 2, 3, 4, 5, 6, 7])
+            .into_iter()
+            .map(|e| Example { adapter: None, ..e })
+            .collect();
+        let losses = model
+            .evaluate(&AdapterBank::empty(), &examples, &[])
+            .expect("losses");
         let tokens: usize = losses.iter().map(|l| l.tokens).sum();
         let got = losses.iter().map(|l| l.loss_sum).sum::<f64>() / tokens as f64;
-        assert!((got - want).abs() < limit, "{base:?} {:?}: loss {got:.4}, f32 {want:.4}", model.compute());
+        assert!(
+            (got - want).abs() < limit,
+            "{base:?} {:?}: loss {got:.4}, f32 {want:.4}",
+            model.compute()
+        );
     }
 }

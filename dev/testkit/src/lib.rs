@@ -26,7 +26,11 @@ pub fn relative_error(got: &[f32], want: &[f64]) -> f64 {
     let mut worst = 0.0_f64;
     for (g, w) in got.iter().zip(want) {
         let difference = (f64::from(*g) - w).abs();
-        worst = if difference.is_nan() { f64::INFINITY } else { worst.max(difference) };
+        worst = if difference.is_nan() {
+            f64::INFINITY
+        } else {
+            worst.max(difference)
+        };
     }
     if size == 0.0 { worst } else { worst / size }
 }
@@ -38,7 +42,10 @@ pub fn relative_error(got: &[f32], want: &[f64]) -> f64 {
 #[track_caller]
 pub fn assert_close(what: &str, got: &[f32], want: &[f64], units: f64, unit: f64) {
     let error = relative_error(got, want) / unit;
-    assert!(error <= units, "{what}: {error:.1} rounding units off, at most {units} allowed");
+    assert!(
+        error <= units,
+        "{what}: {error:.1} rounding units off, at most {units} allowed"
+    );
 }
 
 /// f32 values as f64.
@@ -65,13 +72,19 @@ pub fn numerical_gradient(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
 /// SmolLM2-135M's GGUF file: `VERDICT_SMOLLM2_GGUF`, or where `verdict pull smollm2-135m` put it. Says on
 /// stderr that a test is skipped where there is none.
 pub fn smollm2_gguf() -> Option<std::path::PathBuf> {
-    let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(std::path::PathBuf::from);
+    let from = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(std::path::PathBuf::from)
+    };
     let cached = || {
         let cache = from("VERDICT_CACHE")
             .or_else(|| Some(from("XDG_CACHE_HOME")?.join("verdict")))
             .or_else(|| Some(from("HOME")?.join(".cache/verdict")))?;
         let files = std::fs::read_dir(cache.join("models/smollm2-135m")).ok()?;
-        files.filter_map(|f| Some(f.ok()?.path())).find(|p| p.extension().is_some_and(|e| e == "gguf"))
+        files
+            .filter_map(|f| Some(f.ok()?.path()))
+            .find(|p| p.extension().is_some_and(|e| e == "gguf"))
     };
     let path = from("VERDICT_SMOLLM2_GGUF").or_else(cached);
     if path.is_none() {

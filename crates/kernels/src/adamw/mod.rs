@@ -22,7 +22,12 @@ pub struct AdamW {
 impl Default for AdamW {
     /// PyTorch's betas and eps, no decay.
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 }
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.0,
+        }
     }
 }
 
@@ -34,10 +39,21 @@ const PIECE: usize = 1 << 16;
 /// becomes zero.
 #[allow(clippy::too_many_arguments)]
 pub fn adamw_step(
-    cpu: &Cpu, adam: &AdamW, step: u32, lr: f32, factor: f32,
-    w: &mut [f32], g: &mut [f32], m: &mut [f32], v: &mut [f32],
+    cpu: &Cpu,
+    adam: &AdamW,
+    step: u32,
+    lr: f32,
+    factor: f32,
+    w: &mut [f32],
+    g: &mut [f32],
+    m: &mut [f32],
+    v: &mut [f32],
 ) {
-    let pieces = w.chunks_mut(PIECE).zip(g.chunks_mut(PIECE)).zip(m.chunks_mut(PIECE)).zip(v.chunks_mut(PIECE));
+    let pieces = w
+        .chunks_mut(PIECE)
+        .zip(g.chunks_mut(PIECE))
+        .zip(m.chunks_mut(PIECE))
+        .zip(v.chunks_mut(PIECE));
     let mut pieces: Vec<_> = pieces.collect();
     cpu.for_each_mut(&mut pieces, |_, (((w, g), m), v)| {
         update(cpu.isa(), adam, step, lr, factor, w, g, m, v);
@@ -64,7 +80,9 @@ multiversion! {
 /// Sum of squares in f64, in an order of its own.
 pub fn sum_of_squares(cpu: &Cpu, x: &[f32]) -> f64 {
     let mut sums: Vec<(&[f32], f64)> = x.chunks(PIECE).map(|piece| (piece, 0.0)).collect();
-    cpu.for_each_mut(&mut sums, |_, (piece, sum)| *sum = squares(cpu.isa(), piece));
+    cpu.for_each_mut(&mut sums, |_, (piece, sum)| {
+        *sum = squares(cpu.isa(), piece)
+    });
     sums.iter().map(|(_, sum)| sum).sum()
 }
 

@@ -2,7 +2,17 @@
 
 /// One weight's step; returns the new weight and moments.
 #[allow(clippy::too_many_arguments)]
-pub fn step(w: f64, g: f64, m: f64, v: f64, t: i32, lr: f64, betas: (f64, f64), eps: f64, decay: f64) -> (f64, f64, f64) {
+pub fn step(
+    w: f64,
+    g: f64,
+    m: f64,
+    v: f64,
+    t: i32,
+    lr: f64,
+    betas: (f64, f64),
+    eps: f64,
+    decay: f64,
+) -> (f64, f64, f64) {
     let m = betas.0 * m + (1.0 - betas.0) * g;
     let v = betas.1 * v + (1.0 - betas.1) * g * g;
     let (m_hat, v_hat) = (m / (1.0 - betas.0.powi(t)), v / (1.0 - betas.1.powi(t)));

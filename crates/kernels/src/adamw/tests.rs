@@ -10,19 +10,48 @@ fn ten_steps() {
     for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::hardware()) {
         let cpu = Cpu::new(2, Some(Compute::F32), isa).expect("cpu");
         let n = 70_001;
-        let adam = AdamW { weight_decay: 0.1, ..AdamW::default() };
+        let adam = AdamW {
+            weight_decay: 0.1,
+            ..AdamW::default()
+        };
         let (mut w, mut m, mut v) = (numbers(1, n, 1.0), vec![0.0; n], vec![0.0; n]);
         let mut want: Vec<(f64, f64, f64)> = wide(&w).into_iter().map(|w| (w, 0.0, 0.0)).collect();
         for step in 1..=10 {
             let g = numbers(100 + u64::from(step), n, 0.3);
-            adamw_step(&cpu, &adam, step, 0.01, 0.5, &mut w, &mut g.clone(), &mut m, &mut v);
+            adamw_step(
+                &cpu,
+                &adam,
+                step,
+                0.01,
+                0.5,
+                &mut w,
+                &mut g.clone(),
+                &mut m,
+                &mut v,
+            );
             for (s, g) in want.iter_mut().zip(&g) {
                 let betas = (f64::from(adam.beta1), f64::from(adam.beta2));
                 let decay = f64::from(adam.weight_decay);
-                *s = reference::step(s.0, f64::from(*g) * 0.5, s.1, s.2, step as i32, f64::from(0.01_f32), betas, 1e-8, decay);
+                *s = reference::step(
+                    s.0,
+                    f64::from(*g) * 0.5,
+                    s.1,
+                    s.2,
+                    step as i32,
+                    f64::from(0.01_f32),
+                    betas,
+                    1e-8,
+                    decay,
+                );
             }
         }
-        assert_close("weights", &w, &want.iter().map(|s| s.0).collect::<Vec<_>>(), 64.0, F32_UNIT);
+        assert_close(
+            "weights",
+            &w,
+            &want.iter().map(|s| s.0).collect::<Vec<_>>(),
+            64.0,
+            F32_UNIT,
+        );
     }
 }
 

@@ -37,8 +37,18 @@ pub fn attention_backward(
                 // SAFETY: this task alone writes these heads of these rows.
                 let d_q = unsafe { out.slice(at..at + d) };
                 one_row(
-                    cpu.isa(), q, g, row - span.start + 1, &packed_keys, &packed_values, &keys,
-                    &mut weights, &mut d_weights, d_q, &mut d_keys, &mut d_values,
+                    cpu.isa(),
+                    q,
+                    g,
+                    row - span.start + 1,
+                    &packed_keys,
+                    &packed_values,
+                    &keys,
+                    &mut weights,
+                    &mut d_weights,
+                    d_q,
+                    &mut d_keys,
+                    &mut d_values,
                 );
             }
         }

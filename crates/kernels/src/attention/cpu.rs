@@ -9,13 +9,30 @@ use crate::cpu::math::{LANES, axpy, exp, sum_lanes};
 use crate::cpu::{Cpu, Isa, SharedMut, multiversion};
 
 /// qkv `[T, ld]` (rotated), out `[T, heads · D]`.
-pub fn attention_forward(cpu: &Cpu, shape: AttentionShape, spans: &[Span], qkv: &[f32], out: &mut [f32]) {
+pub fn attention_forward(
+    cpu: &Cpu,
+    shape: AttentionShape,
+    spans: &[Span],
+    qkv: &[f32],
+    out: &mut [f32],
+) {
     let (d, ld, width) = (shape.head_dim, shape.ld(), shape.heads * shape.head_dim);
     let out = SharedMut::new(out);
     cpu.each(spans.len() * shape.kv_heads, |task| {
         let (span, kv_head) = (&spans[task / shape.kv_heads], task % shape.kv_heads);
-        let keys = pack_keys(cpu.isa(), &qkv[span.start * ld..span.end * ld], ld, shape.k(kv_head), d);
-        let values = pack_values(&qkv[span.start * ld..span.end * ld], ld, shape.v(kv_head), d);
+        let keys = pack_keys(
+            cpu.isa(),
+            &qkv[span.start * ld..span.end * ld],
+            ld,
+            shape.k(kv_head),
+            d,
+        );
+        let values = pack_values(
+            &qkv[span.start * ld..span.end * ld],
+            ld,
+            shape.v(kv_head),
+            d,
+        );
         let mut weights = vec![0.0; span.len().next_multiple_of(LANES)];
         for row in span.clone() {
             for head in kv_head * shape.group()..(kv_head + 1) * shape.group() {
@@ -23,7 +40,15 @@ pub fn attention_forward(cpu: &Cpu, shape: AttentionShape, spans: &[Span], qkv: 
                 let at = row * width + head * d;
                 // SAFETY: this task alone writes these heads of these rows.
                 let o = unsafe { out.slice(at..at + d) };
-                attend(cpu.isa(), q, &keys, &values, row - span.start + 1, &mut weights, o);
+                attend(
+                    cpu.isa(),
+                    q,
+                    &keys,
+                    &values,
+                    row - span.start + 1,
+                    &mut weights,
+                    o,
+                );
             }
         }
     });
@@ -31,7 +56,15 @@ pub fn attention_forward(cpu: &Cpu, shape: AttentionShape, spans: &[Span], qkv: 
 
 /// One row's query heads of one key head against `count` cached keys. `q` and `out` are `[group · D]`,
 /// `keys` `[block][D][16]`, `values` `[key][D]`.
-pub fn attention_decode(isa: Isa, d: usize, q: &[f32], keys: &[f32], values: &[f32], count: usize, out: &mut [f32]) {
+pub fn attention_decode(
+    isa: Isa,
+    d: usize,
+    q: &[f32],
+    keys: &[f32],
+    values: &[f32],
+    count: usize,
+    out: &mut [f32],
+) {
     let mut weights = vec![0.0; count.next_multiple_of(LANES)];
     for (q, o) in q.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
         attend(isa, q, keys, values, count, &mut weights, o);
@@ -58,7 +91,10 @@ multiversion! {
 }
 
 pub(super) fn pack_values(rows: &[f32], ld: usize, column: usize, d: usize) -> Vec<f32> {
-    rows.chunks_exact(ld).flat_map(|row| &row[column..column + d]).copied().collect()
+    rows.chunks_exact(ld)
+        .flat_map(|row| &row[column..column + d])
+        .copied()
+        .collect()
 }
 
 multiversion! {

@@ -2,13 +2,21 @@
 
 use verdict_testkit::{F32_UNIT, assert_close, numbers, numerical_gradient};
 
-use crate::attention::{AttentionShape, attention_backward, attention_decode, attention_forward, reference};
+use crate::attention::{
+    AttentionShape, attention_backward, attention_decode, attention_forward, reference,
+};
 use crate::cpu::{Compute, Cpu, Isa};
 
-const SHAPE: AttentionShape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 12 };
+const SHAPE: AttentionShape = AttentionShape {
+    heads: 4,
+    kv_heads: 2,
+    head_dim: 12,
+};
 
 fn head(rows: &[f64], ld: usize, column: usize, d: usize) -> Vec<f64> {
-    rows.chunks_exact(ld).flat_map(|r| r[column..column + d].to_vec()).collect()
+    rows.chunks_exact(ld)
+        .flat_map(|r| r[column..column + d].to_vec())
+        .collect()
 }
 
 fn wanted(shape: AttentionShape, spans: &[std::ops::Range<usize>], qkv: &[f64]) -> Vec<f64> {
@@ -36,7 +44,13 @@ fn forward_and_backward() {
     let wide: Vec<f64> = qkv.iter().map(|v| f64::from(*v)).collect();
     let d_out = numbers(2, t * SHAPE.heads * SHAPE.head_dim, 1.0);
     let want = wanted(SHAPE, &spans, &wide);
-    let loss = |x: &[f64]| -> f64 { wanted(SHAPE, &spans, x).iter().zip(&d_out).map(|(o, d)| o * f64::from(*d)).sum() };
+    let loss = |x: &[f64]| -> f64 {
+        wanted(SHAPE, &spans, x)
+            .iter()
+            .zip(&d_out)
+            .map(|(o, d)| o * f64::from(*d))
+            .sum()
+    };
     let gradient = numerical_gradient(&wide, loss);
     for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::hardware()) {
         let cpu = Cpu::new(2, Some(Compute::F32), isa).expect("cpu");
@@ -56,7 +70,13 @@ fn a_cached_row_has_the_bits_of_the_packed_one() {
     let qkv = numbers(1, t * ld, 1.5);
     let cpu = Cpu::best().expect("cpu");
     let mut packed = vec![0.0; t * SHAPE.heads * d];
-    attention_forward(&cpu, SHAPE, std::slice::from_ref(&(0..t)), &qkv, &mut packed);
+    attention_forward(
+        &cpu,
+        SHAPE,
+        std::slice::from_ref(&(0..t)),
+        &qkv,
+        &mut packed,
+    );
     for kv in 0..SHAPE.kv_heads {
         let mut keys = vec![0.0; t.next_multiple_of(16) * d];
         let mut values = Vec::new();
@@ -68,8 +88,20 @@ fn a_cached_row_has_the_bits_of_the_packed_one() {
             values.extend_from_slice(&row[SHAPE.v(kv)..][..d]);
             let q = kv * SHAPE.group() * d;
             let mut out = vec![0.0; SHAPE.group() * d];
-            attention_decode(cpu.isa(), d, &row[q..][..SHAPE.group() * d], &keys, &values, i + 1, &mut out);
-            assert_eq!(out, packed[i * SHAPE.heads * d + q..][..SHAPE.group() * d], "row {i}");
+            attention_decode(
+                cpu.isa(),
+                d,
+                &row[q..][..SHAPE.group() * d],
+                &keys,
+                &values,
+                i + 1,
+                &mut out,
+            );
+            assert_eq!(
+                out,
+                packed[i * SHAPE.heads * d + q..][..SHAPE.group() * d],
+                "row {i}"
+            );
         }
     }
 }

@@ -134,7 +134,11 @@ fn split(cpu: &Cpu, index: usize, p: &Product<'_>, products: usize, tasks: &mut 
         Compute::F32 => p.right.k() * BLOCK * 4,
         Compute::Bf16 => p.right.k().next_multiple_of(K_TILE) * BLOCK * 2,
     };
-    let wanted = if products >= 2 * cpu.threads() { 1 } else { 4 * cpu.threads() };
+    let wanted = if products >= 2 * cpu.threads() {
+        1
+    } else {
+        4 * cpu.threads()
+    };
     let mut group = (SCRATCH_BYTES / bytes.max(1)).clamp(2, MAX_BLOCKS) & !1;
     while group > 2 && blocks.div_ceil(group) < wanted {
         group -= 2;
@@ -156,18 +160,30 @@ fn split(cpu: &Cpu, index: usize, p: &Product<'_>, products: usize, tasks: &mut 
 /// Blocks that are packed before the strips run over them: all of a task's, so that each is packed once;
 /// two where there is a single strip, which then finds them in the L1 cache.
 fn bundles(task: &Task) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let size = if task.rows.len() <= STRIP { 2 } else { task.blocks.len() };
+    let size = if task.rows.len() <= STRIP {
+        2
+    } else {
+        task.blocks.len()
+    };
     let end = task.blocks.end;
-    task.blocks.clone().step_by(size).map(move |start| start..(start + size).min(end))
+    task.blocks
+        .clone()
+        .step_by(size)
+        .map(move |start| start..(start + size).min(end))
 }
 
 fn run_f32(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
-    let Left::F32(left) = p.left else { unreachable!("f32 product of bf16 rows") };
+    let Left::F32(left) = p.left else {
+        unreachable!("f32 product of bf16 rows")
+    };
     let k = p.right.k();
     let size = k * BLOCK;
     let Scratch { packed, sums } = scratch;
     for bundle in bundles(task) {
-        packed.resize(((bundle.len() * size * 4).div_ceil(64)).max(packed.len()), Line([0; 64]));
+        packed.resize(
+            ((bundle.len() * size * 4).div_ceil(64)).max(packed.len()),
+            Line([0; 64]),
+        );
         let base = packed.as_mut_ptr().cast::<f32>();
         let mut blocks = [std::ptr::null(); MAX_BLOCKS];
         for (i, block) in bundle.clone().enumerate() {
@@ -209,7 +225,9 @@ fn run_bf16(_: Isa, _: &Product<'_>, _: &Task, _: &mut Scratch) {
 #[cfg(target_arch = "x86_64")]
 fn run_bf16(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
     use crate::cpu::x86;
-    let Left::Bf16(left) = p.left else { unreachable!("bf16 product of f32 rows") };
+    let Left::Bf16(left) = p.left else {
+        unreachable!("bf16 product of f32 rows")
+    };
     let tiles = p.right.k().div_ceil(K_TILE);
     let size = tiles * K_TILE * BLOCK;
     let tiled = isa == Isa::Amx;
@@ -220,19 +238,35 @@ fn run_bf16(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
     }
     for bundle in bundles(task) {
         let rows = task.rows.len();
-        if let (true, Some(b0)) = (tiled && rows <= STRIP / 2, p.right.stored_int8(bundle.start)) {
+        if let (true, Some(b0)) = (
+            tiled && rows <= STRIP / 2,
+            p.right.stored_int8(bundle.start),
+        ) {
             // Few rows read weights straight from memory: expanded tile by tile, never stored.
-            let b1 = (bundle.len() > 1).then(|| p.right.stored_int8(bundle.start + 1)).flatten();
+            let b1 = (bundle.len() > 1)
+                .then(|| p.right.stored_int8(bundle.start + 1))
+                .flatten();
             let go_on = begin(p, task.rows.start, rows, bundle.start, bundle.len(), sums);
             // SAFETY: as above; operands as documented on `Left` and `Pack`.
             unsafe {
                 let a = left.add(task.rows.start * p.ld);
                 x86::amx_half_strip_int8(a, p.ld, b0, b1, go_on, sums.0.as_mut_ptr());
             }
-            finish(isa, p, task.rows.start, rows, bundle.start, bundle.len(), sums);
+            finish(
+                isa,
+                p,
+                task.rows.start,
+                rows,
+                bundle.start,
+                bundle.len(),
+                sums,
+            );
             continue;
         }
-        packed.resize(((bundle.len() * size * 2).div_ceil(64)).max(packed.len()), Line([0; 64]));
+        packed.resize(
+            ((bundle.len() * size * 2).div_ceil(64)).max(packed.len()),
+            Line([0; 64]),
+        );
         let base = packed.as_mut_ptr().cast::<u16>();
         let mut blocks = [std::ptr::null(); MAX_BLOCKS];
         for (i, block) in bundle.clone().enumerate() {
@@ -278,7 +312,16 @@ fn run_bf16(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
 /// # Safety
 /// `rows` rows of `k` values at `a`, `ld` apart; `k` × 16 values at `b`; a strip of sums at `c`.
 #[allow(clippy::too_many_arguments)]
-unsafe fn strip_f32(isa: Isa, a: *const f32, ld: usize, rows: usize, b: *const f32, k: usize, go_on: bool, c: *mut f32) {
+unsafe fn strip_f32(
+    isa: Isa,
+    a: *const f32,
+    ld: usize,
+    rows: usize,
+    b: *const f32,
+    k: usize,
+    go_on: bool,
+    c: *mut f32,
+) {
     // SAFETY: handed on.
     unsafe {
         #[cfg(target_arch = "x86_64")]
@@ -318,7 +361,14 @@ fn columns(p: &Product<'_>, block: usize, blocks: usize) -> (usize, usize) {
 }
 
 /// Where the chain goes on, sets the sums to `out`; says whether it does.
-fn begin(p: &Product<'_>, strip: usize, rows: usize, block: usize, blocks: usize, sums: &mut Sums) -> bool {
+fn begin(
+    p: &Product<'_>,
+    strip: usize,
+    rows: usize,
+    block: usize,
+    blocks: usize,
+    sums: &mut Sums,
+) -> bool {
     if p.mode != Mode::Continue {
         return false;
     }
@@ -333,12 +383,22 @@ fn begin(p: &Product<'_>, strip: usize, rows: usize, block: usize, blocks: usize
     true
 }
 
-fn finish(isa: Isa, p: &Product<'_>, strip: usize, rows: usize, block: usize, blocks: usize, sums: &Sums) {
+fn finish(
+    isa: Isa,
+    p: &Product<'_>,
+    strip: usize,
+    rows: usize,
+    block: usize,
+    blocks: usize,
+    sums: &Sums,
+) {
     let (first, count) = columns(p, block, blocks);
     let scale = p.scale.map(|s| &s[first..first + count]);
     let bias = p.bias.map(|b| &b[first..first + count]);
     let at = p.out_at + strip * p.out_ld + first;
-    finish_strip(isa, p.mode, p.factor, scale, bias, &sums.0, p.out, at, p.out_ld, rows, count);
+    finish_strip(
+        isa, p.mode, p.factor, scale, bias, &sums.0, p.out, at, p.out_ld, rows, count,
+    );
 }
 
 crate::cpu::multiversion! {

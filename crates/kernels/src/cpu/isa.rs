@@ -17,7 +17,13 @@ pub enum Isa {
 
 impl Isa {
     /// Every variant, rising.
-    pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx];
+    pub const ALL: [Self; 5] = [
+        Self::Portable,
+        Self::Avx2,
+        Self::Avx512,
+        Self::Avx512Bf16,
+        Self::Amx,
+    ];
 
     /// The best this machine has, capped by the environment variable `VERDICT_ISA`
     /// (`portable`, `avx2`, `avx512`, `avx512bf16`, `amx`; anything else is ignored).
@@ -40,7 +46,11 @@ impl Isa {
         if !has!("avx512bf16") {
             return Self::Avx512;
         }
-        if cpu_has_amx_bf16() && allow_amx() { Self::Amx } else { Self::Avx512Bf16 }
+        if cpu_has_amx_bf16() && allow_amx() {
+            Self::Amx
+        } else {
+            Self::Avx512Bf16
+        }
     }
 
     /// The best this machine has.

@@ -114,7 +114,10 @@ mod tests {
             if x < -87.3 {
                 assert_eq!(got, 0.0);
             } else {
-                assert!((got - want).abs() <= 3.0e-7 * want, "exp({x}) = {got}, not {want}");
+                assert!(
+                    (got - want).abs() <= 3.0e-7 * want,
+                    "exp({x}) = {got}, not {want}"
+                );
             }
             x += 0.013;
         }

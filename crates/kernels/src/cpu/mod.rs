@@ -94,7 +94,12 @@ impl Cpu {
     }
 
     /// Calls `work(row, values)` for every row of a matrix with rows `width` long, on all threads.
-    pub fn for_rows(&self, matrix: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync + Send) {
+    pub fn for_rows(
+        &self,
+        matrix: &mut [f32],
+        width: usize,
+        work: impl Fn(usize, &mut [f32]) + Sync + Send,
+    ) {
         let rows = matrix.len() / width;
         let shared = SharedMut::new(matrix);
         self.each_range(rows, 16, |range| {
@@ -106,11 +111,19 @@ impl Cpu {
     }
 
     /// Calls `work(index, item)` for every item, on all threads.
-    pub fn for_each_mut<T: Send>(&self, items: &mut [T], work: impl Fn(usize, &mut T) + Sync + Send) {
+    pub fn for_each_mut<T: Send>(
+        &self,
+        items: &mut [T],
+        work: impl Fn(usize, &mut T) + Sync + Send,
+    ) {
         match items {
             [] => {}
             [one] => work(0, one),
-            many => self.install(|| many.par_iter_mut().enumerate().for_each(|(i, item)| work(i, item))),
+            many => self.install(|| {
+                many.par_iter_mut()
+                    .enumerate()
+                    .for_each(|(i, item)| work(i, item))
+            }),
         }
     }
 

@@ -71,7 +71,13 @@ pub(crate) unsafe fn amx_strip(
                  c00 = in(reg) c, c10 = in(reg) c10, c01 = in(reg) c01, c11 = in(reg) c11, s = in(reg) c_stride,
                  options(nostack));
         } else {
-            asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
+            asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                options(nostack, nomem)
+            );
         }
         match (upper, b1) {
             (true, Some(b1)) => {
@@ -143,15 +149,35 @@ macro_rules! by_rows {
 /// # Safety
 /// AVX-512 BF16; operands as [`amx_strip`], of `rows` rows.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(crate) unsafe fn dot_strip(a: *const u16, ld: usize, rows: usize, b: *const u16, tiles: usize, go_on: bool, c: *mut f32) {
+pub(crate) unsafe fn dot_strip(
+    a: *const u16,
+    ld: usize,
+    rows: usize,
+    b: *const u16,
+    tiles: usize,
+    go_on: bool,
+    c: *mut f32,
+) {
     // SAFETY: the caller's promise, row by row.
     unsafe {
-        by_rows!(rows, at, dot_rows, (a.add(at * ld), ld, b, tiles, go_on, c.add(at * STRIP_LD)));
+        by_rows!(
+            rows,
+            at,
+            dot_rows,
+            (a.add(at * ld), ld, b, tiles, go_on, c.add(at * STRIP_LD))
+        );
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn dot_rows<const R: usize>(a: *const u16, ld: usize, b: *const u16, tiles: usize, go_on: bool, c: *mut f32) {
+unsafe fn dot_rows<const R: usize>(
+    a: *const u16,
+    ld: usize,
+    b: *const u16,
+    tiles: usize,
+    go_on: bool,
+    c: *mut f32,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [_mm512_setzero_ps(); R];
@@ -159,7 +185,8 @@ unsafe fn dot_rows<const R: usize>(a: *const u16, ld: usize, b: *const u16, tile
             sums = std::array::from_fn(|r| _mm512_loadu_ps(c.add(r * STRIP_LD)));
         }
         for pair in 0..tiles * (K_TILE / 2) {
-            let b: __m512bh = std::mem::transmute(_mm512_loadu_si512(b.add(pair * 2 * BLOCK).cast()));
+            let b: __m512bh =
+                std::mem::transmute(_mm512_loadu_si512(b.add(pair * 2 * BLOCK).cast()));
             for r in 0..R {
                 let x = a.add(r * ld + 2 * pair).cast::<i32>().read_unaligned();
                 let x: __m512bh = std::mem::transmute(_mm512_set1_epi32(x));
@@ -177,7 +204,15 @@ unsafe fn dot_rows<const R: usize>(a: *const u16, ld: usize, b: *const u16, tile
 /// # Safety
 /// AVX-512; `rows` rows of `k` values at `a`, `k` × 16 at `b`, a strip of sums at `c`.
 #[target_feature(enable = "avx512f")]
-pub(crate) unsafe fn f32_strip_avx512(a: *const f32, ld: usize, rows: usize, b: *const f32, k: usize, go_on: bool, c: *mut f32) {
+pub(crate) unsafe fn f32_strip_avx512(
+    a: *const f32,
+    ld: usize,
+    rows: usize,
+    b: *const f32,
+    k: usize,
+    go_on: bool,
+    c: *mut f32,
+) {
     // SAFETY: the caller's promise, row by row.
     unsafe {
         let mut at = 0;
@@ -186,12 +221,24 @@ pub(crate) unsafe fn f32_strip_avx512(a: *const f32, ld: usize, rows: usize, b: 
             at += 16;
         }
         let (a, c, rows) = (a.add(at * ld), c.add(at * STRIP_LD), rows - at);
-        by_rows!(rows, at, f32_rows_avx512, (a.add(at * ld), ld, b, k, go_on, c.add(at * STRIP_LD)));
+        by_rows!(
+            rows,
+            at,
+            f32_rows_avx512,
+            (a.add(at * ld), ld, b, k, go_on, c.add(at * STRIP_LD))
+        );
     }
 }
 
 #[target_feature(enable = "avx512f")]
-unsafe fn f32_rows_avx512<const R: usize>(a: *const f32, ld: usize, b: *const f32, k: usize, go_on: bool, c: *mut f32) {
+unsafe fn f32_rows_avx512<const R: usize>(
+    a: *const f32,
+    ld: usize,
+    b: *const f32,
+    k: usize,
+    go_on: bool,
+    c: *mut f32,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [_mm512_setzero_ps(); R];
@@ -215,7 +262,15 @@ unsafe fn f32_rows_avx512<const R: usize>(a: *const f32, ld: usize, b: *const f3
 /// # Safety
 /// AVX2 and FMA; otherwise as [`f32_strip_avx512`].
 #[target_feature(enable = "avx2,fma")]
-pub(crate) unsafe fn f32_strip_avx2(a: *const f32, ld: usize, rows: usize, b: *const f32, k: usize, go_on: bool, c: *mut f32) {
+pub(crate) unsafe fn f32_strip_avx2(
+    a: *const f32,
+    ld: usize,
+    rows: usize,
+    b: *const f32,
+    k: usize,
+    go_on: bool,
+    c: *mut f32,
+) {
     // SAFETY: the caller's promise, row by row.
     unsafe {
         let mut at = 0;
@@ -231,7 +286,14 @@ pub(crate) unsafe fn f32_strip_avx2(a: *const f32, ld: usize, rows: usize, b: *c
 }
 
 #[target_feature(enable = "avx2,fma")]
-unsafe fn f32_rows_avx2<const R: usize>(a: *const f32, ld: usize, b: *const f32, k: usize, go_on: bool, c: *mut f32) {
+unsafe fn f32_rows_avx2<const R: usize>(
+    a: *const f32,
+    ld: usize,
+    b: *const f32,
+    k: usize,
+    go_on: bool,
+    c: *mut f32,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         let (mut low, mut high) = ([_mm256_setzero_ps(); R], [_mm256_setzero_ps(); R]);
@@ -308,7 +370,14 @@ struct TilePair([u16; 2 * TILE]);
 /// # Safety
 /// AMX configured; 16 readable rows at `a` as for [`amx_strip`]; a strip of sums at `c`; `b1` as long as `b0`.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(crate) unsafe fn amx_half_strip_int8(a: *const u16, ld: usize, b0: &[i8], b1: Option<&[i8]>, go_on: bool, c: *mut f32) {
+pub(crate) unsafe fn amx_half_strip_int8(
+    a: *const u16,
+    ld: usize,
+    b0: &[i8],
+    b1: Option<&[i8]>,
+    go_on: bool,
+    c: *mut f32,
+) {
     // Four buffers in turn: a tile is loaded long after it was stored.
     let mut buffers: [TilePair; 4] = [const { TilePair([0; 2 * TILE]) }; 4];
     let b1 = b1.unwrap_or(b0);
@@ -350,7 +419,13 @@ pub(crate) enum Tiles<'a> {
 /// # Safety
 /// AVX-512 BW and BF16; `tiles` holds `n_blocks * k_tiles` tiles.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(crate) unsafe fn transpose_tiles(tiles: Tiles<'_>, n_blocks: usize, k_tiles: usize, block: usize, out: &mut [u16]) {
+pub(crate) unsafe fn transpose_tiles(
+    tiles: Tiles<'_>,
+    n_blocks: usize,
+    k_tiles: usize,
+    block: usize,
+    out: &mut [u16],
+) {
     assert_eq!(out.len(), n_blocks.next_multiple_of(2) * BLOCK * BLOCK);
     let words = _mm512_set4_epi32(0x0f0e_0b0a, 0x0d0c_0908, 0x0706_0302, 0x0504_0100);
     for n_block in 0..n_blocks {
@@ -368,8 +443,10 @@ pub(crate) unsafe fn transpose_tiles(tiles: Tiles<'_>, n_blocks: usize, k_tiles:
             };
             let r: [__m512i; 8] = std::array::from_fn(row);
             // An 8 × 8 transpose of quadwords.
-            let lo: [__m512i; 4] = std::array::from_fn(|i| _mm512_unpacklo_epi64(r[2 * i], r[2 * i + 1]));
-            let hi: [__m512i; 4] = std::array::from_fn(|i| _mm512_unpackhi_epi64(r[2 * i], r[2 * i + 1]));
+            let lo: [__m512i; 4] =
+                std::array::from_fn(|i| _mm512_unpacklo_epi64(r[2 * i], r[2 * i + 1]));
+            let hi: [__m512i; 4] =
+                std::array::from_fn(|i| _mm512_unpackhi_epi64(r[2 * i], r[2 * i + 1]));
             let to = out.as_mut_ptr().add(n_block * 8 * 32);
             for (parity, h) in [lo, hi].into_iter().enumerate() {
                 let a = _mm512_shuffle_i64x2::<0x88>(h[0], h[1]);

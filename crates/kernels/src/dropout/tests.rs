@@ -3,7 +3,13 @@
 use crate::cpu::Isa;
 use crate::dropout::{DropoutKey, dropout_scale, dropout_scale_add};
 
-const KEY: DropoutKey = DropoutKey { seed: 42, example: 7, layer: 3, site: 1, position: 9 };
+const KEY: DropoutKey = DropoutKey {
+    seed: 42,
+    example: 7,
+    layer: 3,
+    site: 1,
+    position: 9,
+};
 
 fn mask(isa: Isa, key: DropoutKey, p: f32, n: usize) -> Vec<f32> {
     let mut out = vec![1.0; n];
@@ -18,9 +24,15 @@ fn the_share_dropped_is_p_and_the_mean_stays() {
         let m = mask(Isa::detect(), KEY, p, n);
         let dropped = m.iter().filter(|v| **v == 0.0).count() as f64 / n as f64;
         let deviation = (f64::from(p) * (1.0 - f64::from(p)) / n as f64).sqrt();
-        assert!((dropped - f64::from(p)).abs() < 5.0 * deviation + 1.0 / 65536.0, "{dropped} of {p}");
+        assert!(
+            (dropped - f64::from(p)).abs() < 5.0 * deviation + 1.0 / 65536.0,
+            "{dropped} of {p}"
+        );
         let mean = m.iter().map(|v| f64::from(*v)).sum::<f64>() / n as f64;
-        assert!((mean - 1.0).abs() < 5.0 * deviation / (1.0 - f64::from(p)), "mean {mean}");
+        assert!(
+            (mean - 1.0).abs() < 5.0 * deviation / (1.0 - f64::from(p)),
+            "mean {mean}"
+        );
     }
 }
 
@@ -36,7 +48,10 @@ fn every_part_of_the_key_counts_and_the_processor_does_not() {
         DropoutKey { example: 8, ..KEY },
         DropoutKey { layer: 4, ..KEY },
         DropoutKey { site: 2, ..KEY },
-        DropoutKey { position: 10, ..KEY },
+        DropoutKey {
+            position: 10,
+            ..KEY
+        },
     ] {
         let m = mask(Isa::detect(), other, 0.5, n);
         let same = m.iter().zip(&base).filter(|(a, b)| a == b).count() as f64 / n as f64;
@@ -47,7 +62,10 @@ fn every_part_of_the_key_counts_and_the_processor_does_not() {
 #[test]
 fn neighbours_are_independent() {
     let n = 1 << 18;
-    let m: Vec<f64> = mask(Isa::detect(), KEY, 0.5, n).iter().map(|v| f64::from(*v) - 1.0).collect();
+    let m: Vec<f64> = mask(Isa::detect(), KEY, 0.5, n)
+        .iter()
+        .map(|v| f64::from(*v) - 1.0)
+        .collect();
     for lag in [1, 2, 15, 16, 17, 32] {
         let c = m.iter().zip(&m[lag..]).map(|(a, b)| a * b).sum::<f64>() / (n - lag) as f64;
         assert!(c.abs() < 5.0 / (n as f64).sqrt(), "lag {lag}: {c}");

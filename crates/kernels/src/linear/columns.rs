@@ -80,12 +80,17 @@ impl Pack for Columns<'_> {
                     o[..count].copy_from_slice(&data[p * ld + first..][..count]);
                 }
             }
-            Self::Batch { rows, from, blocks, .. } => {
-                let Data::F32(data) = rows.data() else { unreachable!("f32 product of bf16 rows") };
+            Self::Batch {
+                rows, from, blocks, ..
+            } => {
+                let Data::F32(data) = rows.data() else {
+                    unreachable!("f32 product of bf16 rows")
+                };
                 let mut at = 0;
                 for block in blocks {
                     for t in block.clone() {
-                        out[at..at + count].copy_from_slice(&data[t * rows.ld() + from + first..][..count]);
+                        out[at..at + count]
+                            .copy_from_slice(&data[t * rows.ld() + from + first..][..count]);
                         at += BLOCK;
                     }
                     let end = at + (block.len().next_multiple_of(K_TILE) - block.len()) * BLOCK;
@@ -107,13 +112,28 @@ impl Pack for Columns<'_> {
                 }
             }
             Self::Plain { data, k, ld, .. } => {
-                let row = |p: usize| if p < k { &data[p * ld + first..][..count] } else { &[] };
-                for (pair, o) in out.as_chunks_mut::<{ 2 * BLOCK }>().0.iter_mut().enumerate() {
+                let row = |p: usize| {
+                    if p < k {
+                        &data[p * ld + first..][..count]
+                    } else {
+                        &[]
+                    }
+                };
+                for (pair, o) in out
+                    .as_chunks_mut::<{ 2 * BLOCK }>()
+                    .0
+                    .iter_mut()
+                    .enumerate()
+                {
                     interleave_f32(isa, row(2 * pair), row(2 * pair + 1), o);
                 }
             }
-            Self::Batch { rows, from, blocks, .. } => {
-                let Data::Bf16(data) = rows.data() else { unreachable!("bf16 product of f32 rows") };
+            Self::Batch {
+                rows, from, blocks, ..
+            } => {
+                let Data::Bf16(data) = rows.data() else {
+                    unreachable!("bf16 product of f32 rows")
+                };
                 let (pairs, _) = out.as_chunks_mut::<{ 2 * BLOCK }>();
                 let mut at = 0;
                 for block in blocks {

@@ -87,7 +87,10 @@ impl FrozenLinear {
                     let first = block * BLOCK;
                     let count = (n - first).min(BLOCK);
                     if let Err(e) = read(first..first + count, &mut rows[..count * k]) {
-                        failure.lock().unwrap_or_else(|p| p.into_inner()).get_or_insert(e);
+                        failure
+                            .lock()
+                            .unwrap_or_else(|p| p.into_inner())
+                            .get_or_insert(e);
                         return;
                     }
                     for (j, row) in rows[..count * k].chunks_exact(k).enumerate() {
@@ -101,15 +104,20 @@ impl FrozenLinear {
                                     }
                                 }
                                 Out::Bf16(v) => {
-                                    let v = v.slice(block * tiles * TILE..(block + 1) * tiles * TILE);
+                                    let v =
+                                        v.slice(block * tiles * TILE..(block + 1) * tiles * TILE);
                                     for (p, w) in row.iter().enumerate() {
                                         v[(p / 2) * 2 * BLOCK + 2 * j + p % 2] = to_bf16(*w);
                                     }
                                 }
                                 Out::Int8(v, scales) => {
-                                    let v = v.slice(block * tiles * TILE..(block + 1) * tiles * TILE);
-                                    scales.slice(first + j..first + j + 1)[0] = quantise(isa, row, &mut bytes);
-                                    for (o, pair) in v[2 * j..].chunks_mut(2 * BLOCK).zip(bytes.chunks(2)) {
+                                    let v =
+                                        v.slice(block * tiles * TILE..(block + 1) * tiles * TILE);
+                                    scales.slice(first + j..first + j + 1)[0] =
+                                        quantise(isa, row, &mut bytes);
+                                    for (o, pair) in
+                                        v[2 * j..].chunks_mut(2 * BLOCK).zip(bytes.chunks(2))
+                                    {
                                         o[..pair.len()].copy_from_slice(pair);
                                     }
                                 }
@@ -168,19 +176,22 @@ impl FrozenLinear {
         assert_eq!(x.columns(), self.k, "inputs");
         assert_eq!(y.len(), rows.len() * self.n, "outputs");
         let right = Forward(self);
-        run(cpu, &[Product {
-            left: x.left(rows.start, 0),
-            ld: x.ld(),
-            m: rows.len(),
-            right: &right,
-            out: SharedMut::new(y),
-            out_at: 0,
-            out_ld: self.n,
-            mode,
-            factor: 1.0,
-            scale: self.scale(),
-            bias: self.bias.as_deref(),
-        }]);
+        run(
+            cpu,
+            &[Product {
+                left: x.left(rows.start, 0),
+                ld: x.ld(),
+                m: rows.len(),
+                right: &right,
+                out: SharedMut::new(y),
+                out_at: 0,
+                out_ld: self.n,
+                mode,
+                factor: 1.0,
+                scale: self.scale(),
+                bias: self.bias.as_deref(),
+            }],
+        );
     }
 
     /// `dx = dy W` or `dx += dy W`. Where there is a [`FrozenLinear::scale`], `dy`'s columns must have
@@ -189,19 +200,22 @@ impl FrozenLinear {
         assert_eq!(scaled_dy.columns(), self.n, "outputs");
         assert_eq!(dx.len(), scaled_dy.len() * self.k, "inputs");
         let right = Backward(self);
-        run(cpu, &[Product {
-            left: scaled_dy.left(0, 0),
-            ld: scaled_dy.ld(),
-            m: scaled_dy.len(),
-            right: &right,
-            out: SharedMut::new(dx),
-            out_at: 0,
-            out_ld: self.k,
-            mode,
-            factor: 1.0,
-            scale: None,
-            bias: None,
-        }]);
+        run(
+            cpu,
+            &[Product {
+                left: scaled_dy.left(0, 0),
+                ld: scaled_dy.ld(),
+                m: scaled_dy.len(),
+                right: &right,
+                out: SharedMut::new(dx),
+                out_at: 0,
+                out_ld: self.k,
+                mode,
+                factor: 1.0,
+                scale: None,
+                bias: None,
+            }],
+        );
     }
 
     /// Scale of each output row, for int8.
@@ -274,7 +288,9 @@ impl Pack for Forward<'_> {
             Store::Bf16(_) => unreachable!("stored as it is"),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: bf16 products are run only where AVX-512 BF16 is.
-            Store::Int8(v, _) => unsafe { crate::cpu::x86::expand_int8(&v[block * size..][..size], out) },
+            Store::Int8(v, _) => unsafe {
+                crate::cpu::x86::expand_int8(&v[block * size..][..size], out)
+            },
             #[cfg(not(target_arch = "x86_64"))]
             Store::Int8(v, _) => {
                 for (o, q) in out.iter_mut().zip(&v[block * size..][..size]) {
@@ -283,7 +299,10 @@ impl Pack for Forward<'_> {
             }
             Store::F32(v) => {
                 out.fill(0);
-                for (p, row) in v[block * self.0.k * BLOCK..][..self.0.k * BLOCK].chunks_exact(BLOCK).enumerate() {
+                for (p, row) in v[block * self.0.k * BLOCK..][..self.0.k * BLOCK]
+                    .chunks_exact(BLOCK)
+                    .enumerate()
+                {
                     for (j, w) in row.iter().enumerate() {
                         out[(p / 2) * 2 * BLOCK + 2 * j + p % 2] = to_bf16(*w);
                     }
@@ -377,7 +396,9 @@ impl Pack for Backward<'_> {
             }
         }
         out.fill(0);
-        self.each(block, |p, c, w| out[(p / 2) * 2 * BLOCK + 2 * c + p % 2] = to_bf16(w));
+        self.each(block, |p, c, w| {
+            out[(p / 2) * 2 * BLOCK + 2 * c + p % 2] = to_bf16(w)
+        });
     }
 
     fn pack_f32(&self, isa: Isa, block: usize, out: &mut [f32]) {

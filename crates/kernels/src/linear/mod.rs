@@ -51,8 +51,16 @@ pub fn matmul(cpu: &Cpu, jobs: &[Job<'_>], out: &mut [f32], out_ld: usize) {
     let products: Vec<Product<'_>> = jobs
         .iter()
         .map(|job| {
-            assert!(job.rows.end <= job.left.len(), "rows {:?} of {}", job.rows, job.left.len());
-            assert!(job.from + job.right.k() <= job.left.readable(), "left operand too narrow");
+            assert!(
+                job.rows.end <= job.left.len(),
+                "rows {:?} of {}",
+                job.rows,
+                job.left.len()
+            );
+            assert!(
+                job.from + job.right.k() <= job.left.readable(),
+                "left operand too narrow"
+            );
             Product {
                 left: job.left.left(job.rows.start, job.from),
                 ld: job.left.ld(),
@@ -73,15 +81,27 @@ pub fn matmul(cpu: &Cpu, jobs: &[Job<'_>], out: &mut [f32], out_ld: usize) {
 
 fn check_disjoint(jobs: &[Job<'_>], len: usize, ld: usize) {
     let area = |job: &Job<'_>| {
-        (job.out_row..job.out_row + job.rows.len(), job.out_column..job.out_column + job.right.n())
+        (
+            job.out_row..job.out_row + job.rows.len(),
+            job.out_column..job.out_column + job.right.n(),
+        )
     };
     for (i, job) in jobs.iter().enumerate() {
         let (rows, columns) = area(job);
-        assert!(columns.end <= ld && rows.end * ld <= len, "product writes outside its matrix");
+        assert!(
+            columns.end <= ld && rows.end * ld <= len,
+            "product writes outside its matrix"
+        );
         for other in &jobs[..i] {
             let (r, c) = area(other);
-            let apart = rows.end <= r.start || r.end <= rows.start || columns.end <= c.start || c.end <= columns.start;
-            assert!(apart || rows.is_empty() || r.is_empty(), "two products write one element");
+            let apart = rows.end <= r.start
+                || r.end <= rows.start
+                || columns.end <= c.start
+                || c.end <= columns.start;
+            assert!(
+                apart || rows.is_empty() || r.is_empty(),
+                "two products write one element"
+            );
         }
     }
 }

@@ -41,7 +41,12 @@ impl Rows {
             }
             Compute::Bf16 => {
                 // A tile may be read from any column on, and a strip beyond the last row.
-                self.ld = columns.next_multiple_of(K_TILE) + if columns.is_multiple_of(1024) { K_TILE } else { 0 };
+                self.ld = columns.next_multiple_of(K_TILE)
+                    + if columns.is_multiple_of(1024) {
+                        K_TILE
+                    } else {
+                        0
+                    };
                 if !matches!(self.data, Data::Bf16(_)) {
                     self.data = Data::Bf16(Vec::new());
                 }
@@ -63,7 +68,10 @@ impl Rows {
         let row = |i: usize| &x[i * ld..][..columns];
         if let Some(s) = scale {
             return self.fill(cpu, len, columns, |i, out| {
-                out.iter_mut().zip(row(i)).zip(s).for_each(|((o, x), s)| *o = x * s);
+                out.iter_mut()
+                    .zip(row(i))
+                    .zip(s)
+                    .for_each(|((o, x), s)| *o = x * s);
             });
         }
         self.reshape(cpu, len, columns);
@@ -83,7 +91,9 @@ impl Rows {
                 cpu.each_range(len, 16, |range| {
                     for i in range {
                         // SAFETY: one thread per row.
-                        row_to_bf16(isa, row(i), unsafe { out.slice(i * width..(i + 1) * width) });
+                        row_to_bf16(isa, row(i), unsafe {
+                            out.slice(i * width..(i + 1) * width)
+                        });
                     }
                 });
             }
@@ -91,7 +101,13 @@ impl Rows {
     }
 
     /// Rows made one by one: `make(row, values)` fills each in f32.
-    pub fn fill(&mut self, cpu: &Cpu, len: usize, columns: usize, make: impl Fn(usize, &mut [f32]) + Sync + Send) {
+    pub fn fill(
+        &mut self,
+        cpu: &Cpu,
+        len: usize,
+        columns: usize,
+        make: impl Fn(usize, &mut [f32]) + Sync + Send,
+    ) {
         self.reshape(cpu, len, columns);
         let ld = self.ld;
         let isa = cpu.isa();
@@ -122,7 +138,15 @@ impl Rows {
     /// The transpose of `x` `[T, ld]`'s columns `columns`, one row each. Each of `blocks` (ranges of T)
     /// begins at a multiple of 32 columns, the gaps are zeros: the sum over T then runs example by
     /// example, wherever an example stands.
-    pub fn set_transposed(&mut self, cpu: &Cpu, x: &[f32], ld: usize, columns: Range<usize>, blocks: &[Range<usize>], factor: f32) {
+    pub fn set_transposed(
+        &mut self,
+        cpu: &Cpu,
+        x: &[f32],
+        ld: usize,
+        columns: Range<usize>,
+        blocks: &[Range<usize>],
+        factor: f32,
+    ) {
         let k = padded(blocks);
         self.fill(cpu, columns.len(), k, |row, out| {
             out.fill(0.0);
@@ -184,5 +208,8 @@ impl Rows {
 
 /// Length of the blocks laid out with each at a multiple of 32.
 pub(crate) fn padded(blocks: &[Range<usize>]) -> usize {
-    blocks.iter().map(|b| b.len().next_multiple_of(K_TILE)).sum()
+    blocks
+        .iter()
+        .map(|b| b.len().next_multiple_of(K_TILE))
+        .sum()
 }

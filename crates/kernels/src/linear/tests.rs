@@ -21,7 +21,10 @@ fn machines() -> Vec<Cpu> {
     all
 }
 
-#[allow(clippy::print_stderr, reason = "a skipped instruction set must be seen")]
+#[allow(
+    clippy::print_stderr,
+    reason = "a skipped instruction set must be seen"
+)]
 fn eprintln_skip(isa: Isa) {
     eprintln!("skipped: this processor has no {isa}");
 }
@@ -40,7 +43,14 @@ fn rows(cpu: &Cpu, values: &[f32], columns: usize) -> Rows {
     rows
 }
 
-fn frozen(cpu: &Cpu, base: Base, w: &[f32], n: usize, k: usize, bias: Option<Vec<f32>>) -> FrozenLinear {
+fn frozen(
+    cpu: &Cpu,
+    base: Base,
+    w: &[f32],
+    n: usize,
+    k: usize,
+    bias: Option<Vec<f32>>,
+) -> FrozenLinear {
     let read = |range: std::ops::Range<usize>, out: &mut [f32]| -> Result<(), ()> {
         out.copy_from_slice(&w[range.start * k..range.end * k]);
         Ok(())
@@ -57,7 +67,13 @@ fn held(linear: &FrozenLinear) -> Vec<f32> {
     w
 }
 
-const SHAPES: [(usize, usize, usize); 5] = [(1, 64, 48), (7, 96, 80), (33, 33, 17), (70, 160, 5), (130, 576, 200)];
+const SHAPES: [(usize, usize, usize); 5] = [
+    (1, 64, 48),
+    (7, 96, 80),
+    (33, 33, 17),
+    (70, 160, 5),
+    (130, 576, 200),
+];
 
 #[test]
 fn frozen_forward_and_backward() {
@@ -69,13 +85,19 @@ fn frozen_forward_and_backward() {
                 let bias = numbers(2, n, 0.5);
                 let linear = frozen(&cpu, base, &w, n, k, Some(bias.clone()));
                 let held = held(&linear);
-                let read = if base == Base::F32 { seen(&cpu, &held) } else { held };
+                let read = if base == Base::F32 {
+                    seen(&cpu, &held)
+                } else {
+                    held
+                };
 
                 let x = numbers(3, m * k, 1.0);
                 let mut y = vec![7.0; m * n];
                 linear.forward(&cpu, &rows(&cpu, &x, k), &mut y, Mode::Assign);
                 let mut want = reference::times_transposed(&seen(&cpu, &x), &read, m, k, n);
-                want.iter_mut().enumerate().for_each(|(i, v)| *v += f64::from(bias[i % n]));
+                want.iter_mut()
+                    .enumerate()
+                    .for_each(|(i, v)| *v += f64::from(bias[i % n]));
                 assert_close(&format!("{what} forward"), &y, &want, 24.0, F32_UNIT);
 
                 let dy = numbers(4, m * n, 1.0);
@@ -86,7 +108,11 @@ fn frozen_forward_and_backward() {
                 linear.backward(&cpu, &scaled, &mut dx, Mode::Add);
                 let plain = match linear.scale() {
                     None => read,
-                    Some(s) => read.iter().enumerate().map(|(i, w)| (w / s[i / k]).round()).collect(),
+                    Some(s) => read
+                        .iter()
+                        .enumerate()
+                        .map(|(i, w)| (w / s[i / k]).round())
+                        .collect(),
                 };
                 let scaled: Vec<f32> = (0..m).flat_map(|i| scaled.row(i)).collect();
                 let mut want = reference::times(&scaled, &plain, m, n, k);
@@ -105,7 +131,10 @@ fn int8_is_within_half_a_step_of_the_weight() {
     let linear = frozen(&cpu, Base::Int8, &w, n, k, None);
     let scale = linear.scale().expect("int8 has scales");
     for (i, (w, h)) in w.iter().zip(held(&linear)).enumerate() {
-        assert!((w - h).abs() <= scale[i / k] * 0.5001, "weight {i}: {w} held as {h}");
+        assert!(
+            (w - h).abs() <= scale[i / k] * 0.5001,
+            "weight {i}: {w} held as {h}"
+        );
     }
 }
 
@@ -124,15 +153,35 @@ fn small_products_of_adapters() {
             let x = numbers(3, m * k, 1.0);
             let left = rows(&cpu, &x, k);
             let job = |right| Job {
-                left: &left, rows: 0..m, from: 0, right, out_row: 0, out_column: 0, mode: Mode::Add, factor: 2.0,
+                left: &left,
+                rows: 0..m,
+                from: 0,
+                right,
+                out_row: 0,
+                out_column: 0,
+                mode: Mode::Add,
+                factor: 2.0,
             };
             let w = numbers(6, n * k, 0.3);
             for (right, want) in [
                 (
-                    Columns::Transposed { data: &w, n, k, ld: k },
+                    Columns::Transposed {
+                        data: &w,
+                        n,
+                        k,
+                        ld: k,
+                    },
                     reference::times_transposed(&seen(&cpu, &x), &seen(&cpu, &w), m, k, n),
                 ),
-                (Columns::Plain { data: &w, k, n, ld: n }, reference::times(&seen(&cpu, &x), &seen(&cpu, &w), m, k, n)),
+                (
+                    Columns::Plain {
+                        data: &w,
+                        k,
+                        n,
+                        ld: n,
+                    },
+                    reference::times(&seen(&cpu, &x), &seen(&cpu, &w), m, k, n),
+                ),
             ] {
                 let mut y = vec![1.0; m * n];
                 matmul(&cpu, &[job(right)], &mut y, n);
@@ -144,12 +193,33 @@ fn small_products_of_adapters() {
 }
 
 /// `out += uᵀ x` over the examples `spans`.
-fn gradient(cpu: &Cpu, u: &[f32], r: usize, x: &Rows, spans: &[std::ops::Range<usize>], out: &mut [f32]) {
+fn gradient(
+    cpu: &Cpu,
+    u: &[f32],
+    r: usize,
+    x: &Rows,
+    spans: &[std::ops::Range<usize>],
+    out: &mut [f32],
+) {
     let mut left = Rows::default();
     left.set_transposed(cpu, u, r, 0..r, spans, 1.0);
     let n = x.columns();
-    let right = Columns::Batch { rows: x, from: 0, n, blocks: spans };
-    let job = Job { left: &left, rows: 0..r, from: 0, right, out_row: 0, out_column: 0, mode: Mode::Continue, factor: 1.0 };
+    let right = Columns::Batch {
+        rows: x,
+        from: 0,
+        n,
+        blocks: spans,
+    };
+    let job = Job {
+        left: &left,
+        rows: 0..r,
+        from: 0,
+        right,
+        out_row: 0,
+        out_column: 0,
+        mode: Mode::Continue,
+        factor: 1.0,
+    };
     matmul(cpu, &[job], out, n);
 }
 
@@ -170,10 +240,18 @@ fn sums_over_a_batch_go_on_bit_for_bit() {
         assert_eq!(whole, parts, "{} {:?}", cpu.isa(), cpu.compute());
         let mut transposed = vec![0.0; r * t];
         for (i, row) in u.chunks_exact(r).enumerate() {
-            row.iter().enumerate().for_each(|(j, v)| transposed[j * t + i] = *v);
+            row.iter()
+                .enumerate()
+                .for_each(|(j, v)| transposed[j * t + i] = *v);
         }
         let want = reference::times(&seen(&cpu, &transposed), &seen(&cpu, &values), r, t, n);
-        assert_close(&format!("{} {:?}", cpu.isa(), cpu.compute()), &whole, &want, 24.0, F32_UNIT);
+        assert_close(
+            &format!("{} {:?}", cpu.isa(), cpu.compute()),
+            &whole,
+            &want,
+            24.0,
+            F32_UNIT,
+        );
     }
 }
 
@@ -189,8 +267,19 @@ fn a_row_does_not_depend_on_its_company() {
         let single = Cpu::new(1, Some(cpu.compute()), cpu.isa()).expect("cpu");
         for row in [0, 15, 16, 40, 76] {
             let mut alone = vec![0.0; n];
-            linear.forward(&single, &rows(&cpu, &x[row * k..(row + 1) * k], k), &mut alone, Mode::Assign);
-            assert_eq!(alone, together[row * n..(row + 1) * n], "{} {:?} row {row}", cpu.isa(), cpu.compute());
+            linear.forward(
+                &single,
+                &rows(&cpu, &x[row * k..(row + 1) * k], k),
+                &mut alone,
+                Mode::Assign,
+            );
+            assert_eq!(
+                alone,
+                together[row * n..(row + 1) * n],
+                "{} {:?} row {row}",
+                cpu.isa(),
+                cpu.compute()
+            );
         }
     }
 }
@@ -219,7 +308,12 @@ fn overlapping_products_are_refused() {
         left: &left,
         rows: 0..2,
         from: 0,
-        right: Columns::Plain { data: &w, k: 32, n: 2, ld: 2 },
+        right: Columns::Plain {
+            data: &w,
+            k: 32,
+            n: 2,
+            ld: 2,
+        },
         out_row: 0,
         out_column,
         mode: Mode::Assign,

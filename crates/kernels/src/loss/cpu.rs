@@ -12,7 +12,12 @@ pub fn cross_entropy(cpu: &Cpu, logits: &mut [f32], targets: &[u32], weights: &[
     cpu.each_range(targets.len(), 1, |range| {
         for r in range {
             // SAFETY: one thread per row.
-            let (row, loss) = unsafe { (rows.slice(r * vocabulary..(r + 1) * vocabulary), out.slice(r..r + 1)) };
+            let (row, loss) = unsafe {
+                (
+                    rows.slice(r * vocabulary..(r + 1) * vocabulary),
+                    out.slice(r..r + 1),
+                )
+            };
             loss[0] = gradient(cpu.isa(), row, targets[r] as usize, weights[r]);
         }
     });
@@ -50,7 +55,10 @@ fn largest_and_sum(row: &[f32]) -> (f32, f32) {
             lanes[i] = if c[i] > lanes[i] { c[i] } else { lanes[i] };
         }
     }
-    let largest = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b));
+    let largest = lanes
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |a, b| a.max(*b));
     let mut sums = [0.0_f32; LANES];
     for c in chunks {
         for i in 0..LANES {

@@ -14,13 +14,17 @@ fn loss_and_gradient() {
         let plain = wide(&logits);
         let targets = [0, 332, 17, 100, 31];
         let weights = [1.0, 0.5, 0.25, 2.0, 1.0];
-        let at: Vec<f32> =
-            (0..rows).map(|r| -log_softmax_at(isa, &logits[r * v..][..v], targets[r] as usize)).collect();
+        let at: Vec<f32> = (0..rows)
+            .map(|r| -log_softmax_at(isa, &logits[r * v..][..v], targets[r] as usize))
+            .collect();
         let losses = cross_entropy(&cpu, &mut logits, &targets, &weights);
         assert_eq!(at, losses);
         for r in 0..rows {
-            let (loss, mut gradient) = reference::cross_entropy(&plain[r * v..][..v], targets[r] as usize);
-            gradient.iter_mut().for_each(|g| *g *= f64::from(weights[r]));
+            let (loss, mut gradient) =
+                reference::cross_entropy(&plain[r * v..][..v], targets[r] as usize);
+            gradient
+                .iter_mut()
+                .for_each(|g| *g *= f64::from(weights[r]));
             assert_close("loss", &losses[r..=r], &[loss], 8.0, F32_UNIT);
             assert_close("gradient", &logits[r * v..][..v], &gradient, 64.0, F32_UNIT);
         }

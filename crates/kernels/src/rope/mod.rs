@@ -20,8 +20,9 @@ impl RopeTable {
     /// For heads of `head_dim` (even), positions `0..positions`, frequencies `theta^(−2i/head_dim)`.
     pub fn new(head_dim: usize, positions: usize, theta: f32) -> Self {
         let half = head_dim / 2;
-        let frequencies: Vec<f32> =
-            (0..half).map(|i| 1.0 / theta.powf((2 * i) as f32 / head_dim as f32)).collect();
+        let frequencies: Vec<f32> = (0..half)
+            .map(|i| 1.0 / theta.powf((2 * i) as f32 / head_dim as f32))
+            .collect();
         let mut values = Vec::with_capacity(positions * head_dim);
         for position in 0..positions {
             values.extend(frequencies.iter().map(|f| (position as f32 * f).cos()));

@@ -17,7 +17,13 @@ fn rotates_as_the_formula_says() {
             // The angle is position × frequency in f32, as transformers has it: off by up to that many
             // half units of the frequency.
             let units = 8.0 + 2.0 * position as f64;
-            assert_close("rotated", &y, &reference::rotate(&wide(&x), position, f64::from(theta)), units, F32_UNIT);
+            assert_close(
+                "rotated",
+                &y,
+                &reference::rotate(&wide(&x), position, f64::from(theta)),
+                units,
+                F32_UNIT,
+            );
             table.rotate_back(isa, position, &mut y);
             assert_close("and back", &y, &wide(&x), 8.0, F32_UNIT);
         }
@@ -32,6 +38,11 @@ fn backward_is_the_transpose() {
     let (mut rx, mut ry) = (x.clone(), y.clone());
     table.rotate(Isa::detect(), 37, &mut rx);
     table.rotate_back(Isa::detect(), 37, &mut ry);
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let dot = |a: &[f32], b: &[f32]| {
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| f64::from(*a) * f64::from(*b))
+            .sum::<f64>()
+    };
     assert!((dot(&rx, &y) - dot(&x, &ry)).abs() < 64.0 * F32_UNIT * 8.0);
 }

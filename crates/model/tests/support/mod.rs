@@ -22,30 +22,58 @@ pub struct Sequence {
 }
 
 pub fn u32s(value: &Value) -> Vec<u32> {
-    value.as_array().expect("list").iter().map(|v| v.as_u64().expect("number") as u32).collect()
+    value
+        .as_array()
+        .expect("list")
+        .iter()
+        .map(|v| v.as_u64().expect("number") as u32)
+        .collect()
 }
 
 pub fn f64s(value: &Value) -> Vec<f64> {
-    value.as_array().expect("list").iter().map(|v| v.as_f64().expect("number")).collect()
+    value
+        .as_array()
+        .expect("list")
+        .iter()
+        .map(|v| v.as_f64().expect("number"))
+        .collect()
 }
 
 impl Golden {
     pub fn read(family: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(family);
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/goldens")
+            .join(family);
         let json = std::fs::read_to_string(folder.join("golden.json")).expect("golden.json");
         let bytes = std::fs::read(folder.join("golden.safetensors")).expect("golden.safetensors");
-        Self { json: serde_json::from_str(&json).expect("JSON"), folder, bytes }
+        Self {
+            json: serde_json::from_str(&json).expect("JSON"),
+            folder,
+            bytes,
+        }
     }
 
     pub fn tensor(&self, name: &str) -> Vec<f64> {
         let file = SafeTensors::deserialize(&self.bytes).expect("safetensors");
-        let data = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}")).data().to_vec();
-        data.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect()
+        let data = file
+            .tensor(name)
+            .unwrap_or_else(|e| panic!("{name}: {e}"))
+            .data()
+            .to_vec();
+        data.as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| f64::from(f32::from_le_bytes(*b)))
+            .collect()
     }
 
     pub fn names(&self, prefix: &str) -> Vec<String> {
         let file = SafeTensors::deserialize(&self.bytes).expect("safetensors");
-        file.names().into_iter().filter(|n| n.starts_with(prefix)).map(str::to_owned).collect()
+        file.names()
+            .into_iter()
+            .filter(|n| n.starts_with(prefix))
+            .map(str::to_owned)
+            .collect()
     }
 
     pub fn sequences(&self) -> Vec<Sequence> {
@@ -59,7 +87,12 @@ impl Golden {
     }
 
     pub fn model(&self, base: Base, compute: Compute) -> Model {
-        let options = LoadOptions { base, compute: Some(compute), threads: 2, ..LoadOptions::default() };
+        let options = LoadOptions {
+            base,
+            compute: Some(compute),
+            threads: 2,
+            ..LoadOptions::default()
+        };
         self.model_with(options)
     }
 
@@ -75,17 +108,27 @@ impl Golden {
     pub fn bank(&self, model: &Model, names: &[&str]) -> AdapterBank {
         let mut bank = AdapterBank::empty();
         for name in names {
-            bank.add(model, name, &self.adapter(name)).expect("adapter fits");
+            bank.add(model, name, &self.adapter(name))
+                .expect("adapter fits");
         }
         bank
     }
 }
 
 /// Sequences with something to predict, as a batch of one adapter; the weight makes the loss their mean.
-pub fn batch<'a>(sequences: &'a [Sequence], which: &[usize], adapter: Option<usize>) -> Vec<Example<'a>> {
-    let taught: Vec<(usize, usize)> =
-        which.iter().filter_map(|i| sequences[*i].loss_from.map(|from| (*i, from))).collect();
-    let count: usize = taught.iter().map(|(i, from)| sequences[*i].tokens.len() - from).sum();
+pub fn batch<'a>(
+    sequences: &'a [Sequence],
+    which: &[usize],
+    adapter: Option<usize>,
+) -> Vec<Example<'a>> {
+    let taught: Vec<(usize, usize)> = which
+        .iter()
+        .filter_map(|i| sequences[*i].loss_from.map(|from| (*i, from)))
+        .collect();
+    let count: usize = taught
+        .iter()
+        .map(|(i, from)| sequences[*i].tokens.len() - from)
+        .sum();
     taught
         .iter()
         .map(|(i, from)| Example {
