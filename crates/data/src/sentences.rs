@@ -1,6 +1,6 @@
 //! Where a sentence ends, in the English of abstracts.
 //!
-//! Written here after a look at the segmenters on crates.io. `sentencex`, the kept one, cuts after
+//! Written here after a look at the segmenters in the registry. `sentencex`, the kept one, cuts after
 //! "approx.", before "(1)" in a running sentence and between "Staph." and "aureus", and its lists
 //! change from release to release, which would change the bytes of a data set.
 
