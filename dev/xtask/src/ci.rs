@@ -6,9 +6,12 @@ use std::time::Instant;
 
 use crate::{call, edges, reference, tidy};
 
+/// A check: its name and what it does.
+type Step = (&'static str, fn() -> anyhow::Result<()>);
+
 /// Runs them all.
 pub fn run() -> anyhow::Result<()> {
-    let steps: [(&str, fn() -> anyhow::Result<()>); 8] = [
+    let steps: [Step; 8] = [
         ("format", || call("cargo", &["fmt", "--all", "--check"])),
         ("tidy", tidy::run),
         ("edges", edges::run),

@@ -207,7 +207,7 @@ fn sequences(args: &CpuArgs, vocabulary: usize) -> Result<Vec<(Vec<u32>, usize)>
             .map(|i| {
                 let length = 20 + (i * 37 % 66) + if i % 16 == 0 { 41 } else { 0 };
                 let ids = (0..length)
-                    .map(|j| modulo((i * 131 + j) * 2_654_435_761 >> 7))
+                    .map(|j| modulo(((i * 131 + j) * 2_654_435_761) >> 7))
                     .collect();
                 (ids, length as usize / 2)
             })
