@@ -11,11 +11,13 @@ pub fn zeros<T: Clone + Default>(len: usize) -> Vec<T> {
     values
 }
 
-/// Makes a buffer `len` long. What it held may be lost.
+/// Makes a buffer `len` long. What it held may be lost. It grows to powers of two: what was never touched
+/// takes address space but no memory, and the holes of many small steps would.
 pub fn resize_buffer<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
     if buffer.capacity() < len {
         *buffer = Vec::new();
-        *buffer = zeros(len);
+        *buffer = zeros(len.next_power_of_two());
+        buffer.truncate(len);
     } else {
         buffer.resize(len, T::default());
     }
