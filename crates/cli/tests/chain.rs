@@ -270,6 +270,10 @@ fn a_demo_that_was_stopped_goes_on() {
     signal(child.id());
     let said = told(at, child.wait_with_output().expect("ended"));
     assert!(said.starts_with("status: 130"), "{said}");
+    assert!(
+        said.contains("hint: run the demo again; what is finished is kept"),
+        "{said}"
+    );
 
     let first = json(at, &["demo", "--model", "tiny", "--steps", "2", "--json"]);
     assert!(at.join(first["report"].as_str().expect("a path")).is_file());

@@ -141,7 +141,7 @@ fn questions(given: Vec<String>) -> Result<Vec<String>> {
         .collect();
     if texts.is_empty() {
         return Err(Failure::input(
-            "expected a question, found only blank lines",
+            "expected a question, found nothing but blanks",
         ));
     }
     Ok(texts)

@@ -15,7 +15,7 @@ use verdict_model::AdapterBank;
 use verdict_train::{Manifest, Provenance, RunFolder, TrainSettings};
 
 use super::{ask, build, eval, train};
-use crate::failure::Result;
+use crate::failure::{Failure, Result, Status};
 use crate::loading::{self, MachineFlags};
 use crate::models;
 use crate::printer::{Printer, clock};
@@ -49,6 +49,8 @@ const RANKS: [usize; 2] = [4, 16];
 /// What is asked at the end. No row of the data set asks it.
 const QUESTION: &str = "A trial reports a relative risk of 0.70 with a 95% confidence interval of 0.55 to 0.90. \
                         Is the effect statistically significant?";
+
+const AGAIN: &str = "run the demo again; what is finished is kept";
 
 /// What `demo --json` prints.
 #[derive(Serialize)]
@@ -130,7 +132,13 @@ fn trained(settings: &TrainSettings, model: &Path, printer: &Printer) -> Result<
         ));
         return Ok(run);
     }
-    train::fit(settings, true, printer)?;
+    train::fit(settings, true, printer).map_err(|failure| match failure.status {
+        Status::Interrupted => Failure {
+            hints: vec![AGAIN.into()],
+            ..failure
+        },
+        _ => failure,
+    })?;
     Ok(RunFolder::open(&settings.out)?)
 }
 
