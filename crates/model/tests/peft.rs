@@ -1,0 +1,100 @@
+//! Adapters trained here, written as PEFT folders and read back. With `VERDICT_PEFT_OUT` set to a folder
+//! the adapters and their logits stay there, and `dev/reference/check_peft.py` compares PEFT's with them:
+//!
+//! ```text
+//! VERDICT_PEFT_OUT=out cargo test -p verdict-model --test peft
+//! python dev/reference/check_peft.py --adapter out/qwen3/adapter --logits out/qwen3/logits.json \
+//!     --model crates/model/tests/goldens/qwen3/model
+//! ```
+
+mod support;
+
+use std::path::PathBuf;
+
+use support::Golden;
+use verdict_model::formats::Adapter;
+use verdict_model::{
+    AdamW, AdapterBank, AdapterSpec, Base, Chunk, Compute, Example, Model, Rate, Trainer,
+};
+
+fn logits(model: &Model, bank: &AdapterBank, tokens: &[u32]) -> Vec<f32> {
+    let mut cache = model.new_cache();
+    let chunk = Chunk {
+        sequence: cache.add_sequence(),
+        adapter: Some(0),
+        tokens,
+    };
+    model.extend(bank, &mut cache, &[chunk]).expect("logits")
+}
+
+#[test]
+fn a_trained_adapter_survives_its_folder_to_the_bit() {
+    let kept = std::env::var_os("VERDICT_PEFT_OUT").map(PathBuf::from);
+    for family in support::FAMILIES {
+        let golden = Golden::read(family);
+        let model = golden.model(Base::F32, Compute::F32);
+        let mut bank = AdapterBank::empty();
+        bank.create(
+            &model,
+            &AdapterSpec {
+                name: "trained".into(),
+                rank: 5,
+                alpha: 10.0,
+                dropout: 0.1,
+                seed: 3,
+            },
+        );
+        let sequences = golden.sequences();
+        let mut trainer = Trainer::new(bank, AdamW::default());
+        for step in 0..3 {
+            let examples: Vec<Example<'_>> = sequences
+                .iter()
+                .filter(|s| s.tokens.len() > 1)
+                .enumerate()
+                .map(|(i, s)| Example {
+                    adapter: Some(0),
+                    tokens: &s.tokens,
+                    loss_from: 1,
+                    weight: 0.02,
+                    key: step * 100 + i as u64,
+                })
+                .collect();
+            trainer.accumulate(&model, &examples, &[]).expect("pass");
+            let rate = Rate {
+                adapter: 0,
+                lr: 0.02,
+                clip: 1.0,
+            };
+            trainer.step(&model, &[rate]);
+        }
+        let temporary = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("peft");
+        let folder = kept.as_ref().unwrap_or(&temporary).join(family);
+        std::fs::create_dir_all(&folder).expect("folder");
+        let adapter = trainer.bank().export(&model, 0);
+        adapter.write(folder.join("adapter")).expect("written");
+        let read = Adapter::read(folder.join("adapter")).expect("read");
+        assert_eq!(read.tensors, adapter.tensors);
+
+        let mut again = AdapterBank::empty();
+        again.add(&model, "read", &read).expect("fits");
+        let mut rows = Vec::new();
+        for s in &sequences {
+            let after = logits(&model, trainer.bank(), &s.tokens);
+            assert_eq!(logits(&model, &again, &s.tokens), after, "{family}");
+            let base = {
+                let mut cache = model.new_cache();
+                let sequence = cache.add_sequence();
+                let chunk = Chunk {
+                    sequence,
+                    adapter: None,
+                    tokens: &s.tokens,
+                };
+                model.extend(&again, &mut cache, &[chunk]).expect("base")
+            };
+            assert_ne!(base, after, "{family}: training changed nothing");
+            rows.push(serde_json::json!({"tokens": s.tokens, "logits": after}));
+        }
+        let text = serde_json::json!({"sequences": rows}).to_string();
+        std::fs::write(folder.join("logits.json"), text).expect("logits");
+    }
+}
