@@ -2,7 +2,7 @@
 //! cache lines, and weights that are read once a token arrive at a third of the memory's speed.
 
 /// Buffers smaller than this are left to the allocator.
-const LARGE_BYTES: usize = 4 << 20;
+const LARGE_BYTES: usize = 2 << 20;
 
 /// `len` zeros. The system is asked for huge pages before the memory is first touched.
 pub fn zeros<T: Clone + Default>(len: usize) -> Vec<T> {
@@ -20,6 +20,19 @@ pub fn resize_buffer<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
         buffer.truncate(len);
     } else {
         buffer.resize(len, T::default());
+    }
+}
+
+/// Tells glibc, once, to map every large buffer by itself. Left alone it learns from freed buffers to take
+/// the next ones from its heap, where zeros are written out, and address space never touched becomes memory.
+pub(crate) fn map_large_buffers() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        // SAFETY: sets a parameter of the allocator, which locks for it.
+        ONCE.call_once(|| unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BYTES as libc::c_int);
+        });
     }
 }
 

@@ -47,6 +47,7 @@ impl Cpu {
         if isa == Isa::Amx {
             isa::allow_amx();
         }
+        memory::map_large_buffers();
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("verdict-{i}"))
