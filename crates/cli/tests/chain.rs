@@ -288,6 +288,10 @@ fn a_demo_that_was_stopped_goes_on() {
         second.contains("holds a finished run of these settings; taken as it is"),
         "{second}"
     );
+    assert!(
+        second.contains("Form, left to itself: base 0 of 63, tuned "),
+        "{second}"
+    );
     let kept = std::fs::metadata(&manifest)
         .and_then(|file| file.modified())
         .expect("kept");

@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde::Serialize;
 use verdict_answer::{Mode, Question, Settings, Verdict};
 use verdict_data::{BuildSettings, Source};
-use verdict_eval::{EvalReport, Evaluation};
+use verdict_eval::{EvalReport, Evaluation, Proportion};
 use verdict_model::AdapterBank;
 use verdict_train::{Manifest, Provenance, RunFolder, TrainSettings};
 
@@ -183,7 +183,11 @@ fn tell(
     });
     printer.line("");
     printer.table(&scores(&evaluation.report));
-    printer.line("\nIntervals are Wilson's at 95 %. A demonstration, not medical advice.\n");
+    printer.line("");
+    for line in reading(&evaluation.report) {
+        printer.line(line);
+    }
+    printer.line("Intervals are Wilson's at 95 %. A demonstration, not medical advice.\n");
     printer.line(format!("data set   {}", data.display()));
     printer.line(format!("run        {}", run.dir().display()));
     printer.line(format!("adapter    {}", adapter.display()));
@@ -194,6 +198,41 @@ fn tell(
         run.dir().display()
     ));
     Ok(())
+}
+
+/// What the figures on the test split say, and what they do not.
+fn reading(report: &EvalReport) -> Vec<String> {
+    let Some(test) = report.benchmarks.first() else {
+        return Vec::new();
+    };
+    let find = |mode: Mode, tuned: bool| {
+        let mut systems = test.systems.iter();
+        systems.find(|system| system.mode == mode && system.adapter.is_some() == tuned)
+    };
+    let mut lines = Vec::new();
+    let of = |share: &Proportion| format!("{} of {}", share.count, share.total);
+    if let (Some(base), Some(tuned)) = (find(Mode::Free, false), find(Mode::Free, true)) {
+        lines.push(format!(
+            "Form, left to itself: base {}, tuned {}.",
+            of(&base.format),
+            of(&tuned.format)
+        ));
+    }
+    let guaranteed = (find(Mode::Guaranteed, false), find(Mode::Guaranteed, true));
+    if let (Some(base), Some(tuned)) = guaranteed {
+        let (before, after) = (&base.accuracy, &tuned.accuracy);
+        let said = match (after.low > before.high, after.high < before.low) {
+            (true, _) => "the intervals lie apart: the tuned model knows more",
+            (_, true) => "the intervals lie apart: the tuned model knows less",
+            _ => "the intervals overlap: no difference is shown",
+        };
+        lines.push(format!(
+            "Right labels in the guaranteed form: base {}, tuned {}; {said}.",
+            of(before),
+            of(after)
+        ));
+    }
+    lines
 }
 
 /// Base against tuned on every benchmark, chance and majority beside them.
