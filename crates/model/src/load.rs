@@ -283,8 +283,11 @@ impl Reader<'_> {
 
     fn rows(&self, name: &str, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
         self.checkpoint.read_rows(name, rows.clone(), out)?;
+        // All at once, so that it is vector code; the place is looked for only when there is one.
+        let finite = out.iter().fold(true, |all, v| all & v.is_finite());
         let width = out.len() / rows.len();
-        match out.iter().position(|v| !v.is_finite()) {
+        let first = || out.iter().position(|v| !v.is_finite());
+        match (!finite).then(first).flatten() {
             None => Ok(()),
             Some(at) => Err(Error::NotFinite {
                 path: self.checkpoint.path().display().to_string(),

@@ -82,7 +82,8 @@ impl FrozenLinear {
             };
             cpu.each_range(blocks, 2, |range| {
                 let mut rows = vec![0.0; BLOCK * k];
-                let mut bytes = vec![0_i8; k];
+                let padded = tiles * K_TILE;
+                let mut bytes = vec![0_i8; BLOCK * padded];
                 for block in range {
                     let first = block * BLOCK;
                     let count = (n - first).min(BLOCK);
@@ -110,19 +111,20 @@ impl FrozenLinear {
                                         v[(p / 2) * 2 * BLOCK + 2 * j + p % 2] = to_bf16(*w);
                                     }
                                 }
-                                Out::Int8(v, scales) => {
-                                    let v =
-                                        v.slice(block * tiles * TILE..(block + 1) * tiles * TILE);
+                                Out::Int8(_, scales) => {
+                                    let bytes = &mut bytes[j * padded..][..k];
                                     scales.slice(first + j..first + j + 1)[0] =
-                                        quantise(isa, row, &mut bytes);
-                                    for (o, pair) in
-                                        v[2 * j..].chunks_mut(2 * BLOCK).zip(bytes.chunks(2))
-                                    {
-                                        o[..pair.len()].copy_from_slice(pair);
-                                    }
+                                        quantise(isa, row, bytes);
                                 }
                             }
                         }
+                    }
+                    if let Out::Int8(v, _) = &out {
+                        bytes[count * padded..].fill(0);
+                        let size = tiles * TILE;
+                        // SAFETY: as above.
+                        let v = unsafe { v.slice(block * size..(block + 1) * size) };
+                        interleave(isa, &bytes, v);
                     }
                 }
             });
@@ -243,6 +245,20 @@ crate::cpu::multiversion! {
             *o = w.mul_add(inverse, 12_582_912.0).to_bits() as i8;
         }
         largest / 127.0
+    }
+}
+
+crate::cpu::multiversion! {
+    /// `[16 n][k]` to `[pairs of k][16 n][2]`.
+    fn interleave(isa, rows: &[i8], out: &mut [i8]) {
+        let (rows, _) = rows.as_chunks::<2>();
+        let pairs = rows.len() / BLOCK;
+        let (out, _) = out.as_chunks_mut::<2>();
+        for (pair, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+            for (j, o) in out.iter_mut().enumerate() {
+                *o = rows[j * pairs + pair];
+            }
+        }
     }
 }
 
