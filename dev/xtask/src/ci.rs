@@ -11,11 +11,12 @@ type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// Runs them all.
 pub fn run() -> anyhow::Result<()> {
-    let steps: [Step; 8] = [
+    let steps: [Step; 9] = [
         ("format", || call("cargo", &["fmt", "--all", "--check"])),
         ("tidy", tidy::run),
         ("edges", edges::run),
         ("clippy", clippy),
+        ("model", model),
         ("tests", tests),
         ("doc tests", || {
             call("cargo", &["test", "--workspace", "--doc", "--quiet"])
@@ -56,6 +57,24 @@ fn clippy() -> anyhow::Result<()> {
             "warnings",
         ],
     )
+}
+
+/// The real model that some tests want, into the model cache. Without a network it stays away, and those
+/// tests say that they were skipped.
+fn model() -> anyhow::Result<()> {
+    let pull = [
+        "run",
+        "--quiet",
+        "--package",
+        "verdict-cli",
+        "--",
+        "pull",
+        "smollm2-135m",
+    ];
+    if call("cargo", &pull).is_err() {
+        eprintln!("no model: tests on real weights will be skipped");
+    }
+    Ok(())
 }
 
 /// nextest where it is installed, `cargo test` elsewhere.
