@@ -22,7 +22,7 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// Reads the folder that [`build`](crate::build) wrote.
+    /// Reads the folder that [`build`](crate::build()) wrote.
     ///
     /// # Errors
     /// [`Error::NotFinished`] without a manifest, [`Error::Json`] with file and line for a broken
