@@ -233,3 +233,36 @@ fn bf16_products_stay_near_the_f32_goldens() {
         }
     }
 }
+
+#[test]
+fn a_member_that_diverged_does_not_touch_its_neighbours() {
+    for family in support::FAMILIES {
+        let golden = Golden::read(family);
+        let sequences = golden.sequences();
+        for options in machines() {
+            let model = golden.model_with(options);
+            let mut bank = golden.bank(&model, &["r4"]);
+            let mut broken = golden.adapter("r6");
+            for tensor in broken.tensors.values_mut() {
+                tensor.data.fill(f32::INFINITY);
+            }
+            bank.add(&model, "broken", &broken).expect("fits");
+            let of = |adapter| {
+                let taught = sequences.iter().filter(|s| s.loss_from.is_some());
+                taught.map(move |s| Example {
+                    adapter: Some(adapter),
+                    tokens: &s.tokens,
+                    loss_from: 1,
+                    weight: 0.01,
+                    key: 0,
+                })
+            };
+            let alone: Vec<Example<'_>> = of(0).collect();
+            let both: Vec<Example<'_>> = of(0).chain(of(1)).collect();
+            let want = model.evaluate(&bank, &alone, &[]).expect("alone");
+            let got = model.evaluate(&bank, &both, &[]).expect("both");
+            assert!(got[want.len()..].iter().all(|l| !l.loss_sum.is_finite()));
+            assert_eq!(got[..want.len()], want, "{family} {}", options.isa);
+        }
+    }
+}

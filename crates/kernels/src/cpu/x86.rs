@@ -338,12 +338,12 @@ const AHEAD: usize = 4096;
 /// AVX-512 BW and BF16; as many bytes readable at `from` as values writable at `out`, a multiple of 64.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 #[inline]
-unsafe fn expand(from: *const i8, out: *mut u16, len: usize) {
+unsafe fn expand(from: *const i8, out: *mut u16, len: usize, ahead: usize) {
     for at in (0..len).step_by(64) {
         // SAFETY: the caller's promise; a prefetch may name any address.
         unsafe {
             let (from, out) = (from.add(at), out.add(at));
-            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD));
+            _mm_prefetch::<_MM_HINT_T1>(from.wrapping_add(ahead));
             _mm512_storeu_si512(out.cast(), int8_to_bf16(from));
             _mm512_storeu_si512(out.add(32).cast(), int8_to_bf16(from.add(32)));
         }
@@ -358,7 +358,7 @@ unsafe fn expand(from: *const i8, out: *mut u16, len: usize) {
 pub(crate) unsafe fn expand_int8(from: &[i8], out: &mut [u16]) {
     assert!(from.len() == out.len() && out.len().is_multiple_of(64));
     // SAFETY: lengths as asserted.
-    unsafe { expand(from.as_ptr(), out.as_mut_ptr(), out.len()) }
+    unsafe { expand(from.as_ptr(), out.as_mut_ptr(), out.len(), AHEAD) }
 }
 
 #[repr(C, align(64))]
@@ -382,6 +382,8 @@ pub(crate) unsafe fn amx_half_strip_int8(
     let mut buffers: [TilePair; 4] = [const { TilePair([0; 2 * TILE]) }; 4];
     let b1 = b1.unwrap_or(b0);
     assert_eq!(b0.len(), b1.len());
+    // The same place in the next pair of blocks, which this thread reads next.
+    let next = 2 * b0.len();
     // SAFETY: the caller's promise; tiles lie within the blocks.
     unsafe {
         if go_on {
@@ -392,8 +394,8 @@ pub(crate) unsafe fn amx_half_strip_int8(
         }
         for t in 0..b0.len() / TILE {
             let buffer = buffers[t % 4].0.as_mut_ptr();
-            expand(b0.as_ptr().add(t * TILE), buffer, TILE);
-            expand(b1.as_ptr().add(t * TILE), buffer.add(TILE), TILE);
+            expand(b0.as_ptr().add(t * TILE), buffer, TILE, next);
+            expand(b1.as_ptr().add(t * TILE), buffer.add(TILE), TILE, next);
             asm!("tileloadd tmm4, [{a}+{s}*1]",
                  "tileloadd tmm6, [{b0}+{bs}*1]", "tdpbf16ps tmm0, tmm4, tmm6",
                  "tileloadd tmm7, [{b1}+{bs}*1]", "tdpbf16ps tmm2, tmm4, tmm7",

@@ -40,13 +40,9 @@ impl Rows {
                 }
             }
             Compute::Bf16 => {
-                // A tile may be read from any column on, and a strip beyond the last row.
-                self.ld = columns.next_multiple_of(K_TILE)
-                    + if columns.is_multiple_of(1024) {
-                        K_TILE
-                    } else {
-                        0
-                    };
+                // A product may begin at any column and read whole tiles: what follows the last column
+                // is zeros of the row's own, never a neighbour's values, which might not be finite.
+                self.ld = (columns + K_TILE - 1).next_multiple_of(K_TILE);
                 if !matches!(self.data, Data::Bf16(_)) {
                     self.data = Data::Bf16(Vec::new());
                 }
@@ -55,10 +51,8 @@ impl Rows {
         let size = (len + STRIP + 1) * self.ld.max(K_TILE);
         match &mut self.data {
             Data::F32(v) => resize_buffer(v, size),
-            Data::Bf16(v) => {
-                resize_buffer(v, size);
-                v[len * self.ld..].fill(0);
-            }
+            // What stands beyond the last row is read with it and leads to sums nobody keeps.
+            Data::Bf16(v) => resize_buffer(v, size),
         }
     }
 
