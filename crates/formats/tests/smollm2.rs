@@ -3,7 +3,6 @@
 //! The file is found through `VERDICT_SMOLLM2_GGUF` or in Verdict's model cache, where
 //! `verdict pull smollm2-135m` puts it. The golden file beside says how it was made.
 
-use std::path::PathBuf;
 use verdict_formats::{Architecture, Checkpoint};
 
 #[derive(serde::Deserialize)]
@@ -30,27 +29,7 @@ fn golden() -> Golden {
 }
 
 fn open() -> Option<Checkpoint> {
-    let from = |var: &str| {
-        std::env::var_os(var)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    let path = from("VERDICT_SMOLLM2_GGUF").or_else(|| {
-        let cache = from("VERDICT_CACHE")
-            .or_else(|| Some(from("XDG_CACHE_HOME")?.join("verdict")))
-            .or_else(|| Some(from("HOME")?.join(".cache/verdict")))?;
-        let folder = std::fs::read_dir(cache.join("models/smollm2-135m")).ok()?;
-        folder
-            .filter_map(|e| Some(e.ok()?.path()))
-            .find(|p| p.extension().is_some_and(|e| e == "gguf"))
-    });
-    if path.is_none() {
-        #[allow(clippy::print_stderr, reason = "a skipped test must say so")]
-        {
-            eprintln!("skipped: SmolLM2-135M is not there; set VERDICT_SMOLLM2_GGUF");
-        }
-    }
-    path.map(|path| Checkpoint::open(path).unwrap())
+    verdict_testkit::smollm2_gguf().map(|path| Checkpoint::open(path).unwrap())
 }
 
 #[test]
