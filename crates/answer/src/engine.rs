@@ -18,7 +18,10 @@ pub trait Engine {
     /// Opens an empty sequence and gives its number.
     fn add_sequence(&mut self) -> usize;
     /// Opens a sequence that begins as another one stands, and gives its number.
-    fn fork(&mut self, sequence: usize) -> usize;
+    ///
+    /// # Errors
+    /// What the model says.
+    fn fork(&mut self, sequence: usize) -> Result<usize, Box<dyn Error + Send + Sync>>;
     /// Closes a sequence.
     fn release(&mut self, sequence: usize);
     /// Appends each chunk's tokens to its sequence, all in one packed batch; gives the logits after
@@ -69,8 +72,8 @@ impl Engine for ModelEngine<'_> {
         self.cache.add_sequence()
     }
 
-    fn fork(&mut self, sequence: usize) -> usize {
-        self.cache.fork(sequence)
+    fn fork(&mut self, sequence: usize) -> Result<usize, Box<dyn Error + Send + Sync>> {
+        Ok(self.cache.fork(sequence)?)
     }
 
     fn release(&mut self, sequence: usize) {

@@ -309,7 +309,9 @@ impl<'a, 't> Batch<'a, 't> {
             let sequence = if last {
                 one.sequence
             } else {
-                self.engine.fork(one.sequence)
+                self.engine
+                    .fork(one.sequence)
+                    .map_err(AnswerError::Engine)?
             };
             let choice = Choice::new(&self.settings.sampling, key);
             let (adapter, started) = (one.adapter, one.started);

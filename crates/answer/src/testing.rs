@@ -200,9 +200,9 @@ impl Engine for Scripted<'_> {
         self.put(Vec::new())
     }
 
-    fn fork(&mut self, sequence: usize) -> usize {
+    fn fork(&mut self, sequence: usize) -> Result<usize, Box<dyn Error + Send + Sync>> {
         let history = self.histories[sequence].clone().expect("an open sequence");
-        self.put(history)
+        Ok(self.put(history))
     }
 
     fn release(&mut self, sequence: usize) {

@@ -6,6 +6,7 @@ use verdict_answer::AnswerError;
 use verdict_answer::labels::LabelError;
 use verdict_answer::prompt::PromptError;
 use verdict_eval::EvalError;
+use verdict_model::GpuError;
 use verdict_train::Fault;
 
 use crate::failure::{Failure, Status};
@@ -36,7 +37,12 @@ impl From<verdict_formats::Error> for Failure {
 
 impl From<verdict_model::Error> for Failure {
     fn from(error: verdict_model::Error) -> Self {
-        Failure::from_error(&error)
+        let failure = Failure::from_error(&error);
+        let status = match gpu(&error) {
+            None | Some(GpuError::Missing(_)) => failure.status,
+            Some(_) => Status::Failed,
+        };
+        with_hint(Failure { status, ..failure }, gpu_hint(&error))
     }
 }
 
@@ -97,7 +103,7 @@ impl From<EvalError> for Failure {
 impl From<verdict_train::Error> for Failure {
     fn from(error: verdict_train::Error) -> Self {
         use verdict_train::Error as Train;
-        let hint = error.hint();
+        let hint = error.hint().or_else(|| gpu_hint(&error).map(str::to_owned));
         let mut failure = match &error {
             // One line for each fault instead of one for all.
             Train::Settings { origin, faults } => {
@@ -119,9 +125,75 @@ impl From<verdict_train::Error> for Failure {
     }
 }
 
+/// A GPU's error, along the sources of another.
+fn gpu<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e GpuError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(gpu) = error.downcast_ref::<GpuError>() {
+            return Some(gpu);
+        }
+        // A transparent error shows its source's sources alone.
+        if let Some(verdict_model::Error::Gpu(gpu)) = error.downcast_ref() {
+            return Some(gpu);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// What helps against a GPU's error.
+fn gpu_hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    match gpu(error)? {
+        GpuError::Missing(_) => Some("`verdict doctor` says what was looked for, and where"),
+        GpuError::OutOfMemory { .. } => {
+            Some("fewer --pass-tokens take less, as do a smaller --base and fewer adapters at once")
+        }
+        _ => None,
+    }
+}
+
 fn with_hint(failure: Failure, hint: Option<impl Display>) -> Failure {
     match hint {
         Some(hint) => failure.hint(hint),
         None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> verdict_model::Error {
+        verdict_model::Error::Gpu(GpuError::OutOfMemory {
+            ordinal: 1,
+            wanted: 1 << 30,
+            held: 79 << 30,
+            limit: 80 << 30,
+            budget: false,
+        })
+    }
+
+    #[test]
+    fn a_full_gpu_is_no_fault_of_the_input_and_has_a_hint() {
+        let training = verdict_train::Error::Engine {
+            doing: "training step 1".into(),
+            source: full().into(),
+        };
+        for failure in [Failure::from(full()), Failure::from(training)] {
+            assert_eq!(failure.status, Status::Failed);
+            assert!(
+                failure.faults[0].contains("GPU 1: out of memory"),
+                "{failure:?}"
+            );
+            assert!(failure.hints[0].contains("--pass-tokens"), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_wrong_input() {
+        let missing = verdict_model::Error::Gpu(GpuError::Missing("no driver".into()));
+        let failure = Failure::from(missing);
+        assert_eq!(failure.status, Status::Input);
+        assert!(failure.hints[0].contains("verdict doctor"), "{failure:?}");
     }
 }

@@ -5,27 +5,33 @@ use std::path::Path;
 
 use tokenizers::Tokenizer;
 use verdict_answer::Answerer;
-use verdict_formats::{Adapter, Checkpoint};
+use verdict_formats::{Adapter, Checkpoint, ModelConfig};
 use verdict_model::{AdapterBank, Base, Compute, Isa, LoadOptions, Model};
-use verdict_train::{RunFolder, TrainSettings};
+use verdict_train::{DeviceChoice, RunFolder, TrainSettings};
 
+use crate::device::{self, Place};
 use crate::failure::{Failure, Result};
 use crate::models::{self, ResolvedModel};
 use crate::printer::{Printer, Progress};
 
-/// How a model is held and computed: flags of `ask` and `eval`.
+/// How a model is held and computed: flags of `ask`, `eval` and `bench`.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Machine")]
 pub struct MachineFlags {
-    /// How the base is stored [default: as the run trained it, int8 without a run]
-    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32"])]
+    /// How the base is stored; fp8 needs a GPU of compute capability 8.9 or higher [default: as the
+    /// run trained it, int8 without a run]
+    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32", "fp8"])]
     pub base: Option<String>,
     /// Numbers of the matrix products [default: as the run trained it, auto without a run]
     #[arg(long, value_name = "TYPE", value_parser = ["auto", "bf16", "f32"])]
     pub compute: Option<String>,
-    /// auto or cpu; this build has no GPU code [default: auto]
+    /// auto, cpu or cuda:0; auto is the first GPU where it can be used, else the processor
+    /// [default: auto]
     #[arg(long)]
-    pub device: Option<String>,
+    pub device: Option<DeviceChoice>,
+    /// GiB that may be taken of each GPU's memory [default: all that is free]
+    #[arg(long, value_name = "GIB")]
+    pub memory_gib: Option<f64>,
     /// Processor threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -33,13 +39,16 @@ pub struct MachineFlags {
 
 impl MachineFlags {
     /// The flags laid over a run's settings (or the defaults), checked.
-    pub fn over(&self, run: Option<&TrainSettings>) -> Result<LoadOptions> {
+    pub fn settings(&self, run: Option<&TrainSettings>) -> Result<TrainSettings> {
         let mut settings = run.cloned().unwrap_or_default();
-        // A run's number of threads is the training machine's; what is asked here runs here.
+        // A run's device, memory and threads are the training machine's; what is asked here runs here.
         settings.threads = self.threads;
+        settings.device = self.device.clone().unwrap_or_default();
+        settings.memory_gib = self.memory_gib;
         settings.base = match self.base.as_deref() {
             Some("f32") => verdict_train::Base::F32,
             Some("bf16") => verdict_train::Base::Bf16,
+            Some("fp8") => verdict_train::Base::Fp8,
             Some(_) => verdict_train::Base::Int8,
             None => settings.base,
         };
@@ -49,31 +58,43 @@ impl MachineFlags {
             Some(_) => verdict_train::Compute::Auto,
             None => settings.compute,
         };
-        if let Some(device) = &self.device {
-            settings.device.clone_from(device);
-        }
-        let ours =
-            |fault: &verdict_train::Fault| matches!(fault.key.as_str(), "device" | "threads");
+        let ours = |fault: &verdict_train::Fault| {
+            matches!(fault.key.as_str(), "base" | "memory_gib" | "threads")
+        };
         let faults: Vec<String> = settings
             .faults()
             .iter()
             .filter(|fault| ours(fault))
-            .map(|f| format!("--{f}"))
+            .map(|fault| format!("--{}: {}", fault.key.replace('_', "-"), fault.text))
             .collect();
-        if !faults.is_empty() {
-            return Err(Failure::faults(faults));
+        match faults.is_empty() {
+            true => Ok(settings),
+            false => Err(Failure::faults(faults)),
         }
-        Ok(options(&settings))
+    }
+
+    /// How to load a model that answers: the flags over a run's settings, on the one device they mean.
+    pub fn over(&self, run: Option<&TrainSettings>, printer: &Printer) -> Result<LoadOptions> {
+        let settings = self.settings(run)?;
+        let places = device::choose(&settings.device, settings.base, printer)?;
+        match places.as_slice() {
+            [place] => Ok(options(&settings, place)),
+            _ => Err(Failure::input(format!(
+                "--device: expected one device to answer on, found {}",
+                settings.device
+            ))),
+        }
     }
 }
 
-/// Settings of a run as the model wants them.
-pub fn options(settings: &TrainSettings) -> LoadOptions {
+/// Settings of a run as the model wants them, on one device.
+pub fn options(settings: &TrainSettings, place: &Place) -> LoadOptions {
     LoadOptions {
         base: match settings.base {
             verdict_train::Base::F32 => Base::F32,
             verdict_train::Base::Bf16 => Base::Bf16,
             verdict_train::Base::Int8 => Base::Int8,
+            verdict_train::Base::Fp8 => Base::Fp8,
         },
         compute: match settings.compute {
             verdict_train::Compute::Auto => None,
@@ -82,8 +103,12 @@ pub fn options(settings: &TrainSettings) -> LoadOptions {
         },
         threads: settings.threads.unwrap_or(0),
         isa: Isa::detect(),
+        device: place.device,
+        memory_bytes: settings.memory_gib.map(|gib| (gib * GIB) as u64),
     }
 }
+
+const GIB: f64 = (1_u64 << 30) as f64;
 
 /// A model that was found and opened; its weights are not loaded yet.
 pub struct Source {
@@ -110,6 +135,14 @@ pub fn find(spec: &str, printer: &Printer) -> Result<Source> {
         checkpoint: Checkpoint::open(&model.path)?,
         name: model.name,
     })
+}
+
+/// A model of a shape, its weights random, without a file or a tokenizer.
+pub fn random(name: &str, config: ModelConfig, seed: u64) -> Source {
+    Source {
+        checkpoint: Checkpoint::random(config, seed),
+        name: format!("{name}, random weights"),
+    }
 }
 
 /// Finds a model's files, with progress where they must be fetched.
@@ -139,6 +172,11 @@ impl Source {
     /// What it is called: a built-in name, a hub name, or its path.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its shape.
+    pub fn config(&self) -> &ModelConfig {
+        &self.checkpoint.config
     }
 
     /// Its tokenizer.
@@ -208,45 +246,77 @@ impl Opened {
 
 #[cfg(test)]
 mod tests {
+    use verdict_model::Device;
+
     use super::*;
+
+    fn cpu() -> Option<DeviceChoice> {
+        Some(DeviceChoice::Cpu)
+    }
+
+    fn over(flags: &MachineFlags, run: Option<&TrainSettings>) -> Result<LoadOptions> {
+        flags.over(run, &Printer::new(false, true))
+    }
 
     #[test]
     fn flags_win_over_the_runs_settings() {
         let run = TrainSettings {
             base: verdict_train::Base::F32,
             threads: Some(64),
+            device: DeviceChoice::Cuda(vec![0, 1]),
+            memory_gib: Some(8.0),
             ..TrainSettings::default()
         };
-        let plain = MachineFlags::default().over(Some(&run)).expect("good");
+        let flags = MachineFlags {
+            device: cpu(),
+            ..MachineFlags::default()
+        };
+        let plain = over(&flags, Some(&run)).expect("good");
         assert_eq!(
             (plain.base, plain.compute, plain.threads),
             (Base::F32, None, 0)
         );
+        assert_eq!((plain.device, plain.memory_bytes), (Device::Cpu, None));
         let flags = MachineFlags {
             base: Some("bf16".into()),
             compute: Some("f32".into()),
             threads: Some(1),
-            device: Some("cpu".into()),
+            device: cpu(),
+            memory_gib: Some(1.5),
         };
-        let given = flags.over(Some(&run)).expect("good");
+        let given = over(&flags, Some(&run)).expect("good");
         assert_eq!(
             (given.base, given.compute, given.threads),
             (Base::Bf16, Some(Compute::F32), 1)
         );
+        assert_eq!(given.memory_bytes, Some(3 << 29));
     }
 
     #[test]
-    fn a_gpu_is_refused_in_plain_words() {
+    fn a_run_is_asked_on_this_machine_not_on_the_one_it_was_trained_on() {
+        let run = TrainSettings {
+            device: DeviceChoice::Cuda(vec![0, 1]),
+            ..TrainSettings::default()
+        };
+        let settings = MachineFlags::default().settings(Some(&run)).expect("good");
+        assert_eq!(settings.device, DeviceChoice::Auto);
+    }
+
+    #[test]
+    fn all_faults_of_the_flags_are_told() {
         let flags = MachineFlags {
-            device: Some("cuda:0".into()),
+            base: Some("fp8".into()),
+            device: cpu(),
             threads: Some(0),
+            memory_gib: Some(-1.0),
             ..MachineFlags::default()
         };
-        let failure = flags.over(None).expect_err("no GPU code");
+        let failure = over(&flags, None).expect_err("three faults");
         assert_eq!(
             failure.faults,
             [
-                "--device: expected auto or cpu (this version has no GPU code), found cuda:0",
+                "--base: expected int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 8.9 or higher), found fp8",
+                "--memory-gib: expected GiB above 0, found -1",
                 "--threads: expected at least 1, found 0",
             ]
         );

@@ -1,5 +1,8 @@
 //! What the machine offers: processor features, threads, memory.
 
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
 
 /// Features of the processor that decide how fast the products run, in the kernel's own names.
@@ -113,6 +116,40 @@ impl Memory {
     }
 }
 
+static STARTED: OnceLock<(Instant, Duration)> = OnceLock::new();
+
+/// Notes the start of `main`, and how old the process is by then where the system tells (Linux).
+pub fn started() {
+    STARTED.get_or_init(|| (Instant::now(), age().unwrap_or_default()));
+}
+
+/// Time since the process began: loading of the program and its libraries included where the system
+/// tells, to a hundredth of a second.
+pub fn since_start() -> Duration {
+    started();
+    let (at, age) = STARTED
+        .get()
+        .copied()
+        .unwrap_or_else(|| (Instant::now(), Duration::ZERO));
+    at.elapsed() + age
+}
+
+/// How old this process is: now less its start, both counted from the machine's start.
+fn age() -> Option<Duration> {
+    const TICKS_PER_S: f64 = 100.0; // USER_HZ, the same on every Linux
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let now: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The program's name, the second field, may hold blanks and brackets; the start is the 22nd.
+    let fields = stat.rsplit_once(')')?.1;
+    let start: f64 = fields.split_whitespace().nth(19)?.parse().ok()?;
+    let age = now - start / TICKS_PER_S;
+    // `main` comes within moments; a system that counts otherwise is not believed.
+    (0.0..60.0)
+        .contains(&age)
+        .then(|| Duration::from_secs_f64(age))
+}
+
 /// The most memory this process has held, where the system tells (Linux).
 pub fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -126,6 +163,20 @@ pub fn peak_memory_bytes() -> Option<u64> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_grows_older() {
+        let first = since_start();
+        let process = age().expect("Linux tells");
+        assert!(process < Duration::from_secs(60), "{process:?}");
+        std::thread::sleep(Duration::from_millis(30));
+        let second = since_start();
+        assert!(
+            second >= first + Duration::from_millis(30),
+            "{first:?} {second:?}"
+        );
+        assert!(age().expect("Linux tells") >= process + Duration::from_millis(10));
+    }
 
     #[test]
     fn memory_adds_up() {

@@ -4,8 +4,10 @@
 
 mod args;
 mod commands;
+mod device;
 mod errors;
 mod failure;
+mod fleet;
 mod interrupt;
 mod loading;
 mod machine;
@@ -22,6 +24,7 @@ use crate::args::Cli;
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
+    machine::started();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => return printer::usage(&usage),

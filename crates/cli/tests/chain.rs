@@ -197,6 +197,47 @@ fn the_same_settings_make_the_same_bytes() {
 }
 
 #[test]
+fn bench_measures_training_and_answers() {
+    let folder = folder();
+    let at = folder.path();
+    let tokens = r#"{"train": [{"ids": [1, 2, 3, 4], "n_prompt": 2}, {"ids": [5, 6, 7], "n_prompt": 1}],
+                     "test": [{"ids": [1, 2, 3], "n_prompt": 2}, {"ids": [4, 5], "n_prompt": 1}]}"#;
+    std::fs::write(at.join("tokens.json"), tokens).expect("written");
+    let of = |command: &str| {
+        let words = format!("bench {command} --tokens tokens.json --device cpu --threads 2 --json");
+        json(at, &words.split(' ').collect::<Vec<_>>())
+    };
+    let number = |said: &Value, key: &str| said[key].as_f64().expect(key);
+
+    let said = of("train --model tiny --rank 2,4 --batch 2 --steps 3");
+    assert_eq!(said["case"], "train");
+    assert_eq!(said["ranks"], serde_json::json!([2, 4]));
+    // Seven tokens in each adapter's batch of two.
+    assert_eq!(number(&said, "tokens_per_step"), 14.0);
+    let (load, first) = (number(&said, "load_s"), number(&said, "first_step_s"));
+    assert!(number(&said, "cold_start_s") >= load + first, "{said}");
+    let step = &said["step_ms"];
+    assert!(number(step, "min") <= number(step, "median"), "{said}");
+    assert!(number(step, "median") <= number(step, "max"), "{said}");
+    let per_step = number(&said, "recipe_93_steps_s") / 93.0;
+    let rate = 14.0 / per_step;
+    assert!((rate / number(&said, "tokens_per_s") - 1.0).abs() < 1e-9);
+
+    let said = of("decode --model tiny --base bf16");
+    assert_eq!(
+        (&said["case"], &said["base"]),
+        (&"decode".into(), &"bf16".into())
+    );
+    assert_eq!(
+        (&said["together"], &said["new_tokens"]),
+        (&2.into(), &32.into())
+    );
+    assert_eq!(number(&said, "prompt_tokens_mean"), 1.5);
+    assert!(number(&said["alone_ms"], "median") > 0.0);
+    assert!(number(&said, "one_by_one_tokens_per_s") > 0.0);
+}
+
+#[test]
 fn broken_weights_are_told_by_name() {
     let folder = folder();
     let at = folder.path();

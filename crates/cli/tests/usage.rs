@@ -16,7 +16,9 @@ fn no_command() {
 #[test]
 fn help_of_each_command() {
     let folder = folder();
-    for command in ["demo", "doctor", "pull", "build", "train", "eval", "ask"] {
+    for command in [
+        "demo", "doctor", "pull", "build", "train", "eval", "ask", "bench",
+    ] {
         insta::assert_snapshot!(
             format!("help_{command}"),
             show(folder.path(), &format!("{command} -h"))
@@ -49,7 +51,39 @@ fn build_refuses_unknown_keys_of_a_settings_file() {
 fn train_tells_all_faults_at_once() {
     insta::assert_snapshot!(show(
         folder().path(),
-        "train --rank 0 --dropout 1 --device cuda:0"
+        "train --rank 0 --dropout 1 --base fp8 --device cpu --memory-gib 0"
+    ));
+}
+
+#[test]
+fn an_unknown_device_is_wrong_usage() {
+    insta::assert_snapshot!(show(folder().path(), "train --device gpu"));
+}
+
+#[test]
+fn a_gpu_that_is_not_there_is_told_with_a_hint() {
+    let folder = folder();
+    for command in [
+        "train --data d --model m --out run --device cuda:0",
+        "ask --model m --device cuda:0 Help?",
+        "bench train --model m --device cuda:0,1",
+    ] {
+        let said = show(folder.path(), command);
+        let start = "status: 2\n----- stdout -----\n----- stderr -----\nerror: --device: cuda:0";
+        assert!(said.starts_with(start), "{said}");
+        assert!(said.contains(" cannot be used: "), "{said}");
+        let hint = "\nhint: `verdict doctor` says what was looked for, and where\n";
+        assert!(said.ends_with(hint), "{said}");
+    }
+    let left = std::fs::read_dir(folder.path().join("run"));
+    assert!(left.is_err(), "a run that never began leaves no folder");
+}
+
+#[test]
+fn bench_tells_all_faults_of_its_flags() {
+    insta::assert_snapshot!(show(
+        folder().path(),
+        "bench train --rank 0,4 --batch 0 --steps 0 --pass-tokens 0 --dropout 1"
     ));
 }
 

@@ -1,8 +1,10 @@
-//! A model on disk: configuration, tokenizer and weights, from a Hugging Face folder or a GGUF file.
+//! A model on disk: configuration, tokenizer and weights, from a Hugging Face folder or a GGUF file;
+//! or one without a file, of random weights.
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
+use crate::random::Random;
 use crate::store::Store;
 use crate::{config_json, safetensors_file, tokenizer};
 use std::ops::Range;
@@ -22,6 +24,8 @@ pub struct Checkpoint {
     path: PathBuf,
     store: Store,
     gguf: Option<Gguf>,
+    /// In place of the store's tensors.
+    random: Option<Random>,
 }
 
 impl Checkpoint {
@@ -40,6 +44,19 @@ impl Checkpoint {
         };
         checkpoint.check()?;
         Ok(checkpoint)
+    }
+
+    /// A model of this shape without a file: matrices uniform with a standard deviation of 0.02, norms
+    /// 1, the same for the same seed. Rows are made when they are read. For measurements, since speed
+    /// does not depend on what the weights are; there is no tokenizer.
+    pub fn random(config: ModelConfig, seed: u64) -> Checkpoint {
+        Checkpoint {
+            random: Some(Random::new(&config, seed)),
+            config,
+            path: "random weights".into(),
+            store: Store::default(),
+            gguf: None,
+        }
     }
 
     fn open_folder(path: &Path) -> Result<Checkpoint> {
@@ -70,6 +87,7 @@ impl Checkpoint {
             path: path.to_path_buf(),
             store,
             gguf: None,
+            random: None,
         })
     }
 
@@ -83,6 +101,7 @@ impl Checkpoint {
             path: path.to_path_buf(),
             store,
             gguf: Some(gguf),
+            random: None,
         })
     }
 
@@ -115,7 +134,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The folder or file that was opened.
+    /// The folder or file that was opened; `random weights` where there is none.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -136,19 +155,28 @@ impl Checkpoint {
 
     /// Shape of a tensor, row-major, or `None` where there is no such tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.store.get(name).map(|e| e.shape.as_slice())
+        match &self.random {
+            Some(random) => random.shape(name),
+            None => self.store.get(name).map(|e| e.shape.as_slice()),
+        }
     }
 
     /// Names of all tensors that can be read, sorted.
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.store.iter().map(|(name, _)| name).collect();
+        let mut names: Vec<_> = match &self.random {
+            Some(random) => random.names().collect(),
+            None => self.store.iter().map(|(name, _)| name).collect(),
+        };
         names.sort_unstable();
         names
     }
 
     /// Name of a tensor's stored number format, as GGUF calls it (`F32`, `BF16`, `Q4_1`, …).
     pub fn dtype(&self, name: &str) -> Option<String> {
-        self.store.get(name).map(|e| format!("{:?}", e.dtype))
+        match &self.random {
+            Some(random) => random.shape(name).map(|_| "F32".to_string()),
+            None => self.store.get(name).map(|e| format!("{:?}", e.dtype)),
+        }
     }
 
     /// Decodes rows `rows` of tensor `name` into `out`, row-major, as f32.
@@ -159,7 +187,10 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::MissingTensor`] or [`Error::BadRows`].
     pub fn read_rows(&self, name: &str, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
-        self.store.read_rows(&self.path, name, rows, out)
+        match &self.random {
+            Some(random) => random.read_rows(&self.path, name, rows, out),
+            None => self.store.read_rows(&self.path, name, rows, out),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod config_json;
 mod decode;
 mod error;
 mod gguf;
+mod random;
 mod safetensors_file;
 mod store;
 mod tokenizer;

@@ -11,23 +11,30 @@
 mod adamw;
 mod attention;
 mod cpu;
+pub mod cuda;
 mod dropout;
 mod linear;
+mod lora;
 mod loss;
 mod norm;
 mod rope;
 mod swiglu;
 
-pub use adamw::{AdamW, adamw_step, clip_factor, sum_of_squares};
+pub use adamw::{AdamW, BankPieces, BankRate, BankState, adamw_step, clip_factor, sum_of_squares};
 pub use attention::{
-    AttentionShape, Span, attention_backward, attention_decode, attention_forward,
+    AttentionInput, AttentionShape, AttentionTiles, Span, attention_backward, attention_decode,
+    attention_forward,
 };
 pub use cpu::{Compute, Cpu, Isa, resize_buffer, zeros};
-pub use dropout::{DropoutKey, dropout_scale, dropout_scale_add};
-pub use linear::{Base, Columns, FrozenLinear, Job, Mode, Rows, matmul};
-pub use loss::{cross_entropy, log_softmax_at};
-pub use norm::{rms_norm_backward, rms_norm_forward};
-pub use rope::RopeTable;
+pub use dropout::{DropoutKey, Masked, RowKey, dropout_scale, dropout_scale_add};
+pub use linear::{
+    Base, Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, SKINNY_ROWS, Skinny, SkinnyOut,
+    matmul,
+};
+pub use lora::{LoraList, LoraPlan, LoraProduct, Narrow, Wide};
+pub use loss::{ChoicePart, Choices, choice_parts, cross_entropy, log_softmax_at};
+pub use norm::{NormInput, rms_norm_backward, rms_norm_forward};
+pub use rope::{CacheShape, HeadTransform, LayerCache, RopeTable};
 pub use swiglu::{swiglu_backward, swiglu_forward};
 
 /// Plain versions of the operations: slow, short, and what the fast ones are compared with.

@@ -1,11 +1,12 @@
 //! The bank: LoRA adapters of different ranks over one base (Hu et al. 2021; `y = W x + α/r · B A x`).
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use verdict_formats::{Adapter, AdapterConfig, AdapterTensor, ModelConfig};
 
 use crate::error::{Error, Result};
-use crate::load::Model;
+use crate::model::Model;
 use crate::site::Site;
 
 /// An adapter to be made.
@@ -27,6 +28,8 @@ pub struct AdapterSpec {
 #[derive(Clone, Debug, Default)]
 pub struct AdapterBank {
     pub(crate) adapters: Vec<BankAdapter>,
+    /// Changes whenever an adapter does: banks of one version hold the same numbers.
+    version: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -87,6 +90,22 @@ impl BankAdapter {
         }
     }
 
+    /// Numbers of its weights.
+    pub(crate) fn len(&self) -> usize {
+        let last = |s: &SiteRanges| s.b.last().map_or(s.a.end, |b| b.end);
+        self.sites.last().map_or(0, last)
+    }
+
+    /// The same layout without the numbers.
+    pub(crate) fn without_weights(&self) -> Self {
+        Self {
+            spec: self.spec.clone(),
+            scale: self.scale,
+            weights: Vec::new(),
+            sites: self.sites.clone(),
+        }
+    }
+
     pub(crate) fn site(&self, layer: usize, site: Site) -> &SiteRanges {
         &self.sites[layer * Site::ALL.len() + site as usize]
     }
@@ -133,6 +152,21 @@ impl AdapterBank {
         &self.adapters[index].spec.name
     }
 
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn changed(&mut self) {
+        static VERSIONS: AtomicU64 = AtomicU64::new(1);
+        self.version = VERSIONS.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An adapter's weights, to be changed.
+    pub(crate) fn weights_mut(&mut self, index: usize) -> &mut [f32] {
+        self.changed();
+        &mut self.adapters[index].weights
+    }
+
     /// Number of weights of an adapter.
     pub fn parameters(&self, index: usize) -> usize {
         self.adapters[index].weights.len()
@@ -151,6 +185,7 @@ impl AdapterBank {
             }
         }
         self.adapters.push(adapter);
+        self.changed();
         self.adapters.len() - 1
     }
 
@@ -214,6 +249,7 @@ impl AdapterBank {
             });
         }
         self.adapters.push(own);
+        self.changed();
         Ok(self.adapters.len() - 1)
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::load::Model;
+use crate::model::{Chunk, Limits};
 
 /// One sequence of a packed batch.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ pub(crate) struct Supervised {
 }
 
 impl Packed {
-    pub(crate) fn new(model: &Model, adapters: usize, examples: &[Example<'_>]) -> Result<Self> {
+    pub(crate) fn new(limits: Limits, adapters: usize, examples: &[Example<'_>]) -> Result<Self> {
         let mut packed = Self {
             tokens: Vec::new(),
             positions: Vec::new(),
@@ -91,7 +91,7 @@ impl Packed {
                     e.tokens.len()
                 )));
             }
-            model.check_tokens(e.tokens, e.tokens.len())?;
+            limits.check_tokens(e.tokens, e.tokens.len())?;
             let start = packed.tokens.len();
             // The last token predicts nothing: its row would be computed for no one.
             let rows = e.tokens.len() - 1;
@@ -107,6 +107,40 @@ impl Packed {
                     example: index,
                 });
             }
+        }
+        Ok(packed)
+    }
+
+    /// Chunks to append to sequences; `length` tells how many tokens a living sequence has.
+    pub(crate) fn of_chunks(
+        limits: Limits,
+        adapters: usize,
+        chunks: &[Chunk<'_>],
+        length: impl Fn(usize) -> Option<usize>,
+    ) -> Result<Self> {
+        let mut packed = Self::new(limits, adapters, &[])?;
+        let mut seen = std::collections::HashSet::new();
+        for chunk in chunks {
+            let bad = |what: &str| Error::Batch(format!("sequence {}: {what}", chunk.sequence));
+            let len = length(chunk.sequence).ok_or_else(|| bad("not in the cache"))?;
+            if chunk.tokens.is_empty() {
+                return Err(bad("no token to append"));
+            }
+            if !seen.insert(chunk.sequence) {
+                return Err(bad("named twice"));
+            }
+            if chunk.adapter.is_some_and(|a| a >= adapters) {
+                return Err(bad("no such adapter"));
+            }
+            let end = len + chunk.tokens.len();
+            limits.check_tokens(chunk.tokens, end)?;
+            let start = packed.rows();
+            packed.tokens.extend(chunk.tokens);
+            packed.positions.extend((len..end).map(|p| p as u32));
+            packed
+                .keys
+                .extend(std::iter::repeat_n(0, chunk.tokens.len()));
+            packed.add_span(chunk.adapter, start..packed.rows());
         }
         Ok(packed)
     }

@@ -9,6 +9,9 @@ pub enum Error {
     /// A file is not what it should be.
     #[error(transparent)]
     Format(#[from] verdict_formats::Error),
+    /// A GPU that is not there, is full, or failed.
+    #[error(transparent)]
+    Gpu(#[from] verdict_kernels::cuda::GpuError),
     /// Threads or number formats that this machine does not have.
     #[error("{0}")]
     Machine(String),

@@ -5,23 +5,23 @@
 //! packed rows: sequences stand one after the other without padding, sorted by adapter; the frozen
 //! products run once over all rows, the adapters' products run by group.
 
-mod backward;
 mod bank;
 mod batch;
-mod decode;
+mod cpu;
 mod error;
-mod forward;
-mod head;
-mod load;
-mod lora;
+mod gpu;
+mod model;
 mod site;
 mod trainer;
+mod weights;
 
 pub use bank::{AdapterBank, AdapterSpec};
 pub use batch::{Example, ExampleLoss};
-pub use decode::{Chunk, KvCache};
 pub use error::{Error, Result};
-pub use load::{LoadOptions, Model};
+pub use model::{Chunk, Device, KvCache, LoadOptions, Model};
 pub use trainer::{Rate, Trainer};
 pub use verdict_formats as formats;
+pub use verdict_kernels::cuda::{
+    GpuDevice, GpuError, GpuProbe, KernelTime, Library, probe as gpus,
+};
 pub use verdict_kernels::{AdamW, Base, Compute, Isa};

@@ -1,15 +1,14 @@
-//! Gradients and optimizer steps for the whole bank.
+//! Gradients and optimizer steps for the whole bank, wherever the model runs.
 
 use verdict_formats::Adapter;
-use verdict_kernels::{AdamW, adamw_step, clip_factor, resize_buffer, sum_of_squares, zeros};
+use verdict_kernels::AdamW;
 
-use crate::backward::Backward;
 use crate::bank::AdapterBank;
-use crate::batch::{Example, ExampleLoss, Packed};
+use crate::batch::{Example, ExampleLoss};
+use crate::cpu::CpuTrainer;
 use crate::error::Result;
-use crate::forward::{Whole, Workspace};
-use crate::head::HeadBuffers;
-use crate::load::Model;
+use crate::gpu::GpuTrainer;
+use crate::model::{Backend, Model};
 
 /// One adapter's part of an optimizer step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,120 +25,135 @@ pub struct Rate {
 #[derive(Debug)]
 pub struct Trainer {
     bank: AdapterBank,
-    adam: AdamW,
-    states: Vec<State>,
-    gradients: Vec<Vec<f32>>,
-    workspace: Workspace,
-    back: Backward,
-    head: HeadBuffers,
+    state: State,
 }
 
 #[derive(Debug)]
-struct State {
-    steps: u32,
-    m: Vec<f32>,
-    v: Vec<f32>,
+enum State {
+    Cpu(CpuTrainer),
+    /// Boxed: it holds many handles.
+    Gpu(Box<GpuTrainer>),
 }
 
 impl Trainer {
-    /// Takes a bank over for training.
-    pub fn new(bank: AdapterBank, adam: AdamW) -> Self {
-        let size = |i: usize| bank.parameters(i);
-        let zeros = |i: usize| zeros::<f32>(size(i));
-        let states = (0..bank.len())
-            .map(|i| State {
-                steps: 0,
-                m: zeros(i),
-                v: zeros(i),
-            })
-            .collect();
-        let gradients = (0..bank.len()).map(zeros).collect();
-        Self {
-            states,
-            gradients,
-            bank,
-            adam,
-            workspace: Workspace::default(),
-            back: Backward::default(),
-            head: HeadBuffers::default(),
-        }
+    /// Takes a bank over for training with `model`.
+    ///
+    /// # Errors
+    /// A GPU without memory for the bank's weights, gradients and moments.
+    pub fn new(model: &Model, bank: AdapterBank, adam: AdamW) -> Result<Self> {
+        let state = match &model.backend {
+            Backend::Cpu(_) => State::Cpu(CpuTrainer::new(&bank, adam)),
+            Backend::Gpu(model) => State::Gpu(Box::new(GpuTrainer::new(model, &bank, adam)?)),
+        };
+        Ok(Self { bank, state })
     }
 
     /// Forward and backward with dropout: adds to the gradients. Many calls before a
-    /// [`step`](Self::step) give what one call with all examples gives, bit for bit.
+    /// [`step`](Self::step) give what one call with all examples gives: on the CPU bit for bit, on a GPU
+    /// but for the rounding of sums.
     ///
     /// # Errors
-    /// Examples that are unsorted, too long, or name unknown tokens or adapters.
+    /// Examples that are unsorted, too long, or name unknown tokens or adapters; a GPU that fails.
     pub fn accumulate(
         &mut self,
         model: &Model,
         examples: &[Example<'_>],
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>> {
-        let batch = Packed::new(model, self.bank.len(), examples)?;
-        let Self {
-            bank,
-            gradients,
-            workspace,
-            back,
-            head,
-            ..
-        } = self;
-        Ok(model.install(|| {
-            model.forward(bank, &batch, true, &mut Whole(model, &batch), workspace);
-            back.dx.clear();
-            resize_buffer(&mut back.dx, batch.rows() * model.config.hidden_size);
-            let losses = model.losses(
-                &batch,
-                examples.len(),
-                probes,
-                &workspace.x,
-                Some(&mut back.dx),
-                head,
-            );
-            model.backward(bank, &batch, workspace, back, gradients);
-            losses
-        }))
+        match (&model.backend, &mut self.state) {
+            (Backend::Cpu(model), State::Cpu(state)) => {
+                state.accumulate(model, &self.bank, examples, probes)
+            }
+            (Backend::Gpu(model), State::Gpu(state)) => state.accumulate(model, examples, probes),
+            _ => other_device(),
+        }
+    }
+
+    /// Losses of the adapters as they stand, without gradient and without dropout.
+    ///
+    /// # Errors
+    /// As [`accumulate`](Self::accumulate).
+    pub fn evaluate(
+        &self,
+        model: &Model,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>> {
+        match (&model.backend, &self.state) {
+            (Backend::Cpu(model), State::Cpu(_)) => model.evaluate(&self.bank, examples, probes),
+            (Backend::Gpu(model), State::Gpu(state)) => state.evaluate(model, examples, probes),
+            _ => other_device(),
+        }
     }
 
     /// One AdamW step for each adapter named; its gradient is clipped, used and zeroed. Returns the
     /// norms before clipping.
-    pub fn step(&mut self, model: &Model, rates: &[Rate]) -> Vec<f32> {
-        let cpu = &model.cpu;
-        rates
-            .iter()
-            .map(|rate| {
-                let (state, gradient) = (
-                    &mut self.states[rate.adapter],
-                    &mut self.gradients[rate.adapter],
-                );
-                let norm = sum_of_squares(cpu, gradient).sqrt() as f32;
-                state.steps += 1;
-                let factor = clip_factor(norm, rate.clip);
-                let weights = &mut self.bank.adapters[rate.adapter].weights;
-                adamw_step(
-                    cpu,
-                    &self.adam,
-                    state.steps,
-                    rate.lr,
-                    factor,
-                    weights,
-                    gradient,
-                    &mut state.m,
-                    &mut state.v,
-                );
-                norm
-            })
-            .collect()
+    ///
+    /// # Errors
+    /// A GPU that fails.
+    pub fn step(&mut self, model: &Model, rates: &[Rate]) -> Result<Vec<f32>> {
+        match (&model.backend, &mut self.state) {
+            (Backend::Cpu(model), State::Cpu(state)) => {
+                Ok(state.step(model, &mut self.bank, rates))
+            }
+            (Backend::Gpu(model), State::Gpu(state)) => state.step(model, rates),
+            _ => other_device(),
+        }
     }
 
     /// The adapters as they stand.
-    pub fn bank(&self) -> &AdapterBank {
-        &self.bank
+    ///
+    /// # Errors
+    /// A GPU that fails.
+    pub fn bank(&mut self, model: &Model) -> Result<&AdapterBank> {
+        if let (Backend::Gpu(model), State::Gpu(state)) = (&model.backend, &self.state) {
+            for adapter in 0..self.bank.len() {
+                let weights = state.weights(model, adapter)?;
+                self.bank.weights_mut(adapter).copy_from_slice(&weights);
+            }
+        }
+        Ok(&self.bank)
+    }
+
+    /// An adapter as PEFT keeps it.
+    ///
+    /// # Errors
+    /// A GPU that fails.
+    pub fn export(&self, model: &Model, adapter: usize) -> Result<Adapter> {
+        match (&model.backend, &self.state) {
+            (Backend::Gpu(gpu), State::Gpu(state)) => {
+                let weights = state.weights(gpu, adapter)?;
+                Ok(self.bank.matrices(model, adapter, &weights))
+            }
+            _ => Ok(self.bank.export(model, adapter)),
+        }
     }
 
     /// An adapter's gradient by PEFT's names.
-    pub fn gradient(&self, model: &Model, adapter: usize) -> Adapter {
-        self.bank.matrices(model, adapter, &self.gradients[adapter])
+    ///
+    /// # Errors
+    /// A GPU that fails.
+    pub fn gradient(&self, model: &Model, adapter: usize) -> Result<Adapter> {
+        match (&model.backend, &self.state) {
+            (Backend::Cpu(_), State::Cpu(state)) => {
+                Ok(self
+                    .bank
+                    .matrices(model, adapter, &state.gradients[adapter]))
+            }
+            (Backend::Gpu(gpu), State::Gpu(state)) => {
+                let gradient = state.gradient(gpu, adapter)?;
+                Ok(self.bank.matrices(model, adapter, &gradient))
+            }
+            _ => other_device(),
+        }
     }
+
+    /// Name of an adapter.
+    pub fn name(&self, adapter: usize) -> &str {
+        self.bank.name(adapter)
+    }
+}
+
+fn other_device() -> ! {
+    panic!("a trainer of another device's model")
 }

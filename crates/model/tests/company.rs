@@ -16,6 +16,7 @@ fn machines() -> Vec<LoadOptions> {
         threads: 2,
         base: Base::Int8,
         isa: Isa::hardware(),
+        ..LoadOptions::default()
     }];
     for isa in [Isa::Avx512Bf16, Isa::Amx] {
         if isa <= Isa::hardware() {
@@ -24,6 +25,7 @@ fn machines() -> Vec<LoadOptions> {
                 threads: 2,
                 base: Base::Int8,
                 isa,
+                ..LoadOptions::default()
             });
         } else {
             skipped(isa);
@@ -65,7 +67,7 @@ fn train(
     for spec in specs {
         bank.create(model, spec);
     }
-    let mut trainer = Trainer::new(bank, AdamW::default());
+    let mut trainer = Trainer::new(model, bank, AdamW::default()).expect("trainer");
     let taught: Vec<&Sequence> = sequences.iter().filter(|s| s.loss_from.is_some()).collect();
     for step in 0..3 {
         for (pass, part) in taught.chunks(per_pass).enumerate() {
@@ -89,13 +91,13 @@ fn train(
                 clip: 1.0,
             })
             .collect();
-        trainer.step(model, &rates);
+        trainer.step(model, &rates).expect("step");
     }
     (0..specs.len())
         .map(|i| {
             trainer
-                .bank()
                 .export(model, i)
+                .expect("adapter")
                 .tensors
                 .into_values()
                 .flat_map(|t| t.data)
@@ -184,7 +186,7 @@ fn decoding_gives_the_bits_of_the_whole_prompt() {
                 options.isa,
                 options.compute
             );
-            let copy = cache.fork(whole);
+            let copy = cache.fork(whole).expect("copy");
             let both = model
                 .extend(
                     &bank,

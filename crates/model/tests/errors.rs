@@ -127,7 +127,8 @@ fn examples_that_cannot_run() {
     };
     bank.create(&model, &spec);
     let unsorted = [example(&[1, 2], 1, Some(0)), example(&[1, 2], 1, None)];
-    let text = Trainer::new(bank, AdamW::default()).accumulate(&model, &unsorted, &[]);
+    let mut trainer = Trainer::new(&model, bank, AdamW::default()).expect("trainer");
+    let text = trainer.accumulate(&model, &unsorted, &[]);
     assert_eq!(
         text.expect_err("unsorted").to_string(),
         "examples must come sorted by adapter"

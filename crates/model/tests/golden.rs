@@ -93,12 +93,14 @@ fn every_gradient_by_name() {
         let model = golden.model(Base::F32, Compute::F32);
         let sequences = golden.sequences();
         let all: Vec<usize> = (0..sequences.len()).collect();
-        let mut trainer = Trainer::new(golden.bank(&model, &["r4", "r6"]), AdamW::default());
+        let mut trainer =
+            Trainer::new(&model, golden.bank(&model, &["r4", "r6"]), AdamW::default())
+                .expect("trainer");
         for (index, name) in ["r4", "r6"].into_iter().enumerate() {
             trainer
                 .accumulate(&model, &batch(&sequences, &all, Some(index)), &[])
                 .expect("gradients");
-            let got = trainer.gradient(&model, index);
+            let got = trainer.gradient(&model, index).expect("gradient");
             let names = golden.names(&format!("{name}/gradient/"));
             assert_eq!(names.len(), got.tensors.len(), "{family} {name}");
             for full in names {
@@ -124,7 +126,9 @@ fn ten_steps_of_training() {
         let sequences = golden.sequences();
         for (index, name) in ["r4", "r6"].into_iter().enumerate() {
             let curve = &golden.json["adapters"][name]["curve"];
-            let mut trainer = Trainer::new(golden.bank(&model, &["r4", "r6"]), AdamW::default());
+            let mut trainer =
+                Trainer::new(&model, golden.bank(&model, &["r4", "r6"]), AdamW::default())
+                    .expect("trainer");
             let (mut losses, mut norms) = (Vec::new(), Vec::new());
             for (which, lr) in curve["batches"]
                 .as_array()
@@ -138,14 +142,18 @@ fn ten_steps_of_training() {
                 let tokens: usize = parts.iter().map(|p| p.tokens).sum();
                 losses.push((parts.iter().map(|p| p.loss_sum).sum::<f64>() / tokens as f64) as f32);
                 let clip = curve["clip"].as_f64().expect("clip") as f32;
-                norms.extend(trainer.step(
-                    &model,
-                    &[Rate {
-                        adapter: index,
-                        lr: lr as f32,
-                        clip,
-                    }],
-                ));
+                norms.extend(
+                    trainer
+                        .step(
+                            &model,
+                            &[Rate {
+                                adapter: index,
+                                lr: lr as f32,
+                                clip,
+                            }],
+                        )
+                        .expect("step"),
+                );
             }
             let what = format!("{family} {name}");
             // Adam divides by the root of a moment near zero: a weight whose gradient is rounding noise
@@ -164,7 +172,7 @@ fn ten_steps_of_training() {
                 2_000.0,
                 F32_UNIT,
             );
-            let end = trainer.bank().export(&model, index);
+            let end = trainer.export(&model, index).expect("adapter");
             for full in golden.names(&format!("{name}/final/")) {
                 let tensor = full.rsplit('/').next().expect("name");
                 assert_close(

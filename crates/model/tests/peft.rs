@@ -45,7 +45,7 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
             },
         );
         let sequences = golden.sequences();
-        let mut trainer = Trainer::new(bank, AdamW::default());
+        let mut trainer = Trainer::new(&model, bank, AdamW::default()).expect("trainer");
         for step in 0..3 {
             let examples: Vec<Example<'_>> = sequences
                 .iter()
@@ -65,12 +65,12 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
                 lr: 0.02,
                 clip: 1.0,
             };
-            trainer.step(&model, &[rate]);
+            trainer.step(&model, &[rate]).expect("step");
         }
         let temporary = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("peft");
         let folder = kept.as_ref().unwrap_or(&temporary).join(family);
         std::fs::create_dir_all(&folder).expect("folder");
-        let adapter = trainer.bank().export(&model, 0);
+        let adapter = trainer.export(&model, 0).expect("adapter");
         adapter.write(folder.join("adapter")).expect("written");
         let read = Adapter::read(folder.join("adapter")).expect("read");
         assert_eq!(read.tensors, adapter.tensors);
@@ -79,7 +79,7 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
         again.add(&model, "read", &read).expect("fits");
         let mut rows = Vec::new();
         for s in &sequences {
-            let after = logits(&model, trainer.bank(), &s.tokens);
+            let after = logits(&model, trainer.bank(&model).expect("bank"), &s.tokens);
             assert_eq!(logits(&model, &again, &s.tokens), after, "{family}");
             let base = {
                 let mut cache = model.new_cache();

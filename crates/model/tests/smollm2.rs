@@ -195,14 +195,14 @@ fn logits_losses_and_every_gradient_of_an_adapter() {
         F32_UNIT,
     );
 
-    let mut trainer = Trainer::new(bank, AdamW::default());
+    let mut trainer = Trainer::new(&model, bank, AdamW::default()).expect("trainer");
     let losses = trainer
         .accumulate(&model, &batch(&items, &[0, 1, 2, 3, 4, 5, 6, 7]), &[])
         .expect("gradients");
     let sums: Vec<f32> = losses.iter().map(|l| l.loss_sum as f32).collect();
     assert_close("losses", &sums, &f64s(&g["loss_sums"]), 200.0, F32_UNIT);
 
-    let gradient = trainer.gradient(&model, 0);
+    let gradient = trainer.gradient(&model, 0).expect("gradient");
     let wanted = g["gradients"].as_object().expect("gradients");
     assert_eq!(wanted.len(), gradient.tensors.len());
     for (name, want) in wanted {
@@ -244,7 +244,7 @@ fn ten_steps_of_training() {
     let mut bank = AdapterBank::empty();
     bank.add(&model, "golden", &adapter(&model, &golden))
         .expect("adapter fits");
-    let mut trainer = Trainer::new(bank, AdamW::default());
+    let mut trainer = Trainer::new(&model, bank, AdamW::default()).expect("trainer");
     let (mut losses, mut norms) = (Vec::new(), Vec::new());
     for (which, lr) in curve["batches"]
         .as_array()
@@ -258,14 +258,18 @@ fn ten_steps_of_training() {
             .expect("step");
         let tokens: usize = parts.iter().map(|p| p.tokens).sum();
         losses.push((parts.iter().map(|p| p.loss_sum).sum::<f64>() / tokens as f64) as f32);
-        norms.extend(trainer.step(
-            &model,
-            &[Rate {
-                adapter: 0,
-                lr: lr as f32,
-                clip: 1.0,
-            }],
-        ));
+        norms.extend(
+            trainer
+                .step(
+                    &model,
+                    &[Rate {
+                        adapter: 0,
+                        lr: lr as f32,
+                        clip: 1.0,
+                    }],
+                )
+                .expect("step"),
+        );
     }
     // Adam turns rounding noise in the smallest gradients into steps of size lr: the curves part slowly.
     assert_close(

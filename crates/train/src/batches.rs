@@ -94,6 +94,32 @@ pub fn pack(lengths: &[Vec<usize>], budget: usize) -> Vec<Vec<Placed>> {
     passes
 }
 
+/// As [`pack`], for batches on several devices: batch `m` goes through device `lanes[m]`, and each
+/// device takes at most `budget` tokens of a pass. Each device's share of the passes is what [`pack`]
+/// makes of its batches alone.
+pub fn pack_lanes(lengths: &[Vec<usize>], lanes: &[usize], budget: usize) -> Vec<Vec<Placed>> {
+    let mut passes: Vec<Vec<Placed>> = Vec::new();
+    for lane in 0..lanes.iter().map(|lane| lane + 1).max().unwrap_or(0) {
+        let (members, own): (Vec<usize>, Vec<Vec<usize>>) = (0..lengths.len())
+            .filter(|member| lanes[*member] == lane)
+            .map(|member| (member, lengths[member].clone()))
+            .unzip();
+        for (number, pass) in pack(&own, budget).into_iter().enumerate() {
+            if number == passes.len() {
+                passes.push(Vec::new());
+            }
+            passes[number].extend(pass.into_iter().map(|placed| Placed {
+                member: members[placed.member],
+                ..placed
+            }));
+        }
+    }
+    for pass in &mut passes {
+        pass.sort_by_key(|placed| (placed.member, placed.place));
+    }
+    passes
+}
+
 /// Fisher-Yates over `0..rows`. Own code, for the order must stay the same for ever.
 fn shuffled(seed: u64, epoch: usize, rows: usize) -> Vec<usize> {
     let mut random = SplitMix64(mix(seed).wrapping_add(epoch as u64));
@@ -220,6 +246,31 @@ mod tests {
                 prop_assert!(!pass.is_empty());
                 let tokens: usize = pass.iter().map(|placed| lengths[placed.member][placed.place]).sum();
                 prop_assert!(tokens <= budget);
+            }
+        }
+
+        #[test]
+        fn each_device_has_the_passes_of_its_own_batches(
+            batches in prop::collection::vec((0usize..4, prop::collection::vec(1usize..60, 0..20)), 0..8),
+            budget in 60usize..300,
+        ) {
+            let (lanes, lengths): (Vec<usize>, Vec<Vec<usize>>) = batches.into_iter().unzip();
+            let together = pack_lanes(&lengths, &lanes, budget);
+            prop_assert!(together.iter().all(|pass| !pass.is_empty()));
+            for lane in 0..4 {
+                let own: Vec<usize> = (0..lanes.len()).filter(|member| lanes[*member] == lane).collect();
+                let alone = pack(&own.iter().map(|member| lengths[*member].clone()).collect::<Vec<_>>(), budget);
+                let here = |pass: &Vec<Placed>| -> Vec<Placed> {
+                    pass.iter().filter(|placed| lanes[placed.member] == lane).copied().collect()
+                };
+                let found: Vec<Vec<Placed>> = together.iter().map(here).filter(|pass| !pass.is_empty()).collect();
+                let renamed = |pass: &Vec<Placed>| -> Vec<Placed> {
+                    pass.iter().map(|placed| Placed { member: own[placed.member], ..*placed }).collect()
+                };
+                prop_assert_eq!(found, alone.iter().map(renamed).collect::<Vec<_>>());
+            }
+            for pass in &together {
+                prop_assert!(pass.is_sorted_by_key(|placed| (placed.member, placed.place)));
             }
         }
 

@@ -1,13 +1,18 @@
 //! What training needs of an engine: make adapters, add gradients, step, evaluate, save.
 
+mod fleet;
 mod model;
 
 use std::path::Path;
 
+pub use fleet::{Fleet, plan};
 pub use model::ModelEngine;
 pub use verdict_model::{AdapterSpec, Example, ExampleLoss, Rate};
 
 use crate::error::EngineError;
+
+/// Tokens of a pass that suit a processor: more would only take memory.
+pub const PASS_TOKENS: usize = 1024;
 
 /// A frozen model with a bank of adapters.
 ///
@@ -38,4 +43,15 @@ pub trait Engine {
 
     /// Writes an adapter as a PEFT folder; `dir` does not exist yet.
     fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError>;
+
+    /// Number of the device on which an adapter stands (none: the bare base). Devices work at the same
+    /// time, each on its own share of a call's examples.
+    fn lane(&self, _adapter: Option<usize>) -> usize {
+        0
+    }
+
+    /// Tokens that one device takes at once where the settings do not say (`pass_tokens`).
+    fn pass_tokens(&self) -> usize {
+        PASS_TOKENS
+    }
 }

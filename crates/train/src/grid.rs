@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::AdapterSpec;
 use crate::settings::TrainSettings;
 
 /// One adapter to train.
@@ -19,6 +20,19 @@ pub struct Member {
     pub lr: f64,
     /// Seed of the adapter's weights, its batches and its dropout.
     pub seed: u64,
+}
+
+impl Member {
+    /// The member as an engine makes it.
+    pub fn spec(&self) -> AdapterSpec {
+        AdapterSpec {
+            name: self.name.clone(),
+            rank: self.rank,
+            alpha: self.alpha as f32,
+            dropout: self.dropout as f32,
+            seed: self.seed,
+        }
+    }
 }
 
 /// Every member, rank slowest, then alpha, dropout, learning rate and seed. Names are unique where

@@ -10,6 +10,7 @@
 //! it is alone or among a hundred. It prints nothing: an observer is handed every event.
 
 pub mod batches;
+pub mod device;
 pub mod engine;
 pub mod error;
 pub mod events;
@@ -24,7 +25,8 @@ pub mod select;
 pub mod settings;
 pub mod validation;
 
-pub use engine::{Engine, ModelEngine};
+pub use device::DeviceChoice;
+pub use engine::{Engine, Fleet, ModelEngine};
 pub use error::{Error, Fault, Result};
 pub use events::{Event, EventKind, Outcome};
 pub use folder::{NewRun, RunFolder};

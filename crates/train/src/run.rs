@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::batches::{BatchOrder, dropout_key, pack};
-use crate::engine::{AdapterSpec, Engine, Example, Rate};
+use crate::batches::{BatchOrder, dropout_key, pack_lanes};
+use crate::engine::{Engine, Example, Rate};
 use crate::error::{Error, Fault, Result};
 use crate::events::{Event, EventKind, EventLog, Outcome};
 use crate::folder::NewRun;
@@ -16,7 +16,7 @@ use crate::rows::Rows;
 use crate::schedule::{Rates, steps_for};
 use crate::select;
 use crate::settings::TrainSettings;
-use crate::validation::{Score, validate};
+use crate::validation::{Score, Validation, validate};
 
 /// A finished run.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +50,7 @@ pub fn train(
     stop: &AtomicBool,
 ) -> Result<RunSummary> {
     let settings = run.settings().clone();
-    check(rows, &settings)?;
+    let pass_tokens = pass_tokens(rows, &settings, engine)?;
     let steps = settings.steps.unwrap_or_else(|| {
         let epochs = settings
             .epochs
@@ -66,6 +66,7 @@ pub fn train(
         sink: Sink { log, observer },
         stop,
         run: &run,
+        pass_tokens,
         live: Vec::new(),
         done: 0,
         tokens: 0,
@@ -89,15 +90,18 @@ pub fn train(
     result
 }
 
-/// Rows that no pass could take.
-fn check(rows: &Rows, settings: &TrainSettings) -> Result<()> {
+/// Most tokens of a pass on one device; refuses rows that no pass could take.
+fn pass_tokens(rows: &Rows, settings: &TrainSettings, engine: &dyn Engine) -> Result<usize> {
+    let mut pass_tokens = settings.pass_tokens.unwrap_or(engine.pass_tokens());
     for (split, rows) in [("train", &rows.train), ("validation", &rows.validation)] {
         let longest = rows.iter().map(|row| row.tokens.len()).max();
         let longest = longest.ok_or(Error::NoRows { split })?;
-        if longest > settings.pass_tokens {
+        if settings.pass_tokens.is_none() {
+            pass_tokens = pass_tokens.max(longest);
+        }
+        if longest > pass_tokens {
             let text = format!(
-                "expected at least {longest}, the longest row of {split}, found {}",
-                settings.pass_tokens
+                "expected at least {longest}, the longest row of {split}, found {pass_tokens}"
             );
             let faults = vec![Fault {
                 key: "pass_tokens".into(),
@@ -109,7 +113,7 @@ fn check(rows: &Rows, settings: &TrainSettings) -> Result<()> {
             });
         }
     }
-    Ok(())
+    Ok(pass_tokens)
 }
 
 /// Events to the file, then to the observer.
@@ -154,6 +158,8 @@ struct Training<'a> {
     sink: Sink<'a>,
     stop: &'a AtomicBool,
     run: &'a NewRun,
+    /// Most tokens of a pass on one device.
+    pass_tokens: usize,
     live: Vec<Live>,
     /// Optimizer steps done.
     done: usize,
@@ -185,17 +191,13 @@ impl Training<'_> {
 
     fn create(&mut self) -> Result<()> {
         for member in members(self.settings) {
-            let spec = AdapterSpec {
-                name: member.name.clone(),
-                rank: member.rank,
-                alpha: member.alpha as f32,
-                dropout: member.dropout as f32,
-                seed: member.seed,
-            };
-            let adapter = self.engine.create(&spec).map_err(|source| Error::Engine {
-                doing: format!("making adapter {}", member.name),
-                source,
-            })?;
+            let adapter = self
+                .engine
+                .create(&member.spec())
+                .map_err(|source| Error::Engine {
+                    doing: format!("making adapter {}", member.name),
+                    source,
+                })?;
             let order = BatchOrder::new(member.seed, self.rows.train.len(), self.settings.batch);
             let (stopped, train_loss, validation) = (None, None, None);
             self.live.push(Live {
@@ -319,7 +321,9 @@ impl Training<'_> {
             .iter()
             .map(|part| part.rows.iter().map(length).collect())
             .collect();
-        for pass in pack(&lengths, self.settings.pass_tokens) {
+        let lane = |part: &Part| self.engine.lane(Some(self.live[part.live].adapter));
+        let lanes: Vec<usize> = parts.iter().map(lane).collect();
+        for pass in pack_lanes(&lengths, &lanes, self.pass_tokens) {
             self.look_at_stop()?;
             let example = |placed: &crate::batches::Placed| {
                 let part = &parts[placed.member];
@@ -370,13 +374,23 @@ impl Training<'_> {
     }
 
     fn scores(&self, adapters: &[Option<usize>]) -> Result<Vec<Score>> {
-        let scores = validate(&*self.engine, self.rows, adapters, self.settings, self.stop);
+        let scores = validate(&self.validation(), adapters);
         scores
             .map_err(|source| Error::Engine {
                 doing: format!("validation after step {}", self.done),
                 source,
             })?
             .ok_or_else(|| self.interrupted())
+    }
+
+    fn validation(&self) -> Validation<'_> {
+        Validation {
+            engine: &*self.engine,
+            rows: self.rows,
+            settings: self.settings,
+            pass_tokens: self.pass_tokens,
+            stop: self.stop,
+        }
     }
 
     fn report(&mut self, index: Option<usize>, score: Score) -> Result<()> {

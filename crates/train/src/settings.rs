@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::DeviceChoice;
 use crate::error::{Error, Fault, Result};
 use crate::schedule::Schedule;
 
@@ -32,6 +33,8 @@ pub enum Base {
     Bf16,
     /// 8-bit integers, one scale per output row.
     Int8,
+    /// 8-bit floats (e4m3), one scale per output row; a GPU of compute capability 8.9 or higher.
+    Fp8,
 }
 
 /// In which numbers matrix products are taken.
@@ -74,8 +77,10 @@ pub struct TrainSettings {
     pub steps: Option<usize>,
     /// Rows of one optimizer step (the effective batch).
     pub batch: usize,
-    /// Most tokens that go through the model at once; bounds memory, not results.
-    pub pass_tokens: usize,
+    /// Most tokens that go through one device at once; bounds memory, not results. What suits the
+    /// device where not given ([`crate::Engine::pass_tokens`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pass_tokens: Option<usize>,
     /// Most tokens of a row.
     pub max_length: usize,
     /// Share of the steps in which the learning rate climbs from 0.
@@ -92,8 +97,11 @@ pub struct TrainSettings {
     pub base: Base,
     /// In which numbers matrix products are taken.
     pub compute: Compute,
-    /// `auto` or `cpu`.
-    pub device: String,
+    /// Where it computes; adapters are spread over several GPUs.
+    pub device: DeviceChoice,
+    /// GiB (2^30 bytes) that the run may take of each GPU's memory; all that is free where not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_gib: Option<f64>,
     /// Processor threads; as many as there are cores where not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
@@ -113,7 +121,7 @@ impl Default for TrainSettings {
             epochs: None,
             steps: None,
             batch: 16,
-            pass_tokens: 1024,
+            pass_tokens: None,
             max_length: 512,
             warmup: 0.03,
             schedule: Schedule::Linear,
@@ -122,7 +130,8 @@ impl Default for TrainSettings {
             loss: Loss::Completion,
             base: Base::Int8,
             compute: Compute::Auto,
-            device: "auto".into(),
+            device: DeviceChoice::Auto,
+            memory_gib: None,
             threads: None,
         }
     }
@@ -241,7 +250,6 @@ mod tests {
         seed = [42]
         epochs = 5.5
         batch = 16
-        pass_tokens = 1024
         max_length = 512
         warmup = 0.03
         schedule = "linear"
@@ -260,6 +268,10 @@ mod tests {
             data: "data".into(),
             steps: Some(7),
             threads: Some(2),
+            pass_tokens: Some(4096),
+            base: Base::Fp8,
+            device: DeviceChoice::Cuda(vec![0, 1]),
+            memory_gib: Some(7.5),
             lr: vec![1e-4, 3e-4],
             seed: vec![i64::MAX as u64],
             ..TrainSettings::default()
@@ -285,11 +297,12 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_wrong_types_are_reported_together() {
-        let text = "lerning_rate = 1e-4\nbatch = \"many\"\nbase = \"int4\"\nrank = \"16\"";
+        let text = "lerning_rate = 1e-4\nbatch = \"many\"\nbase = \"int4\"\nrank = \"16\"\ndevice = \"gpu\"";
         insta::assert_snapshot!(parse(text).unwrap_err(), @r#"
-        sweep.toml: 4 faults:
-          base: unknown variant `int4`, expected one of `f32`, `bf16`, `int8`
+        sweep.toml: 5 faults:
+          base: unknown variant `int4`, expected one of `f32`, `bf16`, `int8`, `fp8`
           batch: invalid type: string "many", expected usize
+          device: expected auto, cpu, or cuda: and the numbers of GPUs, each once (cuda:0 or cuda:0,1), found gpu
           lerning_rate: unknown key
           rank: invalid type: string "16", expected usize
         "#);

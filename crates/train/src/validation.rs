@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::batches::pack;
+use crate::batches::pack_lanes;
 use crate::engine::{Engine, Example, ExampleLoss};
 use crate::error::EngineError;
 use crate::rows::Rows;
@@ -21,22 +21,30 @@ pub struct Score {
     pub n: usize,
 }
 
+/// What every validation of a run has in common.
+pub(crate) struct Validation<'a> {
+    pub(crate) engine: &'a dyn Engine,
+    pub(crate) rows: &'a Rows,
+    pub(crate) settings: &'a TrainSettings,
+    /// Most tokens of a pass on one device.
+    pub(crate) pass_tokens: usize,
+    pub(crate) stop: &'a AtomicBool,
+}
+
 /// Scores every adapter of `adapters` on the validation rows; none when `stop` was set on the way.
 ///
 /// With whole-text loss the rows go through twice, for the label stands at the completion's start.
 pub(crate) fn validate(
-    engine: &dyn Engine,
-    rows: &Rows,
+    run: &Validation<'_>,
     adapters: &[Option<usize>],
-    settings: &TrainSettings,
-    stop: &AtomicBool,
 ) -> Result<Option<Vec<Score>>, EngineError> {
-    let Some(labels) = evaluate(engine, rows, adapters, settings, Loss::Completion, stop)? else {
+    let (rows, settings) = (run.rows, run.settings);
+    let Some(labels) = evaluate(run, adapters, Loss::Completion)? else {
         return Ok(None);
     };
     let full = match settings.loss {
         Loss::Completion => None,
-        Loss::Full => match evaluate(engine, rows, adapters, settings, Loss::Full, stop)? {
+        Loss::Full => match evaluate(run, adapters, Loss::Full)? {
             Some(full) => Some(full),
             None => return Ok(None),
         },
@@ -61,17 +69,20 @@ pub(crate) fn validate(
 
 /// What the engine says of each validation row, per adapter, in the order of the rows.
 fn evaluate(
-    engine: &dyn Engine,
-    rows: &Rows,
+    run: &Validation<'_>,
     adapters: &[Option<usize>],
-    settings: &TrainSettings,
     loss: Loss,
-    stop: &AtomicBool,
 ) -> Result<Option<Vec<Vec<ExampleLoss>>>, EngineError> {
+    let (engine, rows) = (run.engine, run.rows);
+    let lanes: Vec<usize> = adapters
+        .iter()
+        .map(|adapter| engine.lane(*adapter))
+        .collect();
     let lengths: Vec<usize> = rows.validation.iter().map(|row| row.tokens.len()).collect();
     let mut found = vec![Vec::with_capacity(lengths.len()); adapters.len()];
-    for pass in pack(&vec![lengths; adapters.len()], settings.pass_tokens) {
-        if stop.load(Ordering::Relaxed) {
+    let lengths = vec![lengths; adapters.len()];
+    for pass in pack_lanes(&lengths, &lanes, run.pass_tokens) {
+        if run.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let example = |placed: &crate::batches::Placed| {

@@ -130,7 +130,7 @@ fn sixteen_at_once_equal_four_times_four_and_one_seed_gives_one_hash() {
     let model = tiny("qwen3");
     let hash = |name: &str, pass_tokens: usize| {
         let settings = TrainSettings {
-            pass_tokens,
+            pass_tokens: Some(pass_tokens),
             ..small(&dir.path().join(name))
         };
         fit(&model, &settings).manifest.members[0].files["adapter_model.safetensors"].clone()

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 
 use common::{ToyEngine, adapter_bytes, run, run_with, settings, tree};
-use verdict_train::{EventKind, Loss, Outcome, RunFolder, TrainSettings};
+use verdict_train::{EventKind, Fleet, Loss, Outcome, RunFolder, TrainSettings};
 
 #[test]
 fn the_loss_falls_the_labels_are_learnt_and_the_folder_is_complete() {
@@ -197,7 +197,7 @@ fn small_passes_add_up_to_the_same_batch() {
     let weights = |name: &str, pass_tokens: usize| {
         let out = dir.path().join(name);
         let settings = TrainSettings {
-            pass_tokens,
+            pass_tokens: Some(pass_tokens),
             ..settings(&out)
         };
         let mut engine = ToyEngine::default();
@@ -325,7 +325,7 @@ fn a_gradient_that_explodes_takes_its_member_out() {
 fn an_engine_that_fails_is_told_with_the_step() {
     let dir = tempfile::tempdir().unwrap();
     let settings = TrainSettings {
-        pass_tokens: 4096,
+        pass_tokens: Some(4096),
         ..settings(&dir.path().join("run"))
     };
     let mut engine = ToyEngine {
@@ -341,4 +341,36 @@ fn an_engine_that_fails_is_told_with_the_step() {
         error: Some(text.into()),
     };
     assert_eq!(events.last().unwrap().kind, end);
+}
+
+#[test]
+fn two_devices_make_the_bytes_of_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let grid = |name: &str| TrainSettings {
+        rank: vec![4, 8, 16],
+        pass_tokens: None,
+        ..settings(&dir.path().join(name))
+    };
+    let alone = run(&grid("one"));
+
+    let settings = grid("two");
+    let specs: Vec<_> = verdict_train::members(&settings)
+        .iter()
+        .map(verdict_train::Member::spec)
+        .collect();
+    let engines = vec![ToyEngine::default(), ToyEngine::default()];
+    let mut fleet = Fleet::new(engines, &specs);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let together = verdict_train::train(
+        verdict_train::NewRun::create(&settings, false).unwrap(),
+        &common::rows(),
+        &common::provenance(),
+        &mut fleet,
+        &mut |_| {},
+        &stop,
+    )
+    .unwrap();
+    assert_eq!(together.manifest.members, alone.manifest.members);
+    assert_eq!(together.manifest.base, alone.manifest.base);
+    assert_eq!(together.tokens, alone.tokens);
 }

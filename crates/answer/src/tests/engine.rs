@@ -17,6 +17,7 @@ fn ask(family: &str, questions: &[Question<'_>], settings: &Settings) -> Vec<Ver
         compute: Some(Compute::F32),
         threads: 1,
         isa: Isa::detect(),
+        ..LoadOptions::default()
     };
     let model = Model::load(&Checkpoint::open(folder.join("model")).unwrap(), options).unwrap();
     let mut bank = AdapterBank::empty();

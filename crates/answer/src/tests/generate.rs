@@ -351,8 +351,8 @@ fn every_error_says_what_and_where() {
         fn add_sequence(&mut self) -> usize {
             0
         }
-        fn fork(&mut self, _: usize) -> usize {
-            0
+        fn fork(&mut self, _: usize) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
+            Ok(0)
         }
         fn release(&mut self, _: usize) {}
         fn extend(

@@ -44,7 +44,9 @@ pub struct Args {
 /// Answers and tells.
 pub fn run(args: Args, printer: &Printer) -> Result {
     let run = args.run.as_deref().map(loading::run_folder).transpose()?;
-    let options = args.machine.over(run.as_ref().map(|run| &run.settings))?;
+    let options = args
+        .machine
+        .over(run.as_ref().map(|run| &run.settings), printer)?;
     let folder = run
         .as_ref()
         .map(|run| run.adapter_dir(args.adapter.as_deref()))

@@ -4,13 +4,15 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use verdict_model::{GpuProbe, Library};
 
+use crate::device::{self, Place};
 use crate::failure::Result;
 use crate::machine::{Cpu, Memory};
 use crate::models;
 use crate::printer::{Printer, bytes};
 
-/// Say what this machine has: processor features, memory, models in the cache
+/// Say what this machine has: processor features, memory, GPUs, models in the cache
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Also try whether pip and the model hub can be reached
@@ -28,8 +30,10 @@ struct Findings {
     kernels: &'static str,
     /// What `--compute auto` means here.
     compute_auto: &'static str,
+    /// Driver, libraries, devices, and what is missing.
+    gpu: GpuProbe,
     /// What `--device auto` means here.
-    device_auto: &'static str,
+    device_auto: String,
     cache: PathBuf,
     models: Vec<Cached>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,15 +58,18 @@ struct Reach {
 pub fn run(args: Args, printer: &Printer) -> Result {
     let isa = verdict_model::Isa::detect();
     let cpu = Cpu::detect();
+    let gpu = verdict_model::gpus();
+    let place = device::auto(&gpu);
     let found = Findings {
         version: env!("CARGO_PKG_VERSION"),
-        compute_auto: if isa.has_bf16() {
+        compute_auto: if isa.has_bf16() || place.name.is_some() {
             "bf16 products with f32 sums"
         } else {
             "f32"
         },
         kernels: isa.name(),
-        device_auto: "cpu",
+        gpu,
+        device_auto: place.label(),
         memory: Memory::detect(),
         cache: models::cache_folder()?,
         models: cached()?,
@@ -94,10 +101,10 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             found.compute_auto, found.kernels
         ),
     );
-    line(
-        "device",
-        "auto means cpu: this build has no GPU code".to_owned(),
-    );
+    for (name, value) in gpu_lines(&found.gpu) {
+        line(name, value);
+    }
+    line("device", format!("auto means {}", device_words(&place)));
     line("cache", found.cache.display().to_string());
     if found.models.is_empty() {
         line(
@@ -132,6 +139,53 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         line(name, format!("{} {word}{detail}", reach.what));
     }
     Ok(())
+}
+
+/// What was found for GPUs, name and value: every part, then what is missing and where it was looked for.
+fn gpu_lines(gpu: &GpuProbe) -> Vec<(&'static str, String)> {
+    let library = |library: &Option<Library>, version: Option<String>| match library {
+        None => "not found".to_owned(),
+        Some(found) => {
+            let version = version.or_else(|| found.version.clone());
+            let version = version.map_or(String::new(), |version| format!("{version}, "));
+            format!("{version}{}", found.path.display())
+        }
+    };
+    let driver = gpu.driver_version.as_ref();
+    let driver = driver.map(|version| format!("CUDA {version}"));
+    let mut lines = vec![("driver", library(&gpu.driver, driver))];
+    // Without a driver the rest helps nobody.
+    if gpu.driver.is_some() {
+        lines.push(("cuBLASLt", library(&gpu.cublaslt, None)));
+        lines.push(("NVRTC", library(&gpu.nvrtc, None)));
+        lines.push(("cubins", gpu.cache.display().to_string()));
+    }
+    for (place, device) in gpu.devices.iter().enumerate() {
+        let (major, minor) = device.compute_capability;
+        lines.push((
+            if place == 0 { "GPUs" } else { "" },
+            format!(
+                "cuda:{} {}, compute capability {major}.{minor}, {} of {} free",
+                device.ordinal,
+                device.name,
+                bytes(device.free_bytes as u64),
+                bytes(device.memory_bytes as u64)
+            ),
+        ));
+    }
+    let missing = gpu.missing.iter().enumerate();
+    lines.extend(missing.map(|(place, what)| {
+        let name = if place == 0 { "missing" } else { "" };
+        (name, what.clone())
+    }));
+    lines
+}
+
+fn device_words(place: &Place) -> String {
+    match &place.name {
+        Some(name) => format!("{} ({name})", place.label()),
+        None => place.label(),
+    }
 }
 
 fn cached() -> Result<Vec<Cached>> {
@@ -193,4 +247,87 @@ fn hub() -> std::result::Result<String, String> {
     let repo = repo.map(|model| model.repo).unwrap_or_default();
     let info = api.model(repo.clone()).info().map_err(told)?;
     Ok(format!("{repo}, {} files", info.siblings.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use verdict_model::GpuDevice;
+
+    use super::*;
+
+    fn library(path: &str, version: Option<&str>) -> Option<Library> {
+        Some(Library {
+            path: path.into(),
+            version: version.map(str::to_owned),
+        })
+    }
+
+    fn text(probe: &GpuProbe) -> String {
+        let lines = gpu_lines(probe).into_iter();
+        lines
+            .map(|(name, value)| format!("{name:<10}{value}\n"))
+            .collect()
+    }
+
+    #[test]
+    fn a_machine_with_gpus() {
+        let gpu = |ordinal, free_bytes| GpuDevice {
+            ordinal,
+            name: "NVIDIA H100 80GB HBM3".into(),
+            compute_capability: (9, 0),
+            memory_bytes: 80 << 30,
+            free_bytes,
+        };
+        let probe = GpuProbe {
+            driver: library("libcuda.so.1", None),
+            cublaslt: library("/opt/cuda/lib64/libcublasLt.so.13", Some("13.1.0")),
+            nvrtc: library("/opt/cuda/lib64/libnvrtc.so.13", Some("13.0")),
+            driver_version: Some("13.0".into()),
+            devices: vec![gpu(0, 79 << 30), gpu(1, 512 << 20)],
+            missing: Vec::new(),
+            cache: "/cache/kernels".into(),
+        };
+        insta::assert_snapshot!(text(&probe), @r"
+        driver    CUDA 13.0, libcuda.so.1
+        cuBLASLt  13.1.0, /opt/cuda/lib64/libcublasLt.so.13
+        NVRTC     13.0, /opt/cuda/lib64/libnvrtc.so.13
+        cubins    /cache/kernels
+        GPUs      cuda:0 NVIDIA H100 80GB HBM3, compute capability 9.0, 79.00 GiB of 80.00 GiB free
+                  cuda:1 NVIDIA H100 80GB HBM3, compute capability 9.0, 512.0 MiB of 80.00 GiB free
+        ");
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let without_libraries = GpuProbe {
+            driver: library("libcuda.so.1", None),
+            cublaslt: None,
+            nvrtc: None,
+            driver_version: Some("12.4".into()),
+            devices: Vec::new(),
+            missing: vec![
+                "cuBLASLt: no libcublasLt.so in a, b".into(),
+                "NVRTC: no libnvrtc.so in a, b".into(),
+            ],
+            cache: "/cache/kernels".into(),
+        };
+        insta::assert_snapshot!(text(&without_libraries), @r"
+        driver    CUDA 12.4, libcuda.so.1
+        cuBLASLt  not found
+        NVRTC     not found
+        cubins    /cache/kernels
+        missing   cuBLASLt: no libcublasLt.so in a, b
+                  NVRTC: no libnvrtc.so in a, b
+        ");
+        let without_driver = GpuProbe {
+            driver: None,
+            driver_version: None,
+            missing: vec!["NVIDIA driver: no libcuda.so.1".into()],
+            ..without_libraries
+        };
+        insta::assert_snapshot!(text(&without_driver), @r"
+        driver    not found
+        missing   NVIDIA driver: no libcuda.so.1
+        ");
+    }
 }

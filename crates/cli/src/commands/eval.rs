@@ -73,7 +73,7 @@ pub fn judge(
     printer: &Printer,
 ) -> Result<Evaluation> {
     // First what is quick to refuse, then the slow loading.
-    let options = machine.over(Some(&run.settings))?;
+    let options = machine.over(Some(&run.settings), printer)?;
     let folders: Vec<PathBuf> = adapters
         .iter()
         .map(|name| run.adapter_dir(Some(name)))

@@ -6,11 +6,13 @@ use serde::Serialize;
 use verdict_answer::LabelTokens;
 use verdict_data::DataSet;
 use verdict_train::{
-    Event, EventKind, Manifest, MemberRecord, ModelEngine, NewRun, Provenance, Rows, RunSummary,
-    Score, TrainSettings,
+    DeviceChoice, Event, EventKind, Manifest, Member, MemberRecord, NewRun, Provenance, Rows,
+    RunSummary, Score, TrainSettings,
 };
 
+use crate::device;
 use crate::failure::{Failure, Result};
+use crate::fleet::Models;
 use crate::interrupt;
 use crate::loading;
 use crate::printer::{Printer, Progress, clock};
@@ -104,20 +106,26 @@ pub struct Args {
     #[arg(long, value_name = "TOKENS", value_parser = ["completion", "full"], help_heading = "Recipe")]
     pub loss: Option<String>,
 
-    /// How the frozen base is stored [default: int8]
-    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32"], help_heading = "Machine")]
+    /// How the frozen base is stored; fp8 needs a GPU of compute capability 8.9 or higher
+    /// [default: int8]
+    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32", "fp8"], help_heading = "Machine")]
     pub base: Option<String>,
-    /// Numbers of the matrix products; auto is bf16 with f32 sums where the processor has it
-    /// [default: auto]
+    /// Numbers of the matrix products; auto is bf16 with f32 sums on a GPU and where the processor
+    /// has it [default: auto]
     #[arg(long, value_name = "TYPE", value_parser = ["auto", "bf16", "f32"], help_heading = "Machine")]
     pub compute: Option<String>,
-    /// auto or cpu; this build has no GPU code [default: auto]
+    /// auto, cpu, cuda:0, or cuda:0,1 to spread the grid over several GPUs; auto is the first GPU
+    /// where it can be used, else the processor [default: auto]
     #[arg(long, help_heading = "Machine")]
-    pub device: Option<String>,
+    pub device: Option<DeviceChoice>,
+    /// GiB that may be taken of each GPU's memory [default: all that is free]
+    #[arg(long, value_name = "GIB", help_heading = "Machine")]
+    pub memory_gib: Option<f64>,
     /// Processor threads [default: all cores]
     #[arg(long, value_name = "N", help_heading = "Machine")]
     pub threads: Option<usize>,
-    /// Most tokens that go through the model at once; bounds memory, not results [default: 1024]
+    /// Most tokens that go through one device at once; bounds memory, not results [default: 1024, on
+    /// a GPU what half of its memory holds]
     #[arg(long, value_name = "TOKENS", help_heading = "Machine")]
     pub pass_tokens: Option<usize>,
 }
@@ -188,6 +196,7 @@ struct Told<'a> {
 pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Result<RunSummary> {
     // First what is quick to refuse, then the slow loading.
     let run = NewRun::create(settings, overwrite)?;
+    let places = device::choose(&settings.device, settings.base, printer)?;
     let data = DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
     let tokenizer = source.tokenizer()?;
@@ -202,8 +211,12 @@ pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Resu
         eos,
     )?;
     let provenance = Provenance::read(source.path(), &settings.data)?;
-    let model = source.load(loading::options(settings))?;
-    let mut engine = ModelEngine::new(&model).base_name(source.name());
+    let specs: Vec<_> = verdict_train::members(settings)
+        .iter()
+        .map(Member::spec)
+        .collect();
+    let models = Models::load(&source, settings, places, specs.len(), printer)?;
+    let mut engine = models.engine(source.name(), &specs);
 
     let guard = interrupt::Guard::new();
     let mut watch = Watch::new(printer);
@@ -212,7 +225,7 @@ pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Resu
         run,
         &rows,
         &provenance,
-        &mut engine,
+        &mut *engine,
         &mut observer,
         guard.flag(),
     )?)
@@ -375,7 +388,7 @@ mod tests {
     fn each_flag_reaches_its_setting() {
         let flags = "--data d --model m --out o --rank 4,8 --alpha-ratio 1,2 --dropout 0,0.1 --lr 1e-4,3e-4 \
                      --seed 1,2 --steps 9 --batch 3 --max-length 99 --warmup 0.5 --schedule cosine --clip 2 \
-                     --validate-every 7 --loss full --base f32 --compute bf16 --device cpu --threads 3 \
+                     --validate-every 7 --loss full --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
                      --pass-tokens 777";
         let expected: TrainSettings = toml::from_str(
             r#"
@@ -395,9 +408,10 @@ mod tests {
             clip = 2.0
             validate_every = 7
             loss = "full"
-            base = "f32"
+            base = "fp8"
             compute = "bf16"
-            device = "cpu"
+            device = "cuda:1,0"
+            memory_gib = 6.5
             threads = 3
             pass_tokens = 777
             "#,

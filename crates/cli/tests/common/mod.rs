@@ -5,12 +5,14 @@ use std::process::Output;
 
 use assert_cmd::Command;
 
-/// The program, in a folder, with a cache of its own and nothing of the user's environment.
+/// The program, in a folder, with a cache of its own and nothing of the user's environment. GPUs are
+/// hidden from it: what is told must be the same on every machine.
 pub fn verdict(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("verdict").expect("the program was built");
     command
         .current_dir(folder)
         .env("VERDICT_CACHE", folder.join("cache"))
+        .env("CUDA_VISIBLE_DEVICES", "")
         .env("NO_COLOR", "1");
     command
 }

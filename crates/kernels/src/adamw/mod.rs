@@ -1,8 +1,11 @@
 //! AdamW as PyTorch computes it (Loshchilov and Hutter 2019), and clipping by the norm.
 
+mod cuda;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+
+pub use cuda::{BankPieces, BankRate, BankState};
 
 use crate::cpu::{Cpu, multiversion};
 

@@ -5,12 +5,15 @@
 
 mod backward;
 mod cpu;
+mod cuda;
+mod decode;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
 pub use backward::attention_backward;
 pub use cpu::{attention_decode, attention_forward};
+pub use cuda::{AttentionInput, AttentionTiles};
 
 /// Heads and their width. A row of `qkv` is `[q heads | k heads | v heads]`, `ld()` long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,11 @@
 //! Dropout with masks that are computed, not stored: a counter-based generator keyed by everything that
 //! names an element, so that forward and backward, alone and together, agree.
 
+mod cuda;
 #[cfg(test)]
 mod tests;
+
+pub use cuda::{Masked, RowKey};
 
 use crate::cpu::{Isa, multiversion};
 

@@ -16,6 +16,8 @@ pub enum Base {
     Bf16,
     /// One signed byte a weight, one f32 scale an output row: `w ≈ q · max|row| / 127`.
     Int8,
+    /// 8-bit floats (e4m3) with scales, multiplied as they are. GPUs of compute capability 8.9 and up.
+    Fp8,
 }
 
 const TILE: usize = K_TILE * BLOCK;
@@ -62,6 +64,7 @@ impl FrozenLinear {
             Base::F32 => Store::F32(zeros(blocks * k * BLOCK)),
             Base::Bf16 => Store::Bf16(zeros(blocks * tiles * TILE)),
             Base::Int8 => Store::Int8(zeros(blocks * tiles * TILE), vec![0.0; n]),
+            Base::Fp8 => panic!("fp8 weights are for GPUs"),
         };
         let failure = std::sync::Mutex::new(None);
         let isa = cpu.isa();

@@ -4,6 +4,8 @@
 //! adapters' products use [`Columns`] over plain f32 matrices or over rows.
 
 mod columns;
+mod cuda;
+mod decode;
 mod frozen;
 pub mod reference;
 mod rows;
@@ -12,6 +14,8 @@ mod tests;
 
 pub use crate::cpu::gemm::Mode;
 pub use columns::Columns;
+pub use cuda::{GpuLinear, Out};
+pub use decode::{SKINNY_ROWS, Skinny, SkinnyOut};
 pub use frozen::{Base, FrozenLinear};
 pub use rows::Rows;
 

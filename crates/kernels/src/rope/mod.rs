@@ -2,9 +2,14 @@
 //! `(a, b) → (a cos − b sin, b cos + a sin)` with `a` the first and `b` the second half of a head
 //! (Su et al. 2021). Backward is the rotation by the negative angle.
 
+mod cuda;
+mod decode;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+
+pub use cuda::HeadTransform;
+pub use decode::{CacheShape, LayerCache};
 
 use crate::cpu::{Isa, multiversion};
 

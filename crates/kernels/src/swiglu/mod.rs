@@ -1,5 +1,6 @@
 //! SwiGLU: `y = silu(gate) · up`, `silu(x) = x · sigmoid(x)` (Shazeer 2020).
 
+mod cuda;
 pub mod reference;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use verdict_model::{AdamW, AdapterBank, Model, Trainer};
 
-use super::{AdapterSpec, Engine, Example, ExampleLoss, Rate};
+use super::{AdapterSpec, Engine, Example, ExampleLoss, PASS_TOKENS, Rate};
 use crate::error::EngineError;
 
 /// A loaded model and the adapters that train over it.
@@ -15,6 +15,7 @@ pub struct ModelEngine<'m> {
     model: &'m Model,
     stage: Stage,
     base_name: Option<String>,
+    pass_tokens: usize,
 }
 
 #[derive(Debug)]
@@ -32,7 +33,14 @@ impl<'m> ModelEngine<'m> {
             model,
             stage: Stage::Making(AdapterBank::empty()),
             base_name: None,
+            pass_tokens: PASS_TOKENS,
         }
+    }
+
+    /// Tokens that go through the model at once where the settings do not say.
+    pub fn pass_tokens(mut self, tokens: usize) -> Self {
+        self.pass_tokens = tokens;
+        self
     }
 
     /// What `adapter_config.json` calls the base model (`base_model_name_or_path`), by which PEFT
@@ -42,21 +50,14 @@ impl<'m> ModelEngine<'m> {
         self
     }
 
-    fn bank(&self) -> &AdapterBank {
-        match &self.stage {
-            Stage::Making(bank) => bank,
-            Stage::Training(trainer) => trainer.bank(),
-        }
-    }
-
     /// The trainer; the first call ends the making of adapters.
-    fn trainer(&mut self) -> &mut Trainer {
+    fn trainer(&mut self) -> Result<&mut Trainer, EngineError> {
         if let Stage::Making(bank) = &mut self.stage {
-            let trainer = Trainer::new(std::mem::take(bank), AdamW::default());
+            let trainer = Trainer::new(self.model, std::mem::take(bank), AdamW::default())?;
             self.stage = Stage::Training(Box::new(trainer));
         }
         match &mut self.stage {
-            Stage::Training(trainer) => trainer,
+            Stage::Training(trainer) => Ok(trainer),
             Stage::Making(_) => unreachable!("the stage was set above"),
         }
     }
@@ -78,12 +79,12 @@ impl Engine for ModelEngine<'_> {
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>, EngineError> {
         let model = self.model;
-        Ok(self.trainer().accumulate(model, examples, probes)?)
+        Ok(self.trainer()?.accumulate(model, examples, probes)?)
     }
 
     fn step(&mut self, rates: &[Rate]) -> Result<Vec<f32>, EngineError> {
         let model = self.model;
-        Ok(self.trainer().step(model, rates))
+        Ok(self.trainer()?.step(model, rates)?)
     }
 
     fn evaluate(
@@ -91,12 +92,22 @@ impl Engine for ModelEngine<'_> {
         examples: &[Example<'_>],
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>, EngineError> {
-        Ok(self.model.evaluate(self.bank(), examples, probes)?)
+        Ok(match &self.stage {
+            Stage::Making(bank) => self.model.evaluate(bank, examples, probes)?,
+            Stage::Training(trainer) => trainer.evaluate(self.model, examples, probes)?,
+        })
     }
 
     fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {
-        let mut adapter = self.bank().export(self.model, adapter);
+        let mut adapter = match &self.stage {
+            Stage::Making(bank) => bank.export(self.model, adapter),
+            Stage::Training(trainer) => trainer.export(self.model, adapter)?,
+        };
         adapter.config.base_model_name_or_path = self.base_name.clone();
         Ok(adapter.write(dir)?)
+    }
+
+    fn pass_tokens(&self) -> usize {
+        self.pass_tokens
     }
 }

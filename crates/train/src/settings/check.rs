@@ -2,7 +2,8 @@
 
 use std::fmt::{Debug, Display};
 
-use super::TrainSettings;
+use super::{Base, TrainSettings};
+use crate::device::DeviceChoice;
 use crate::error::{Error, Fault, Result};
 
 impl TrainSettings {
@@ -77,13 +78,15 @@ impl TrainSettings {
             check.that("steps", steps >= 1, "at least 1", steps);
         }
         check.that("batch", self.batch >= 1, "at least 1", self.batch);
-        let wanted = format!("at least max_length ({})", self.max_length);
-        check.that(
-            "pass_tokens",
-            self.pass_tokens >= self.max_length,
-            &wanted,
-            self.pass_tokens,
-        );
+        if let Some(pass_tokens) = self.pass_tokens {
+            let wanted = format!("at least max_length ({})", self.max_length);
+            check.that(
+                "pass_tokens",
+                pass_tokens >= self.max_length,
+                &wanted,
+                pass_tokens,
+            );
+        }
         check.that(
             "max_length",
             self.max_length >= 8,
@@ -108,13 +111,20 @@ impl TrainSettings {
             "at least 1",
             self.validate_every,
         );
-        let known = matches!(self.device.as_str(), "auto" | "cpu");
         check.that(
-            "device",
-            known,
-            "auto or cpu (this version has no GPU code)",
-            &self.device,
+            "base",
+            self.base != Base::Fp8 || self.device != DeviceChoice::Cpu,
+            "int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 8.9 or higher)",
+            "fp8",
         );
+        if let Some(memory_gib) = self.memory_gib {
+            check.that(
+                "memory_gib",
+                positive(&memory_gib),
+                "GiB above 0",
+                memory_gib,
+            );
+        }
         if let Some(threads) = self.threads {
             check.that("threads", threads >= 1, "at least 1", threads);
         }
@@ -213,17 +223,19 @@ mod tests {
             epochs: Some(-1.0),
             steps: Some(0),
             batch: 0,
-            pass_tokens: 100,
+            pass_tokens: Some(3),
             max_length: 4,
             warmup: 1.5,
             clip: f64::INFINITY,
             validate_every: 0,
-            device: "cuda:0".into(),
+            base: Base::Fp8,
+            device: DeviceChoice::Cpu,
+            memory_gib: Some(f64::NAN),
             threads: Some(0),
             ..TrainSettings::default()
         };
         insta::assert_snapshot!(settings.validate().unwrap_err(), @r#"
-        settings: 21 faults:
+        settings: 23 faults:
           data: expected a data folder, found none
           model: expected a model, found none
           out: expected a run folder, found none
@@ -239,11 +251,13 @@ mod tests {
           epochs: expected a number above 0, found -1
           steps: expected at least 1, found 0
           batch: expected at least 1, found 0
+          pass_tokens: expected at least max_length (4), found 3
           max_length: expected at least 8 tokens, found 4
           warmup: expected a share from 0 to below 1, found 1.5
           clip: expected 0 or more, found inf
           validate_every: expected at least 1, found 0
-          device: expected auto or cpu (this version has no GPU code), found cuda:0
+          base: expected int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 8.9 or higher), found fp8
+          memory_gib: expected GiB above 0, found NaN
           threads: expected at least 1, found 0
         "#);
     }

@@ -265,7 +265,7 @@ pub fn settings(out: &Path) -> TrainSettings {
         rank: vec![4],
         lr: vec![0.05],
         steps: Some(30),
-        pass_tokens: 64,
+        pass_tokens: Some(64),
         max_length: 32,
         validate_every: 10,
         ..TrainSettings::default()

@@ -6,8 +6,8 @@ use verdict_kernels::{
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
-use crate::load::Model;
-use crate::lora::{Lora, Scratch};
+use crate::cpu::CpuModel;
+use crate::cpu::lora::{Lora, Scratch};
 use crate::site::Site;
 
 /// What backward needs of one block.
@@ -52,7 +52,7 @@ pub(crate) trait Attend {
 }
 
 /// Sequences that stand whole in the batch.
-pub(crate) struct Whole<'a>(pub(crate) &'a Model, pub(crate) &'a Packed);
+pub(crate) struct Whole<'a>(pub(crate) &'a CpuModel, pub(crate) &'a Packed);
 
 impl Attend for Whole<'_> {
     fn attend(&mut self, _layer: usize, qkv: &[f32], out: &mut [f32]) {
@@ -66,7 +66,7 @@ impl Attend for Whole<'_> {
     }
 }
 
-impl Model {
+impl CpuModel {
     /// Fills `ws.x` with the residual stream after the last block. With `training`, dropout applies and
     /// every block's state is saved.
     pub(crate) fn forward(

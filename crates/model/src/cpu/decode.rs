@@ -4,24 +4,14 @@ use verdict_kernels::attention_decode;
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
-use crate::error::{Error, Result};
-use crate::forward::{Attend, Workspace};
-use crate::load::Model;
-
-/// Tokens to append to a sequence.
-#[derive(Clone, Copy, Debug)]
-pub struct Chunk<'a> {
-    /// Which sequence of the cache.
-    pub sequence: usize,
-    /// Adapter it passes through; none for the bare base.
-    pub adapter: Option<usize>,
-    /// New tokens, at least one.
-    pub tokens: &'a [u32],
-}
+use crate::cpu::CpuModel;
+use crate::cpu::forward::{Attend, Workspace};
+use crate::error::Result;
+use crate::model::{Chunk, Limits};
 
 /// Keys and values of running sequences.
 #[derive(Debug)]
-pub struct KvCache {
+pub(crate) struct CpuCache {
     sequences: Vec<Option<Sequence>>,
     workspace: Workspace,
     head: verdict_kernels::Rows,
@@ -44,9 +34,9 @@ struct Head {
 
 const BLOCK: usize = 16;
 
-impl KvCache {
+impl CpuCache {
     /// Starts an empty sequence; returns its number.
-    pub fn add_sequence(&mut self) -> usize {
+    pub(crate) fn add_sequence(&mut self) -> usize {
         self.put(Sequence {
             len: 0,
             heads: Vec::new(),
@@ -57,20 +47,20 @@ impl KvCache {
     ///
     /// # Panics
     /// When there is no such sequence.
-    pub fn fork(&mut self, sequence: usize) -> usize {
+    pub(crate) fn fork(&mut self, sequence: usize) -> usize {
         let copy = self.sequences[sequence].clone();
         self.put(copy.expect("a living sequence"))
     }
 
     /// Ends a sequence; its number may be given to another.
-    pub fn release(&mut self, sequence: usize) {
+    pub(crate) fn release(&mut self, sequence: usize) {
         if let Some(s) = self.sequences.get_mut(sequence) {
             *s = None;
         }
     }
 
     /// Tokens of a sequence so far.
-    pub fn len(&self, sequence: usize) -> usize {
+    pub(crate) fn len(&self, sequence: usize) -> usize {
         self.sequences
             .get(sequence)
             .and_then(Option::as_ref)
@@ -78,7 +68,7 @@ impl KvCache {
     }
 
     /// Whether no sequence is living.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.sequences.iter().all(Option::is_none)
     }
 
@@ -96,10 +86,10 @@ impl KvCache {
     }
 }
 
-impl Model {
+impl CpuModel {
     /// An empty cache.
-    pub fn new_cache(&self) -> KvCache {
-        KvCache {
+    pub(crate) fn new_cache(&self) -> CpuCache {
+        CpuCache {
             sequences: Vec::new(),
             workspace: Workspace::default(),
             head: verdict_kernels::Rows::default(),
@@ -111,16 +101,23 @@ impl Model {
     ///
     /// # Errors
     /// An unknown sequence, adapter or token, an empty chunk, a sequence named twice or grown too long.
-    pub fn extend(
+    pub(crate) fn extend(
         &self,
         bank: &AdapterBank,
-        cache: &mut KvCache,
+        cache: &mut CpuCache,
         chunks: &[Chunk<'_>],
     ) -> Result<Vec<f32>> {
-        let batch = self.pack_chunks(bank, cache, chunks)?;
+        let length = |sequence: usize| cache.sequences.get(sequence)?.as_ref().map(|s| s.len);
+        let batch = Packed::of_chunks(Limits::of(&self.config), bank.len(), chunks, length)?;
+        let heads = self.config.num_hidden_layers * self.config.num_key_value_heads;
+        for chunk in chunks {
+            if let Some(Some(sequence)) = cache.sequences.get_mut(chunk.sequence) {
+                sequence.heads.resize_with(heads, Head::default);
+            }
+        }
         let ends: Vec<usize> = batch.spans.iter().map(|s| s.end - 1).collect();
         let mut logits = Vec::new();
-        let KvCache {
+        let CpuCache {
             sequences,
             workspace,
             head,
@@ -131,7 +128,7 @@ impl Model {
         for chunk in chunks {
             living.extend(by_number[chunk.sequence].take());
         }
-        self.install(|| {
+        self.cpu.install(|| {
             let mut attend = Cached {
                 model: self,
                 batch: &batch,
@@ -145,52 +142,11 @@ impl Model {
         }
         Ok(logits)
     }
-
-    fn pack_chunks(
-        &self,
-        bank: &AdapterBank,
-        cache: &mut KvCache,
-        chunks: &[Chunk<'_>],
-    ) -> Result<Packed> {
-        let heads = self.config.num_hidden_layers * self.config.num_key_value_heads;
-        let mut batch = Packed::new(self, 0, &[])?;
-        let mut seen = vec![false; cache.sequences.len()];
-        for chunk in chunks {
-            let bad = |what: &str| Error::Batch(format!("sequence {}: {what}", chunk.sequence));
-            let sequence = cache
-                .sequences
-                .get_mut(chunk.sequence)
-                .and_then(Option::as_mut);
-            let sequence = sequence.ok_or_else(|| bad("not in the cache"))?;
-            if chunk.tokens.is_empty() {
-                return Err(bad("no token to append"));
-            }
-            if std::mem::replace(&mut seen[chunk.sequence], true) {
-                return Err(bad("named twice"));
-            }
-            if chunk.adapter.is_some_and(|a| a >= bank.len()) {
-                return Err(bad("no such adapter"));
-            }
-            self.check_tokens(chunk.tokens, sequence.len + chunk.tokens.len())?;
-            sequence.heads.resize_with(heads, Head::default);
-            let start = batch.rows();
-            batch.tokens.extend(chunk.tokens);
-            batch
-                .positions
-                .extend((sequence.len..sequence.len + chunk.tokens.len()).map(|p| p as u32));
-            batch
-                .keys
-                .extend(std::iter::repeat_n(0, chunk.tokens.len()));
-            let span = start..batch.rows();
-            batch.add_span(chunk.adapter, span);
-        }
-        Ok(batch)
-    }
 }
 
 /// Attention over cached sequences: new keys and values are stored, then every new row attends.
 struct Cached<'a, 'b> {
-    model: &'a Model,
+    model: &'a CpuModel,
     batch: &'a Packed,
     sequences: &'a mut [&'b mut Sequence],
 }

@@ -7,12 +7,12 @@ use verdict_kernels::{
 
 use crate::bank::{AdapterBank, BankAdapter};
 use crate::batch::{Group, Packed};
-use crate::load::Model;
+use crate::cpu::CpuModel;
 use crate::site::Site;
 
 /// Rows of a batch that pass through adapters at one site of one layer.
 pub(crate) struct Lora<'a> {
-    pub(crate) model: &'a Model,
+    pub(crate) model: &'a CpuModel,
     pub(crate) bank: &'a AdapterBank,
     pub(crate) batch: &'a Packed,
     pub(crate) layer: usize,

@@ -7,9 +7,9 @@ use verdict_kernels::{
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
-use crate::forward::{Saved, Workspace};
-use crate::load::Model;
-use crate::lora::{Lora, Scratch};
+use crate::cpu::CpuModel;
+use crate::cpu::forward::{Saved, Workspace};
+use crate::cpu::lora::{Lora, Scratch};
 use crate::site::Site;
 
 /// Buffers of backward alone.
@@ -23,7 +23,7 @@ pub(crate) struct Backward {
     scaled: Rows,
 }
 
-impl Model {
+impl CpuModel {
     /// Takes `back.dx`, the gradient after the last block, down to the first; adds to `gradients`.
     pub(crate) fn backward(
         &self,

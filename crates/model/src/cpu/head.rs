@@ -6,9 +6,10 @@ use verdict_kernels::{
 
 use crate::bank::AdapterBank;
 use crate::batch::{Example, ExampleLoss, Packed, Supervised};
+use crate::cpu::CpuModel;
+use crate::cpu::forward::{Whole, Workspace};
 use crate::error::Result;
-use crate::forward::{Whole, Workspace};
-use crate::load::Model;
+use crate::model::Limits;
 
 /// Logits held at once.
 const LOGITS: usize = 24 << 20;
@@ -20,20 +21,20 @@ pub(crate) struct HeadBuffers {
     d_normed: Vec<f32>,
 }
 
-impl Model {
+impl CpuModel {
     /// Losses without gradient and without dropout.
     ///
     /// # Errors
     /// Examples that are unsorted, too long, or name unknown tokens or adapters.
-    pub fn evaluate(
+    pub(crate) fn evaluate(
         &self,
         bank: &AdapterBank,
         examples: &[Example<'_>],
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>> {
-        let batch = Packed::new(self, bank.len(), examples)?;
+        let batch = Packed::new(Limits::of(&self.config), bank.len(), examples)?;
         let mut ws = Workspace::default();
-        Ok(self.install(|| {
+        Ok(self.cpu.install(|| {
             self.forward(bank, &batch, false, &mut Whole(self, &batch), &mut ws);
             self.losses(
                 &batch,

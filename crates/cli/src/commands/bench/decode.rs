@@ -1,0 +1,213 @@
+//! `verdict bench decode`: how long answers take. Always 32 new tokens, whatever they are.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+use verdict_model::{AdapterBank, Chunk, Model};
+
+use super::tokens::{self, Sequence};
+use super::{Setting, Spread, Subject, peak_memory_mib, row};
+use crate::device;
+use crate::failure::{Failure, Result};
+use crate::fleet::Models;
+use crate::machine;
+use crate::printer::Printer;
+use crate::table::Table;
+
+/// Answers of 32 new tokens: one alone, 33 together; a prompt; tokens one by one
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    subject: Subject,
+    /// Prompts: JSON with a list `test` of {"ids", "n_prompt"}; ids are taken modulo the vocabulary
+    /// [default: 33 prompts of 21 tokens]
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
+}
+
+/// New tokens of an answer.
+const NEW: usize = 32;
+/// Answers in one batch.
+const TOGETHER: usize = 33;
+/// Runs of what is measured several times.
+const RUNS: usize = 5;
+
+/// What `bench decode --json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    case: &'static str,
+    #[serde(flatten)]
+    setting: Setting,
+    load_s: f64,
+    /// The first answer ever, with everything that is prepared at first use.
+    first_answer_s: f64,
+    /// From the start of the process to the end of the first answer.
+    cold_start_s: f64,
+    new_tokens: usize,
+    prompt_tokens_mean: f64,
+    /// One prompt and its 32 tokens, greedy.
+    alone_ms: Spread,
+    /// Prompts in one batch.
+    together: usize,
+    /// All of them with 32 tokens each, greedy.
+    together_ms: Spread,
+    /// A prompt of 64 tokens.
+    prompt_64_tokens_per_s: f64,
+    /// 32 tokens after the prompt, each by a call of its own, as guarded answers take them.
+    one_by_one_tokens_per_s: f64,
+    peak_memory_mib: Option<u64>,
+}
+
+/// Measures and tells.
+pub fn run(args: &Args, printer: &Printer) -> Result {
+    let settings = args.subject.machine.settings(None)?;
+    let places = device::choose(&settings.device, settings.base, printer)?;
+    if places.len() > 1 {
+        return Err(Failure::input(format!(
+            "--device: expected one device to answer on, found {}",
+            settings.device
+        )));
+    }
+    let source = args.subject.source(printer)?;
+    let vocabulary = source.config().vocab_size;
+    let prompts: Vec<Vec<u32>> = match &args.tokens {
+        Some(path) => tokens::read(path, "test", vocabulary)?
+            .into_iter()
+            .map(|Sequence { mut ids, prompt }| {
+                ids.truncate(prompt);
+                ids
+            })
+            .take(TOGETHER)
+            .collect(),
+        None => tokens::prompts(TOGETHER as u32, 21, vocabulary),
+    };
+    let started = Instant::now();
+    let models = Models::load(&source, &settings, places, 1, printer)?;
+    let load_s = started.elapsed().as_secs_f64();
+    let model = &models.models[0];
+
+    let first_answer_s = generate(model, &prompts[..1])?;
+    let cold_start_s = machine::since_start().as_secs_f64();
+    let alone = prompts.iter().take(RUNS);
+    let alone: Vec<f64> = alone
+        .map(|prompt| generate(model, std::slice::from_ref(prompt)))
+        .collect::<Result<_>>()?;
+    generate(model, &prompts)?;
+    let together: Vec<f64> = (0..3)
+        .map(|_| generate(model, &prompts))
+        .collect::<Result<_>>()?;
+    let long = tokens::prompts(RUNS as u32 + 1, 64, vocabulary);
+    step_by_step(model, &long[RUNS], 0)?;
+    let pass: Vec<f64> = long[..RUNS]
+        .iter()
+        .map(|prompt| Ok(step_by_step(model, prompt, 0)?.0))
+        .collect::<Result<_>>()?;
+    let singly: Vec<f64> = prompts
+        .iter()
+        .take(3)
+        .map(|prompt| Ok(step_by_step(model, prompt, NEW)?.1))
+        .collect::<Result<_>>()?;
+
+    let count: usize = prompts.iter().map(Vec::len).sum();
+    let report = Report {
+        case: "decode",
+        setting: Setting::of(source.name(), model, &models.places),
+        load_s,
+        first_answer_s,
+        cold_start_s,
+        new_tokens: NEW,
+        prompt_tokens_mean: count as f64 / prompts.len() as f64,
+        alone_ms: Spread::of(alone).scaled(1e3),
+        together: prompts.len(),
+        together_ms: Spread::of(together).scaled(1e3),
+        prompt_64_tokens_per_s: 64.0 / Spread::of(pass).median,
+        one_by_one_tokens_per_s: NEW as f64 / Spread::of(singly).median,
+        peak_memory_mib: peak_memory_mib(&models.models),
+    };
+    printer.json(&report);
+    printer.table(&report.table());
+    Ok(())
+}
+
+/// Seconds that all prompts take in one batch, with [`NEW`] tokens each.
+fn generate(model: &Model, prompts: &[Vec<u32>]) -> Result<f64> {
+    let chunks: Vec<Chunk<'_>> = prompts
+        .iter()
+        .enumerate()
+        .map(|(sequence, tokens)| Chunk {
+            sequence,
+            adapter: None,
+            tokens,
+        })
+        .collect();
+    let started = Instant::now();
+    let answers = model.generate(&AdapterBank::empty(), &chunks, NEW)?;
+    let seconds = started.elapsed().as_secs_f64();
+    match answers.iter().all(|answer| answer.len() == NEW) {
+        true => Ok(seconds),
+        false => Err(Failure::failed("an answer ended before its 32 tokens")),
+    }
+}
+
+/// Seconds of the prompt's pass, and of `new` tokens after it.
+fn step_by_step(model: &Model, prompt: &[u32], new: usize) -> Result<(f64, f64)> {
+    let bank = AdapterBank::empty();
+    let work = || -> Result<(f64, f64)> {
+        let mut cache = model.new_cache();
+        let sequence = cache.add_sequence();
+        let mut next = prompt.to_vec();
+        let (mut first, mut rest) = (0.0, 0.0);
+        for step in 0..=new {
+            let started = Instant::now();
+            let chunk = Chunk {
+                sequence,
+                adapter: None,
+                tokens: &next,
+            };
+            let logits = model.extend(&bank, &mut cache, &[chunk])?;
+            let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+            next = vec![best.map_or(0, |(token, _)| token as u32)];
+            *(if step == 0 { &mut first } else { &mut rest }) += started.elapsed().as_secs_f64();
+        }
+        Ok((first, rest))
+    };
+    model.install(work)
+}
+
+impl Report {
+    fn table(&self) -> Table {
+        let mut table = Table::new(["what", "figure"]);
+        self.setting.rows(&mut table);
+        let mut put = |what: &str, figure: String| row(&mut table, what, figure);
+        let spread =
+            |of: &Spread| format!("{:.1} ms median ({:.1}–{:.1})", of.median, of.min, of.max);
+        let prompt = self.prompt_tokens_mean;
+        put("load", format!("{:.2} s", self.load_s));
+        put("first answer", format!("{:.2} s", self.first_answer_s));
+        put(
+            "cold start",
+            format!("{:.2} s to the end of the first answer", self.cold_start_s),
+        );
+        put(
+            &format!("{prompt:.0} + {NEW} tokens, alone"),
+            spread(&self.alone_ms),
+        );
+        put(
+            &format!("{} × ({prompt:.0} + {NEW}) together", self.together),
+            spread(&self.together_ms),
+        );
+        put(
+            "prompt of 64",
+            format!("{:.0} tokens/s", self.prompt_64_tokens_per_s),
+        );
+        put(
+            "32 tokens, one by one",
+            format!("{:.0} tokens/s", self.one_by_one_tokens_per_s),
+        );
+        if let Some(mib) = self.peak_memory_mib {
+            put("peak memory", format!("{mib} MiB"));
+        }
+        table
+    }
+}

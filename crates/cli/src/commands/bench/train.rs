@@ -1,0 +1,336 @@
+//! `verdict bench train`: the same work as the peers' scripts, by the engine that `verdict train` uses.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+use verdict_model::{AdapterSpec, Example, Rate};
+use verdict_train::batches::{BatchOrder, dropout_key, pack_lanes};
+use verdict_train::{Engine, TrainSettings};
+
+use super::tokens::{self, Sequence};
+use super::{Setting, Spread, Subject, peak_memory_mib, row};
+use crate::device;
+use crate::failure::{Failure, Result};
+use crate::fleet::Models;
+use crate::machine;
+use crate::printer::Printer;
+use crate::table::Table;
+
+/// Forward, backward, optimizer: time of a step, real tokens a second, memory
+///
+/// Every rank is an adapter of its own with its own order of the rows; all train in shared passes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    subject: Subject,
+    /// Ranks trained in one pass
+    #[arg(long, value_delimiter = ',', default_value = "16")]
+    rank: Vec<usize>,
+    /// Examples a step, for each rank
+    #[arg(long, default_value_t = 16)]
+    batch: usize,
+    /// Steps measured, after two to warm up
+    #[arg(long, default_value_t = RECIPE_STEPS)]
+    steps: usize,
+    /// Most tokens that go through one device at once [default: 1024, on a GPU what half of its memory
+    /// holds]
+    #[arg(long)]
+    pass_tokens: Option<usize>,
+    /// Dropout before each adapter
+    #[arg(long, default_value_t = 0.05)]
+    dropout: f32,
+    /// Only the completion is taught, as training does by default; without it the whole text is
+    #[arg(long)]
+    completion: bool,
+    /// Token sequences to train on: JSON with a list `train` of {"ids", "n_prompt"}; ids are taken modulo
+    /// the vocabulary [default: lengths like those of the 330-question data set]
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
+}
+
+/// Steps before the clock.
+const WARM_UP: usize = 2;
+/// Steps of the recipe on the 264 training rows of the 330-question data set.
+const RECIPE_STEPS: usize = 93;
+
+/// What `bench train --json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    case: &'static str,
+    #[serde(flatten)]
+    setting: Setting,
+    ranks: Vec<usize>,
+    batch: usize,
+    dropout: f32,
+    /// Which tokens are taught.
+    loss: &'static str,
+    steps: usize,
+    pass_tokens: usize,
+    /// Reading or making the weights, and bringing them to the device.
+    load_s: f64,
+    first_step_s: f64,
+    /// From the start of the process to the end of the first step.
+    cold_start_s: f64,
+    step_ms: Spread,
+    tokens_per_step: f64,
+    tokens_per_s: f64,
+    /// The recipe's steps: measured where that many were, else so many mean steps.
+    recipe_93_steps_s: f64,
+    loss_first: f64,
+    loss_last: f64,
+    /// Of the device that held most; of the process on the processor.
+    peak_memory_mib: Option<u64>,
+}
+
+/// What the steps were like.
+struct Steps {
+    first_s: f64,
+    cold_start_s: f64,
+    /// Each measured step.
+    seconds: Vec<f64>,
+    /// Tokens of all measured steps.
+    tokens: usize,
+    losses: Vec<f64>,
+}
+
+/// Measures and tells.
+pub fn run(args: &Args, printer: &Printer) -> Result {
+    let settings = args.settings()?;
+    let places = device::choose(&settings.device, settings.base, printer)?;
+    let source = args.subject.source(printer)?;
+    let vocabulary = source.config().vocab_size;
+    let sequences = match &args.tokens {
+        Some(path) => tokens::read(path, "train", vocabulary)?,
+        None => tokens::train_like(vocabulary),
+    };
+    let specs = args.specs();
+    let started = Instant::now();
+    let models = Models::load(&source, &settings, places, specs.len(), printer)?;
+    let load_s = started.elapsed().as_secs_f64();
+    let mut engine = models.engine(source.name(), &specs);
+    let longest = sequences.iter().map(|s| s.ids.len()).max().unwrap_or(0);
+    let pass_tokens = args
+        .pass_tokens
+        .unwrap_or(engine.pass_tokens())
+        .max(longest);
+    let steps = args.measure(&mut *engine, &specs, &sequences, pass_tokens, printer)?;
+    let total: f64 = steps.seconds.iter().sum();
+    let mean = total / steps.seconds.len() as f64;
+    let report = Report {
+        case: "train",
+        setting: Setting::of(source.name(), &models.models[0], &models.places),
+        ranks: args.rank.clone(),
+        batch: args.batch,
+        dropout: args.dropout,
+        loss: if args.completion {
+            "completion"
+        } else {
+            "full"
+        },
+        steps: args.steps,
+        pass_tokens,
+        load_s,
+        first_step_s: steps.first_s,
+        cold_start_s: steps.cold_start_s,
+        tokens_per_step: steps.tokens as f64 / args.steps as f64,
+        tokens_per_s: steps.tokens as f64 / total,
+        recipe_93_steps_s: match args.steps {
+            RECIPE_STEPS => total,
+            _ => mean * RECIPE_STEPS as f64,
+        },
+        step_ms: Spread::of(steps.seconds).scaled(1e3),
+        loss_first: steps.losses[0],
+        loss_last: steps.losses[steps.losses.len() - 1],
+        peak_memory_mib: peak_memory_mib(&models.models),
+    };
+    printer.json(&report);
+    printer.table(&report.table());
+    Ok(())
+}
+
+impl Args {
+    /// The machine's settings; refuses numbers that measure nothing.
+    fn settings(&self) -> Result<TrainSettings> {
+        let mut faults = Vec::new();
+        let mut at_least_1 = |flag: &str, good: bool| {
+            if !good {
+                faults.push(format!("--{flag}: expected at least 1, found 0"));
+            }
+        };
+        at_least_1("rank", !self.rank.contains(&0));
+        at_least_1("batch", self.batch >= 1);
+        at_least_1("steps", self.steps >= 1);
+        at_least_1("pass-tokens", self.pass_tokens != Some(0));
+        if !(0.0..1.0).contains(&self.dropout) {
+            faults.push(format!(
+                "--dropout: expected a share from 0 to below 1, found {}",
+                self.dropout
+            ));
+        }
+        match faults.is_empty() {
+            true => self.subject.machine.settings(None),
+            false => Err(Failure::faults(faults)),
+        }
+    }
+
+    fn specs(&self) -> Vec<AdapterSpec> {
+        let ranks = self.rank.iter().enumerate();
+        ranks
+            .map(|(place, rank)| AdapterSpec {
+                name: format!("r{rank}-{place}"),
+                rank: *rank,
+                alpha: 2.0 * *rank as f32,
+                dropout: self.dropout,
+                seed: 42 + place as u64,
+            })
+            .collect()
+    }
+
+    fn measure(
+        &self,
+        engine: &mut dyn Engine,
+        specs: &[AdapterSpec],
+        sequences: &[Sequence],
+        pass_tokens: usize,
+        printer: &Printer,
+    ) -> Result<Steps> {
+        let failed = |fault: verdict_train::error::EngineError| {
+            Failure::from(verdict_train::Error::Engine {
+                doing: "bench".into(),
+                source: fault,
+            })
+        };
+        let mut orders: Vec<BatchOrder> = specs
+            .iter()
+            .map(|spec| BatchOrder::new(spec.seed, sequences.len(), self.batch))
+            .collect();
+        let adapters = specs.iter().map(|spec| engine.create(spec));
+        let adapters: Vec<usize> = adapters
+            .collect::<std::result::Result<_, _>>()
+            .map_err(failed)?;
+        let lanes: Vec<usize> = adapters.iter().map(|a| engine.lane(Some(*a))).collect();
+        let rates: Vec<Rate> = adapters
+            .iter()
+            .map(|adapter| Rate {
+                adapter: *adapter,
+                lr: 3e-4,
+                clip: 1.0,
+            })
+            .collect();
+        let mut found = Steps {
+            first_s: 0.0,
+            cold_start_s: 0.0,
+            seconds: Vec::with_capacity(self.steps),
+            tokens: 0,
+            losses: Vec::new(),
+        };
+        let progress = printer.progress("training", "step", (self.steps + WARM_UP) as u64);
+        for step in 0..self.steps + WARM_UP {
+            let started = Instant::now();
+            let batches: Vec<Vec<&Sequence>> = orders
+                .iter_mut()
+                .map(|order| order.at(step).iter().map(|row| &sequences[*row]).collect())
+                .collect();
+            let (loss, tokens) = self
+                .accumulate(engine, &adapters, &lanes, &batches, step, pass_tokens)
+                .map_err(failed)?;
+            engine.step(&rates).map_err(failed)?;
+            let seconds = started.elapsed().as_secs_f64();
+            found.losses.push(loss);
+            if step == 0 {
+                found.first_s = seconds;
+                found.cold_start_s = machine::since_start().as_secs_f64();
+            }
+            if step >= WARM_UP {
+                found.seconds.push(seconds);
+                found.tokens += tokens;
+            }
+            progress.set(step as u64 + 1, "");
+        }
+        Ok(found)
+    }
+
+    /// Gradients of one step; the mean loss of the adapters, and the tokens that went through.
+    fn accumulate(
+        &self,
+        engine: &mut dyn Engine,
+        adapters: &[usize],
+        lanes: &[usize],
+        batches: &[Vec<&Sequence>],
+        step: usize,
+        pass_tokens: usize,
+    ) -> std::result::Result<(f64, usize), verdict_train::error::EngineError> {
+        let from = |sequence: &Sequence| if self.completion { sequence.prompt } else { 1 };
+        let taught =
+            |batch: &Vec<&Sequence>| -> usize { batch.iter().map(|s| s.ids.len() - from(s)).sum() };
+        let taught: Vec<usize> = batches.iter().map(taught).collect();
+        let lengths: Vec<Vec<usize>> = batches
+            .iter()
+            .map(|batch| batch.iter().map(|s| s.ids.len()).collect())
+            .collect();
+        let mut loss = 0.0;
+        for pass in pack_lanes(&lengths, lanes, pass_tokens) {
+            let example = |placed: &verdict_train::batches::Placed| {
+                let sequence = batches[placed.member][placed.place];
+                Example {
+                    adapter: Some(adapters[placed.member]),
+                    tokens: &sequence.ids,
+                    loss_from: from(sequence),
+                    weight: 1.0 / taught[placed.member] as f32,
+                    key: dropout_key(step, placed.place),
+                }
+            };
+            let examples: Vec<Example<'_>> = pass.iter().map(example).collect();
+            let losses = engine.accumulate(&examples, &[])?;
+            for (placed, found) in pass.iter().zip(losses) {
+                loss += found.loss_sum / taught[placed.member] as f64;
+            }
+        }
+        let tokens = lengths.iter().flatten().sum();
+        Ok((loss / batches.len() as f64, tokens))
+    }
+}
+
+impl Report {
+    fn table(&self) -> Table {
+        let mut table = Table::new(["what", "figure"]);
+        self.setting.rows(&mut table);
+        let ranks: Vec<String> = self.ranks.iter().map(usize::to_string).collect();
+        let mut put = |what: &str, figure: String| row(&mut table, what, figure);
+        put(
+            "ranks",
+            format!("{} · {} examples each a step", ranks.join(", "), self.batch),
+        );
+        put("load", format!("{:.2} s", self.load_s));
+        put("first step", format!("{:.2} s", self.first_step_s));
+        put(
+            "cold start",
+            format!("{:.2} s to the end of the first step", self.cold_start_s),
+        );
+        let Spread { min, median, max } = self.step_ms;
+        put(
+            "step",
+            format!(
+                "{median:.1} ms median ({min:.1}–{max:.1}) of {}",
+                self.steps
+            ),
+        );
+        put(
+            "real tokens",
+            format!(
+                "{:.0} a second, {:.0} a step",
+                self.tokens_per_s, self.tokens_per_step
+            ),
+        );
+        put("93 steps", format!("{:.2} s", self.recipe_93_steps_s));
+        put(
+            "loss",
+            format!("{:.3} → {:.3}", self.loss_first, self.loss_last),
+        );
+        if let Some(mib) = self.peak_memory_mib {
+            put("peak memory", format!("{mib} MiB"));
+        }
+        table
+    }
+}

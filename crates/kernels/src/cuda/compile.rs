@@ -1,0 +1,147 @@
+//! Kernels from source to machine code: NVRTC once, then from a cache on disk.
+//!
+//! A cached file is named by the SHA-256 of everything that decides its bytes: source, architecture,
+//! compiler version, options. It is written beside its name and renamed, so that two processes may fill
+//! the cache at once and a killed one leaves no half of a file.
+
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+use cudarc::nvrtc::{result, sys};
+use sha2::{Digest, Sha256};
+
+use super::error::{GpuError, GpuResult};
+
+/// One operation's kernels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source {
+    /// Its file, for messages.
+    pub(super) file: &'static str,
+    pub(super) text: &'static str,
+}
+
+/// What stands before every source.
+const COMMON: &str = include_str!("common.cuh");
+
+/// Kernels of training and of packed passes.
+pub(super) const PACKED: &[Source] = &[
+    source("adamw", include_str!("../adamw/cuda.cu")),
+    source("attention", include_str!("../attention/cuda.cu")),
+    source("dropout", include_str!("../dropout/cuda.cu")),
+    source("linear", include_str!("../linear/cuda.cu")),
+    source("lora", include_str!("../lora/cuda.cu")),
+    source("loss", include_str!("../loss/cuda.cu")),
+    source("norm", include_str!("../norm/cuda.cu")),
+    source("rope", include_str!("../rope/cuda.cu")),
+    source("swiglu", include_str!("../swiglu/cuda.cu")),
+];
+
+/// Kernels of answering, compiled when the first of them is wanted: they take the longest.
+pub(super) const DECODE: &[Source] = &[
+    source("decode", include_str!("../linear/decode.cu")),
+    source("choose", include_str!("../loss/choose.cu")),
+    source("rope_decode", include_str!("../rope/decode.cu")),
+];
+
+const fn source(file: &'static str, text: &'static str) -> Source {
+    Source { file, text }
+}
+
+/// Where compiled kernels are kept: `VERDICT_KERNEL_CACHE`, or `verdict/kernels` in the user's cache.
+pub(super) fn cache_folder() -> PathBuf {
+    let named = |variable: &str| {
+        std::env::var_os(variable)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    named("VERDICT_KERNEL_CACHE").unwrap_or_else(|| {
+        named("VERDICT_CACHE")
+            .or_else(|| named("XDG_CACHE_HOME").map(|c| c.join("verdict")))
+            .or_else(|| named("HOME").map(|h| h.join(".cache/verdict")))
+            .unwrap_or_else(|| std::env::temp_dir().join("verdict"))
+            .join("kernels")
+    })
+}
+
+/// Machine code of one source for `architecture` (`sm_90`), from the cache where it is there.
+pub(super) fn machine_code(
+    source: Source,
+    architecture: &str,
+    folder: &Path,
+) -> GpuResult<Vec<u8>> {
+    let options = [
+        format!("--gpu-architecture={architecture}"),
+        "--std=c++17".to_owned(),
+    ];
+    let mut hash = Sha256::new();
+    for part in [COMMON, source.text, &options.join(" "), &version()] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let hex: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
+    let path = folder.join(format!("{}-{architecture}-{hex}.cubin", source.file));
+    if let Ok(code) = std::fs::read(&path)
+        && code.starts_with(b"\x7fELF")
+    {
+        return Ok(code);
+    }
+    let code = compile(source, architecture, &options)?;
+    // A cache that cannot be written costs time, not results.
+    let _ = keep(&path, &code);
+    Ok(code)
+}
+
+fn keep(path: &Path, code: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let beside = path.with_extension(format!("{}.part", std::process::id()));
+    std::fs::write(&beside, code)?;
+    std::fs::rename(&beside, path)
+}
+
+fn version() -> String {
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: the library is loaded; it writes two integers.
+    unsafe { sys::nvrtcVersion(&raw mut major, &raw mut minor) };
+    format!("nvrtc {major}.{minor}")
+}
+
+fn compile(source: Source, architecture: &str, options: &[String]) -> GpuResult<Vec<u8>> {
+    let failed = |log: String| GpuError::Compile {
+        file: source.file,
+        architecture: architecture.to_owned(),
+        log,
+    };
+    let told = |e: result::NvrtcError| failed(e.to_string());
+    let text = format!("{COMMON}\n#line 1 \"{}.cu\"\n{}", source.file, source.text);
+    let text = CString::new(text).map_err(|e| failed(e.to_string()))?;
+    let name = CString::new(format!("{}.cu", source.file)).map_err(|e| failed(e.to_string()))?;
+    let program = result::create_program(&text, Some(&name)).map_err(told)?;
+    // SAFETY: `program` was just made, and is destroyed once, below.
+    unsafe {
+        let code = result::compile_program(program, options)
+            .map_err(|e| {
+                let log = result::get_program_log(program).unwrap_or_default();
+                let log: Vec<u8> = log
+                    .iter()
+                    .take_while(|c| **c != 0)
+                    .map(|c| *c as u8)
+                    .collect();
+                failed(format!("{e}: {}", String::from_utf8_lossy(&log).trim()))
+            })
+            .and_then(|()| {
+                let mut size = 0;
+                sys::nvrtcGetCUBINSize(program, &raw mut size)
+                    .result()
+                    .map_err(told)?;
+                let mut code = vec![0_u8; size];
+                sys::nvrtcGetCUBIN(program, code.as_mut_ptr().cast())
+                    .result()
+                    .map_err(told)?;
+                Ok(code)
+            });
+        let _ = result::destroy_program(program);
+        code
+    }
+}

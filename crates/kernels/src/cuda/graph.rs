@@ -1,0 +1,95 @@
+//! Work recorded once and queued many times.
+
+use cudarc::driver::{result, sys};
+
+use super::error::GpuResult;
+use super::{Gpu, Inner};
+use std::sync::Arc;
+
+/// Recorded kernels. The memory they name must stay where it is as long as the graph is launched.
+pub struct Graph {
+    graph: sys::CUgraph,
+    executable: sys::CUgraphExec,
+    inner: Arc<Inner>,
+}
+
+// SAFETY: graph handles may be used from any thread, one at a time; launching takes `&mut self`.
+unsafe impl Send for Graph {}
+// SAFETY: as above.
+unsafe impl Sync for Graph {}
+
+impl std::fmt::Debug for Graph {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Graph")
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        let _ = self.inner.context.bind_to_thread();
+        // SAFETY: made by `record`, destroyed once, after the work that may still run.
+        unsafe {
+            let _ = self.inner.stream.synchronize();
+            let _ = result::graph::exec_destroy(self.executable);
+            let _ = result::graph::destroy(self.graph);
+        }
+    }
+}
+
+impl Gpu {
+    /// Records what `work` queues, without running it. `work` must not take or give back memory, nor wait.
+    ///
+    /// # Errors
+    /// What `work` says, or the driver.
+    pub fn record<E: From<super::GpuError>>(
+        &self,
+        work: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Graph, E> {
+        let stream = self.inner.stream.cu_stream();
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: the stream is ours, and the capture ends below whatever `work` says.
+        let begun = unsafe { result::stream::begin_capture(stream, mode) };
+        self.inner.check("begin to record", begun)?;
+        let outcome = work();
+        // SAFETY: the capture was begun above.
+        let graph = unsafe { result::stream::end_capture(stream) };
+        outcome?;
+        let graph = self.graph_of("end recording", graph)?;
+        let mut executable = std::ptr::null_mut();
+        // SAFETY: `graph` is whole.
+        let made =
+            unsafe { sys::cuGraphInstantiateWithFlags(&raw mut executable, graph, 0) }.result();
+        self.inner.check("make a graph", made)?;
+        Ok(Graph {
+            graph,
+            executable,
+            inner: Arc::clone(&self.inner),
+        })
+    }
+
+    fn graph_of(
+        &self,
+        call: &str,
+        graph: Result<sys::CUgraph, cudarc::driver::DriverError>,
+    ) -> GpuResult<sys::CUgraph> {
+        match graph {
+            Ok(graph) => Ok(graph),
+            Err(e) => {
+                self.inner.check(call, Err(e))?;
+                unreachable!("an error was told")
+            }
+        }
+    }
+}
+
+impl Graph {
+    /// Queues the recorded work.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    pub fn launch(&mut self) -> GpuResult<()> {
+        // SAFETY: the graph is whole and on this stream.
+        let done = unsafe { result::graph::launch(self.executable, self.inner.stream.cu_stream()) };
+        self.inner.check("run a graph", done)
+    }
+}

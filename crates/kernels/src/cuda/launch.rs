@@ -1,0 +1,180 @@
+//! Launching kernels by name.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, c_void};
+
+use cudarc::driver::{DriverError, result, sys};
+
+use super::error::GpuResult;
+use super::memory::{Plain, View};
+use super::{Gpu, compile, failure};
+
+/// A loaded kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kernel {
+    function: sys::CUfunction,
+}
+
+/// Kernels by name, and the modules that hold them.
+pub(super) struct Kernels {
+    modules: Vec<sys::CUmodule>,
+    by_name: HashMap<String, Kernel>,
+}
+
+impl Kernels {
+    /// Compiles (or reads) sources side by side and loads them. Every kernel is allowed all the shared
+    /// memory that a block may have.
+    pub(super) fn load(
+        ordinal: usize,
+        sources: &[compile::Source],
+        architecture: &str,
+        shared: i32,
+    ) -> GpuResult<Self> {
+        let folder = compile::cache_folder();
+        let codes: Vec<GpuResult<Vec<u8>>> = std::thread::scope(|scope| {
+            let folder = &folder;
+            let job = |source: &compile::Source| {
+                let source = *source;
+                scope.spawn(move || compile::machine_code(source, architecture, folder))
+            };
+            let jobs: Vec<_> = sources.iter().map(job).collect();
+            let finish = |job: std::thread::ScopedJoinHandle<'_, _>| {
+                job.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            jobs.into_iter().map(finish).collect()
+        });
+        let mut kernels = Self {
+            modules: Vec::new(),
+            by_name: HashMap::new(),
+        };
+        for (source, code) in sources.iter().zip(codes) {
+            let code = code?;
+            let call = format!("load the kernels of `{}`", source.file);
+            let told = |e: DriverError| failure(ordinal, &call, e.0);
+            // SAFETY: `code` is a whole ELF image that NVRTC made for this architecture.
+            let module =
+                unsafe { result::module::load_data(code.as_ptr().cast()) }.map_err(told)?;
+            kernels.modules.push(module);
+            for (name, kernel) in find(module, shared).map_err(told)? {
+                kernels.by_name.insert(name, kernel);
+            }
+        }
+        Ok(kernels)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Kernel> {
+        self.by_name.get(name).copied()
+    }
+}
+
+impl Drop for Kernels {
+    fn drop(&mut self) {
+        for module in self.modules.drain(..) {
+            // SAFETY: loaded once, unloaded once; the context's owner has waited for its kernels.
+            unsafe {
+                let _ = result::module::unload(module);
+            }
+        }
+    }
+}
+
+fn find(module: sys::CUmodule, shared: i32) -> Result<Vec<(String, Kernel)>, DriverError> {
+    use sys::CUfunction_attribute as A;
+    let mut count = 0;
+    // SAFETY: the module is loaded; the driver fills `count` handles and gives names that live as long.
+    unsafe {
+        sys::cuModuleGetFunctionCount(&raw mut count, module).result()?;
+        let mut functions = vec![std::ptr::null_mut(); count as usize];
+        sys::cuModuleEnumerateFunctions(functions.as_mut_ptr(), count, module).result()?;
+        let named = functions.into_iter().map(|function| {
+            let mut name = std::ptr::null();
+            sys::cuFuncGetName(&raw mut name, function).result()?;
+            let held = result::function::get_function_attribute(
+                function,
+                A::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES,
+            )?;
+            result::function::set_function_attribute(
+                function,
+                A::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                shared - held,
+            )?;
+            Ok((
+                CStr::from_ptr(name).to_string_lossy().into_owned(),
+                Kernel { function },
+            ))
+        });
+        named.collect()
+    }
+}
+
+/// A value that a kernel takes.
+pub(crate) trait Arg {
+    /// Where the value lies; valid as long as `self` stays.
+    fn pointer(&self) -> *mut c_void;
+}
+
+macro_rules! plain_args {
+    ($($t:ty),*) => { $(
+        impl Arg for $t {
+            fn pointer(&self) -> *mut c_void {
+                std::ptr::from_ref(self).cast_mut().cast()
+            }
+        }
+    )* };
+}
+plain_args!(i32, u32, i64, u64, f32);
+
+/// A view goes as its address, which is its first field.
+impl<T: Plain> Arg for View<'_, T> {
+    fn pointer(&self) -> *mut c_void {
+        self.address_field()
+    }
+}
+
+/// No memory goes as a null pointer.
+impl<T: Plain> Arg for Option<View<'_, T>> {
+    fn pointer(&self) -> *mut c_void {
+        static NULL: u64 = 0;
+        match self {
+            Some(view) => view.address_field(),
+            None => std::ptr::from_ref(&NULL).cast_mut().cast(),
+        }
+    }
+}
+
+impl Gpu {
+    /// Queues a kernel.
+    ///
+    /// Types and sizes are the caller's to keep: each operation's `cuda.rs` checks lengths before.
+    pub(crate) fn launch(
+        &self,
+        name: &str,
+        grid: (usize, usize, usize),
+        block: usize,
+        shared: usize,
+        args: &[&dyn Arg],
+    ) -> GpuResult<()> {
+        if grid.0 == 0 || grid.1 == 0 || grid.2 == 0 {
+            return Ok(());
+        }
+        let kernel = self.inner.kernel(name)?;
+        let mut pointers = [std::ptr::null_mut(); 40];
+        for (pointer, arg) in pointers.iter_mut().zip(args) {
+            *pointer = arg.pointer();
+        }
+        // SAFETY: the arguments are those of the kernel, and their memory is alive on this stream.
+        let done = unsafe {
+            result::launch_kernel(
+                kernel.function,
+                (grid.0 as u32, grid.1 as u32, grid.2 as u32),
+                (block as u32, 1, 1),
+                shared as u32,
+                self.inner.stream.cu_stream(),
+                &mut pointers[..args.len()],
+            )
+        };
+        self.inner.check(name, done)?;
+        self.mark(|| name.to_owned())
+    }
+}

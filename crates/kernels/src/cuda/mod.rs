@@ -1,0 +1,277 @@
+//! One NVIDIA GPU: its context, its stream, its memory, its kernels.
+//!
+//! The driver, cuBLASLt and NVRTC are opened at run time; a build needs nothing of CUDA, and a machine
+//! without a GPU runs the same binary. All work goes to one stream, in order.
+
+mod blas;
+mod compile;
+mod error;
+mod graph;
+mod launch;
+mod libraries;
+mod memory;
+mod profile;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use cudarc::driver::sys::{self, CUresult};
+use cudarc::driver::{CudaContext, CudaStream, DriverError, result};
+
+pub use blas::{Element, Product};
+pub use error::{GpuError, GpuResult};
+pub use graph::Graph;
+pub(crate) use launch::Arg;
+pub use libraries::{GpuDevice, GpuProbe, Library, probe};
+pub use memory::{Buffer, Plain, View};
+pub use profile::KernelTime;
+
+/// A GPU, opened. Copies share it.
+#[derive(Clone)]
+pub struct Gpu {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Gpu({}, {})",
+            self.inner.context.ordinal(),
+            self.inner.name
+        )
+    }
+}
+
+struct Inner {
+    name: String,
+    capability: (i32, i32),
+    multiprocessors: usize,
+    packed: launch::Kernels,
+    decode: OnceLock<GpuResult<launch::Kernels>>,
+    architecture: String,
+    /// Shared memory that a block may have.
+    shared: i32,
+    blas: Mutex<blas::Blas>,
+    /// Most bytes that may be held, and whether a user set it.
+    limit: usize,
+    budget: bool,
+    profile: Mutex<Option<profile::Profile>>,
+    held: AtomicUsize,
+    peak: AtomicUsize,
+    // Last: what stands above is given back while they are there.
+    stream: Arc<CudaStream>,
+    context: Arc<CudaContext>,
+}
+
+// SAFETY: handles of CUDA may be used from any thread; what is not thread-safe is behind a mutex.
+unsafe impl Send for Inner {}
+// SAFETY: as above.
+unsafe impl Sync for Inner {}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let _ = self.context.bind_to_thread();
+        let _ = self.stream.synchronize();
+    }
+}
+
+impl Gpu {
+    /// Opens a GPU: context, kernels, cuBLASLt. `budget` bounds the memory it takes, in bytes.
+    ///
+    /// # Errors
+    /// A machine without driver, library or such a GPU; kernels that do not compile.
+    pub fn open(ordinal: usize, budget: Option<usize>) -> GpuResult<Self> {
+        let probe = probe();
+        libraries::open().map_err(GpuError::Missing)?;
+        let Some(device) = probe.devices.get(ordinal) else {
+            let found = match probe.devices.len() {
+                0 => probe.missing.join("; "),
+                1 => "this machine has one GPU, number 0".into(),
+                n => format!("this machine has GPUs 0 to {}", n - 1),
+            };
+            return Err(GpuError::Missing(format!("cuda:{ordinal}: {found}")));
+        };
+        let capability = device.compute_capability;
+        if capability < libraries::CAPABILITY_AT_LEAST {
+            return Err(GpuError::Missing(format!(
+                "cuda:{ordinal} ({}) has compute capability {}.{}, expected 8.0 or higher",
+                device.name, capability.0, capability.1
+            )));
+        }
+        let driver = |call: &str, e: DriverError| failure(ordinal, call, e.0);
+        let context = CudaContext::new(ordinal).map_err(|e| driver("open", e))?;
+        // SAFETY: everything here runs on one stream, in order.
+        unsafe { context.disable_event_tracking() };
+        let stream = context
+            .new_stream()
+            .map_err(|e| driver("make a stream", e))?;
+        keep_freed_memory(ordinal).map_err(|e| driver("set up the memory pool", e))?;
+        let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+        let multiprocessors = context.attribute(attribute).map_err(|e| driver("ask", e))? as usize;
+        let attribute =
+            sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+        let shared = context.attribute(attribute).map_err(|e| driver("ask", e))?;
+        let architecture = format!("sm_{}{}", capability.0, capability.1);
+        let packed = launch::Kernels::load(ordinal, compile::PACKED, &architecture, shared)?;
+        let (free, _) = context.mem_get_info().map_err(|e| driver("ask", e))?;
+        let inner = Inner {
+            name: device.name.clone(),
+            capability,
+            multiprocessors,
+            packed,
+            decode: OnceLock::new(),
+            architecture,
+            shared,
+            blas: Mutex::new(blas::Blas::new()?),
+            limit: budget.map_or(free, |b| b.min(free)),
+            budget: budget.is_some_and(|b| b <= free),
+            profile: Mutex::default(),
+            held: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            context,
+            stream,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// CUDA's number of this GPU.
+    pub fn ordinal(&self) -> usize {
+        self.inner.context.ordinal()
+    }
+
+    /// Its maker's name for it.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Such as (9, 0).
+    pub fn compute_capability(&self) -> (i32, i32) {
+        self.inner.capability
+    }
+
+    /// Streaming multiprocessors.
+    pub(crate) fn multiprocessors(&self) -> usize {
+        self.inner.multiprocessors
+    }
+
+    /// Makes this GPU the calling thread's: once at the beginning of any work on a thread.
+    ///
+    /// # Errors
+    /// A context that was lost.
+    pub fn enter(&self) -> GpuResult<()> {
+        self.inner
+            .check("enter the context", self.inner.context.bind_to_thread())
+    }
+
+    /// Waits for all queued work.
+    ///
+    /// # Errors
+    /// Whatever went wrong in that work.
+    pub fn synchronize(&self) -> GpuResult<()> {
+        self.inner
+            .check("run the queued work", self.inner.stream.synchronize())
+    }
+
+    /// Most memory that was held at once, in bytes.
+    pub fn peak_bytes(&self) -> usize {
+        self.inner.peak.load(Ordering::Relaxed)
+    }
+
+    /// Memory held now, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.inner.held.load(Ordering::Relaxed)
+    }
+
+    /// Memory that may be held: the card's free memory when it was opened, or the budget.
+    pub fn limit_bytes(&self) -> usize {
+        self.inner.limit
+    }
+}
+
+impl Inner {
+    fn allocate(&self, bytes: usize) -> GpuResult<u64> {
+        let held = self.held.load(Ordering::Relaxed);
+        let full = || GpuError::OutOfMemory {
+            ordinal: self.context.ordinal(),
+            wanted: bytes,
+            held,
+            limit: self.limit,
+            budget: self.budget,
+        };
+        if held + bytes > self.limit {
+            return Err(full());
+        }
+        // SAFETY: the stream is of the current context.
+        let address = match unsafe { result::malloc_async(self.stream.cu_stream(), bytes) } {
+            Err(e) if e.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY => return Err(full()),
+            other => {
+                self.check("take memory", other.as_ref().map(|_| ()).map_err(|e| *e))?;
+                other.unwrap_or_default()
+            }
+        };
+        let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak.fetch_max(held, Ordering::Relaxed);
+        Ok(address)
+    }
+
+    /// A kernel by name. Those of answering are compiled when the first of them is asked for.
+    fn kernel(&self, name: &str) -> GpuResult<launch::Kernel> {
+        if let Some(kernel) = self.packed.get(name) {
+            return Ok(kernel);
+        }
+        let load = || {
+            let ordinal = self.context.ordinal();
+            launch::Kernels::load(ordinal, compile::DECODE, &self.architecture, self.shared)
+        };
+        let decode = self
+            .decode
+            .get_or_init(load)
+            .as_ref()
+            .map_err(Clone::clone)?;
+        Ok(decode
+            .get(name)
+            .unwrap_or_else(|| panic!("no kernel `{name}`")))
+    }
+
+    fn bytes_freed(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn check(&self, call: &str, outcome: Result<(), DriverError>) -> GpuResult<()> {
+        outcome.map_err(|e| failure(self.context.ordinal(), call, e.0))
+    }
+}
+
+fn failure(ordinal: usize, call: &str, code: CUresult) -> GpuError {
+    let name = format!("{code:?}");
+    match error::is_lost(code) {
+        true => GpuError::Lost {
+            ordinal,
+            code: format!("{call}: {name}"),
+        },
+        false => GpuError::Driver {
+            ordinal,
+            call: call.to_owned(),
+            code: name,
+        },
+    }
+}
+
+/// Freed memory stays in the pool: by default each synchronisation gives it back to the system.
+fn keep_freed_memory(ordinal: usize) -> Result<(), DriverError> {
+    let mut all = u64::MAX;
+    // SAFETY: the driver is initialised; the attribute is a 64-bit number.
+    unsafe {
+        let device = result::device::get(ordinal as i32)?;
+        let pool = result::device::get_default_mem_pool(device)?;
+        sys::cuMemPoolSetAttribute(
+            pool,
+            sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
+            (&raw mut all).cast(),
+        )
+        .result()
+    }
+}

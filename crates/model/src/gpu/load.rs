@@ -1,0 +1,241 @@
+//! A checkpoint becomes a frozen model on a GPU.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use verdict_formats::{Checkpoint, ModelConfig};
+use verdict_kernels::cuda::{Buffer, Gpu, GpuError, View};
+use verdict_kernels::{AttentionShape, Base, Compute, GpuLinear, HeadTransform, RopeTable};
+
+use crate::bank::AdapterBank;
+use crate::error::{Error, Result};
+use crate::gpu::arena::Arena;
+use crate::gpu::bank::GpuBank;
+use crate::model::{Limits, LoadOptions};
+use crate::site::Site;
+use crate::weights::{Parts, Reader};
+
+/// A frozen decoder on a GPU.
+#[derive(Debug)]
+pub(crate) struct GpuModel {
+    gpu: Gpu,
+    pub(crate) config: ModelConfig,
+    /// `[V, H]` bf16, where the head does not hold it too.
+    embedding: Option<GpuLinear>,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) final_norm: Buffer<f32>,
+    /// Kept in bf16: its product is one of a batch's largest, and the one that loses most by rounding.
+    pub(crate) head: GpuLinear,
+    pub(crate) rope: Buffer<f32>,
+    /// Where int8 weights become bf16, one matrix at a time.
+    scratch: Buffer<u16>,
+    arena: Mutex<Arena>,
+    /// The bank that was last answered with.
+    bank: Mutex<Option<(u64, Arc<GpuBank>)>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) attention_norm: Buffer<f32>,
+    pub(crate) qkv: GpuLinear,
+    pub(crate) qk_norm: Option<(Buffer<f32>, Buffer<f32>)>,
+    pub(crate) o: GpuLinear,
+    pub(crate) mlp_norm: Buffer<f32>,
+    pub(crate) gate_up: GpuLinear,
+    pub(crate) down: GpuLinear,
+}
+
+impl Layer {
+    pub(crate) fn linear(&self, site: Site) -> &GpuLinear {
+        match site {
+            Site::Qkv => &self.qkv,
+            Site::O => &self.o,
+            Site::GateUp => &self.gate_up,
+            Site::Down => &self.down,
+        }
+    }
+}
+
+impl GpuModel {
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        ordinal: usize,
+        options: LoadOptions,
+    ) -> Result<Self> {
+        let config = checkpoint.config.clone();
+        check(&config, options)?;
+        let gpu = Gpu::open(ordinal, options.memory_bytes.map(|b| b as usize))?;
+        gpu.enter()?;
+        let reader = Reader { checkpoint };
+        let hidden = config.hidden_size;
+        let linear = |base: Base, parts: &Parts, k: usize, bias: Option<Vec<f32>>| {
+            let n = parts.iter().map(|(_, n)| n).sum();
+            GpuLinear::pack(
+                &gpu,
+                base,
+                n,
+                k,
+                bias.as_deref(),
+                |rows, out: &mut [f32]| reader.stacked(parts, k, rows, out),
+            )
+        };
+        let vector =
+            |values: Result<Vec<f32>>| -> Result<Buffer<f32>> { Ok(gpu.upload(&values?)?) };
+        let layers = (0..config.num_hidden_layers)
+            .map(|index| {
+                let stack = |site: Site| {
+                    let bias = reader.site_bias(index, site)?;
+                    linear(
+                        options.base,
+                        &reader.site_parts(index, site),
+                        site.inputs(&config),
+                        bias,
+                    )
+                };
+                let norm = |part: &str, len| vector(reader.layer_vector(index, part, len));
+                Ok(Layer {
+                    attention_norm: norm("input_layernorm", hidden)?,
+                    qkv: stack(Site::Qkv)?,
+                    qk_norm: match config.qk_norm {
+                        true => Some((
+                            norm("self_attn.q_norm", config.head_dim)?,
+                            norm("self_attn.k_norm", config.head_dim)?,
+                        )),
+                        false => None,
+                    },
+                    o: stack(Site::O)?,
+                    mlp_norm: norm("post_attention_layernorm", hidden)?,
+                    gate_up: stack(Site::GateUp)?,
+                    down: stack(Site::Down)?,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let embedding = linear(Base::Bf16, &reader.embedding(), hidden, None)?;
+        let (embedding, head) = match config.tie_word_embeddings {
+            true => (None, embedding),
+            false => (
+                Some(embedding),
+                linear(Base::Bf16, &reader.head(), hidden, None)?,
+            ),
+        };
+        let scratch = layers
+            .iter()
+            .flat_map(|l| Site::ALL.map(|s| l.linear(s).scratch()))
+            .max()
+            .unwrap_or(0);
+        let positions = Limits::of(&config).positions;
+        let table = RopeTable::new(config.head_dim, positions, config.rope_theta);
+        Ok(Self {
+            final_norm: vector(reader.vector("model.norm.weight", hidden))?,
+            rope: table.upload(&gpu)?,
+            scratch: gpu.alloc(scratch)?,
+            arena: Mutex::default(),
+            bank: Mutex::default(),
+            embedding,
+            layers,
+            head,
+            config,
+            gpu,
+        })
+    }
+
+    pub(crate) fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    pub(crate) fn weight_bytes(&self) -> usize {
+        let layer = |l: &Layer| Site::ALL.map(|s| l.linear(s).bytes()).iter().sum::<usize>();
+        self.layers.iter().map(layer).sum::<usize>()
+            + self.head.bytes()
+            + self.embedding.as_ref().map_or(0, GpuLinear::bytes)
+    }
+
+    /// The memory of passes, for one of them at a time.
+    pub(crate) fn arena(&self) -> MutexGuard<'_, Arena> {
+        self.arena.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub(crate) fn scratch(&self) -> View<'_, u16> {
+        self.scratch.view()
+    }
+
+    pub(crate) fn shape(&self) -> AttentionShape {
+        AttentionShape {
+            heads: self.config.num_attention_heads,
+            kv_heads: self.config.num_key_value_heads,
+            head_dim: self.config.head_dim,
+        }
+    }
+
+    /// The token embedding `[V, H]`.
+    pub(crate) fn embedding(&self) -> View<'_, u16> {
+        let table = self.embedding.as_ref().unwrap_or(&self.head);
+        table
+            .bf16_rows()
+            .unwrap_or_else(|| unreachable!("embeddings are bf16"))
+    }
+
+    /// How a layer's heads are normed and rotated.
+    pub(crate) fn heads<'a>(
+        &'a self,
+        layer: usize,
+        positions: View<'a, u32>,
+        rows: usize,
+    ) -> HeadTransform<'a> {
+        let norms = self.layers[layer].qk_norm.as_ref();
+        HeadTransform {
+            shape: self.shape(),
+            table: self.rope.view(),
+            norms: norms.map(|(q, k)| (q.view(), k.view())),
+            eps: self.config.rms_norm_eps,
+            positions,
+            rows,
+        }
+    }
+
+    /// A bank in device memory; the last one stays there.
+    pub(crate) fn uploaded(&self, bank: &AdapterBank) -> Result<Arc<GpuBank>> {
+        let mut last = self.bank.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some((version, bank_there)) = &*last
+            && *version == bank.version()
+        {
+            return Ok(Arc::clone(bank_there));
+        }
+        *last = None;
+        let uploaded = Arc::new(GpuBank::upload(&self.gpu, &self.config, bank)?);
+        *last = Some((bank.version(), Arc::clone(&uploaded)));
+        Ok(uploaded)
+    }
+}
+
+/// What the GPU engine cannot do, said before anything is loaded.
+fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
+    let refuse = |text: String| Err(Error::Gpu(GpuError::Missing(text)));
+    if options.compute == Some(Compute::F32) {
+        return refuse("f32 products run on the CPU alone: --device cpu, or --compute bf16".into());
+    }
+    if options.base == Base::F32 {
+        return refuse("an f32 base runs on the CPU alone: --device cpu, or --base bf16".into());
+    }
+    if !c.head_dim.is_multiple_of(8) || c.head_dim > 128 {
+        return refuse(format!(
+            "heads of {} numbers, expected a multiple of 8 up to 128",
+            c.head_dim
+        ));
+    }
+    for (what, n) in [
+        ("hidden_size", c.hidden_size),
+        ("intermediate_size", c.intermediate_size),
+        ("heads × head_dim", c.num_attention_heads * c.head_dim),
+    ] {
+        if !n.is_multiple_of(32) {
+            return refuse(format!("{what} {n}, expected a multiple of 32"));
+        }
+    }
+    if !c.vocab_size.is_multiple_of(8) {
+        return refuse(format!(
+            "vocab_size {}, expected a multiple of 8",
+            c.vocab_size
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,250 @@
+//! Gradients and optimizer steps for the whole bank, on a GPU.
+
+use verdict_kernels::cuda::Buffer;
+use verdict_kernels::{AdamW, BankPieces, BankRate, BankState};
+
+use crate::bank::{AdapterBank, BankAdapter};
+use crate::batch::{Example, ExampleLoss, Packed};
+use crate::error::Result;
+use crate::gpu::arena::Arena;
+use crate::gpu::backward::Gradients;
+use crate::gpu::bank::{GpuBank, Layout, layouts};
+use crate::gpu::batch::GpuBatch;
+use crate::gpu::forward::Run;
+use crate::gpu::head::{SupervisedRows, head_rows};
+use crate::gpu::load::GpuModel;
+use crate::gpu::pass::{Keep, Pass, PassSize};
+use crate::model::Limits;
+use crate::trainer::Rate;
+
+/// Weights, gradients and moments of a bank in device memory, laid out alike.
+#[derive(Debug)]
+pub(crate) struct GpuTrainer {
+    adam: AdamW,
+    bank: GpuBank,
+    /// The host's layout of each adapter; its weights are not used.
+    hosts: Vec<BankAdapter>,
+    pieces: BankPieces,
+    w: Buffer<f32>,
+    g: Buffer<f32>,
+    m: Buffer<f32>,
+    v: Buffer<f32>,
+    steps: Vec<u32>,
+    /// Gradients that count as zero, whatever the memory holds: the next pass writes over them.
+    zeroed: Vec<bool>,
+}
+
+impl GpuTrainer {
+    pub(crate) fn new(model: &GpuModel, bank: &AdapterBank, adam: AdamW) -> Result<Self> {
+        let gpu = model.gpu();
+        gpu.enter()?;
+        let (layouts, len) = layouts(&model.config, bank);
+        let w = gpu.alloc(len)?;
+        for (layout, adapter) in layouts.iter().zip(&bank.adapters) {
+            gpu.write(
+                &layout.pad(&model.config, adapter),
+                w.part(layout.range.clone()),
+            )?;
+        }
+        let weights = gpu.alloc(len)?;
+        gpu.round_to_bf16(w.view(), weights.view())?;
+        let sizes: Vec<usize> = layouts.iter().map(|l| l.range.len()).collect();
+        Ok(Self {
+            adam,
+            pieces: BankPieces::new(gpu, &sizes)?,
+            g: gpu.alloc(len)?,
+            m: gpu.zeros(len)?,
+            v: gpu.zeros(len)?,
+            steps: vec![0; layouts.len()],
+            zeroed: vec![true; layouts.len()],
+            hosts: bank
+                .adapters
+                .iter()
+                .map(BankAdapter::without_weights)
+                .collect(),
+            bank: GpuBank { layouts, weights },
+            w,
+        })
+    }
+
+    pub(crate) fn accumulate(
+        &mut self,
+        model: &GpuModel,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>> {
+        let gpu = model.gpu();
+        gpu.enter()?;
+        let packed = Packed::new(Limits::of(&model.config), self.hosts.len(), examples)?;
+        let add = self.gradients_for(model, &packed)?;
+        let work = Work::new(model, &self.bank.layouts, &packed, probes, true)?;
+        let mut arena = model.arena();
+        let keep = work.keep(model, &arena);
+        let pass = work.pass(model, &mut arena, keep)?;
+        let run = Run::new(model, &self.bank, &work.batch);
+        let x = run.forward(&pass)?;
+        run.losses(&pass, &work.supervised, x)?;
+        run.backward(
+            &pass,
+            Gradients {
+                to: self.g.view(),
+                add,
+            },
+        )?;
+        work.supervised.collect(gpu, &packed, examples.len())
+    }
+
+    /// Whether this batch's gradients are to be added to what is there: not where all of its adapters'
+    /// gradients count as zero. Where some do, those are made zero.
+    fn gradients_for(&mut self, model: &GpuModel, packed: &Packed) -> Result<bool> {
+        let adapters = || packed.groups.iter().map(|g| g.adapter);
+        let mut sorted: Vec<usize> = adapters().collect();
+        sorted.dedup();
+        // One adapter in two groups: the second would write over the first.
+        let once = sorted.len() == packed.groups.len();
+        let add = !once || adapters().any(|a| !self.zeroed[a]);
+        for adapter in sorted {
+            if add && self.zeroed[adapter] {
+                model
+                    .gpu()
+                    .clear(self.g.part(self.bank.layouts[adapter].range.clone()))?;
+            }
+            self.zeroed[adapter] = false;
+        }
+        Ok(add)
+    }
+
+    pub(crate) fn evaluate(
+        &self,
+        model: &GpuModel,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>> {
+        model.evaluate_with(&self.bank, examples, probes)
+    }
+
+    pub(crate) fn step(&mut self, model: &GpuModel, rates: &[Rate]) -> Result<Vec<f32>> {
+        let gpu = model.gpu();
+        gpu.enter()?;
+        let mut bank_rates = vec![BankRate::NONE; self.hosts.len()];
+        for rate in rates {
+            let adapter = rate.adapter;
+            if std::mem::replace(&mut self.zeroed[adapter], true) {
+                gpu.clear(self.g.part(self.bank.layouts[adapter].range.clone()))?;
+            }
+            self.steps[adapter] += 1;
+            bank_rates[adapter] =
+                BankRate::new(&self.adam, self.steps[adapter], rate.lr, rate.clip);
+        }
+        let state = BankState {
+            w: self.w.view(),
+            g: self.g.view(),
+            m: self.m.view(),
+            v: self.v.view(),
+            rounded: self.bank.weights.view(),
+        };
+        let norms = gpu.adamw_step(&self.adam, &self.pieces, &bank_rates, state)?;
+        Ok(rates.iter().map(|r| norms[r.adapter]).collect())
+    }
+
+    /// An adapter's weights as the host keeps them.
+    pub(crate) fn weights(&self, model: &GpuModel, adapter: usize) -> Result<Vec<f32>> {
+        self.numbers(model, adapter, &self.w)
+    }
+
+    /// Its gradient.
+    pub(crate) fn gradient(&self, model: &GpuModel, adapter: usize) -> Result<Vec<f32>> {
+        match self.zeroed[adapter] {
+            true => Ok(vec![0.0; self.hosts[adapter].len()]),
+            false => self.numbers(model, adapter, &self.g),
+        }
+    }
+
+    fn numbers(&self, model: &GpuModel, adapter: usize, from: &Buffer<f32>) -> Result<Vec<f32>> {
+        model.gpu().enter()?;
+        let layout = &self.bank.layouts[adapter];
+        let values = model.gpu().download(from.part(layout.range.clone()))?;
+        Ok(layout.unpad(&model.config, &self.hosts[adapter], &values))
+    }
+}
+
+/// A batch in device memory, and the size of its pass.
+struct Work {
+    batch: GpuBatch,
+    supervised: SupervisedRows,
+    head_rows: usize,
+}
+
+impl Work {
+    fn new(
+        model: &GpuModel,
+        layouts: &[Layout],
+        packed: &Packed,
+        probes: &[u32],
+        training: bool,
+    ) -> Result<Self> {
+        let (gpu, c) = (model.gpu(), &model.config);
+        Ok(Self {
+            batch: GpuBatch::new(gpu, c, layouts, packed, training)?,
+            supervised: SupervisedRows::new(gpu, packed, probes)?,
+            head_rows: head_rows(c.vocab_size, packed.supervised.len()),
+        })
+    }
+
+    fn size(&self, keep: Keep) -> PassSize {
+        PassSize {
+            rows: self.batch.rows,
+            head_rows: self.head_rows,
+            narrow: self.batch.narrow(),
+            keep,
+        }
+    }
+
+    /// Everything that backward needs, or only the blocks' inputs where that does not fit.
+    fn keep(&self, model: &GpuModel, arena: &Arena) -> Keep {
+        let gpu = model.gpu();
+        let room = gpu.limit_bytes().saturating_sub(gpu.held_bytes()) + arena.bytes();
+        match Pass::bytes(&model.config, self.size(Keep::Everything)) <= room {
+            true => Keep::Everything,
+            false => Keep::Inputs,
+        }
+    }
+
+    fn pass<'a>(&self, model: &GpuModel, arena: &'a mut Arena, keep: Keep) -> Result<Pass<'a>> {
+        let size = self.size(keep);
+        let mut bump = arena.ensure(model.gpu(), Pass::bytes(&model.config, size))?;
+        let pass = Pass::lay_out(&mut bump, &model.config, size);
+        Ok(pass.unwrap_or_else(|| unreachable!("the arena is there")))
+    }
+}
+
+impl GpuModel {
+    pub(crate) fn evaluate(
+        &self,
+        bank: &AdapterBank,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>> {
+        self.gpu().enter()?;
+        let bank = self.uploaded(bank)?;
+        self.evaluate_with(&bank, examples, probes)
+    }
+
+    fn evaluate_with(
+        &self,
+        bank: &GpuBank,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>> {
+        let gpu = self.gpu();
+        gpu.enter()?;
+        let packed = Packed::new(Limits::of(&self.config), bank.layouts.len(), examples)?;
+        let work = Work::new(self, &bank.layouts, &packed, probes, false)?;
+        let mut arena = self.arena();
+        let pass = work.pass(self, &mut arena, Keep::Nothing)?;
+        let run = Run::new(self, bank, &work.batch);
+        let x = run.forward(&pass)?;
+        run.losses(&pass, &work.supervised, x)?;
+        work.supervised.collect(gpu, &packed, examples.len())
+    }
+}

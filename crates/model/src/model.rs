@@ -1,0 +1,374 @@
+//! A frozen model, wherever it runs.
+
+use verdict_formats::{Checkpoint, ModelConfig};
+use verdict_kernels::cuda::KernelTime;
+use verdict_kernels::{Base, Compute, Isa};
+
+use crate::bank::AdapterBank;
+use crate::batch::{Example, ExampleLoss};
+use crate::cpu::{CpuCache, CpuModel};
+use crate::error::{Error, Result};
+use crate::gpu::{GpuCache, GpuModel};
+
+/// Where a model runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU, by CUDA's number.
+    Cuda(usize),
+}
+
+/// How a model is held and computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Format of the frozen weights.
+    pub base: Base,
+    /// Format of the products; none takes bf16 on GPUs and where the processor has it, f32 elsewhere.
+    pub compute: Option<Compute>,
+    /// Threads; 0 takes every core. For the CPU.
+    pub threads: usize,
+    /// Instruction set; [`Isa::detect`] finds the best. For the CPU.
+    pub isa: Isa,
+    /// Where it runs.
+    pub device: Device,
+    /// Most memory that may be taken of a GPU; none takes what is free.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            base: Base::Int8,
+            compute: None,
+            threads: 0,
+            isa: Isa::detect(),
+            device: Device::Cpu,
+            memory_bytes: None,
+        }
+    }
+}
+
+/// A frozen decoder, loaded.
+#[derive(Debug)]
+pub struct Model {
+    config: ModelConfig,
+    base: Base,
+    device: Device,
+    pub(crate) backend: Backend,
+}
+
+/// The engine that holds the weights.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    Cpu(CpuModel),
+    Gpu(Box<GpuModel>),
+}
+
+/// Tokens to append to a sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// Which sequence of the cache.
+    pub sequence: usize,
+    /// Adapter it passes through; none for the bare base.
+    pub adapter: Option<usize>,
+    /// New tokens, at least one.
+    pub tokens: &'a [u32],
+}
+
+/// Keys and values of running sequences.
+#[derive(Debug)]
+pub struct KvCache(CacheOf);
+
+#[derive(Debug)]
+enum CacheOf {
+    Cpu(CpuCache),
+    Gpu(GpuCache),
+}
+
+/// What a batch must keep to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) vocabulary: usize,
+    pub(crate) positions: usize,
+}
+
+impl Limits {
+    /// Longer tables than any sequence here needs only cost memory.
+    pub(crate) fn of(config: &ModelConfig) -> Self {
+        Self {
+            vocabulary: config.vocab_size,
+            positions: config.max_position_embeddings.min(8192),
+        }
+    }
+
+    pub(crate) fn check_tokens(&self, tokens: &[u32], length: usize) -> Result<()> {
+        if length > self.positions {
+            return Err(Error::TooLong {
+                found: length,
+                limit: self.positions,
+            });
+        }
+        match tokens.iter().find(|t| **t as usize >= self.vocabulary) {
+            Some(t) => Err(Error::Token {
+                found: *t,
+                vocabulary: self.vocabulary,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Model {
+    /// Reads, checks and packs all weights.
+    ///
+    /// # Errors
+    /// A file that is wrong, a weight that is not finite, a machine that cannot compute as asked.
+    pub fn load(checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
+        let backend = match options.device {
+            Device::Cpu => Backend::Cpu(CpuModel::load(checkpoint, options)?),
+            Device::Cuda(ordinal) => {
+                Backend::Gpu(Box::new(GpuModel::load(checkpoint, ordinal, options)?))
+            }
+        };
+        Ok(Self {
+            config: checkpoint.config.clone(),
+            base: options.base,
+            device: options.device,
+            backend,
+        })
+    }
+
+    /// Shape and constants.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The GPU's name, where it runs on one.
+    pub fn gpu_name(&self) -> Option<&str> {
+        match &self.backend {
+            Backend::Cpu(_) => None,
+            Backend::Gpu(model) => Some(model.gpu().name()),
+        }
+    }
+
+    /// Number format of the products.
+    pub fn compute(&self) -> Compute {
+        match &self.backend {
+            Backend::Cpu(model) => model.cpu.compute(),
+            Backend::Gpu(_) => Compute::Bf16,
+        }
+    }
+
+    /// Format of the frozen weights.
+    pub fn base(&self) -> Base {
+        self.base
+    }
+
+    /// Instruction set in use, on the CPU.
+    pub fn isa(&self) -> Isa {
+        match &self.backend {
+            Backend::Cpu(model) => model.cpu.isa(),
+            Backend::Gpu(_) => Isa::detect(),
+        }
+    }
+
+    /// Worker threads of the CPU engine; 1 beside a GPU.
+    pub fn threads(&self) -> usize {
+        match &self.backend {
+            Backend::Cpu(model) => model.cpu.threads(),
+            Backend::Gpu(_) => 1,
+        }
+    }
+
+    /// Runs `work` on one of the model's threads: worth it once around a loop of many small calls.
+    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.backend {
+            Backend::Cpu(model) => model.cpu.install(work),
+            Backend::Gpu(_) => work(),
+        }
+    }
+
+    /// Memory of the frozen weights.
+    pub fn weight_bytes(&self) -> usize {
+        match &self.backend {
+            Backend::Cpu(model) => model.weight_bytes(),
+            Backend::Gpu(model) => model.weight_bytes(),
+        }
+    }
+
+    /// Most GPU memory held at once so far, in bytes; none on the CPU.
+    pub fn peak_device_bytes(&self) -> Option<u64> {
+        match &self.backend {
+            Backend::Cpu(_) => None,
+            Backend::Gpu(model) => Some(model.gpu().peak_bytes() as u64),
+        }
+    }
+
+    /// Begins to take the times of a GPU's kernels; nothing on the CPU.
+    ///
+    /// # Errors
+    /// A GPU that fails.
+    pub fn start_profile(&self) -> Result<()> {
+        match &self.backend {
+            Backend::Cpu(_) => Ok(()),
+            Backend::Gpu(model) => Ok(model.gpu().start_profile()?),
+        }
+    }
+
+    /// Ends a profile: the times of all kernels since it began, longest first.
+    ///
+    /// # Errors
+    /// A GPU that fails.
+    pub fn end_profile(&self) -> Result<Vec<KernelTime>> {
+        match &self.backend {
+            Backend::Cpu(_) => Ok(Vec::new()),
+            Backend::Gpu(model) => Ok(model.gpu().end_profile()?),
+        }
+    }
+
+    /// Positions a sequence may have.
+    pub fn max_positions(&self) -> usize {
+        self.limits().positions
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits::of(&self.config)
+    }
+
+    /// Losses without gradient and without dropout.
+    ///
+    /// # Errors
+    /// Examples that are unsorted, too long, or name unknown tokens or adapters; a GPU that fails.
+    pub fn evaluate(
+        &self,
+        bank: &AdapterBank,
+        examples: &[Example<'_>],
+        probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>> {
+        match &self.backend {
+            Backend::Cpu(model) => model.evaluate(bank, examples, probes),
+            Backend::Gpu(model) => model.evaluate(bank, examples, probes),
+        }
+    }
+
+    /// An empty cache.
+    pub fn new_cache(&self) -> KvCache {
+        KvCache(match &self.backend {
+            Backend::Cpu(model) => CacheOf::Cpu(model.new_cache()),
+            Backend::Gpu(model) => CacheOf::Gpu(model.new_cache()),
+        })
+    }
+
+    /// Appends tokens to sequences, all chunks in one packed batch. Returns the logits after each
+    /// chunk's last token, `[chunks, V]`.
+    ///
+    /// # Errors
+    /// An unknown sequence, adapter or token, an empty chunk, a sequence named twice or grown too long.
+    ///
+    /// # Panics
+    /// With a cache of another model's device.
+    pub fn extend(
+        &self,
+        bank: &AdapterBank,
+        cache: &mut KvCache,
+        chunks: &[Chunk<'_>],
+    ) -> Result<Vec<f32>> {
+        match (&self.backend, &mut cache.0) {
+            (Backend::Cpu(model), CacheOf::Cpu(cache)) => model.extend(bank, cache, chunks),
+            (Backend::Gpu(model), CacheOf::Gpu(cache)) => model.extend(bank, cache, chunks),
+            _ => panic!("a cache of another device"),
+        }
+    }
+}
+
+impl Model {
+    /// Answers prompts greedily with `new_tokens` tokens each, whatever they are; a chunk's `sequence` is
+    /// not used.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    pub fn generate(
+        &self,
+        bank: &AdapterBank,
+        prompts: &[Chunk<'_>],
+        new_tokens: usize,
+    ) -> Result<Vec<Vec<u32>>> {
+        if let Backend::Gpu(model) = &self.backend {
+            return model.generate(bank, prompts, new_tokens);
+        }
+        let mut cache = self.new_cache();
+        let sequences: Vec<usize> = prompts.iter().map(|_| cache.add_sequence()).collect();
+        let mut answers = vec![Vec::new(); prompts.len()];
+        let mut owed: Vec<Vec<u32>> = prompts.iter().map(|p| p.tokens.to_vec()).collect();
+        for _ in 0..new_tokens {
+            let chunk = |i: usize| Chunk {
+                sequence: sequences[i],
+                adapter: prompts[i].adapter,
+                tokens: &owed[i],
+            };
+            let chunks: Vec<Chunk<'_>> = (0..prompts.len()).map(chunk).collect();
+            let logits = self.extend(bank, &mut cache, &chunks)?;
+            for (i, row) in logits.chunks_exact(self.config.vocab_size).enumerate() {
+                let best = |a: usize, b: usize| if row[b] > row[a] { b } else { a };
+                let token = (0..row.len()).reduce(best).unwrap_or(0) as u32;
+                answers[i].push(token);
+                owed[i] = vec![token];
+            }
+        }
+        Ok(answers)
+    }
+}
+
+impl KvCache {
+    /// Starts an empty sequence; returns its number.
+    pub fn add_sequence(&mut self) -> usize {
+        match &mut self.0 {
+            CacheOf::Cpu(cache) => cache.add_sequence(),
+            CacheOf::Gpu(cache) => cache.add_sequence(),
+        }
+    }
+
+    /// Starts a sequence with the state of another.
+    ///
+    /// # Errors
+    /// A GPU without memory for it.
+    ///
+    /// # Panics
+    /// When there is no such sequence.
+    pub fn fork(&mut self, sequence: usize) -> Result<usize> {
+        match &mut self.0 {
+            CacheOf::Cpu(cache) => Ok(cache.fork(sequence)),
+            CacheOf::Gpu(cache) => cache.fork(sequence),
+        }
+    }
+
+    /// Ends a sequence; its number may be given to another.
+    pub fn release(&mut self, sequence: usize) {
+        match &mut self.0 {
+            CacheOf::Cpu(cache) => cache.release(sequence),
+            CacheOf::Gpu(cache) => cache.release(sequence),
+        }
+    }
+
+    /// Tokens of a sequence so far.
+    pub fn len(&self, sequence: usize) -> usize {
+        match &self.0 {
+            CacheOf::Cpu(cache) => cache.len(sequence),
+            CacheOf::Gpu(cache) => cache.len(sequence),
+        }
+    }
+
+    /// Whether no sequence is living.
+    pub fn is_empty(&self) -> bool {
+        match &self.0 {
+            CacheOf::Cpu(cache) => cache.is_empty(),
+            CacheOf::Gpu(cache) => cache.is_empty(),
+        }
+    }
+}

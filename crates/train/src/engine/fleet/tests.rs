@@ -1,0 +1,266 @@
+//! The fleet over engines that only write down what they are asked.
+
+use std::sync::{Arc, Barrier};
+
+use super::*;
+
+/// What an engine was asked, in order.
+#[derive(Default)]
+struct Scribe {
+    names: Vec<String>,
+    calls: Vec<String>,
+    broken: bool,
+    /// Waited for in each `accumulate`: two engines at the same time, or never.
+    together: Option<Arc<Barrier>>,
+    pass_tokens: usize,
+}
+
+impl Scribe {
+    fn name(&self, adapter: Option<usize>) -> &str {
+        adapter.map_or("base", |adapter| &self.names[adapter])
+    }
+
+    /// The loss tells which adapter saw which tokens.
+    fn losses(&self, examples: &[Example<'_>]) -> Vec<ExampleLoss> {
+        assert!(examples.is_sorted_by_key(|example| example.adapter));
+        let loss = |example: &Example<'_>| ExampleLoss {
+            loss_sum: f64::from(example.tokens[0]),
+            tokens: example.tokens.len(),
+            probes: vec![self.name(example.adapter).len() as f32],
+        };
+        examples.iter().map(loss).collect()
+    }
+
+    fn said(&self, what: &str, examples: &[Example<'_>]) -> String {
+        let seen = examples
+            .iter()
+            .map(|example| format!(" {}:{}", self.name(example.adapter), example.tokens[0]));
+        format!("{what}{}", seen.collect::<String>())
+    }
+}
+
+impl Engine for Scribe {
+    fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
+        self.names.push(spec.name.clone());
+        Ok(self.names.len() - 1)
+    }
+
+    fn accumulate(
+        &mut self,
+        examples: &[Example<'_>],
+        _probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>, EngineError> {
+        if let Some(together) = &self.together {
+            together.wait();
+        }
+        if self.broken {
+            return Err("out of memory".into());
+        }
+        self.calls.push(self.said("accumulate", examples));
+        Ok(self.losses(examples))
+    }
+
+    fn step(&mut self, rates: &[Rate]) -> Result<Vec<f32>, EngineError> {
+        let one = |rate: &Rate| format!(" {}@{}", self.names[rate.adapter], rate.lr);
+        let said = rates.iter().map(one).collect::<String>();
+        self.calls.push(format!("step{said}"));
+        Ok(rates.iter().map(|rate| 10.0 * rate.lr).collect())
+    }
+
+    fn evaluate(
+        &self,
+        examples: &[Example<'_>],
+        _probes: &[u32],
+    ) -> Result<Vec<ExampleLoss>, EngineError> {
+        Ok(self.losses(examples))
+    }
+
+    fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {
+        Err(format!("{} to {}", self.names[adapter], dir.display()).into())
+    }
+
+    fn pass_tokens(&self) -> usize {
+        self.pass_tokens
+    }
+}
+
+fn spec(rank: usize, number: usize) -> AdapterSpec {
+    AdapterSpec {
+        name: format!("r{rank}-{number}"),
+        rank,
+        alpha: 2.0 * rank as f32,
+        dropout: 0.0,
+        seed: number as u64,
+    }
+}
+
+fn specs(ranks: &[usize]) -> Vec<AdapterSpec> {
+    let numbered = ranks.iter().enumerate();
+    numbered.map(|(number, rank)| spec(*rank, number)).collect()
+}
+
+fn fleet(engines: Vec<Scribe>, ranks: &[usize]) -> Fleet<Scribe> {
+    let specs = specs(ranks);
+    let mut fleet = Fleet::new(engines, &specs);
+    for (index, spec) in specs.iter().enumerate() {
+        assert_eq!(fleet.create(spec).expect("planned"), index);
+    }
+    fleet
+}
+
+fn two() -> Vec<Scribe> {
+    vec![Scribe::default(), Scribe::default()]
+}
+
+fn example(adapter: Option<usize>, tokens: &[u32]) -> Example<'_> {
+    Example {
+        adapter,
+        tokens,
+        loss_from: 1,
+        weight: 1.0,
+        key: 0,
+    }
+}
+
+#[test]
+fn the_plan_balances_what_the_adapters_cost() {
+    let ranks = [4, 8, 16, 32, 64, 128, 4, 8];
+    for devices in 1..=4 {
+        let places = plan(&specs(&ranks), devices);
+        let mut load = vec![0; devices];
+        for (rank, place) in ranks.iter().zip(&places) {
+            load[*place] += 64 + rank;
+        }
+        let most = load.iter().max().expect("devices");
+        let share = load.iter().sum::<usize>() as f64 / devices as f64;
+        // Longest first is at most 4/3 of the best (Graham 1969), which is at least the even share.
+        assert!(*most as f64 <= 4.0 / 3.0 * share, "{devices}: {load:?}");
+    }
+    // 128 and 64 part; 32 joins 64, since 64 + 64 + 64 + 32 comes next.
+    assert_eq!(plan(&specs(&[32, 64, 128]), 2), [1, 1, 0]);
+    // Equal adapters go round, the first to the first device.
+    assert_eq!(plan(&specs(&[16, 16, 16, 16, 16]), 2), [0, 1, 0, 1, 0]);
+    assert_eq!(plan(&specs(&[16]), 8), [0], "more devices than adapters");
+}
+
+#[test]
+fn examples_go_to_their_adapters_devices_and_results_come_back_in_order() {
+    let mut fleet = fleet(two(), &[4, 128, 8, 16]);
+    let lanes: Vec<usize> = (0..4).map(|adapter| fleet.lane(Some(adapter))).collect();
+    assert_eq!(lanes, [1, 0, 1, 1]);
+    assert_eq!(fleet.lane(None), 0, "the bare base");
+
+    let tokens: Vec<Vec<u32>> = (0..6)
+        .map(|first| vec![first; first as usize + 1])
+        .collect();
+    let examples: Vec<Example<'_>> = [None, Some(0), Some(1), Some(1), Some(2), Some(3)]
+        .into_iter()
+        .zip(&tokens)
+        .map(|(adapter, tokens)| example(adapter, tokens))
+        .collect();
+    let names = ["base", "r4-0", "r128-1", "r128-1", "r8-2", "r16-3"];
+    let expected: Vec<ExampleLoss> = tokens
+        .iter()
+        .zip(names)
+        .map(|(tokens, name)| ExampleLoss {
+            loss_sum: f64::from(tokens[0]),
+            tokens: tokens.len(),
+            probes: vec![name.len() as f32],
+        })
+        .collect();
+    assert_eq!(fleet.accumulate(&examples, &[]).expect("good"), expected);
+    assert_eq!(fleet.evaluate(&examples, &[]).expect("good"), expected);
+
+    let rates: Vec<Rate> = [3, 1, 0]
+        .map(|adapter| Rate {
+            adapter,
+            lr: adapter as f32 + 0.5,
+            clip: 1.0,
+        })
+        .to_vec();
+    assert_eq!(fleet.step(&rates).expect("good"), [35.0, 15.0, 5.0]);
+
+    let calls: Vec<Vec<String>> = fleet
+        .devices
+        .iter()
+        .map(|device| lock(device).calls.clone())
+        .collect();
+    assert_eq!(
+        calls,
+        [
+            vec!["accumulate base:0 r128-1:2 r128-1:3", "step r128-1@1.5"],
+            vec![
+                "accumulate r4-0:1 r8-2:4 r16-3:5",
+                "step r16-3@3.5 r4-0@0.5"
+            ],
+        ]
+    );
+    let saved = fleet
+        .save(2, Path::new("out"))
+        .expect_err("the scribe cannot");
+    assert_eq!(saved.to_string(), "r8-2 to out");
+}
+
+#[test]
+fn a_device_without_work_is_left_alone() {
+    let mut fleet = fleet(two(), &[16, 16]);
+    let tokens = [7];
+    fleet
+        .accumulate(&[example(Some(1), &tokens)], &[])
+        .expect("good");
+    assert_eq!(lock(&fleet.devices[0]).calls, Vec::<String>::new());
+    assert_eq!(lock(&fleet.devices[1]).calls, ["accumulate r16-1:7"]);
+}
+
+#[test]
+fn devices_work_at_the_same_time() {
+    // Either would wait for ever without the other.
+    let barrier = Arc::new(Barrier::new(2));
+    let engines = [(); 2].map(|()| Scribe {
+        together: Some(Arc::clone(&barrier)),
+        ..Scribe::default()
+    });
+    let mut fleet = fleet(engines.into(), &[16, 16]);
+    let tokens = [7];
+    let examples = [example(Some(0), &tokens), example(Some(1), &tokens)];
+    assert_eq!(fleet.accumulate(&examples, &[]).expect("good").len(), 2);
+}
+
+#[test]
+fn a_fault_of_one_device_is_told() {
+    let broken = Scribe {
+        broken: true,
+        ..Scribe::default()
+    };
+    let mut fleet = fleet(vec![Scribe::default(), broken], &[16, 16]);
+    let tokens = [7];
+    let examples = [example(Some(0), &tokens), example(Some(1), &tokens)];
+    let fault = fleet.accumulate(&examples, &[]).expect_err("one is broken");
+    assert_eq!(fault.to_string(), "out of memory");
+    let fault = fleet.accumulate(&[example(Some(5), &tokens)], &[]);
+    let fault = fault.expect_err("no such adapter");
+    assert_eq!(fault.to_string(), "adapter 5: 2 were made");
+}
+
+#[test]
+fn adapters_outside_the_plan_are_refused() {
+    let mut fleet = Fleet::new(vec![Scribe::default()], &specs(&[4, 8]));
+    let fault = fleet.create(&spec(8, 1)).expect_err("4 comes first");
+    assert_eq!(fault.to_string(), "expected r4-0 by the plan, found r8-1");
+    fleet.create(&spec(4, 0)).expect("planned");
+    fleet.create(&spec(8, 1)).expect("planned");
+    let fault = fleet.create(&spec(8, 1)).expect_err("one too many");
+    assert_eq!(
+        fault.to_string(),
+        "expected no more adapters by the plan, found r8-1"
+    );
+}
+
+#[test]
+fn the_narrowest_device_bounds_a_pass() {
+    let of = |pass_tokens| Scribe {
+        pass_tokens,
+        ..Scribe::default()
+    };
+    assert_eq!(fleet(vec![of(4096), of(2048)], &[4]).pass_tokens(), 2048);
+}
