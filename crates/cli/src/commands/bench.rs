@@ -11,7 +11,7 @@ use verdict_model::Model;
 use self::shapes::Shape;
 use crate::device::Place;
 use crate::failure::Result;
-use crate::loading::{self, MachineFlags, Source};
+use crate::loading::{self, Source};
 use crate::machine::{self, Cpu};
 use crate::models;
 use crate::printer::Printer;
@@ -39,7 +39,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     }
 }
 
-/// What is measured, and where: flags of every measurement.
+/// What is measured: flags of every measurement.
 #[derive(Clone, Debug, Default, clap::Args)]
 struct Subject {
     /// Model: folder, GGUF file, hub name or built-in name [default: smollm2-135m]
@@ -52,8 +52,6 @@ struct Subject {
     /// weights are
     #[arg(long, requires = "shape")]
     random_weights: bool,
-    #[command(flatten)]
-    machine: MachineFlags,
 }
 
 impl Subject {

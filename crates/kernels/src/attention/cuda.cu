@@ -432,6 +432,8 @@ DEVICE void decode(const bf16 *q, int ld_q, const bf16 *k_cache, const bf16 *v_c
     constexpr int LANES = DP / 8, TEAMS = DECODE_THREADS / LANES, AT_ONCE = 4;
     __shared__ float maxima[HEADS][TEAMS], sums[TEAMS];
     __shared__ float4 parts[TEAMS][DP / 4];
+    release_next();
+    await_previous();
     int per_group = (group + HEADS - 1) / HEADS, kv_head = blockIdx.y / per_group, part = blockIdx.y % per_group;
     int row = blockIdx.x, length = lengths[row];
     int head = kv_head * group + part * HEADS, heads = min(group - part * HEADS, HEADS);
@@ -589,7 +591,11 @@ DEVICE void decode(const bf16 *q, int ld_q, const bf16 *k_cache, const bf16 *v_c
     ATTENTION_DECODE(DP, 2)        \
     ATTENTION_DECODE(DP, 4)
 
+#ifdef HEAD_DIM // one width alone: compiling all takes seconds
+ATTENTION(HEAD_DIM)
+#else
 ATTENTION(16)
 ATTENTION(32)
 ATTENTION(64)
 ATTENTION(128)
+#endif

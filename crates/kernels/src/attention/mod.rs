@@ -47,6 +47,11 @@ impl AttentionShape {
         (self.heads + self.kv_heads + kv_head) * self.head_dim
     }
 
+    /// Width of the GPU's kernels for heads of `head_dim`, a multiple of 8 up to 128.
+    pub fn padded_head(head_dim: usize) -> usize {
+        cuda::padded(head_dim)
+    }
+
     /// Query heads that share a key head.
     pub fn group(&self) -> usize {
         self.heads / self.kv_heads

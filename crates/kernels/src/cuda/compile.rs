@@ -15,36 +15,129 @@ use super::error::{GpuError, GpuResult};
 /// One operation's kernels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source {
-    /// Its file, for messages.
+    /// Its name, for messages and in the cache.
     pub(super) file: &'static str,
     pub(super) text: &'static str,
+    /// What the compiler is told beside.
+    define: Option<&'static str>,
+    /// What its kernels' names begin with.
+    kernels: &'static [&'static str],
 }
 
 /// What stands before every source.
 const COMMON: &str = include_str!("common.cuh");
 
-/// Kernels of training and of packed passes.
-pub(super) const PACKED: &[Source] = &[
-    source("adamw", include_str!("../adamw/cuda.cu")),
-    source("attention", include_str!("../attention/cuda.cu")),
-    source("dropout", include_str!("../dropout/cuda.cu")),
-    source("linear", include_str!("../linear/cuda.cu")),
-    source("lora", include_str!("../lora/cuda.cu")),
-    source("loss", include_str!("../loss/cuda.cu")),
-    source("norm", include_str!("../norm/cuda.cu")),
-    source("rope", include_str!("../rope/cuda.cu")),
-    source("swiglu", include_str!("../swiglu/cuda.cu")),
+/// Every operation's kernels.
+pub(super) const SOURCES: [Source; 15] = [
+    source(
+        "adamw",
+        include_str!("../adamw/cuda.cu"),
+        &["sum_of_squares", "clip_factors", "adamw", "round_to_bf16"],
+    ),
+    attention(
+        "attention_16",
+        "-DHEAD_DIM=16",
+        &[
+            "attention_forward_16",
+            "attention_backward_queries_16",
+            "attention_backward_keys_16",
+            "attention_decode_16_",
+        ],
+    ),
+    attention(
+        "attention_32",
+        "-DHEAD_DIM=32",
+        &[
+            "attention_forward_32",
+            "attention_backward_queries_32",
+            "attention_backward_keys_32",
+            "attention_decode_32_",
+        ],
+    ),
+    attention(
+        "attention_64",
+        "-DHEAD_DIM=64",
+        &[
+            "attention_forward_64",
+            "attention_backward_queries_64",
+            "attention_backward_keys_64",
+            "attention_decode_64_",
+        ],
+    ),
+    attention(
+        "attention_128",
+        "-DHEAD_DIM=128",
+        &[
+            "attention_forward_128",
+            "attention_backward_queries_128",
+            "attention_backward_keys_128",
+            "attention_decode_128_",
+        ],
+    ),
+    source(
+        "choose",
+        include_str!("../loss/choose.cu"),
+        &["choose", "advance", "embed_rows_int8"],
+    ),
+    source("decode", include_str!("../linear/decode.cu"), &["skinny_"]),
+    source("dropout", include_str!("../dropout/cuda.cu"), &["dropout_"]),
+    source(
+        "linear",
+        include_str!("../linear/cuda.cu"),
+        &["quantise_rows", "dequantise_rows", "embed_rows"],
+    ),
+    source("lora", include_str!("../lora/cuda.cu"), &["lora_"]),
+    source(
+        "loss",
+        include_str!("../loss/cuda.cu"),
+        &["cross_entropy", "gather_logits"],
+    ),
+    source("norm", include_str!("../norm/cuda.cu"), &["rms_norm_"]),
+    source(
+        "rope",
+        include_str!("../rope/cuda.cu"),
+        &["norm_and_rotate"],
+    ),
+    source(
+        "rope_decode",
+        include_str!("../rope/decode.cu"),
+        &["rotate_into_cache", "copy_slots"],
+    ),
+    source("swiglu", include_str!("../swiglu/cuda.cu"), &["swiglu_"]),
 ];
 
-/// Kernels of answering, compiled when the first of them is wanted: they take the longest.
-pub(super) const DECODE: &[Source] = &[
-    source("decode", include_str!("../linear/decode.cu")),
-    source("choose", include_str!("../loss/choose.cu")),
-    source("rope_decode", include_str!("../rope/decode.cu")),
-];
+const fn source(
+    file: &'static str,
+    text: &'static str,
+    kernels: &'static [&'static str],
+) -> Source {
+    Source {
+        file,
+        text,
+        define: None,
+        kernels,
+    }
+}
 
-const fn source(file: &'static str, text: &'static str) -> Source {
-    Source { file, text }
+const fn attention(
+    file: &'static str,
+    define: &'static str,
+    kernels: &'static [&'static str],
+) -> Source {
+    let text = include_str!("../attention/cuda.cu");
+    Source {
+        file,
+        text,
+        define: Some(define),
+        kernels,
+    }
+}
+
+/// Which source holds a kernel.
+pub(super) fn holder(kernel: &str) -> Option<usize> {
+    SOURCES
+        .iter()
+        .position(|s| s.kernels.iter().any(|name| kernel.starts_with(name)))
 }
 
 /// Where compiled kernels are kept: `VERDICT_KERNEL_CACHE`, or `verdict/kernels` in the user's cache.
@@ -69,10 +162,11 @@ pub(super) fn machine_code(
     architecture: &str,
     folder: &Path,
 ) -> GpuResult<Vec<u8>> {
-    let options = [
+    let mut options = vec![
         format!("--gpu-architecture={architecture}"),
         "--std=c++17".to_owned(),
     ];
+    options.extend(source.define.map(str::to_owned));
     let mut hash = Sha256::new();
     for part in [COMMON, source.text, &options.join(" "), &version()] {
         hash.update((part.len() as u64).to_le_bytes());

@@ -15,52 +15,48 @@ pub(super) struct Kernel {
     function: sys::CUfunction,
 }
 
-/// Kernels by name, and the modules that hold them.
-pub(super) struct Kernels {
-    modules: Vec<sys::CUmodule>,
+/// Kernels that may begin while the one before them ends: they say themselves when they need what it made
+/// (`await_previous`). From compute capability 9.0 on.
+const OVERLAPPING: [&str; 5] = [
+    "skinny_",
+    "rotate_into_cache",
+    "attention_decode_",
+    "choose",
+    "advance",
+];
+
+/// A source's module and its kernels.
+pub(super) struct Loaded {
+    module: sys::CUmodule,
     by_name: HashMap<String, Kernel>,
 }
 
-impl Kernels {
-    /// Compiles (or reads) sources side by side and loads them. Every kernel is allowed all the shared
-    /// memory that a block may have.
-    pub(super) fn load(
+// SAFETY: handles of CUDA may be used from any thread.
+unsafe impl Send for Loaded {}
+// SAFETY: as above; nothing is changed after loading.
+unsafe impl Sync for Loaded {}
+
+impl Loaded {
+    /// Compiles (or reads) a source and loads it. Every kernel is allowed all the shared memory that a
+    /// block may have.
+    pub(super) fn new(
         ordinal: usize,
-        sources: &[compile::Source],
+        source: compile::Source,
         architecture: &str,
         shared: i32,
     ) -> GpuResult<Self> {
-        let folder = compile::cache_folder();
-        let codes: Vec<GpuResult<Vec<u8>>> = std::thread::scope(|scope| {
-            let folder = &folder;
-            let job = |source: &compile::Source| {
-                let source = *source;
-                scope.spawn(move || compile::machine_code(source, architecture, folder))
-            };
-            let jobs: Vec<_> = sources.iter().map(job).collect();
-            let finish = |job: std::thread::ScopedJoinHandle<'_, _>| {
-                job.join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            jobs.into_iter().map(finish).collect()
-        });
-        let mut kernels = Self {
-            modules: Vec::new(),
-            by_name: HashMap::new(),
+        let code = compile::machine_code(source, architecture, &compile::cache_folder())?;
+        let told = |e: DriverError| {
+            failure(
+                ordinal,
+                &format!("load the kernels of `{}`", source.file),
+                e.0,
+            )
         };
-        for (source, code) in sources.iter().zip(codes) {
-            let code = code?;
-            let call = format!("load the kernels of `{}`", source.file);
-            let told = |e: DriverError| failure(ordinal, &call, e.0);
-            // SAFETY: `code` is a whole ELF image that NVRTC made for this architecture.
-            let module =
-                unsafe { result::module::load_data(code.as_ptr().cast()) }.map_err(told)?;
-            kernels.modules.push(module);
-            for (name, kernel) in find(module, shared).map_err(told)? {
-                kernels.by_name.insert(name, kernel);
-            }
-        }
-        Ok(kernels)
+        // SAFETY: `code` is a whole ELF image that NVRTC made for this architecture.
+        let module = unsafe { result::module::load_data(code.as_ptr().cast()) }.map_err(told)?;
+        let by_name = find(module, shared).map_err(told)?.into_iter().collect();
+        Ok(Self { module, by_name })
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Kernel> {
@@ -68,13 +64,11 @@ impl Kernels {
     }
 }
 
-impl Drop for Kernels {
+impl Drop for Loaded {
     fn drop(&mut self) {
-        for module in self.modules.drain(..) {
-            // SAFETY: loaded once, unloaded once; the context's owner has waited for its kernels.
-            unsafe {
-                let _ = result::module::unload(module);
-            }
+        // SAFETY: loaded once, unloaded once; the context's owner has waited for its kernels.
+        unsafe {
+            let _ = result::module::unload(self.module);
         }
     }
 }
@@ -163,16 +157,36 @@ impl Gpu {
         for (pointer, arg) in pointers.iter_mut().zip(args) {
             *pointer = arg.pointer();
         }
+        let mut attribute = sys::CUlaunchAttribute {
+            id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+            pad: [0; 4],
+            value: sys::CUlaunchAttributeValue {
+                programmaticStreamSerializationAllowed: 1,
+            },
+        };
+        let overlaps = self.compute_capability().0 >= 9
+            && OVERLAPPING.iter().any(|prefix| name.starts_with(prefix));
+        let config = sys::CUlaunchConfig {
+            gridDimX: grid.0 as u32,
+            gridDimY: grid.1 as u32,
+            gridDimZ: grid.2 as u32,
+            blockDimX: block as u32,
+            blockDimY: 1,
+            blockDimZ: 1,
+            sharedMemBytes: shared as u32,
+            hStream: self.inner.stream.cu_stream(),
+            attrs: &raw mut attribute,
+            numAttrs: u32::from(overlaps),
+        };
         // SAFETY: the arguments are those of the kernel, and their memory is alive on this stream.
         let done = unsafe {
-            result::launch_kernel(
+            sys::cuLaunchKernelEx(
+                &raw const config,
                 kernel.function,
-                (grid.0 as u32, grid.1 as u32, grid.2 as u32),
-                (block as u32, 1, 1),
-                shared as u32,
-                self.inner.stream.cu_stream(),
-                &mut pointers[..args.len()],
+                pointers.as_mut_ptr(),
+                std::ptr::null_mut(),
             )
+            .result()
         };
         self.inner.check(name, done)?;
         self.mark(|| name.to_owned())

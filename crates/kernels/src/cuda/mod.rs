@@ -47,8 +47,8 @@ struct Inner {
     name: String,
     capability: (i32, i32),
     multiprocessors: usize,
-    packed: launch::Kernels,
-    decode: OnceLock<GpuResult<launch::Kernels>>,
+    /// One for each source.
+    kernels: [OnceLock<GpuResult<launch::Loaded>>; compile::SOURCES.len()],
     architecture: String,
     /// Shared memory that a block may have.
     shared: i32,
@@ -113,14 +113,12 @@ impl Gpu {
             sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
         let shared = context.attribute(attribute).map_err(|e| driver("ask", e))?;
         let architecture = format!("sm_{}{}", capability.0, capability.1);
-        let packed = launch::Kernels::load(ordinal, compile::PACKED, &architecture, shared)?;
         let (free, _) = context.mem_get_info().map_err(|e| driver("ask", e))?;
         let inner = Inner {
             name: device.name.clone(),
             capability,
             multiprocessors,
-            packed,
-            decode: OnceLock::new(),
+            kernels: [const { OnceLock::new() }; compile::SOURCES.len()],
             architecture,
             shared,
             blas: Mutex::new(blas::Blas::new()?),
@@ -135,6 +133,35 @@ impl Gpu {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Begins to compile (or read) the sources of these kernels, side by side, while other work goes on. A
+    /// source that does not compile is told of when a kernel of it is asked for.
+    pub fn prepare(&self, kernels: &[&str]) {
+        let holders: std::collections::BTreeSet<usize> = kernels
+            .iter()
+            .filter_map(|name| compile::holder(name))
+            .collect();
+        for source in holders {
+            let inner = Arc::clone(&self.inner);
+            std::thread::spawn(move || {
+                if inner.context.bind_to_thread().is_ok() {
+                    let _ = inner.loaded(source);
+                }
+            });
+        }
+    }
+
+    /// Makes sure that these kernels are loaded: none may be while work is recorded.
+    ///
+    /// # Errors
+    /// A source that does not compile.
+    pub fn require(&self, kernels: &[&str]) -> GpuResult<()> {
+        for name in kernels {
+            let holder = compile::holder(name).unwrap_or_else(|| panic!("no kernel `{name}`"));
+            self.inner.loaded(holder).as_ref().map_err(Clone::clone)?;
+        }
+        Ok(())
     }
 
     /// CUDA's number of this GPU.
@@ -217,23 +244,21 @@ impl Inner {
         Ok(address)
     }
 
-    /// A kernel by name. Those of answering are compiled when the first of them is asked for.
+    /// A kernel by name; its source is compiled when the first of its kernels is asked for.
     fn kernel(&self, name: &str) -> GpuResult<launch::Kernel> {
-        if let Some(kernel) = self.packed.get(name) {
-            return Ok(kernel);
-        }
-        let load = || {
-            let ordinal = self.context.ordinal();
-            launch::Kernels::load(ordinal, compile::DECODE, &self.architecture, self.shared)
-        };
-        let decode = self
-            .decode
-            .get_or_init(load)
-            .as_ref()
-            .map_err(Clone::clone)?;
-        Ok(decode
+        let holder = compile::holder(name).unwrap_or_else(|| panic!("no kernel `{name}`"));
+        let loaded = self.loaded(holder).as_ref().map_err(Clone::clone)?;
+        Ok(loaded
             .get(name)
             .unwrap_or_else(|| panic!("no kernel `{name}`")))
+    }
+
+    fn loaded(&self, source: usize) -> &GpuResult<launch::Loaded> {
+        self.kernels[source].get_or_init(|| {
+            let ordinal = self.context.ordinal();
+            let source = compile::SOURCES[source];
+            launch::Loaded::new(ordinal, source, &self.architecture, self.shared)
+        })
     }
 
     fn bytes_freed(&self, bytes: usize) {

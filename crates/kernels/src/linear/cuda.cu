@@ -23,12 +23,23 @@ KERNEL quantise_rows(const bf16 *w, int k, i8 *q, float *scales) {
     }
 }
 
+/// 16 bytes that are read once: the first to leave L2, where the weights made of them are to stay until a
+/// product has read them.
+DEVICE uint4 load_once(const uint4 *p) {
+    uint4 v;
+    u64 policy;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    asm volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0,%1,%2,%3}, [%4], %5;"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p), "l"(policy));
+    return v;
+}
+
 /// w = bf16(q · scale), `[n, k]`; a thread takes 16 weights of one row, k a multiple of 16.
-KERNEL dequantise_rows(const i8 *q, const float *scales, bf16 *w, int k, u64 vectors) {
-    u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+KERNEL dequantise_rows(const i8 *q, const float *scales, bf16 *w, u32 vectors_per_row, u32 vectors) {
+    u32 i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= vectors) return;
-    uint4 bytes = ((const uint4 *)q)[i];
-    float scale = scales[i * 16 / (u64)k];
+    uint4 bytes = load_once((const uint4 *)q + i);
+    float scale = scales[i / vectors_per_row];
     u32 words[4] = {bytes.x, bytes.y, bytes.z, bytes.w};
     uint4 out[2];
     u32 *o = (u32 *)out;

@@ -251,7 +251,7 @@ impl Gpu {
     ) -> GpuResult<()> {
         w.holds(q.len());
         scales.holds(q.len() / k);
-        let (width, vectors) = (k as i32, (q.len() / 16) as u64);
+        let (width, vectors) = ((k / 16) as u32, (q.len() / 16) as u32);
         let grid = (q.len().div_ceil(16 * 256), 1, 1);
         self.launch(
             "dequantise_rows",

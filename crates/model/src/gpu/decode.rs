@@ -59,8 +59,20 @@ struct Memory {
     log_sums: Buffer<f32>,
 }
 
+/// One kernel of each source that a step needs beside those of packed passes.
+const STEP_KERNELS: [&str; 7] = [
+    "skinny_",
+    "choose",
+    "rotate_into_cache",
+    "lora_",
+    "rms_norm_",
+    "embed_rows",
+    "norm_and_rotate",
+];
+
 impl GpuModel {
     pub(crate) fn new_cache(&self) -> GpuCache {
+        self.gpu().prepare(&STEP_KERNELS);
         GpuCache::new(self.gpu(), &self.config)
     }
 
@@ -380,6 +392,7 @@ impl Step {
     ) -> Result<Self> {
         let (gpu, c) = (model.gpu(), &model.config);
         let (rows, s) = (adapters.len(), model.shape());
+        gpu.require(&STEP_KERNELS)?;
         let batch = GpuBatch::new(gpu, c, &bank.layouts, packed, false)?;
         let (width, f, v) = (s.heads * s.head_dim, c.intermediate_size, c.vocab_size);
         let narrow = batch.narrow().into_iter().max().unwrap_or(0);

@@ -9,8 +9,10 @@ use crate::gpu::forward::Run;
 use crate::gpu::load::GpuModel;
 use crate::gpu::pass::{Back, Pass};
 
-/// Bytes of logits held at once.
+/// Bytes of logits held at once, at least.
 const LOGIT_BYTES: usize = 256 << 20;
+/// For each row of a batch: a larger batch takes more memory anyway, and long products run better.
+const LOGIT_BYTES_A_ROW: usize = 160 << 10;
 
 /// Supervised rows of a batch in device memory.
 #[derive(Debug)]
@@ -25,11 +27,10 @@ pub(crate) struct SupervisedRows {
     probed: Buffer<f32>,
 }
 
-/// Rows whose logits are held at once, of a batch with `supervised` of them.
-pub(crate) fn head_rows(vocabulary: usize, supervised: usize) -> usize {
-    let most = (LOGIT_BYTES / (4 * vocabulary))
-        .max(64)
-        .next_multiple_of(64);
+/// Rows whose logits are held at once, of a batch of `rows` with `supervised` of them.
+pub(crate) fn head_rows(vocabulary: usize, rows: usize, supervised: usize) -> usize {
+    let bytes = LOGIT_BYTES.max(rows * LOGIT_BYTES_A_ROW);
+    let most = (bytes / (4 * vocabulary)).max(64).next_multiple_of(64);
     supervised.next_multiple_of(8).clamp(8, most)
 }
 

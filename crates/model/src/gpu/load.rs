@@ -65,6 +65,7 @@ impl GpuModel {
         check(&config, options)?;
         let gpu = Gpu::open(ordinal, options.memory_bytes.map(|b| b as usize))?;
         gpu.enter()?;
+        prepare(&gpu, &config);
         let reader = Reader { checkpoint };
         let hidden = config.hidden_size;
         let linear = |base: Base, parts: &Parts, k: usize, bias: Option<Vec<f32>>| {
@@ -205,6 +206,25 @@ impl GpuModel {
         *last = Some((bank.version(), Arc::clone(&uploaded)));
         Ok(uploaded)
     }
+}
+
+/// Kernels of every pass are compiled while the weights are read.
+fn prepare(gpu: &Gpu, c: &ModelConfig) {
+    let attention = format!(
+        "attention_forward_{}",
+        AttentionShape::padded_head(c.head_dim)
+    );
+    gpu.prepare(&[
+        "quantise_rows",
+        "rms_norm_forward",
+        "lora_down",
+        "norm_and_rotate",
+        &attention,
+        "dropout_scale",
+        "swiglu_forward",
+        "cross_entropy",
+        "adamw",
+    ]);
 }
 
 /// What the GPU engine cannot do, said before anything is loaded.

@@ -187,7 +187,7 @@ impl Work {
         Ok(Self {
             batch: GpuBatch::new(gpu, c, layouts, packed, training)?,
             supervised: SupervisedRows::new(gpu, packed, probes)?,
-            head_rows: head_rows(c.vocab_size, packed.supervised.len()),
+            head_rows: head_rows(c.vocab_size, packed.rows(), packed.supervised.len()),
         })
     }
 

@@ -11,6 +11,7 @@ use super::{Setting, Spread, Subject, peak_memory_mib, row};
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::fleet::Models;
+use crate::loading::MachineFlags;
 use crate::machine;
 use crate::printer::Printer;
 use crate::table::Table;
@@ -24,6 +25,8 @@ pub struct Args {
     /// [default: 33 prompts of 21 tokens]
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
+    #[command(flatten)]
+    machine: MachineFlags,
 }
 
 /// New tokens of an answer.
@@ -61,7 +64,7 @@ struct Report {
 
 /// Measures and tells.
 pub fn run(args: &Args, printer: &Printer) -> Result {
-    let settings = args.subject.machine.settings(None)?;
+    let settings = args.machine.settings(None)?;
     let places = device::choose(&settings.device, settings.base, printer)?;
     if places.len() > 1 {
         return Err(Failure::input(format!(

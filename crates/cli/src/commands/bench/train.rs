@@ -13,13 +13,15 @@ use super::{Setting, Spread, Subject, peak_memory_mib, row};
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::fleet::Models;
+use crate::loading::MachineFlags;
 use crate::machine;
 use crate::printer::Printer;
 use crate::table::Table;
 
 /// Forward, backward, optimizer: time of a step, real tokens a second, memory
 ///
-/// Every rank is an adapter of its own with its own order of the rows; all train in shared passes.
+/// Every rank is an adapter of its own with its own order of the rows; all train in shared passes,
+/// spread over several GPUs with --device cuda:0,1.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -35,7 +37,7 @@ pub struct Args {
     steps: usize,
     /// Most tokens that go through one device at once [default: 1024, on a GPU what half of its memory
     /// holds]
-    #[arg(long)]
+    #[arg(long, value_name = "TOKENS")]
     pass_tokens: Option<usize>,
     /// Dropout before each adapter
     #[arg(long, default_value_t = 0.05)]
@@ -47,6 +49,8 @@ pub struct Args {
     /// the vocabulary [default: lengths like those of the 330-question data set]
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
+    #[command(flatten)]
+    machine: MachineFlags,
 }
 
 /// Steps before the clock.
@@ -169,7 +173,7 @@ impl Args {
             ));
         }
         match faults.is_empty() {
-            true => self.subject.machine.settings(None),
+            true => self.machine.settings(None),
             false => Err(Failure::faults(faults)),
         }
     }
