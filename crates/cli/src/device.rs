@@ -1,8 +1,6 @@
 //! `--device` against what the machine has: on which devices a command computes.
 
-use verdict_formats::ModelConfig;
 use verdict_model::{Device, GpuProbe};
-use verdict_train::engine::PASS_TOKENS;
 use verdict_train::{Base, DeviceChoice};
 
 use crate::failure::{Failure, Result};
@@ -13,9 +11,6 @@ const LEAST: (i32, i32) = (8, 0);
 
 /// From this compute capability on a GPU multiplies 8-bit floats.
 const FP8: (i32, i32) = (8, 9);
-
-/// More tokens than this fill no GPU better.
-const GPU_PASS_TOKENS: usize = 16_384;
 
 const DOCTOR: &str = "`verdict doctor` says what was looked for, and where";
 
@@ -28,8 +23,6 @@ pub struct Place {
     pub name: Option<String>,
     /// Version of its driver.
     pub driver: Option<String>,
-    /// Memory that is free on it; none for the processor.
-    pub free_bytes: Option<u64>,
 }
 
 /// The devices that `choice` means here, at least one. With `auto` a note says why a machine that has
@@ -126,7 +119,6 @@ fn among(
             device: Device::Cuda(number),
             name: Some(gpu.name.clone()),
             driver: probe.driver_version.clone(),
-            free_bytes: Some(gpu.free_bytes as u64),
         });
     }
     match faults.is_empty() {
@@ -141,7 +133,6 @@ impl Place {
             device: Device::Cpu,
             name: None,
             driver: None,
-            free_bytes: None,
         }
     }
 
@@ -151,23 +142,6 @@ impl Place {
             Device::Cpu => "cpu".to_owned(),
             Device::Cuda(number) => format!("cuda:{number}"),
         }
-    }
-
-    /// Tokens that suit one pass: on a GPU as many as half of its memory holds, in bounds.
-    pub fn pass_tokens(&self, config: &ModelConfig, memory_bytes: Option<u64>) -> usize {
-        let Some(free) = self.free_bytes else {
-            return PASS_TOKENS;
-        };
-        let bytes = free.min(memory_bytes.unwrap_or(u64::MAX));
-        // What a pass keeps of a token for backward, in each block: the residual twice, its norm, q, k
-        // and v, attention's output, and the feed-forward layer; four bytes a number are on the safe side.
-        let (heads, kv) = (config.num_attention_heads, config.num_key_value_heads);
-        let block = 3 * config.hidden_size
-            + (2 * heads + 2 * kv) * config.head_dim
-            + 2 * config.intermediate_size;
-        let token = 4 * config.num_hidden_layers * block;
-        let tokens = usize::try_from(bytes / 2 / token as u64).unwrap_or(GPU_PASS_TOKENS);
-        (tokens / 256 * 256).clamp(PASS_TOKENS, GPU_PASS_TOKENS)
     }
 }
 
@@ -300,49 +274,6 @@ mod tests {
         assert_eq!(
             refused("auto", Base::Fp8, &broken()).faults,
             ["--base: fp8 needs a GPU, found none that can be used: NVRTC: no libnvrtc.so in a, b"]
-        );
-    }
-
-    #[test]
-    fn a_pass_is_as_long_as_half_the_memory_holds() {
-        let config = ModelConfig {
-            architecture: verdict_formats::Architecture::Qwen3,
-            hidden_size: 2048,
-            intermediate_size: 6144,
-            num_hidden_layers: 28,
-            num_attention_heads: 16,
-            num_key_value_heads: 8,
-            head_dim: 128,
-            vocab_size: 151_936,
-            max_position_embeddings: 40_960,
-            rms_norm_eps: 1e-6,
-            rope_theta: 1e6,
-            tie_word_embeddings: true,
-            qkv_bias: false,
-            qk_norm: true,
-            bos_token_id: None,
-            eos_token_ids: vec![151_645],
-        };
-        let place = |free_bytes| Place {
-            device: Device::Cuda(0),
-            free_bytes,
-            ..Place::cpu()
-        };
-        // 2.75 MB a token.
-        let gib = |n: u64| n << 30;
-        assert_eq!(place(Some(gib(79))).pass_tokens(&config, None), 15_360);
-        assert_eq!(
-            place(Some(gib(79))).pass_tokens(&config, Some(gib(16))),
-            3_072
-        );
-        assert_eq!(
-            place(Some(gib(140))).pass_tokens(&config, None),
-            GPU_PASS_TOKENS
-        );
-        assert_eq!(place(Some(gib(1))).pass_tokens(&config, None), PASS_TOKENS);
-        assert_eq!(
-            Place::cpu().pass_tokens(&config, Some(gib(79))),
-            PASS_TOKENS
         );
     }
 }

@@ -16,7 +16,6 @@ pub struct Models {
     pub models: Vec<Model>,
     /// The devices.
     pub places: Vec<Place>,
-    memory_bytes: Option<u64>,
 }
 
 impl Models {
@@ -41,7 +40,6 @@ impl Models {
                 printer.note(format!("computing on {} ({name})", place.label()));
             }
         }
-        let memory_bytes = loading::options(settings, &places[0]).memory_bytes;
         let models: Result<Vec<Model>> = thread::scope(|scope| {
             let started: Vec<_> = places
                 .iter()
@@ -55,19 +53,13 @@ impl Models {
         Ok(Self {
             models: models?,
             places,
-            memory_bytes,
         })
     }
 
     /// An engine for these adapters, in the order in which they will be made.
     pub fn engine<'m>(&'m self, base_name: &str, specs: &[AdapterSpec]) -> Box<dyn Engine + 'm> {
-        let engine = |(model, place): (&'m Model, &Place)| {
-            let tokens = place.pass_tokens(model.config(), self.memory_bytes);
-            ModelEngine::new(model)
-                .base_name(base_name)
-                .pass_tokens(tokens)
-        };
-        let mut engines: Vec<_> = self.models.iter().zip(&self.places).map(engine).collect();
+        let engine = |model: &'m Model| ModelEngine::new(model).base_name(base_name);
+        let mut engines: Vec<_> = self.models.iter().map(engine).collect();
         match engines.pop() {
             Some(engine) if engines.is_empty() => Box::new(engine),
             last => {

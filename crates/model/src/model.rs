@@ -232,6 +232,15 @@ impl Model {
         }
     }
 
+    /// Rows of one training pass with this bank that the device has room for; none on the CPU, where any
+    /// number has.
+    pub fn pass_tokens(&self, bank: &AdapterBank) -> Option<usize> {
+        match &self.backend {
+            Backend::Cpu(_) => None,
+            Backend::Gpu(model) => Some(model.pass_tokens(bank, false)),
+        }
+    }
+
     /// Positions a sequence may have.
     pub fn max_positions(&self) -> usize {
         self.limits().positions

@@ -148,6 +148,14 @@ impl Trainer {
         }
     }
 
+    /// Rows of one pass that the device has room for; none on the CPU, where any number has.
+    pub fn pass_tokens(&self, model: &Model) -> Option<usize> {
+        match &model.backend {
+            Backend::Cpu(_) => None,
+            Backend::Gpu(model) => Some(model.pass_tokens(&self.bank, true)),
+        }
+    }
+
     /// Name of an adapter.
     pub fn name(&self, adapter: usize) -> &str {
         self.bank.name(adapter)

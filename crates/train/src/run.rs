@@ -50,7 +50,6 @@ pub fn train(
     stop: &AtomicBool,
 ) -> Result<RunSummary> {
     let settings = run.settings().clone();
-    let pass_tokens = pass_tokens(rows, &settings, engine)?;
     let steps = settings.steps.unwrap_or_else(|| {
         let epochs = settings
             .epochs
@@ -66,7 +65,7 @@ pub fn train(
         sink: Sink { log, observer },
         stop,
         run: &run,
-        pass_tokens,
+        pass_tokens: 0,
         live: Vec::new(),
         done: 0,
         tokens: 0,
@@ -170,6 +169,8 @@ impl Training<'_> {
     fn all(&mut self, provenance: &Provenance) -> Result<RunSummary> {
         let started = Instant::now();
         self.create()?;
+        // What fits depends on the adapters.
+        self.pass_tokens = pass_tokens(self.rows, self.settings, self.engine)?;
         let base = self.scores(&[None])?[0];
         self.report(None, base)?;
         while self.done < self.rates.steps {

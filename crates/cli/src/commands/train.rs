@@ -125,7 +125,7 @@ pub struct Args {
     #[arg(long, value_name = "N", help_heading = "Machine")]
     pub threads: Option<usize>,
     /// Most tokens that go through one device at once; bounds memory, not results [default: 1024, on
-    /// a GPU what half of its memory holds]
+    /// a GPU what its memory holds]
     #[arg(long, value_name = "TOKENS", help_heading = "Machine")]
     pub pass_tokens: Option<usize>,
 }

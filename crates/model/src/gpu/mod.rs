@@ -7,6 +7,7 @@ mod arena;
 mod backward;
 mod bank;
 mod batch;
+mod budget;
 mod cache;
 mod decode;
 mod forward;

@@ -15,7 +15,6 @@ pub struct ModelEngine<'m> {
     model: &'m Model,
     stage: Stage,
     base_name: Option<String>,
-    pass_tokens: usize,
 }
 
 #[derive(Debug)]
@@ -33,14 +32,7 @@ impl<'m> ModelEngine<'m> {
             model,
             stage: Stage::Making(AdapterBank::empty()),
             base_name: None,
-            pass_tokens: PASS_TOKENS,
         }
-    }
-
-    /// Tokens that go through the model at once where the settings do not say.
-    pub fn pass_tokens(mut self, tokens: usize) -> Self {
-        self.pass_tokens = tokens;
-        self
     }
 
     /// What `adapter_config.json` calls the base model (`base_model_name_or_path`), by which PEFT
@@ -108,6 +100,10 @@ impl Engine for ModelEngine<'_> {
     }
 
     fn pass_tokens(&self) -> usize {
-        self.pass_tokens
+        let fit = match &self.stage {
+            Stage::Making(bank) => self.model.pass_tokens(bank),
+            Stage::Training(trainer) => trainer.pass_tokens(self.model),
+        };
+        fit.unwrap_or(PASS_TOKENS)
     }
 }

@@ -35,8 +35,8 @@ pub struct Args {
     /// Steps measured, after two to warm up
     #[arg(long, default_value_t = RECIPE_STEPS)]
     steps: usize,
-    /// Most tokens that go through one device at once [default: 1024, on a GPU what half of its memory
-    /// holds]
+    /// Most tokens that go through one device at once [default: 1024, on a GPU what its
+    /// memory holds]
     #[arg(long, value_name = "TOKENS")]
     pass_tokens: Option<usize>,
     /// Dropout before each adapter
@@ -89,6 +89,7 @@ struct Report {
 
 /// What the steps were like.
 struct Steps {
+    pass_tokens: usize,
     first_s: f64,
     cold_start_s: f64,
     /// Each measured step.
@@ -113,12 +114,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
     let models = Models::load(&source, &settings, places, specs.len(), printer)?;
     let load_s = started.elapsed().as_secs_f64();
     let mut engine = models.engine(source.name(), &specs);
-    let longest = sequences.iter().map(|s| s.ids.len()).max().unwrap_or(0);
-    let pass_tokens = args
-        .pass_tokens
-        .unwrap_or(engine.pass_tokens())
-        .max(longest);
-    let steps = args.measure(&mut *engine, &specs, &sequences, pass_tokens, printer)?;
+    let steps = args.measure(&mut *engine, &specs, &sequences, printer)?;
     let total: f64 = steps.seconds.iter().sum();
     let mean = total / steps.seconds.len() as f64;
     let report = Report {
@@ -133,7 +129,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
             "full"
         },
         steps: args.steps,
-        pass_tokens,
+        pass_tokens: steps.pass_tokens,
         load_s,
         first_step_s: steps.first_s,
         cold_start_s: steps.cold_start_s,
@@ -196,7 +192,6 @@ impl Args {
         engine: &mut dyn Engine,
         specs: &[AdapterSpec],
         sequences: &[Sequence],
-        pass_tokens: usize,
         printer: &Printer,
     ) -> Result<Steps> {
         let failed = |fault: verdict_train::error::EngineError| {
@@ -222,7 +217,11 @@ impl Args {
                 clip: 1.0,
             })
             .collect();
+        // What fits depends on the adapters.
+        let longest = sequences.iter().map(|s| s.ids.len()).max().unwrap_or(0);
+        let fit = self.pass_tokens.unwrap_or(engine.pass_tokens());
         let mut found = Steps {
+            pass_tokens: fit.max(longest),
             first_s: 0.0,
             cold_start_s: 0.0,
             seconds: Vec::with_capacity(self.steps),
@@ -237,7 +236,7 @@ impl Args {
                 .map(|order| order.at(step).iter().map(|row| &sequences[*row]).collect())
                 .collect();
             let (loss, tokens) = self
-                .accumulate(engine, &adapters, &lanes, &batches, step, pass_tokens)
+                .accumulate(engine, &adapters, &lanes, &batches, step, found.pass_tokens)
                 .map_err(failed)?;
             engine.step(&rates).map_err(failed)?;
             let seconds = started.elapsed().as_secs_f64();

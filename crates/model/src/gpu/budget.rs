@@ -1,0 +1,48 @@
+//! How much of a batch fits: memory decides the rows of a pass, never the results.
+
+use crate::bank::AdapterBank;
+use crate::gpu::bank::layouts;
+use crate::gpu::head::head_rows;
+use crate::gpu::load::GpuModel;
+use crate::gpu::pass::{Keep, Pass, PassSize};
+use crate::site::Site;
+
+/// A pass beyond this gains nothing: the products are as fast as they get.
+const MOST_ROWS: usize = 16 << 10;
+/// Below this many rows the products run so badly that running the blocks twice is the smaller loss.
+const FEW_ROWS: usize = 1024;
+const STEP: usize = 64;
+/// Bytes of a weight in training: itself, gradient and two moments in f32, and its rounded copy.
+const TRAINED_WEIGHT: usize = 18;
+/// What a batch takes beside its pass: tokens, lists of tiles, cuBLASLt's scratch.
+const ASIDE: usize = 128 << 20;
+
+impl GpuModel {
+    /// Rows that one training pass with this bank may have.
+    pub(crate) fn pass_tokens(&self, bank: &AdapterBank, trained: bool) -> usize {
+        let gpu = self.gpu();
+        let (layouts, weights) = layouts(&self.config, bank);
+        let state = if trained { 0 } else { weights * TRAINED_WEIGHT };
+        let taken = gpu.held_bytes() + state + ASIDE;
+        let room = gpu.limit_bytes().saturating_sub(taken) + self.arena().bytes();
+        let widest = layouts.iter().map(|l| l.padded).max().unwrap_or(0);
+        let fits = |rows: usize, keep: Keep| {
+            let size = PassSize {
+                rows,
+                head_rows: head_rows(self.config.vocab_size, rows, rows),
+                narrow: Site::ALL.map(|site| widest * site.parts(&self.config).len()),
+                keep,
+            };
+            Pass::bytes(&self.config, size) <= room
+        };
+        let most = |keep: Keep| {
+            let steps: Vec<usize> = (STEP..=MOST_ROWS).step_by(STEP).collect();
+            steps.partition_point(|rows| fits(*rows, keep)) * STEP
+        };
+        let rows = most(Keep::Everything);
+        match rows >= FEW_ROWS {
+            true => rows,
+            false => most(Keep::Inputs).clamp(rows, FEW_ROWS),
+        }
+    }
+}
