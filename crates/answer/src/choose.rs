@@ -10,6 +10,11 @@
 
 use std::collections::BinaryHeap;
 
+use verdict_model::LogitRow;
+
+/// Greedy wishes that are asked for one by one; whoever refuses them all gets the whole row.
+const ASKS: usize = 8;
+
 /// How tokens are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
@@ -40,6 +45,51 @@ pub struct Choice<'s> {
     position: u64,
 }
 
+/// The model's wishes for one token, in the order in which they are tried.
+#[derive(Debug)]
+pub struct Wishes<'a> {
+    logits: LogitRow<'a>,
+    given: Vec<u32>,
+    drawn: std::vec::IntoIter<u32>,
+    /// How often the best of those that were not given may still be asked for.
+    asks: usize,
+    /// All others, the best first; made when they are needed.
+    rest: Option<BinaryHeap<Ranked>>,
+}
+
+impl Wishes<'_> {
+    fn find(&mut self) -> verdict_model::Result<Option<u32>> {
+        let wish = match self.drawn.next() {
+            Some(drawn) => Some(drawn),
+            None if self.asks > 0 => {
+                self.asks -= 1;
+                self.logits.best(&self.given)?
+            }
+            None => return Ok(self.rest()?.pop().map(|ranked| ranked.1)),
+        };
+        self.given.extend(wish);
+        Ok(wish)
+    }
+
+    fn rest(&mut self) -> verdict_model::Result<&mut BinaryHeap<Ranked>> {
+        if self.rest.is_none() {
+            let logits = self.logits.whole()?;
+            let all = (0..).zip(logits.iter());
+            let others = all.filter(|(token, _)| !self.given.contains(token));
+            self.rest = Some(others.map(|(token, logit)| Ranked(*logit, token)).collect());
+        }
+        Ok(self.rest.get_or_insert_default())
+    }
+}
+
+impl Iterator for Wishes<'_> {
+    type Item = verdict_model::Result<u32>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.find().transpose()
+    }
+}
+
 /// The number that names an answer to its chooser: made of the prompt's tokens alone.
 pub fn key(prompt: &[u32]) -> u64 {
     prompt.iter().fold(prompt.len() as u64, |key, token| {
@@ -59,33 +109,21 @@ impl<'s> Choice<'s> {
 
     /// Every token of the vocabulary once, the one to take first, then what to take where that is
     /// not admitted.
-    pub fn wishes(&mut self, logits: &[f32]) -> impl Iterator<Item = u32> {
-        let mut drawn = Vec::new();
-        let first = if self.sampling.temperature > 0.0 {
-            drawn = self.draw(logits);
-            None
-        } else {
-            logits
-                .iter()
-                .enumerate()
-                .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))
-                .map(|(id, _)| id as u32)
+    ///
+    /// # Errors
+    /// A GPU that fails.
+    pub fn wishes<'a>(&mut self, logits: LogitRow<'a>) -> verdict_model::Result<Wishes<'a>> {
+        let (drawn, asks) = match self.sampling.temperature > 0.0 {
+            true => (self.draw(&logits.whole()?), 0),
+            false => (Vec::new(), ASKS),
         };
-        let taken: Vec<u32> = first.iter().chain(&drawn).copied().collect();
-        // The heap is built only when the first wishes were refused.
-        let rest = std::iter::once_with(move || {
-            let mut heap: BinaryHeap<Ranked> = logits
-                .iter()
-                .enumerate()
-                .map(|(id, logit)| Ranked(*logit, id as u32))
-                .collect();
-            std::iter::from_fn(move || heap.pop().map(|ranked| ranked.1))
+        Ok(Wishes {
+            logits,
+            given: Vec::new(),
+            drawn: drawn.into_iter(),
+            asks,
+            rest: None,
         })
-        .flatten();
-        let skip = taken.clone();
-        taken
-            .into_iter()
-            .chain(rest.filter(move |id| !skip.contains(id)))
     }
 
     /// The nucleus in a drawn order.
@@ -136,7 +174,7 @@ fn mix(mut bits: u64) -> u64 {
 }
 
 /// A token by its logit, the lower number first in a tie.
-#[derive(PartialEq)]
+#[derive(Debug, PartialEq)]
 struct Ranked(f32, u32);
 
 impl Eq for Ranked {}
@@ -157,13 +195,25 @@ impl Ord for Ranked {
 mod tests {
     use super::*;
 
+    fn wishes(sampling: &Sampling, answer: u64, logits: &[f32]) -> Vec<u32> {
+        let wishes = Choice::new(sampling, answer).wishes(LogitRow::host(logits));
+        wishes.unwrap().map(|token| token.unwrap()).collect()
+    }
+
     #[test]
     fn greedy_wishes_go_down_the_logits() {
         let sampling = Sampling::default();
-        let wishes: Vec<u32> = Choice::new(&sampling, 0)
-            .wishes(&[1.0, 3.0, 3.0, -1.0, 2.0])
+        assert_eq!(
+            wishes(&sampling, 0, &[1.0, 3.0, 3.0, -1.0, 2.0]),
+            [1, 2, 4, 0, 3]
+        );
+        // Far beyond those that are asked for one by one, with ties.
+        let logits: Vec<f32> = (0..600_u32)
+            .map(|token| (token * 37 % 100) as f32)
             .collect();
-        assert_eq!(wishes, [1, 2, 4, 0, 3]);
+        let mut sorted: Vec<u32> = (0..600).collect();
+        sorted.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]));
+        assert_eq!(wishes(&sampling, 0, &logits), sorted);
     }
 
     #[test]
@@ -176,10 +226,7 @@ mod tests {
         // softmax([2, 0, 4] / 2) = [0.244728, 0.090031, 0.665241]
         let mut counts = [0_u32; 3];
         for answer in 0..20_000 {
-            let first = Choice::new(&sampling, answer)
-                .wishes(&[2.0, 0.0, 4.0])
-                .next()
-                .unwrap();
+            let first = wishes(&sampling, answer, &[2.0, 0.0, 4.0])[0];
             counts[first as usize] += 1;
         }
         // Four standard errors of 20,000 draws are at most 0.0136.
@@ -198,9 +245,7 @@ mod tests {
         };
         for answer in 0..200 {
             // softmax = [0.665, 0.245, 0.090]: the first two hold 0.91.
-            let wishes: Vec<u32> = Choice::new(&sampling, answer)
-                .wishes(&[2.0, 1.0, 0.0])
-                .collect();
+            let wishes = wishes(&sampling, answer, &[2.0, 1.0, 0.0]);
             assert_eq!(wishes.len(), 3);
             assert_eq!(wishes[2], 2, "{wishes:?}");
         }
@@ -215,10 +260,7 @@ mod tests {
                 top_p: 1.0,
                 seed,
             };
-            Choice::new(&sampling, answer)
-                .wishes(&logits)
-                .take(8)
-                .collect::<Vec<_>>()
+            wishes(&sampling, answer, &logits)[..8].to_vec()
         };
         assert_eq!(draw(1, 0), draw(1, 0));
         assert_ne!(draw(1, 0), draw(2, 0));

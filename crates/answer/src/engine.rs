@@ -1,9 +1,10 @@
-//! What answering asks of a model: sequences with a cache, extended many at a time.
+//! What answering asks of a model: sequences with a cache, extended many at a time, and the logits after
+//! each. Those stay where the model made them: few of them are ever wanted.
 
 use std::error::Error;
 
-pub use verdict_model::Chunk;
 use verdict_model::{AdapterBank, KvCache, Model};
+pub use verdict_model::{Chunk, LogitRow, Logits};
 
 /// A model with its adapters and a cache. [`ModelEngine`] is the real one.
 pub trait Engine {
@@ -24,12 +25,18 @@ pub trait Engine {
     fn fork(&mut self, sequence: usize) -> Result<usize, Box<dyn Error + Send + Sync>>;
     /// Closes a sequence.
     fn release(&mut self, sequence: usize);
-    /// Appends each chunk's tokens to its sequence, all in one packed batch; gives the logits after
-    /// each chunk's last token, `[chunks, vocabulary]` row-major.
+    /// Appends each chunk's tokens to its sequence, all in one packed batch. The logits of `probes` are sure
+    /// to be asked for.
     ///
     /// # Errors
     /// What the model says.
-    fn extend(&mut self, chunks: &[Chunk<'_>]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>>;
+    fn extend(
+        &mut self,
+        chunks: &[Chunk<'_>],
+        probes: &[u32],
+    ) -> Result<(), Box<dyn Error + Send + Sync>>;
+    /// The logits after each chunk of the last extension, also when sequences were forked or closed since.
+    fn logits(&self) -> Logits<'_>;
 }
 
 /// The real model with a cache of its own.
@@ -80,7 +87,17 @@ impl Engine for ModelEngine<'_> {
         self.cache.release(sequence);
     }
 
-    fn extend(&mut self, chunks: &[Chunk<'_>]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> {
-        Ok(self.model.extend(self.bank, &mut self.cache, chunks)?)
+    fn extend(
+        &mut self,
+        chunks: &[Chunk<'_>],
+        probes: &[u32],
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let (model, cache) = (self.model, &mut self.cache);
+        model.advance(self.bank, cache, chunks, probes)?;
+        Ok(())
+    }
+
+    fn logits(&self) -> Logits<'_> {
+        self.model.logits(&self.cache)
     }
 }

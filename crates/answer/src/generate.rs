@@ -7,13 +7,13 @@
 //!
 //! An answer does not depend on what is answered beside it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use tokenizers::Tokenizer;
 
 use crate::choose::{self, Choice, Sampling};
-use crate::engine::{Chunk, Engine};
+use crate::engine::{Chunk, Engine, LogitRow};
 use crate::error::AnswerError;
 use crate::grammar::{Grammar, Step, Writer};
 use crate::labels::{LabelScores, LabelTokens};
@@ -114,18 +114,22 @@ impl<'t> Answerer<'t> {
     ) -> Result<Vec<Verdict>, AnswerError> {
         let waiting = self.prompts(engine, questions, settings)?;
         let verdicts = vec![None; questions.len()];
+        let [yes, no, uncertain] = self.labels.ids();
         let mut batch = Batch {
             answerer: self,
             engine,
             questions,
             settings,
             waiting,
+            probes: [yes, no, uncertain, self.grammar.full_stop()],
+            open: BTreeSet::new(),
             running: Vec::new(),
             verdicts,
         };
         let outcome = batch.run(done);
-        for one in std::mem::take(&mut batch.running) {
-            batch.engine.release(one.sequence);
+        // None is left but after a fault.
+        for sequence in std::mem::take(&mut batch.open) {
+            batch.engine.release(sequence);
         }
         outcome?;
         Ok(batch.verdicts.into_iter().flatten().collect())
@@ -185,6 +189,10 @@ struct Batch<'a, 't> {
     questions: &'a [Question<'a>],
     settings: &'a Settings,
     waiting: VecDeque<Prompt>,
+    /// Tokens whose logits are wanted at nearly every step.
+    probes: [u32; 4],
+    /// Sequences that are to be released.
+    open: BTreeSet<usize>,
     running: Vec<Running<'a, 't>>,
     verdicts: Vec<Option<Verdict>>,
 }
@@ -239,9 +247,10 @@ impl<'a, 't> Batch<'a, 't> {
                     tokens: &one.owed,
                 })
                 .collect();
-            let logits = self.engine.extend(&chunks).map_err(AnswerError::Engine)?;
-            let rows = logits.chunks_exact(self.engine.vocabulary());
-            for (one, row) in std::mem::take(&mut self.running).into_iter().zip(rows) {
+            self.engine
+                .extend(&chunks, &self.probes)
+                .map_err(AnswerError::Engine)?;
+            for (row, one) in std::mem::take(&mut self.running).into_iter().enumerate() {
                 self.advance(one, row)?;
             }
             let now = self.verdicts.iter().flatten().count();
@@ -264,8 +273,10 @@ impl<'a, 't> Batch<'a, 't> {
                 return;
             }
             if let Some(prompt) = self.waiting.pop_front() {
+                let sequence = self.engine.add_sequence();
+                self.open.insert(sequence);
                 self.running.push(Running {
-                    sequence: self.engine.add_sequence(),
+                    sequence,
                     adapter: prompt.adapter,
                     owed: prompt.tokens,
                     started: Instant::now(),
@@ -275,8 +286,8 @@ impl<'a, 't> Batch<'a, 't> {
         }
     }
 
-    /// Takes in the logits after what a sequence owed.
-    fn advance(&mut self, one: Running<'a, 't>, row: &[f32]) -> Result<(), AnswerError> {
+    /// Takes in the logits after what a sequence owed, a row of the last extension's.
+    fn advance(&mut self, one: Running<'a, 't>, row: usize) -> Result<(), AnswerError> {
         match one.state {
             State::Prompt(ref asked) => {
                 let asked = asked.clone();
@@ -289,8 +300,7 @@ impl<'a, 't> Batch<'a, 't> {
                     started,
                     ..
                 } = one;
-                self.write(sequence, adapter, started, answer, row);
-                Ok(())
+                self.write(sequence, adapter, started, answer, row)
             }
         }
     }
@@ -300,59 +310,54 @@ impl<'a, 't> Batch<'a, 't> {
         &mut self,
         one: Running<'a, 't>,
         asked: &[usize],
-        row: &[f32],
+        row: usize,
     ) -> Result<(), AnswerError> {
-        let scores = self.answerer.labels.score(row);
+        let logits = self.engine.logits().row(row);
+        let scores = self.answerer.labels.score(logits).map_err(engine)?;
         let key = choose::key(&one.owed);
         for (place, &question) in asked.iter().enumerate() {
             let last = place + 1 == asked.len();
             let sequence = if last {
                 one.sequence
             } else {
-                self.engine
-                    .fork(one.sequence)
-                    .map_err(AnswerError::Engine)?
+                let copy = self.engine.fork(one.sequence);
+                let copy = copy.map_err(AnswerError::Engine)?;
+                self.open.insert(copy);
+                copy
             };
             let choice = Choice::new(&self.settings.sampling, key);
             let (adapter, started) = (one.adapter, one.started);
-            let finite = row.iter().all(|logit| logit.is_finite());
-            let writer = match self.questions[question].mode {
-                _ if !finite => Err(AnswerError::NotFinite {
+            if !scores.is_finite() {
+                return Err(AnswerError::NotFinite {
                     number: question + 1,
-                }),
-                Mode::Free => Ok(None),
+                });
+            }
+            match self.questions[question].mode {
                 Mode::Guaranteed => {
                     let grammar = &self.answerer.grammar;
-                    Ok(Some(
-                        grammar.writer(scores.label(), self.settings.max_answer_tokens)?,
-                    ))
+                    let limit = self.settings.max_answer_tokens;
+                    let writer = grammar.writer(scores.label(), limit)?;
+                    self.running.push(Running {
+                        sequence,
+                        adapter,
+                        owed: grammar.opening(scores.label()).to_vec(),
+                        started,
+                        state: State::Answer(Answer {
+                            question,
+                            scores,
+                            choice,
+                            text: Text::Guaranteed(writer),
+                        }),
+                    });
                 }
-            };
-            match writer {
-                Ok(Some(writer)) => self.running.push(Running {
-                    sequence,
-                    adapter,
-                    owed: self.answerer.grammar.opening(scores.label()).to_vec(),
-                    started,
-                    state: State::Answer(Answer {
-                        question,
-                        scores,
-                        choice,
-                        text: Text::Guaranteed(writer),
-                    }),
-                }),
-                Ok(None) => {
+                Mode::Free => {
                     let answer = Answer {
                         question,
                         scores,
                         choice,
                         text: Text::Free(Vec::new()),
                     };
-                    self.write(sequence, adapter, started, answer, row);
-                }
-                Err(error) => {
-                    self.engine.release(sequence);
-                    return Err(error);
+                    self.write(sequence, adapter, started, answer, row)?;
                 }
             }
         }
@@ -366,18 +371,19 @@ impl<'a, 't> Batch<'a, 't> {
         adapter: Option<usize>,
         started: Instant,
         mut answer: Answer<'a, 't>,
-        row: &[f32],
-    ) {
+        row: usize,
+    ) -> Result<(), AnswerError> {
+        let logits = self.engine.logits().row(row);
         let step = match &mut answer.text {
             Text::Free(tokens) => self.answerer.free_step(
                 tokens,
                 &mut answer.choice,
-                row,
+                logits,
                 self.settings.max_answer_tokens,
             ),
-            Text::Guaranteed(writer) => writer.step(row, &mut answer.choice),
+            Text::Guaranteed(writer) => writer.step(logits, &mut answer.choice),
         };
-        match step {
+        match step.map_err(engine)? {
             Step::Took(token) => {
                 let state = State::Answer(answer);
                 self.running.push(Running {
@@ -389,6 +395,7 @@ impl<'a, 't> Batch<'a, 't> {
                 });
             }
             Step::Done => {
+                self.open.remove(&sequence);
                 self.engine.release(sequence);
                 let name = adapter.map(|adapter| self.engine.adapter_name(adapter).to_owned());
                 let question = answer.question;
@@ -396,7 +403,13 @@ impl<'a, 't> Batch<'a, 't> {
                 self.verdicts[question] = Some(self.answerer.verdict(text, answer, name, started));
             }
         }
+        Ok(())
     }
+}
+
+/// Logits that could not be read.
+fn engine(error: verdict_model::Error) -> AnswerError {
+    AnswerError::Engine(Box::new(error))
 }
 
 impl<'t> Answerer<'t> {
@@ -405,27 +418,27 @@ impl<'t> Answerer<'t> {
         &self,
         tokens: &mut Vec<u32>,
         choice: &mut Choice<'_>,
-        row: &[f32],
+        logits: LogitRow<'_>,
         limit: usize,
-    ) -> Step {
-        let Some(token) = choice.wishes(row).next() else {
-            return Step::Done;
+    ) -> verdict_model::Result<Step> {
+        let Some(token) = choice.wishes(logits)?.next().transpose()? else {
+            return Ok(Step::Done);
         };
         let added = self
             .tokenizer
             .get_added_vocabulary()
             .get_added_tokens_decoder();
         if token == self.eos || added.get(&token).is_some_and(|token| token.special) {
-            return Step::Done;
+            return Ok(Step::Done);
         }
         let text = self.tokenizer.decode(&[token], false).unwrap_or_default();
         if !text.starts_with('\n') {
             tokens.push(token);
         }
-        match text.contains('\n') || tokens.len() + 1 >= limit {
+        Ok(match text.contains('\n') || tokens.len() + 1 >= limit {
             true => Step::Done,
             false => Step::Took(token),
-        }
+        })
     }
 
     /// The finished answer as a value.

@@ -7,7 +7,7 @@
 //!
 //! The label is the most probable one by [`crate::labels`]; the fixed words after it are appended as
 //! they stand; from there on a [`Writer`] takes the model's most liked token that the language
-//! admits. Nothing is compiled and no mask over the vocabulary is made: the model's first wish is
+//! admits. Nothing is compiled and no mask of what is admitted is made: the model's first wish is
 //! nearly always admitted, and to check one wish is to read a few hundred characters.
 //!
 //! An answer cannot be cut half way. The writer knows its budget of tokens and characters. Before
@@ -17,6 +17,7 @@
 use thiserror::Error;
 use tokenizers::{DecoderWrapper, Tokenizer};
 use verdict_data::Label;
+use verdict_model::LogitRow;
 
 use crate::choose::Choice;
 use crate::prompt;
@@ -112,6 +113,11 @@ impl<'t> Grammar<'t> {
         &self.openings[label.index()]
     }
 
+    /// The token of a full stop, whose logit a [`Writer`] asks for at nearly every step.
+    pub fn full_stop(&self) -> u32 {
+        self.full_stop
+    }
+
     /// A writer for the sentence after the opening. `max_tokens` is the limit of the whole answer,
     /// opening and end-of-text included.
     ///
@@ -194,19 +200,23 @@ pub struct Writer<'g, 't> {
 }
 
 impl Writer<'_, '_> {
-    /// Takes the model's best token, given the logits `[vocabulary]` after all that stands so far.
-    pub fn step(&mut self, logits: &[f32], choice: &mut Choice<'_>) -> Step {
+    /// Takes the model's best token, given the logits after all that stands so far.
+    ///
+    /// # Errors
+    /// A GPU that fails.
+    pub fn step(
+        &mut self,
+        logits: LogitRow<'_>,
+        choice: &mut Choice<'_>,
+    ) -> verdict_model::Result<Step> {
         let whole = self.whole();
         let closable = self.standing_with(b".").is_some_and(Standing::is_rationale);
         if closable {
-            let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let stop = logits
-                .get(self.grammar.full_stop as usize)
-                .copied()
-                .unwrap_or(f32::NEG_INFINITY);
-            self.steps.push((self.bytes.len(), stop - best));
+            let stop = logits.values(&[self.grammar.full_stop])?[0];
+            self.steps.push((self.bytes.len(), stop - logits.largest()));
         }
-        for token in choice.wishes(logits).take(WISHES) {
+        for token in choice.wishes(logits)?.take(WISHES) {
+            let token = token?;
             let bytes = self.grammar.bytes(token);
             // What stands before a new line is the whole of such a wish: ".\n" is a full stop.
             let line = bytes
@@ -218,37 +228,37 @@ impl Writer<'_, '_> {
                 && self.standing_with(line).is_some_and(Standing::is_rationale)
             {
                 self.bytes.extend(line);
-                return Step::Done;
+                return Ok(Step::Done);
             }
             if closable && (token == self.grammar.eos || cut.is_some_and(<[u8]>::is_empty)) {
                 self.bytes.push(b'.');
-                return Step::Done;
+                return Ok(Step::Done);
             }
             let standing = bytes.as_ref().and_then(|bytes| self.standing_with(bytes));
             match standing {
                 Some(standing) if standing != Standing::Refused => {
                     if self.room == 0 {
                         self.close();
-                        return Step::Done;
+                        return Ok(Step::Done);
                     }
                     self.room -= 1;
                     self.bytes.extend(bytes.unwrap_or_default());
-                    return match standing {
+                    return Ok(match standing {
                         Standing::Closed => Step::Done,
                         _ => Step::Took(token),
-                    };
+                    });
                 }
                 // The sentence stands, and the model would go on beyond it.
                 _ if let Some(length) = whole => {
                     self.bytes.truncate(length);
-                    return Step::Done;
+                    return Ok(Step::Done);
                 }
                 _ if self.full() => break,
                 _ => {}
             }
         }
         self.close();
-        Step::Done
+        Ok(Step::Done)
     }
 
     /// The sentence so far, without the blank before it. Whole once a step said [`Step::Done`].

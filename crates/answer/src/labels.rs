@@ -15,6 +15,7 @@
 use thiserror::Error;
 use tokenizers::Tokenizer;
 use verdict_data::Label;
+use verdict_model::{LogitRow, log_sum_exp};
 
 use crate::prompt::{self, PromptError};
 
@@ -96,17 +97,21 @@ impl LabelTokens {
         self.0
     }
 
-    /// Reads the label scores from the logits `[vocabulary]` after a prompt's last token.
-    pub fn score(&self, logits: &[f32]) -> LabelScores {
-        let picked = self.0.map(|id| f64::from(logits[id as usize]));
-        let total = log_sum_exp(logits.iter().map(|z| f64::from(*z)));
-        let log_probabilities = picked.map(|z| z - total);
+    /// Reads the label scores from the logits after a prompt's last token.
+    ///
+    /// # Errors
+    /// A GPU that fails.
+    pub fn score(&self, logits: LogitRow<'_>) -> verdict_model::Result<LabelScores> {
+        let values = logits.values(&self.0)?;
+        let picked = [values[0], values[1], values[2]];
+        let total = logits.log_sum();
+        let log_probabilities = picked.map(|z| f64::from(z) - total);
         let named: f64 = log_probabilities.iter().map(|p| p.exp()).sum();
-        LabelScores {
+        Ok(LabelScores {
             log_probabilities: log_probabilities.map(|p| p as f32),
-            probabilities: probabilities(self.0.map(|id| logits[id as usize])),
+            probabilities: probabilities(picked),
             other: (1.0 - named).clamp(0.0, 1.0) as f32,
-        }
+        })
     }
 }
 
@@ -115,11 +120,17 @@ impl LabelScores {
     pub fn label(&self) -> Label {
         best(self.probabilities)
     }
+
+    /// Whether the logits were numbers: a NaN or a +∞ anywhere in the vocabulary is in the sum, a −∞ is found
+    /// at the labels alone (elsewhere it only says that a token is impossible).
+    pub fn is_finite(&self) -> bool {
+        self.log_probabilities.iter().all(|p| p.is_finite())
+    }
 }
 
 /// Softmax over the three labels' logits alone.
 pub fn probabilities(logits: [f32; 3]) -> [f32; 3] {
-    let total = log_sum_exp(logits.iter().map(|z| f64::from(*z)));
+    let total = log_sum_exp(&logits);
     logits.map(|z| (f64::from(z) - total).exp() as f32)
 }
 
@@ -132,21 +143,36 @@ pub fn best(values: [f32; 3]) -> Label {
         .unwrap_or(Label::Yes)
 }
 
-/// `ln Σ exp(z)`, safe for large `z`.
-fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
-    largest + values.map(|z| (z - largest).exp()).sum::<f64>().ln()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn score(labels: [u32; 3], logits: &[f32]) -> LabelScores {
+        LabelTokens(labels).score(LogitRow::host(logits)).unwrap()
+    }
+
+    #[test]
+    fn what_is_no_number_is_found() {
+        let row = |at: usize, value: f32| {
+            let mut logits = vec![1.0; 9];
+            logits[at] = value;
+            logits
+        };
+        assert!(score([0, 1, 3], &row(8, 2.0)).is_finite());
+        for value in [f32::NAN, f32::INFINITY] {
+            assert!(!score([0, 1, 3], &row(8, value)).is_finite());
+            assert!(!score([0, 1, 3], &row(1, value)).is_finite());
+        }
+        assert!(!score([0, 1, 3], &row(1, f32::NEG_INFINITY)).is_finite());
+        assert!(score([0, 1, 3], &row(8, f32::NEG_INFINITY)).is_finite());
+        assert!(!score([0, 1, 3], &[f32::NEG_INFINITY; 9]).is_finite());
+    }
 
     /// Golden values: `scipy.special.log_softmax([1.0, 2.0, 0.5, -1.0, 3.0])` at 0, 1, 3, and
     /// `scipy.special.softmax([1.0, 2.0, -1.0])`.
     #[test]
     fn scores_equal_scipys() {
-        let scores = LabelTokens([0, 1, 3]).score(&[1.0, 2.0, 0.5, -1.0, 3.0]);
+        let scores = score([0, 1, 3], &[1.0, 2.0, 0.5, -1.0, 3.0]);
         let close = |a: f32, b: f32| (a - b).abs() < 1e-6;
         for (got, want) in scores
             .log_probabilities
@@ -168,7 +194,7 @@ mod tests {
 
     #[test]
     fn large_logits_do_not_overflow() {
-        let scores = LabelTokens([0, 1, 2]).score(&[1000.0, 999.0, -1000.0, 500.0]);
+        let scores = score([0, 1, 2], &[1000.0, 999.0, -1000.0, 500.0]);
         assert!((scores.probabilities[0] - 0.731_058_6).abs() < 1e-6);
         assert!(scores.other.abs() < 1e-6);
     }

@@ -33,7 +33,7 @@ mod tests;
 pub mod verdict;
 
 pub use choose::Sampling;
-pub use engine::{Chunk, Engine, ModelEngine};
+pub use engine::{Chunk, Engine, LogitRow, Logits, ModelEngine};
 pub use error::AnswerError;
 pub use generate::{Answerer, Question, Settings};
 pub use grammar::{Grammar, GrammarError};

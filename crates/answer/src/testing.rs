@@ -7,7 +7,7 @@ use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Tokenizer};
 
-use crate::engine::{Chunk, Engine};
+use crate::engine::{Chunk, Engine, Logits};
 
 /// Words that the tiny tokenizer knows as one token each, besides the 256 bytes.
 const WORDS: &[&str] = &[
@@ -121,6 +121,7 @@ pub struct Scripted<'f> {
     adapters: Vec<String>,
     histories: Vec<Option<Vec<u32>>>,
     think: Think<'f>,
+    logits: Vec<f32>,
     /// For every call of `extend`: the number of tokens of each chunk, in order.
     pub calls: Vec<Vec<usize>>,
     /// Most tokens of one sequence.
@@ -135,6 +136,7 @@ impl<'f> Scripted<'f> {
             adapters: adapters.iter().map(|name| (*name).to_owned()).collect(),
             histories: Vec::new(),
             think,
+            logits: Vec::new(),
             calls: Vec::new(),
             positions: 4096,
         }
@@ -212,10 +214,14 @@ impl Engine for Scripted<'_> {
         );
     }
 
-    fn extend(&mut self, chunks: &[Chunk<'_>]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> {
+    fn extend(
+        &mut self,
+        chunks: &[Chunk<'_>],
+        _: &[u32],
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.calls
             .push(chunks.iter().map(|chunk| chunk.tokens.len()).collect());
-        let mut logits = Vec::with_capacity(chunks.len() * self.vocabulary);
+        self.logits.clear();
         for chunk in chunks {
             let history = self.histories[chunk.sequence]
                 .as_mut()
@@ -229,8 +235,12 @@ impl Engine for Scripted<'_> {
                 )
                 .into());
             }
-            logits.extend((self.think)(history, chunk.adapter));
+            self.logits.extend((self.think)(history, chunk.adapter));
         }
-        Ok(logits)
+        Ok(())
+    }
+
+    fn logits(&self) -> Logits<'_> {
+        Logits::host(&self.logits, self.vocabulary)
     }
 }

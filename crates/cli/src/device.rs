@@ -1,7 +1,7 @@
 //! `--device` against what the machine has: on which devices a command computes.
 
 use verdict_model::{Device, GpuProbe};
-use verdict_train::{Base, DeviceChoice};
+use verdict_train::{Base, Compute, DeviceChoice, TrainSettings};
 
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
@@ -25,16 +25,16 @@ pub struct Place {
     pub driver: Option<String>,
 }
 
-/// The devices that `choice` means here, at least one. With `auto` a note says why a machine that has
-/// a driver computes on the processor.
+/// The devices that these settings mean here, at least one. With `auto` a note says why a machine that
+/// has a driver computes on the processor.
 ///
 /// # Errors
 /// A GPU that was asked for and cannot be used; `fp8` where no device computes with it.
-pub fn choose(choice: &DeviceChoice, base: Base, printer: &Printer) -> Result<Vec<Place>> {
-    if *choice == DeviceChoice::Cpu {
+pub fn choose(settings: &TrainSettings, printer: &Printer) -> Result<Vec<Place>> {
+    if settings.device == DeviceChoice::Cpu {
         return Ok(vec![Place::cpu()]);
     }
-    let (places, note) = among(choice, base, &verdict_model::gpus(), hidden())?;
+    let (places, note) = among(settings, &verdict_model::gpus(), hidden())?;
     if let Some(note) = note {
         printer.note(note);
     }
@@ -43,8 +43,8 @@ pub fn choose(choice: &DeviceChoice, base: Base, printer: &Printer) -> Result<Ve
 
 /// What `--device auto` means with these findings.
 pub fn auto(probe: &GpuProbe) -> Place {
-    // int8 computes everywhere, so this is always one place.
-    let chosen = among(&DeviceChoice::Auto, Base::Int8, probe, true);
+    // The defaults compute everywhere, so this is always one place.
+    let chosen = among(&TrainSettings::default(), probe, true);
     let place = chosen
         .ok()
         .and_then(|(places, _)| places.into_iter().next());
@@ -59,17 +59,19 @@ fn hidden() -> bool {
 
 /// [`choose`] among what was found, and the note.
 fn among(
-    choice: &DeviceChoice,
-    base: Base,
+    settings: &TrainSettings,
     probe: &GpuProbe,
     hidden: bool,
 ) -> Result<(Vec<Place>, Option<String>)> {
+    let (choice, base) = (&settings.device, settings.base);
+    let f32 = base == Base::F32 || settings.compute == Compute::F32;
     let why = || match probe.missing.as_slice() {
+        [] if probe.usable() => "GPUs compute in bf16 alone".to_owned(),
         [] => "the driver has no GPU".to_owned(),
         missing => missing.join("; "),
     };
     let numbers = match choice {
-        DeviceChoice::Auto if probe.usable() => {
+        DeviceChoice::Auto if probe.usable() && !f32 => {
             let least = if base == Base::Fp8 { FP8 } else { LEAST };
             let mut gpus = probe.devices.iter();
             let fit = gpus.find(|gpu| gpu.compute_capability >= least);
@@ -188,15 +190,21 @@ mod tests {
         }
     }
 
+    fn settings(choice: &str, base: Base) -> TrainSettings {
+        TrainSettings {
+            device: choice.parse().expect("a choice"),
+            base,
+            ..TrainSettings::default()
+        }
+    }
+
     fn labels(choice: &str, base: Base, probe: &GpuProbe) -> (Vec<String>, Option<String>) {
-        let choice = choice.parse().expect("a choice");
-        let (places, note) = among(&choice, base, probe, false).expect("usable");
+        let (places, note) = among(&settings(choice, base), probe, false).expect("usable");
         (places.iter().map(Place::label).collect(), note)
     }
 
     fn refused(choice: &str, base: Base, probe: &GpuProbe) -> Failure {
-        let choice = choice.parse().expect("a choice");
-        among(&choice, base, probe, false).expect_err("must be refused")
+        among(&settings(choice, base), probe, false).expect_err("must be refused")
     }
 
     #[test]
@@ -227,7 +235,7 @@ mod tests {
             labels("auto", Base::Int8, &probe(Vec::new())),
             (vec!["cpu".into()], Some(none.into()))
         );
-        let (_, note) = among(&DeviceChoice::Auto, Base::Int8, &broken(), true).expect("usable");
+        let (_, note) = among(&TrainSettings::default(), &broken(), true).expect("usable");
         assert_eq!(note, None, "whoever hides the GPUs knows it");
         let without = GpuProbe {
             driver: None,
@@ -239,6 +247,20 @@ mod tests {
             (vec!["cpu".into()], None),
             "no driver: nothing to say"
         );
+    }
+
+    #[test]
+    fn auto_computes_f32_on_the_processor() {
+        let one = probe(vec![gpu(0, "H100", (9, 0))]);
+        let note = Some("computing on the processor: GPUs compute in bf16 alone".to_owned());
+        let expected = (vec!["cpu".to_owned()], note);
+        assert_eq!(labels("auto", Base::F32, &one), expected);
+        let products = TrainSettings {
+            compute: Compute::F32,
+            ..TrainSettings::default()
+        };
+        let (places, note) = among(&products, &one, false).expect("usable");
+        assert_eq!((vec![places[0].label()], note), expected);
     }
 
     #[test]

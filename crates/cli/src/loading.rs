@@ -59,7 +59,10 @@ impl MachineFlags {
             None => settings.compute,
         };
         let ours = |fault: &verdict_train::Fault| {
-            matches!(fault.key.as_str(), "base" | "memory_gib" | "threads")
+            matches!(
+                fault.key.as_str(),
+                "base" | "compute" | "memory_gib" | "threads"
+            )
         };
         let faults: Vec<String> = settings
             .faults()
@@ -76,7 +79,7 @@ impl MachineFlags {
     /// How to load a model that answers: the flags over a run's settings, on the one device they mean.
     pub fn over(&self, run: Option<&TrainSettings>, printer: &Printer) -> Result<LoadOptions> {
         let settings = self.settings(run)?;
-        let places = device::choose(&settings.device, settings.base, printer)?;
+        let places = device::choose(&settings, printer)?;
         match places.as_slice() {
             [place] => Ok(options(&settings, place)),
             _ => Err(Failure::input(format!(

@@ -28,8 +28,8 @@ pub use attention::{
 pub use cpu::{Compute, Cpu, Isa, resize_buffer, zeros};
 pub use dropout::{DropoutKey, Masked, RowKey, dropout_scale, dropout_scale_add};
 pub use linear::{
-    Base, Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, SKINNY_ROWS, Skinny, SkinnyOut,
-    matmul,
+    Base, Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, SKINNY_ROWS, Scratch, Skinny,
+    SkinnyOut, Unpacker, matmul,
 };
 pub use lora::{LoraList, LoraPlan, LoraProduct, Narrow, Wide};
 pub use loss::{ChoicePart, Choices, choice_parts, cross_entropy, log_softmax_at};

@@ -9,6 +9,7 @@ use crate::batch::{Example, ExampleLoss};
 use crate::cpu::{CpuCache, CpuModel};
 use crate::error::{Error, Result};
 use crate::gpu::{GpuCache, GpuModel};
+use crate::logits::Logits;
 
 /// Where a model runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub struct Model {
 /// The engine that holds the weights.
 #[derive(Debug)]
 pub(crate) enum Backend {
-    Cpu(CpuModel),
+    Cpu(Box<CpuModel>),
     Gpu(Box<GpuModel>),
 }
 
@@ -126,7 +127,7 @@ impl Model {
     /// A file that is wrong, a weight that is not finite, a machine that cannot compute as asked.
     pub fn load(checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
         let backend = match options.device {
-            Device::Cpu => Backend::Cpu(CpuModel::load(checkpoint, options)?),
+            Device::Cpu => Backend::Cpu(Box::new(CpuModel::load(checkpoint, options)?)),
             Device::Cuda(ordinal) => {
                 Backend::Gpu(Box::new(GpuModel::load(checkpoint, ordinal, options)?))
             }
@@ -275,7 +276,7 @@ impl Model {
     }
 
     /// Appends tokens to sequences, all chunks in one packed batch. Returns the logits after each
-    /// chunk's last token, `[chunks, V]`.
+    /// chunk's last token, `[chunks, V]`; the cache does not keep them.
     ///
     /// # Errors
     /// An unknown sequence, adapter or token, an empty chunk, a sequence named twice or grown too long.
@@ -291,6 +292,47 @@ impl Model {
         match (&self.backend, &mut cache.0) {
             (Backend::Cpu(model), CacheOf::Cpu(cache)) => model.extend(bank, cache, chunks),
             (Backend::Gpu(model), CacheOf::Gpu(cache)) => model.extend(bank, cache, chunks),
+            _ => panic!("a cache of another device"),
+        }
+    }
+
+    /// As [`extend`](Self::extend), but the logits stay where they are, to be asked until the next
+    /// extension. `probes` are the tokens whose logits are sure to be wanted: on a GPU they come to the host
+    /// with the best tokens. Asked again and again with the same probes, it is quickest.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend); a probe that is not in the vocabulary.
+    ///
+    /// # Panics
+    /// With a cache of another model's device.
+    pub fn advance<'a>(
+        &'a self,
+        bank: &AdapterBank,
+        cache: &'a mut KvCache,
+        chunks: &[Chunk<'_>],
+        probes: &[u32],
+    ) -> Result<Logits<'a>> {
+        self.limits().check_tokens(probes, 0)?;
+        match (&self.backend, &mut cache.0) {
+            (Backend::Cpu(model), CacheOf::Cpu(cache)) => model.advance(bank, cache, chunks)?,
+            (Backend::Gpu(model), CacheOf::Gpu(cache)) => {
+                model.advance(bank, cache, chunks, probes)?;
+            }
+            _ => panic!("a cache of another device"),
+        }
+        Ok(self.logits(cache))
+    }
+
+    /// The logits of the cache's last [`advance`](Self::advance). Forks and releases since then do not matter.
+    ///
+    /// # Panics
+    /// With a cache of another model's device.
+    pub fn logits<'a>(&'a self, cache: &'a KvCache) -> Logits<'a> {
+        match (&self.backend, &cache.0) {
+            (Backend::Cpu(_), CacheOf::Cpu(cache)) => {
+                Logits::host(&cache.logits, self.config.vocab_size)
+            }
+            (Backend::Gpu(model), CacheOf::Gpu(cache)) => Logits::gpu(model, cache.last.as_ref()),
             _ => panic!("a cache of another device"),
         }
     }

@@ -30,8 +30,7 @@ pub struct Trainer {
 
 #[derive(Debug)]
 enum State {
-    Cpu(CpuTrainer),
-    /// Boxed: it holds many handles.
+    Cpu(Box<CpuTrainer>),
     Gpu(Box<GpuTrainer>),
 }
 
@@ -42,7 +41,7 @@ impl Trainer {
     /// A GPU without memory for the bank's weights, gradients and moments.
     pub fn new(model: &Model, bank: AdapterBank, adam: AdamW) -> Result<Self> {
         let state = match &model.backend {
-            Backend::Cpu(_) => State::Cpu(CpuTrainer::new(&bank, adam)),
+            Backend::Cpu(_) => State::Cpu(Box::new(CpuTrainer::new(&bank, adam))),
             Backend::Gpu(model) => State::Gpu(Box::new(GpuTrainer::new(model, &bank, adam)?)),
         };
         Ok(Self { bank, state })

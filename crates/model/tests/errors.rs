@@ -11,7 +11,7 @@ use verdict_model::{
 
 fn model() -> (Golden, Model) {
     let golden = Golden::read("llama");
-    let model = golden.model(Base::Int8, Compute::F32);
+    let model = golden.on_device(Base::Int8);
     (golden, model)
 }
 
@@ -49,12 +49,7 @@ fn a_weight_that_is_not_a_number() {
     std::fs::write(folder.join("model.safetensors"), bytes).expect("written");
     let checkpoint = Checkpoint::open(&folder).expect("opens");
     for base in [Base::Int8, Base::Bf16, Base::F32] {
-        let options = LoadOptions {
-            base,
-            threads: 2,
-            ..LoadOptions::default()
-        };
-        let text = Model::load(&checkpoint, options)
+        let text = Model::load(&checkpoint, support::options(base))
             .expect_err("NaN")
             .to_string();
         let end = "nan-weight: tensor `model.layers.1.mlp.up_proj.weight`: row 3 holds NaN, expected finite numbers";
@@ -173,6 +168,9 @@ fn chunks_that_cannot_run() {
 
 #[test]
 fn a_machine_without_bf16() {
+    if !support::on_cpu_or_skipped("bf16 is always there") {
+        return;
+    }
     let golden = Golden::read("llama");
     let checkpoint = Checkpoint::open(golden.folder.join("model")).expect("opens");
     let options = LoadOptions {

@@ -1,14 +1,14 @@
-//! The decoder against transformers and PEFT on three tiny random models, in f32.
+//! The decoder against transformers and PEFT on three tiny random models: in f32 on the CPU, in bf16 on a
+//! GPU (`VERDICT_TEST_DEVICE`).
 //!
-//! Tolerances are rounding units of f32 relative to the largest value of a tensor. Both sides sum
+//! Tolerances are rounding units relative to the largest value of a tensor. In f32 both sides sum
 //! products of 64 to 96 terms over two or three blocks in different orders, so tens of units are
-//! expected; a wrong sign, factor or index is millions.
+//! expected; a wrong sign, factor or index is millions. In bf16, twice what PEFT's own bf16 run is off.
 
 mod support;
 
-use support::{FAMILIES, Golden, batch, f64s, u32s};
-use verdict_model::{AdamW, AdapterBank, Base, Chunk, Compute, Model, Rate, Trainer};
-use verdict_testkit::{F32_UNIT, assert_close};
+use support::{FAMILIES, Golden, assert_near, batch, f64s, u32s};
+use verdict_model::{AdamW, AdapterBank, Base, Chunk, Model, Rate, Trainer};
 
 fn all_logits(
     model: &Model,
@@ -40,18 +40,18 @@ fn all_logits(
 fn logits_of_base_and_adapters() {
     for family in FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.model(Base::F32, Compute::F32);
+        let model = golden.on_device(Base::F32);
         let bank = golden.bank(&model, &["r4", "r6"]);
         for (i, sequence) in golden.sequences().iter().enumerate() {
             for (adapter, name) in [(None, "base"), (Some(0), "r4"), (Some(1), "r6")] {
                 let got = all_logits(&model, &bank, adapter, &sequence.tokens);
                 let want = golden.tensor(&format!("{name}/logits/{i}"));
-                assert_close(
+                assert_near(
                     &format!("{family} {name} logits {i}"),
                     &got,
                     &want,
                     100.0,
-                    F32_UNIT,
+                    18.0,
                 );
             }
         }
@@ -62,7 +62,7 @@ fn logits_of_base_and_adapters() {
 fn losses_of_base_and_adapters() {
     for family in FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.model(Base::F32, Compute::F32);
+        let model = golden.on_device(Base::F32);
         let bank = golden.bank(&model, &["r4", "r6"]);
         let sequences = golden.sequences();
         let all: Vec<usize> = (0..sequences.len()).collect();
@@ -75,12 +75,12 @@ fn losses_of_base_and_adapters() {
                 .evaluate(&bank, &batch(&sequences, &all, adapter), &[])
                 .expect("losses");
             let sums: Vec<f32> = losses.iter().map(|l| l.loss_sum as f32).collect();
-            assert_close(
+            assert_near(
                 &format!("{family} {adapter:?} loss"),
                 &sums,
                 &f64s(&want["loss_sums"]),
                 50.0,
-                F32_UNIT,
+                1.4,
             );
         }
     }
@@ -90,7 +90,7 @@ fn losses_of_base_and_adapters() {
 fn every_gradient_by_name() {
     for family in FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.model(Base::F32, Compute::F32);
+        let model = golden.on_device(Base::F32);
         let sequences = golden.sequences();
         let all: Vec<usize> = (0..sequences.len()).collect();
         let mut trainer =
@@ -106,12 +106,12 @@ fn every_gradient_by_name() {
             for full in names {
                 let tensor = full.rsplit('/').next().expect("name");
                 let want = golden.tensor(&full);
-                assert_close(
+                assert_near(
                     &format!("{family} {full}"),
                     &got.tensors[tensor].data,
                     &want,
                     200.0,
-                    F32_UNIT,
+                    30.0,
                 );
             }
         }
@@ -122,7 +122,7 @@ fn every_gradient_by_name() {
 fn ten_steps_of_training() {
     for family in FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.model(Base::F32, Compute::F32);
+        let model = golden.on_device(Base::F32);
         let sequences = golden.sequences();
         for (index, name) in ["r4", "r6"].into_iter().enumerate() {
             let curve = &golden.json["adapters"][name]["curve"];
@@ -158,29 +158,29 @@ fn ten_steps_of_training() {
             let what = format!("{family} {name}");
             // Adam divides by the root of a moment near zero: a weight whose gradient is rounding noise
             // may move either way by lr. The losses do not feel it.
-            assert_close(
+            assert_near(
                 &format!("{what} losses"),
                 &losses,
                 &f64s(&curve["losses"]),
                 500.0,
-                F32_UNIT,
+                1.2,
             );
-            assert_close(
+            assert_near(
                 &format!("{what} norms"),
                 &norms,
                 &f64s(&curve["gradient_norms"]),
                 2_000.0,
-                F32_UNIT,
+                7.2,
             );
             let end = trainer.export(&model, index).expect("adapter");
             for full in golden.names(&format!("{name}/final/")) {
                 let tensor = full.rsplit('/').next().expect("name");
-                assert_close(
+                assert_near(
                     &format!("{what} {tensor}"),
                     &end.tensors[tensor].data,
                     &golden.tensor(&full),
                     20_000.0,
-                    F32_UNIT,
+                    13.0,
                 );
             }
         }

@@ -13,9 +13,7 @@ use std::path::PathBuf;
 
 use support::Golden;
 use verdict_model::formats::Adapter;
-use verdict_model::{
-    AdamW, AdapterBank, AdapterSpec, Base, Chunk, Compute, Example, Model, Rate, Trainer,
-};
+use verdict_model::{AdamW, AdapterBank, AdapterSpec, Base, Chunk, Example, Model, Rate, Trainer};
 
 fn logits(model: &Model, bank: &AdapterBank, tokens: &[u32]) -> Vec<f32> {
     let mut cache = model.new_cache();
@@ -32,7 +30,7 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
     let kept = std::env::var_os("VERDICT_PEFT_OUT").map(PathBuf::from);
     for family in support::FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.model(Base::F32, Compute::F32);
+        let model = golden.on_device(Base::F32);
         let mut bank = AdapterBank::empty();
         bank.create(
             &model,

@@ -1,30 +1,26 @@
 //! The decoder against transformers and PEFT on real weights: SmolLM2-135M-Instruct, thirty blocks.
 //!
-//! f32 against f32, so tolerances are rounding units of f32; sums run over up to 1,536 terms and thirty
-//! blocks, and the residual stream of this model holds single values thousands of times its median.
+//! On the CPU f32 against f32, so tolerances are rounding units of f32; sums run over up to 1,536 terms and
+//! thirty blocks, and the residual stream of this model holds single values thousands of times its median.
+//! On a GPU (`VERDICT_TEST_DEVICE`) bf16 against f32: twice what PEFT's own bf16 run is off.
 
 mod support;
 
 use serde_json::Value;
-use support::{f64s, u32s};
+use support::{assert_near, f64s, on_gpu, options, u32s};
 use verdict_model::formats::{Adapter, AdapterConfig, AdapterTensor, Checkpoint};
 use verdict_model::{
     AdamW, AdapterBank, Base, Chunk, Compute, Example, LoadOptions, Model, Rate, Trainer,
 };
-use verdict_testkit::{F32_UNIT, assert_close};
+use verdict_testkit::{BF16_UNIT, F32_UNIT};
 
 fn golden() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/smollm2.json");
     serde_json::from_str(&std::fs::read_to_string(path).expect("golden")).expect("JSON")
 }
 
-fn model(base: Base, compute: Option<Compute>) -> Option<Model> {
+fn model(options: LoadOptions) -> Option<Model> {
     let checkpoint = Checkpoint::open(verdict_testkit::smollm2_gguf()?).expect("checkpoint");
-    let options = LoadOptions {
-        base,
-        compute,
-        ..LoadOptions::default()
-    };
     Some(Model::load(&checkpoint, options).expect("model"))
 }
 
@@ -143,7 +139,7 @@ fn batch<'a>(items: &'a [Item], which: &[usize]) -> Vec<Example<'a>> {
 
 #[test]
 fn logits_of_the_base() {
-    let Some(model) = model(Base::F32, Some(Compute::F32)) else {
+    let Some(model) = model(options(Base::F32)) else {
         return;
     };
     let golden = golden();
@@ -154,19 +150,19 @@ fn logits_of_the_base() {
             let position = row["position"].as_u64().expect("position") as usize;
             let logits = last_logits(&model, &AdapterBank::empty(), None, &tokens[..=position]);
             let what = format!("{} at {position}", prompt["text"]);
-            assert_close(
+            assert_near(
                 &what,
                 &pick(&logits, &u32s(&row["top_ids"])),
                 &f64s(&row["top_logits"]),
                 600.0,
-                F32_UNIT,
+                21.0,
             );
-            assert_close(
+            assert_near(
                 &what,
                 &pick(&logits, &subset),
                 &f64s(&row["subset_logits"]),
                 1_000.0,
-                F32_UNIT,
+                50.0,
             );
         }
     }
@@ -174,7 +170,7 @@ fn logits_of_the_base() {
 
 #[test]
 fn logits_losses_and_every_gradient_of_an_adapter() {
-    let Some(model) = model(Base::F32, Some(Compute::F32)) else {
+    let Some(model) = model(options(Base::F32)) else {
         return;
     };
     let golden = golden();
@@ -187,12 +183,12 @@ fn logits_losses_and_every_gradient_of_an_adapter() {
     let position = g["item_0_logits"]["position"].as_u64().expect("position") as usize;
     let logits = last_logits(&model, &bank, Some(0), &items[0].tokens[..=position]);
     let got = pick(&logits, &u32s(&golden["subset_ids"]));
-    assert_close(
+    assert_near(
         "logits",
         &got,
         &f64s(&g["item_0_logits"]["subset_logits"]),
         1_000.0,
-        F32_UNIT,
+        17.0,
     );
 
     let mut trainer = Trainer::new(&model, bank, AdamW::default()).expect("trainer");
@@ -200,7 +196,7 @@ fn logits_losses_and_every_gradient_of_an_adapter() {
         .accumulate(&model, &batch(&items, &[0, 1, 2, 3, 4, 5, 6, 7]), &[])
         .expect("gradients");
     let sums: Vec<f32> = losses.iter().map(|l| l.loss_sum as f32).collect();
-    assert_close("losses", &sums, &f64s(&g["loss_sums"]), 200.0, F32_UNIT);
+    assert_near("losses", &sums, &f64s(&g["loss_sums"]), 200.0, 1.8);
 
     let gradient = trainer.gradient(&model, 0).expect("gradient");
     let wanted = g["gradients"].as_object().expect("gradients");
@@ -212,21 +208,25 @@ fn logits_losses_and_every_gradient_of_an_adapter() {
             .map(|v| f64::from(*v).powi(2))
             .sum::<f64>()
             .sqrt();
-        assert_close(
+        assert_near(
             &format!("norm of {name}"),
             &[norm as f32],
             &want[..1],
             20_000.0,
-            F32_UNIT,
+            35.0,
         );
         for (i, (got, want)) in data.iter().zip(&want[1..]).enumerate() {
             // On the scale of the tensor: its root mean square. Single values of the residual stream are
             // thousands of times the others here, and what is left after they cancel carries their
             // rounding: tens of thousands of units in single entries, some thousands in the norm.
             let scale = want.abs().max(norm / (data.len() as f64).sqrt());
-            let off = (f64::from(*got) - want).abs() / scale / F32_UNIT;
+            let (limit, unit) = match on_gpu() {
+                false => (60_000.0, F32_UNIT),
+                true => (147.0, BF16_UNIT),
+            };
+            let off = (f64::from(*got) - want).abs() / scale / unit;
             assert!(
-                off < 60_000.0,
+                off < limit,
                 "{name}[{i}]: {got}, expected {want}: {off:.0} rounding units"
             );
         }
@@ -235,7 +235,7 @@ fn logits_losses_and_every_gradient_of_an_adapter() {
 
 #[test]
 fn ten_steps_of_training() {
-    let Some(model) = model(Base::F32, Some(Compute::F32)) else {
+    let Some(model) = model(options(Base::F32)) else {
         return;
     };
     let golden = golden();
@@ -272,19 +272,13 @@ fn ten_steps_of_training() {
         );
     }
     // Adam turns rounding noise in the smallest gradients into steps of size lr: the curves part slowly.
-    assert_close(
-        "losses",
-        &losses,
-        &f64s(&curve["losses"]),
-        20_000.0,
-        F32_UNIT,
-    );
-    assert_close(
+    assert_near("losses", &losses, &f64s(&curve["losses"]), 20_000.0, 1.7);
+    assert_near(
         "norms",
         &norms,
         &f64s(&curve["gradient_norms"]),
         40_000.0,
-        F32_UNIT,
+        5.0,
     );
 }
 
@@ -294,12 +288,20 @@ fn int8_and_bf16_stay_near() {
     let golden = golden();
     let items = items(&golden);
     let want: f64 = golden["loss"].as_f64().expect("loss");
-    for (base, compute, limit) in [
-        (Base::Bf16, None, 0.02),
-        (Base::Int8, None, 0.05),
-        (Base::Int8, Some(Compute::F32), 0.05),
-    ] {
-        let Some(model) = model(base, compute) else {
+    let formats = match on_gpu() {
+        false => vec![
+            (Base::Bf16, None, 0.02),
+            (Base::Int8, None, 0.05),
+            (Base::Int8, Some(Compute::F32), 0.05),
+        ],
+        true => vec![(Base::Bf16, None, 0.02), (Base::Int8, None, 0.05)],
+    };
+    for (base, compute, limit) in formats {
+        let options = LoadOptions {
+            compute,
+            ..options(base)
+        };
+        let Some(model) = model(options) else {
             return;
         };
         let examples: Vec<Example<'_>> = batch(&items, &[0, 1, 2, 3, 4, 5, 6, 7])

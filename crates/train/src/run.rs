@@ -50,6 +50,7 @@ pub fn train(
     stop: &AtomicBool,
 ) -> Result<RunSummary> {
     let settings = run.settings().clone();
+    let longest = longest(rows, &settings)?;
     let steps = settings.steps.unwrap_or_else(|| {
         let epochs = settings
             .epochs
@@ -65,7 +66,7 @@ pub fn train(
         sink: Sink { log, observer },
         stop,
         run: &run,
-        pass_tokens: 0,
+        pass_tokens: longest,
         live: Vec::new(),
         done: 0,
         tokens: 0,
@@ -89,19 +90,16 @@ pub fn train(
     result
 }
 
-/// Most tokens of a pass on one device; refuses rows that no pass could take.
-fn pass_tokens(rows: &Rows, settings: &TrainSettings, engine: &dyn Engine) -> Result<usize> {
-    let mut pass_tokens = settings.pass_tokens.unwrap_or(engine.pass_tokens());
+/// Tokens of the longest row; refuses rows that no pass of these settings could take.
+fn longest(rows: &Rows, settings: &TrainSettings) -> Result<usize> {
+    let mut longest = 0;
     for (split, rows) in [("train", &rows.train), ("validation", &rows.validation)] {
-        let longest = rows.iter().map(|row| row.tokens.len()).max();
-        let longest = longest.ok_or(Error::NoRows { split })?;
-        if settings.pass_tokens.is_none() {
-            pass_tokens = pass_tokens.max(longest);
-        }
-        if longest > pass_tokens {
-            let text = format!(
-                "expected at least {longest}, the longest row of {split}, found {pass_tokens}"
-            );
+        let here = rows.iter().map(|row| row.tokens.len()).max();
+        let here = here.ok_or(Error::NoRows { split })?;
+        longest = longest.max(here);
+        if let Some(found) = settings.pass_tokens.filter(|most| here > *most) {
+            let text =
+                format!("expected at least {here}, the longest row of {split}, found {found}");
             let faults = vec![Fault {
                 key: "pass_tokens".into(),
                 text,
@@ -112,7 +110,7 @@ fn pass_tokens(rows: &Rows, settings: &TrainSettings, engine: &dyn Engine) -> Re
             });
         }
     }
-    Ok(pass_tokens)
+    Ok(longest)
 }
 
 /// Events to the file, then to the observer.
@@ -169,8 +167,9 @@ impl Training<'_> {
     fn all(&mut self, provenance: &Provenance) -> Result<RunSummary> {
         let started = Instant::now();
         self.create()?;
-        // What fits depends on the adapters.
-        self.pass_tokens = pass_tokens(self.rows, self.settings, self.engine)?;
+        // What fits depends on the adapters; the longest row must go through in any case.
+        let fits = |engine: &dyn Engine| engine.pass_tokens().max(self.pass_tokens);
+        self.pass_tokens = self.settings.pass_tokens.unwrap_or(fits(self.engine));
         let base = self.scores(&[None])?[0];
         self.report(None, base)?;
         while self.done < self.rates.steps {

@@ -162,16 +162,17 @@ fn the_guaranteed_label_is_the_most_probable_one_and_the_grammars_first_wish() {
         let mut engine = erratic(&tokenizer, &[], 5);
         use verdict_answer::{Chunk, Engine};
         let sequence = engine.add_sequence();
-        let logits = engine
-            .extend(&[Chunk {
-                sequence,
-                adapter: None,
-                tokens: &prompt,
-            }])
-            .unwrap();
+        let chunk = Chunk {
+            sequence,
+            adapter: None,
+            tokens: &prompt,
+        };
+        engine.extend(&[chunk], &[]).unwrap();
         let sampling = Sampling::default();
         let first = choose::Choice::new(&sampling, 0)
-            .wishes(&logits)
+            .wishes(engine.logits().row(0))
+            .unwrap()
+            .map(|token| token.unwrap())
             .find(|token| first_tokens.contains(token));
         assert_eq!(first, Some(first_tokens[label.index()]));
         met[label.index()] += 1;
@@ -330,10 +331,20 @@ fn every_error_says_what_and_where() {
         &[],
         Box::new(move |_, _| vec![f32::NAN; vocabulary]),
     );
-    assert_eq!(
-        fail(&mut broken, &[good], &defaults),
-        "question 1: the model's output holds NaN or is infinite, expected finite numbers"
-    );
+    // Also the sequences of the questions behind the one at fault, and of those that share its prompt.
+    for questions in [
+        vec![good],
+        vec![
+            good,
+            question("Is it?", Mode::Free, None),
+            question("And?", Mode::Free, None),
+        ],
+    ] {
+        assert_eq!(
+            fail(&mut broken, &questions, &defaults),
+            "question 1: the model's output holds NaN or is infinite, expected finite numbers"
+        );
+    }
     struct Failing;
     impl verdict_answer::Engine for Failing {
         fn vocabulary(&self) -> usize {
@@ -358,8 +369,12 @@ fn every_error_says_what_and_where() {
         fn extend(
             &mut self,
             _: &[verdict_answer::Chunk<'_>],
-        ) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
+            _: &[u32],
+        ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             Err("out of memory".into())
+        }
+        fn logits(&self) -> verdict_answer::Logits<'_> {
+            verdict_answer::Logits::host(&[], 1)
         }
     }
     let error = answerer

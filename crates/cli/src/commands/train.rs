@@ -196,7 +196,7 @@ struct Told<'a> {
 pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Result<RunSummary> {
     // First what is quick to refuse, then the slow loading.
     let run = NewRun::create(settings, overwrite)?;
-    let places = device::choose(&settings.device, settings.base, printer)?;
+    let places = device::choose(settings, printer)?;
     let data = DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
     let tokenizer = source.tokenizer()?;

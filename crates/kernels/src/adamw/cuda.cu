@@ -14,6 +14,8 @@ struct Rate {
 
 /// partial[piece] = Σ g² over the piece.
 KERNEL sum_of_squares(const float *g, const Piece *pieces, double *partial) {
+    release_next();
+    await_previous();
     Piece piece = pieces[blockIdx.x];
     double sum = 0.0;
     const float4 *v = (const float4 *)(g + piece.start);
@@ -35,6 +37,8 @@ KERNEL sum_of_squares(const float *g, const Piece *pieces, double *partial) {
 /// norms[a] = √Σ partial over the adapter's pieces (first[a]..first[a+1]), in order; factors[a] what its
 /// gradient is multiplied with.
 KERNEL clip_factors(const double *partial, const u32 *first, const Rate *rates, float *norms, float *factors) {
+    release_next();
+    await_previous();
     u32 a = blockIdx.x;
     double sum = 0.0;
     for (u32 p = first[a] + threadIdx.x; p < first[a + 1]; p += 32) sum += partial[p];
@@ -59,6 +63,8 @@ DEVICE float adam_update(float w, float g, float *m, float *v, Adam a, float siz
 /// One step of every adapter that has a rate; also rounds the new weights to bf16.
 KERNEL adamw(const Piece *pieces, const Rate *rates, const float *factors, float beta1, float beta2,
              float eps, float decay, float *w, const float *g, float *m, float *v, bf16 *rounded) {
+    release_next();
+    await_previous();
     Piece piece = pieces[blockIdx.x];
     Rate rate = rates[piece.adapter];
     if (rate.lr < 0.0f) return;
@@ -82,6 +88,8 @@ KERNEL adamw(const Piece *pieces, const Rate *rates, const float *factors, float
 
 /// rounded = bf16(w), n a multiple of 8.
 KERNEL round_to_bf16(const float *w, bf16 *rounded, u64 n) {
+    release_next();
+    await_previous();
     u64 i = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * 8;
     if (i < n) *(uint4 *)(rounded + i) = pack8((const float *)(w + i));
 }

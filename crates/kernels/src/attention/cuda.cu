@@ -110,6 +110,8 @@ DEVICE float infinity() { return __int_as_float(0x7f800000); }
 template <int DP>
 DEVICE void forward(const bf16 *q, const bf16 *k, const bf16 *v, int ld_q, int ld_k, int ld_v, bf16 *out, int ld_out,
                     float *lse, int t, const Tile *tiles, int group, int d, float scale) {
+    release_next();
+    await_previous();
     extern __shared__ uint4 shared[];
     bf16 *qs = (bf16 *)shared, *ks = qs + TILE<DP>, *vs = ks + TILE<DP>;
     Tile tile = tiles[blockIdx.y];
@@ -241,6 +243,8 @@ DEVICE void backward_queries(const bf16 *q, const bf16 *k, const bf16 *v, int ld
                              const bf16 *out, int ld_out, const bf16 *d_out, int ld_d_out, const float *lse,
                              float *delta, bf16 *d_q, int ld_d_q, int t, const Tile *tiles, int group, int d,
                              float scale) {
+    release_next();
+    await_previous();
     extern __shared__ uint4 shared[];
     bf16 *qs = (bf16 *)shared, *gs = qs + TILE<DP>, *ks = gs + TILE<DP>, *vs = ks + TILE<DP>;
     float *deltas = (float *)(vs + TILE<DP>);
@@ -347,6 +351,8 @@ template <int DP>
 DEVICE void backward_keys(const bf16 *q, const bf16 *k, const bf16 *v, int ld_q, int ld_k, int ld_v,
                           const bf16 *d_out, int ld_d_out, const float *lse, const float *delta, bf16 *d_k,
                           int ld_d_k, bf16 *d_v, int ld_d_v, int t, const Tile *tiles, int group, int d, float scale) {
+    release_next();
+    await_previous();
     extern __shared__ uint4 shared[];
     bf16 *ks = (bf16 *)shared, *vs = ks + TILE<DP>;
     Queries<DP> *queries = (Queries<DP> *)(vs + TILE<DP>);

@@ -28,7 +28,7 @@ pub(super) struct Source {
 const COMMON: &str = include_str!("common.cuh");
 
 /// Every operation's kernels.
-pub(super) const SOURCES: [Source; 15] = [
+pub(super) const SOURCES: [Source; 16] = [
     source(
         "adamw",
         include_str!("../adamw/cuda.cu"),
@@ -81,6 +81,11 @@ pub(super) const SOURCES: [Source; 15] = [
     ),
     source("decode", include_str!("../linear/decode.cu"), &["skinny_"]),
     source("dropout", include_str!("../dropout/cuda.cu"), &["dropout_"]),
+    source(
+        "fp8",
+        include_str!("../linear/fp8.cu"),
+        &["quantise_fp8", "transpose_bf16"],
+    ),
     source(
         "linear",
         include_str!("../linear/cuda.cu"),

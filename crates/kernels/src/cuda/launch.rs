@@ -7,7 +7,7 @@ use cudarc::driver::{DriverError, result, sys};
 
 use super::error::GpuResult;
 use super::memory::{Plain, View};
-use super::{Gpu, compile, failure};
+use super::{Gpu, Lane, compile, failure};
 
 /// A loaded kernel.
 #[derive(Clone, Copy, Debug)]
@@ -15,14 +15,29 @@ pub(super) struct Kernel {
     function: sys::CUfunction,
 }
 
-/// Kernels that may begin while the one before them ends: they say themselves when they need what it made
-/// (`await_previous`). From compute capability 9.0 on.
-const OVERLAPPING: [&str; 5] = [
-    "skinny_",
-    "rotate_into_cache",
-    "attention_decode_",
-    "choose",
+/// Kernels that may begin while the one before them ends: they wait themselves (`await_previous`) before
+/// they touch memory. From compute capability 9.0 on. What is not here is launched when all before is done.
+const OVERLAPPING: [&str; 20] = [
+    "adamw",
     "advance",
+    "attention_",
+    "choose",
+    "clip_factors",
+    "cross_entropy",
+    "dropout_scale",
+    "embed_rows",
+    "gather_logits",
+    "lora_down",
+    "lora_gradient",
+    "lora_up",
+    "norm_and_rotate",
+    "rms_norm_",
+    "rotate_into_cache",
+    "round_to_bf16",
+    "skinny_",
+    "sum_of_squares",
+    "swiglu_backward",
+    "swiglu_forward",
 ];
 
 /// A source's module and its kernels.
@@ -149,6 +164,20 @@ impl Gpu {
         shared: usize,
         args: &[&dyn Arg],
     ) -> GpuResult<()> {
+        self.launch_on(Lane::Main, name, grid, block, shared, args)?;
+        self.mark(|| name.to_owned())
+    }
+
+    /// Queues a kernel on a lane of its own.
+    pub(crate) fn launch_on(
+        &self,
+        lane: Lane,
+        name: &str,
+        grid: (usize, usize, usize),
+        block: usize,
+        shared: usize,
+        args: &[&dyn Arg],
+    ) -> GpuResult<()> {
         if grid.0 == 0 || grid.1 == 0 || grid.2 == 0 {
             return Ok(());
         }
@@ -174,7 +203,7 @@ impl Gpu {
             blockDimY: 1,
             blockDimZ: 1,
             sharedMemBytes: shared as u32,
-            hStream: self.inner.stream.cu_stream(),
+            hStream: self.inner.lane(lane),
             attrs: &raw mut attribute,
             numAttrs: u32::from(overlaps),
         };
@@ -188,7 +217,6 @@ impl Gpu {
             )
             .result()
         };
-        self.inner.check(name, done)?;
-        self.mark(|| name.to_owned())
+        self.inner.check(name, done)
     }
 }

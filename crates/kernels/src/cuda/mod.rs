@@ -11,6 +11,9 @@ mod launch;
 mod libraries;
 mod memory;
 mod profile;
+mod side;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -25,6 +28,8 @@ pub(crate) use launch::Arg;
 pub use libraries::{GpuDevice, GpuProbe, Library, probe};
 pub use memory::{Buffer, Plain, View};
 pub use profile::KernelTime;
+pub use side::Event;
+pub(crate) use side::Lane;
 
 /// A GPU, opened. Copies share it.
 #[derive(Clone)]
@@ -60,6 +65,7 @@ struct Inner {
     held: AtomicUsize,
     peak: AtomicUsize,
     // Last: what stands above is given back while they are there.
+    side: Arc<CudaStream>,
     stream: Arc<CudaStream>,
     context: Arc<CudaContext>,
 }
@@ -72,6 +78,7 @@ unsafe impl Sync for Inner {}
 impl Drop for Inner {
     fn drop(&mut self) {
         let _ = self.context.bind_to_thread();
+        let _ = self.side.synchronize();
         let _ = self.stream.synchronize();
     }
 }
@@ -103,9 +110,12 @@ impl Gpu {
         let context = CudaContext::new(ordinal).map_err(|e| driver("open", e))?;
         // SAFETY: everything here runs on one stream, in order.
         unsafe { context.disable_event_tracking() };
-        let stream = context
-            .new_stream()
-            .map_err(|e| driver("make a stream", e))?;
+        // The side stream gives way: it fills what the main one leaves idle.
+        let lane = |priority| {
+            let made = context.new_stream_with_priority(priority);
+            made.map_err(|e| driver("make a stream", e))
+        };
+        let (stream, side) = (lane(-1)?, lane(0)?);
         keep_freed_memory(ordinal).map_err(|e| driver("set up the memory pool", e))?;
         let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
         let multiprocessors = context.attribute(attribute).map_err(|e| driver("ask", e))? as usize;
@@ -128,6 +138,7 @@ impl Gpu {
             held: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             context,
+            side,
             stream,
         };
         Ok(Self {

@@ -37,7 +37,7 @@ impl Gpu {
     /// A failure of the device.
     pub fn start_profile(&self) -> GpuResult<()> {
         *self.profile() = Some(Profile::default());
-        self.mark(|| String::new())
+        self.mark(String::new)
     }
 
     /// Ends a profile and tells its times, longest first.

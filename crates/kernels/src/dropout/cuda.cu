@@ -2,6 +2,8 @@
 
 /// y = x · mask for rows of `x [rows, n]`; one block a row, n a multiple of 8.
 KERNEL dropout_scale(const bf16 *x, bf16 *y, int n, const RowKey *keys, u32 layer, u32 site) {
+    release_next();
+    await_previous();
     __shared__ Mask mask;
     i64 row = blockIdx.x;
     if (threadIdx.x == 0) mask = make_mask(keys[row], layer, site);

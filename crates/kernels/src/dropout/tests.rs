@@ -1,7 +1,11 @@
 //! Masks: their share, their key, their agreement.
 
+use verdict_testkit::numbers;
+
 use crate::cpu::Isa;
-use crate::dropout::{DropoutKey, dropout_scale, dropout_scale_add};
+use crate::cuda::Gpu;
+use crate::cuda::testing::{Machine, Output, WORKS, everywhere, isas, rows, shapes, upload};
+use crate::dropout::{DropoutKey, Masked, RowKey, dropout_scale, dropout_scale_add};
 
 const KEY: DropoutKey = DropoutKey {
     seed: 42,
@@ -10,6 +14,37 @@ const KEY: DropoutKey = DropoutKey {
     site: 1,
     position: 9,
 };
+
+trait Dropout: Machine {
+    /// `x · mask` on rows of `n`, each with its key and probability; all keys name one layer and site.
+    fn masked(&self, keys: &[(DropoutKey, f32)], n: usize, x: &[f32]) -> Vec<f32>;
+}
+
+impl Dropout for Isa {
+    fn masked(&self, keys: &[(DropoutKey, f32)], n: usize, x: &[f32]) -> Vec<f32> {
+        let mut y = x.to_vec();
+        for ((key, p), row) in keys.iter().zip(y.chunks_exact_mut(n)) {
+            dropout_scale(*self, *key, *p, row);
+        }
+        y
+    }
+}
+
+impl Dropout for Gpu {
+    fn masked(&self, keys: &[(DropoutKey, f32)], n: usize, x: &[f32]) -> Vec<f32> {
+        let of_rows: Vec<RowKey> = keys.iter().map(|(k, p)| RowKey::new(*k, *p)).collect();
+        let (of_rows, y) = (upload(self, &of_rows), Output::new(self, x.len()));
+        let masked = Masked {
+            out: y.view(),
+            keys: of_rows.view(),
+            layer: keys[0].0.layer,
+            site: keys[0].0.site,
+        };
+        self.dropout_scale(rows(self, x).view(), keys.len(), n, masked)
+            .expect(WORKS);
+        y.wide(self)
+    }
+}
 
 fn mask(isa: Isa, key: DropoutKey, p: f32, n: usize) -> Vec<f32> {
     let mut out = vec![1.0; n];
@@ -40,10 +75,7 @@ fn the_share_dropped_is_p_and_the_mean_stays() {
 fn every_part_of_the_key_counts_and_the_processor_does_not() {
     let n = 4096;
     let base = mask(Isa::Portable, KEY, 0.5, n);
-    for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::hardware()) {
-        assert_eq!(mask(isa, KEY, 0.5, n), base);
-    }
-    for other in [
+    let others = [
         DropoutKey { seed: 43, ..KEY },
         DropoutKey { example: 8, ..KEY },
         DropoutKey { layer: 4, ..KEY },
@@ -52,11 +84,47 @@ fn every_part_of_the_key_counts_and_the_processor_does_not() {
             position: 10,
             ..KEY
         },
-    ] {
+        DropoutKey {
+            seed: 42 + (1 << 40),
+            ..KEY
+        },
+        DropoutKey {
+            example: 7 + (1 << 40),
+            ..KEY
+        },
+    ];
+    everywhere!(isas(), |on: &dyn Dropout| {
+        for key in [KEY].into_iter().chain(others) {
+            let got = on.masked(&[(key, 0.5)], n, &vec![1.0; n]);
+            assert_eq!(got, mask(Isa::Portable, key, 0.5, n), "{}", on.name());
+        }
+    });
+    for other in others {
         let m = mask(Isa::detect(), other, 0.5, n);
         let same = m.iter().zip(&base).filter(|(a, b)| a == b).count() as f64 / n as f64;
         assert!((same - 0.5).abs() < 0.05, "{other:?} agrees on {same}");
     }
+}
+
+#[test]
+fn rows_of_any_width_have_the_same_masks_everywhere() {
+    let all = [(1, 8), (17, 24), (5, 96), (65, 576), (3, 2048), (2, 2056)];
+    everywhere!(isas(), |on: &dyn Dropout| {
+        for &(rows, n) in shapes(&all, 3) {
+            let key = |i: usize| DropoutKey {
+                example: i as u64 / 3,
+                position: i as u32,
+                ..KEY
+            };
+            let keys: Vec<_> = (0..rows)
+                .map(|i| (key(i), [0.05, 0.5, 0.0, 0.9][i % 4]))
+                .collect();
+            let x = on.seen(numbers(1, rows * n, 1.0));
+            // To the bit, rounded once on a GPU.
+            let want = on.seen(Isa::Portable.masked(&keys, n, &x));
+            assert_eq!(on.masked(&keys, n, &x), want, "{} {rows}x{n}", on.name());
+        }
+    });
 }
 
 #[test]

@@ -23,38 +23,43 @@ KERNEL quantise_rows(const bf16 *w, int k, i8 *q, float *scales) {
     }
 }
 
-/// 16 bytes that are read once: the first to leave L2, where the weights made of them are to stay until a
+/// 8 bytes that are read once: the first to leave L2, where the weights made of them are to stay until a
 /// product has read them.
-DEVICE uint4 load_once(const uint4 *p) {
-    uint4 v;
+DEVICE uint2 load_once(const uint2 *p) {
+    uint2 v;
     u64 policy;
     asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-    asm volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0,%1,%2,%3}, [%4], %5;"
-                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p), "l"(policy));
+    asm volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v2.u32 {%0,%1}, [%2], %3;"
+                 : "=r"(v.x), "=r"(v.y) : "l"(p), "l"(policy));
     return v;
 }
 
-/// w = bf16(q · scale), `[n, k]`; a thread takes 16 weights of one row, k a multiple of 16.
+/// w = bf16(q · scale), `[n, k]`; a thread takes 4 times 8 weights, a block apart, so that a warp writes whole
+/// lines. `vectors` of 8 in all, k / 8 of them a row.
 KERNEL dequantise_rows(const i8 *q, const float *scales, bf16 *w, u32 vectors_per_row, u32 vectors) {
-    u32 i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= vectors) return;
-    uint4 bytes = load_once((const uint4 *)q + i);
-    float scale = scales[i / vectors_per_row];
-    u32 words[4] = {bytes.x, bytes.y, bytes.z, bytes.w};
-    uint4 out[2];
-    u32 *o = (u32 *)out;
+    constexpr int TIMES = 4;
+    u32 first = blockIdx.x * blockDim.x * TIMES + threadIdx.x;
+    uint2 bytes[TIMES];
     #pragma unroll
-    for (int j = 0; j < 4; j++) {
-        u32 b = words[j];
-        o[2 * j] = pack_bf16((float)(i8)b * scale, (float)(i8)(b >> 8) * scale);
-        o[2 * j + 1] = pack_bf16((float)(i8)(b >> 16) * scale, (float)(i8)(b >> 24) * scale);
+    for (int t = 0; t < TIMES; t++) {
+        u32 i = first + t * blockDim.x;
+        if (i < vectors) bytes[t] = load_once((const uint2 *)q + i);
     }
-    ((uint4 *)w)[2 * i] = out[0];
-    ((uint4 *)w)[2 * i + 1] = out[1];
+    #pragma unroll
+    for (int t = 0; t < TIMES; t++) {
+        u32 i = first + t * blockDim.x;
+        if (i >= vectors) return;
+        float scale = scales[i / vectors_per_row], v[8];
+        #pragma unroll
+        for (int j = 0; j < 8; j++) v[j] = (float)(i8)((j < 4 ? bytes[t].x : bytes[t].y) >> (j % 4 * 8)) * scale;
+        ((uint4 *)w)[i] = pack8(v);
+    }
 }
 
 /// x[i] = table[tokens[i]], rows of h numbers (a multiple of 8), one block a row.
 KERNEL embed_rows(const u32 *tokens, const bf16 *table, int h, bf16 *x) {
+    release_next();
+    await_previous();
     i64 from = (i64)tokens[blockIdx.x] * h, to = (i64)blockIdx.x * h;
     for (int i = threadIdx.x * 8; i < h; i += blockDim.x * 8)
         *(uint4 *)(x + to + i) = *(const uint4 *)(table + from + i);

@@ -6,8 +6,8 @@ use half::bf16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use rayon::prelude::*;
 
-use crate::cuda::{Buffer, Element, Gpu, GpuError, GpuResult, Product, View};
-use crate::linear::Base;
+use crate::cuda::{Arg, Buffer, Element, Gpu, GpuError, GpuResult, Lane, Product, View};
+use crate::linear::{Base, Unpacker};
 
 /// A frozen `[n, k]` matrix (or several stacked by rows) in device memory, with an optional bias.
 #[derive(Debug)]
@@ -25,6 +25,23 @@ enum Store {
     Bf16(Buffer<u16>),
     /// `[n, k]`, and a scale a row: `w = bf16(q · scale)`.
     Int8(Buffer<i8>, Buffer<f32>),
+    /// e4m3 with a scale a row: `[n, k]`, and the transpose `[k, n]` with scales of its own, since products
+    /// of e4m3 run along both operands' rows alone.
+    Fp8 {
+        rows: (Buffer<u8>, Buffer<f32>),
+        columns: (Buffer<u8>, Buffer<f32>),
+    },
+}
+
+/// Room that products with weights of some formats need beside their operands.
+#[derive(Clone, Copy, Debug)]
+pub struct Scratch<'a> {
+    /// Where int8 weights become bf16.
+    pub unpacker: &'a Unpacker,
+    /// The product after the next, whose weights may be unpacked meanwhile.
+    pub ahead: Option<&'a GpuLinear>,
+    /// An input in e4m3 and its scales; none but for fp8. Rows are rounded up to a multiple of 16.
+    pub input: Option<(View<'a, u8>, View<'a, f32>)>,
 }
 
 /// Weights that are read, rounded and sent at a time.
@@ -60,10 +77,15 @@ impl GpuLinear {
         let mut staging = vec![0_u16; rows * k];
         let store = match base {
             Base::Int8 => Store::Int8(gpu.alloc(n * k)?, gpu.alloc(n)?),
+            Base::Fp8 => Store::Fp8 {
+                rows: (gpu.alloc(n * k)?, gpu.alloc(n)?),
+                columns: (gpu.alloc(n * k)?, gpu.alloc(k)?),
+            },
             _ => Store::Bf16(gpu.alloc(n * k)?),
         };
         let whole = match &store {
             Store::Int8(..) => Some(gpu.alloc::<u16>(rows * k)?),
+            Store::Fp8 { .. } => Some(gpu.alloc::<u16>(n * k)?),
             Store::Bf16(_) => None,
         };
         for first in (0..n).step_by(rows) {
@@ -88,7 +110,17 @@ impl GpuLinear {
                     gpu.write(to, whole)?;
                     gpu.quantise_rows(whole, count, k, q.from(first * k), scales.from(first))?;
                 }
+                Store::Fp8 { .. } => {
+                    let whole = whole.as_ref().map_or_else(|| unreachable!(), Buffer::view);
+                    gpu.write(to, whole.from(first * k))?;
+                }
             }
+        }
+        if let (Store::Fp8 { rows, columns }, Some(whole)) = (&store, &whole) {
+            let turned = gpu.alloc(n * k)?;
+            gpu.transpose(whole.view(), n, k, turned.view())?;
+            gpu.quantise_fp8(whole.view(), n, k, (rows.0.view(), rows.1.view()))?;
+            gpu.quantise_fp8(turned.view(), k, n, (columns.0.view(), columns.1.view()))?;
         }
         let bias = bias.map(|wide| {
             let narrow: Vec<u16> = wide.iter().map(|v| bf16::from_f32(*v).to_bits()).collect();
@@ -117,13 +149,14 @@ impl GpuLinear {
         match &self.store {
             Store::Bf16(w) => w.len() * 2,
             Store::Int8(q, scales) => q.len() + scales.len() * 4,
+            Store::Fp8 { rows, columns } => 2 * rows.0.len() + 4 * (rows.1.len() + columns.1.len()),
         }
     }
 
-    /// bf16 numbers of scratch that a product needs.
+    /// Numbers of an [`Unpacker`] that serves it.
     pub fn scratch(&self) -> usize {
         match &self.store {
-            Store::Bf16(_) => 0,
+            Store::Bf16(_) | Store::Fp8 { .. } => 0,
             Store::Int8(q, _) => q.len(),
         }
     }
@@ -132,15 +165,15 @@ impl GpuLinear {
     pub fn bf16_rows(&self) -> Option<View<'_, u16>> {
         match &self.store {
             Store::Bf16(w) => Some(w.view()),
-            Store::Int8(..) => None,
+            _ => None,
         }
     }
 
     /// Bytes and scales, where they are kept so.
     pub fn int8_rows(&self) -> Option<(View<'_, i8>, View<'_, f32>)> {
         match &self.store {
-            Store::Bf16(_) => None,
             Store::Int8(q, scales) => Some((q.view(), scales.view())),
+            _ => None,
         }
     }
 
@@ -156,7 +189,7 @@ impl GpuLinear {
 }
 
 impl Gpu {
-    /// `to [rows, n] = add + x [rows, k] Wᵀ + bias`. `scratch` holds [`GpuLinear::scratch`] numbers.
+    /// `to [rows, n] = add + x [rows, k] Wᵀ + bias`. With fp8 weights rows are a multiple of 16.
     ///
     /// # Errors
     /// A failure of the device.
@@ -166,7 +199,7 @@ impl Gpu {
         x: View<'_, u16>,
         rows: usize,
         out: Out<'_>,
-        scratch: View<'_, u16>,
+        scratch: Scratch<'_>,
     ) -> GpuResult<()> {
         let product = Product {
             backward: false,
@@ -178,12 +211,30 @@ impl Gpu {
             out: Element::Bf16,
             add: out.add.is_some(),
             bias: w.bias.is_some(),
+            fp8: false,
         };
-        let weights = self.in_bf16(w, scratch)?;
-        self.product(product, x, weights, w.bias(), out.add, out.to)
+        match &w.store {
+            Store::Bf16(weights) => {
+                self.product(product, x, weights.view(), w.bias(), out.add, out.to)
+            }
+            Store::Int8(..) => {
+                let weights = scratch.unpacker.weights(w)?;
+                self.product(product, x, weights, w.bias(), out.add, out.to)?;
+                scratch.unpacker.done(scratch.ahead)
+            }
+            Store::Fp8 { rows: weights, .. } => {
+                let input = self.input_fp8(x, rows, w.k, scratch)?;
+                let product = Product {
+                    fp8: true,
+                    ..product
+                };
+                let weights = (weights.0.view(), weights.1.view());
+                self.product_fp8(product, input, weights, w.bias(), out.add, out.to)
+            }
+        }
     }
 
-    /// `to [rows, k] = add + dy [rows, n] W`.
+    /// `to [rows, k] = add + dy [rows, n] W`. With fp8 weights rows are a multiple of 16.
     ///
     /// # Errors
     /// A failure of the device.
@@ -193,7 +244,7 @@ impl Gpu {
         dy: View<'_, u16>,
         rows: usize,
         out: Out<'_>,
-        scratch: View<'_, u16>,
+        scratch: Scratch<'_>,
     ) -> GpuResult<()> {
         let product = Product {
             backward: true,
@@ -205,20 +256,86 @@ impl Gpu {
             out: Element::Bf16,
             add: out.add.is_some(),
             bias: false,
+            fp8: false,
         };
-        let weights = self.in_bf16(w, scratch)?;
-        self.product(product, dy, weights, None, out.add, out.to)
-    }
-
-    /// The weights in bf16: where they lie, or made into `scratch`.
-    fn in_bf16<'a>(&self, w: &'a GpuLinear, scratch: View<'a, u16>) -> GpuResult<View<'a, u16>> {
         match &w.store {
-            Store::Bf16(w) => Ok(w.view()),
-            Store::Int8(q, scales) => {
-                self.dequantise_rows(q.view(), scales.view(), w.k, scratch)?;
-                Ok(scratch)
+            Store::Bf16(weights) => {
+                self.product(product, dy, weights.view(), None, out.add, out.to)
+            }
+            Store::Int8(..) => {
+                let weights = scratch.unpacker.weights(w)?;
+                self.product(product, dy, weights, None, out.add, out.to)?;
+                scratch.unpacker.done(scratch.ahead)
+            }
+            Store::Fp8 { columns, .. } => {
+                let input = self.input_fp8(dy, rows, w.n, scratch)?;
+                let product = Product {
+                    backward: false,
+                    n: w.k,
+                    k: w.n,
+                    fp8: true,
+                    ..product
+                };
+                let weights = (columns.0.view(), columns.1.view());
+                self.product_fp8(product, input, weights, None, out.add, out.to)
             }
         }
+    }
+
+    /// An input `[rows, k]` in e4m3.
+    fn input_fp8<'a>(
+        &self,
+        x: View<'_, u16>,
+        rows: usize,
+        k: usize,
+        scratch: Scratch<'a>,
+    ) -> GpuResult<(View<'a, u8>, View<'a, f32>)> {
+        let input = scratch
+            .input
+            .unwrap_or_else(|| panic!("fp8 products need room for their input"));
+        self.quantise_fp8(x, rows, k, input)?;
+        Ok(input)
+    }
+
+    fn quantise_fp8(
+        &self,
+        x: View<'_, u16>,
+        rows: usize,
+        k: usize,
+        (q, scales): (View<'_, u8>, View<'_, f32>),
+    ) -> GpuResult<()> {
+        x.holds(rows * k);
+        q.holds(rows * k);
+        scales.holds(rows);
+        let width = k as i32;
+        let block = (k / 8).next_multiple_of(32).min(256);
+        self.launch(
+            "quantise_fp8",
+            (rows, 1, 1),
+            block,
+            0,
+            &[&x, &width, &q, &scales],
+        )
+    }
+
+    fn transpose(
+        &self,
+        from: View<'_, u16>,
+        rows: usize,
+        columns: usize,
+        to: View<'_, u16>,
+    ) -> GpuResult<()> {
+        from.holds(rows * columns);
+        to.holds(rows * columns);
+        let grid = (columns.div_ceil(32), rows.div_ceil(32), 1);
+        let (rows, columns) = (rows as i32, columns as i32);
+        self.launch(
+            "transpose_bf16",
+            grid,
+            256,
+            0,
+            &[&from, &to, &rows, &columns],
+        )
     }
 
     fn quantise_rows(
@@ -242,8 +359,9 @@ impl Gpu {
         )
     }
 
-    fn dequantise_rows(
+    pub(super) fn dequantise_rows(
         &self,
+        lane: Lane,
         q: View<'_, i8>,
         scales: View<'_, f32>,
         k: usize,
@@ -251,15 +369,13 @@ impl Gpu {
     ) -> GpuResult<()> {
         w.holds(q.len());
         scales.holds(q.len() / k);
-        let (width, vectors) = ((k / 16) as u32, (q.len() / 16) as u32);
-        let grid = (q.len().div_ceil(16 * 256), 1, 1);
-        self.launch(
-            "dequantise_rows",
-            grid,
-            256,
-            0,
-            &[&q, &scales, &w, &width, &vectors],
-        )
+        let (width, vectors) = ((k / 8) as u32, (q.len() / 8) as u32);
+        let grid = (q.len().div_ceil(8 * 4 * 256), 1, 1);
+        let args: [&dyn Arg; 5] = [&q, &scales, &w, &width, &vectors];
+        match lane {
+            Lane::Main => self.launch("dequantise_rows", grid, 256, 0, &args),
+            Lane::Side => self.launch_on(lane, "dequantise_rows", grid, 256, 0, &args),
+        }
     }
 
     /// `x[i] = table[tokens[i]]`, rows of `h` bf16.

@@ -16,7 +16,7 @@ pub enum Base {
     Bf16,
     /// One signed byte a weight, one f32 scale an output row: `w ≈ q · max|row| / 127`.
     Int8,
-    /// 8-bit floats (e4m3) with scales, multiplied as they are. GPUs of compute capability 8.9 and up.
+    /// 8-bit floats (e4m3) with scales, multiplied as they are. GPUs of compute capability 9.0.
     Fp8,
 }
 

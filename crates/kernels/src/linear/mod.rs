@@ -11,13 +11,15 @@ pub mod reference;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 pub use crate::cpu::gemm::Mode;
 pub use columns::Columns;
-pub use cuda::{GpuLinear, Out};
+pub use cuda::{GpuLinear, Out, Scratch};
 pub use decode::{SKINNY_ROWS, Skinny, SkinnyOut};
 pub use frozen::{Base, FrozenLinear};
 pub use rows::Rows;
+pub use unpack::Unpacker;
 
 use crate::cpu::gemm::{Pack, Product, run};
 use crate::cpu::{Cpu, SharedMut};

@@ -1,39 +1,26 @@
-//! Products of every format on every instruction set of this machine, against sums in f64.
+//! Products of every format on every machine, against sums in f64.
+
+mod device;
 
 use verdict_testkit::{F32_UNIT, assert_close, numbers};
 
-use crate::cpu::math::{from_bf16, to_bf16};
 use crate::cpu::{Compute, Cpu, Isa};
-use crate::linear::{Base, Columns, FrozenLinear, Job, Mode, Rows, matmul, reference};
-
-/// Every instruction set and product format this machine has.
-fn machines() -> Vec<Cpu> {
-    let mut all = Vec::new();
-    for isa in Isa::ALL {
-        for compute in [Compute::F32, Compute::Bf16] {
-            if isa > Isa::hardware() {
-                eprintln_skip(isa);
-            } else if let Ok(cpu) = Cpu::new(2, Some(compute), isa) {
-                all.push(cpu);
-            }
-        }
-    }
-    all
-}
+use crate::cuda::testing::{
+    Machine, Output, WORKS, bits, everywhere, machines, rounded, rows as on_gpu, shapes, widened,
+};
+use crate::cuda::{Gpu, GpuError};
+use crate::linear::{
+    Base, Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, Scratch, Unpacker, matmul,
+    reference,
+};
 
 #[allow(
     clippy::print_stderr,
     reason = "a skipped instruction set must be seen"
 )]
-fn eprintln_skip(isa: Isa) {
-    eprintln!("skipped: this processor has no {isa}");
-}
-
-/// Operands as the products read them, so that only the sums differ.
-fn seen(cpu: &Cpu, values: &[f32]) -> Vec<f32> {
-    match cpu.compute() {
-        Compute::F32 => values.to_vec(),
-        Compute::Bf16 => values.iter().map(|v| from_bf16(to_bf16(*v))).collect(),
+fn tell_skipped() {
+    for isa in Isa::ALL.into_iter().filter(|isa| *isa > Isa::hardware()) {
+        eprintln!("skipped: this processor has no {isa}");
     }
 }
 
@@ -67,82 +54,364 @@ fn held(linear: &FrozenLinear) -> Vec<f32> {
     w
 }
 
-const SHAPES: [(usize, usize, usize); 5] = [
+/// A frozen matrix `[n, k]` of some machine.
+trait Matrix {
+    /// Its weights.
+    fn held(&self) -> Vec<f32>;
+    /// Of its rows, in int8.
+    fn scales(&self) -> Option<Vec<f32>>;
+    /// `[m, n]` from `[m, k]`, added to `before`.
+    fn forward(&self, x: &[f32], before: Option<&[f32]>) -> Vec<f32>;
+    /// `[m, k]` from `[m, n]`, added to `before`.
+    fn backward(&self, dy: &[f32], before: Option<&[f32]>) -> Vec<f32>;
+    /// x and W as the sums of forward read them.
+    fn forward_operands(&self, x: &[f32]) -> [Vec<f32>; 2];
+    /// dy and W as the sums of backward read them.
+    fn backward_operands(&self, dy: &[f32]) -> [Vec<f32>; 2];
+}
+
+trait Frozen: Machine {
+    fn bases(&self) -> Vec<Base>;
+    fn pack<'a>(
+        &'a self,
+        base: Base,
+        w: &[f32],
+        n: usize,
+        bias: Option<&[f32]>,
+    ) -> Box<dyn Matrix + 'a>;
+}
+
+struct OnCpu<'a> {
+    cpu: &'a Cpu,
+    base: Base,
+    linear: FrozenLinear,
+}
+
+impl Frozen for Cpu {
+    fn bases(&self) -> Vec<Base> {
+        vec![Base::F32, Base::Bf16, Base::Int8]
+    }
+
+    fn pack<'a>(
+        &'a self,
+        base: Base,
+        w: &[f32],
+        n: usize,
+        bias: Option<&[f32]>,
+    ) -> Box<dyn Matrix + 'a> {
+        let linear = frozen(self, base, w, n, w.len() / n, bias.map(<[f32]>::to_vec));
+        Box::new(OnCpu {
+            cpu: self,
+            base,
+            linear,
+        })
+    }
+}
+
+impl OnCpu<'_> {
+    fn scaled(&self, dy: &[f32]) -> Rows {
+        let (n, mut scaled) = (self.linear.outputs(), Rows::default());
+        scaled.set(self.cpu, dy, n, n, self.linear.scale());
+        scaled
+    }
+}
+
+fn mode(before: Option<&[f32]>, len: usize) -> (Vec<f32>, Mode) {
+    match before {
+        Some(before) => (before.to_vec(), Mode::Add),
+        None => (vec![f32::NAN; len], Mode::Assign),
+    }
+}
+
+impl Matrix for OnCpu<'_> {
+    fn held(&self) -> Vec<f32> {
+        held(&self.linear)
+    }
+
+    fn scales(&self) -> Option<Vec<f32>> {
+        self.linear.scale().map(<[f32]>::to_vec)
+    }
+
+    fn forward(&self, x: &[f32], before: Option<&[f32]>) -> Vec<f32> {
+        let (n, k) = (self.linear.outputs(), self.linear.inputs());
+        let (mut y, mode) = mode(before, x.len() / k * n);
+        let x = rows(self.cpu, x, k);
+        self.linear.forward(self.cpu, &x, &mut y, mode);
+        y
+    }
+
+    fn backward(&self, dy: &[f32], before: Option<&[f32]>) -> Vec<f32> {
+        let (n, k) = (self.linear.outputs(), self.linear.inputs());
+        let (mut dx, mode) = mode(before, dy.len() / n * k);
+        let scaled = self.scaled(dy);
+        self.linear.backward(self.cpu, &scaled, &mut dx, mode);
+        dx
+    }
+
+    fn forward_operands(&self, x: &[f32]) -> [Vec<f32>; 2] {
+        let w = match self.base {
+            Base::F32 => self.cpu.seen(self.held()),
+            _ => self.held(),
+        };
+        [self.cpu.seen(x.to_vec()), w]
+    }
+
+    fn backward_operands(&self, dy: &[f32]) -> [Vec<f32>; 2] {
+        let [dy_seen, w] = self.forward_operands(dy);
+        let Some(scale) = self.linear.scale() else {
+            return [dy_seen, w];
+        };
+        // dy takes the scales, W is its whole numbers.
+        let (k, scaled) = (self.linear.inputs(), self.scaled(dy));
+        let w = w
+            .iter()
+            .enumerate()
+            .map(|(i, w)| (w / scale[i / k]).round());
+        let dy = (0..scaled.len()).flat_map(|i| scaled.row(i));
+        [dy.collect(), w.collect()]
+    }
+}
+
+struct OnGpu<'a> {
+    gpu: &'a Gpu,
+    base: Base,
+    linear: GpuLinear,
+    unpacker: Unpacker,
+    /// As given.
+    w: Vec<f32>,
+}
+
+fn pack(gpu: &Gpu, base: Base, w: &[f32], n: usize, bias: Option<&[f32]>) -> GpuLinear {
+    let k = w.len() / n;
+    let read = |range: std::ops::Range<usize>, out: &mut [f32]| -> Result<(), GpuError> {
+        out.copy_from_slice(&w[range.start * k..range.end * k]);
+        Ok(())
+    };
+    GpuLinear::pack(gpu, base, n, k, bias, read).expect(WORKS)
+}
+
+impl Frozen for Gpu {
+    fn bases(&self) -> Vec<Base> {
+        let fp8 = self.compute_capability() == (9, 0);
+        let all = [Base::Bf16, Base::Int8, Base::Fp8];
+        all[..if fp8 { 3 } else { 2 }].to_vec()
+    }
+
+    fn pack<'a>(
+        &'a self,
+        base: Base,
+        w: &[f32],
+        n: usize,
+        bias: Option<&[f32]>,
+    ) -> Box<dyn Matrix + 'a> {
+        let linear = pack(self, base, w, n, bias);
+        let unpacker = Unpacker::new(self, linear.scratch()).expect(WORKS);
+        Box::new(OnGpu {
+            gpu: self,
+            base,
+            linear,
+            unpacker,
+            w: w.to_vec(),
+        })
+    }
+}
+
+/// The weights of int8, before they become bf16, and their scales.
+fn bytes_and_scales(gpu: &Gpu, linear: &GpuLinear) -> Option<(Vec<f32>, Vec<f32>)> {
+    let (bytes, scales) = linear.int8_rows()?;
+    let bytes = gpu.download(bytes).expect(WORKS);
+    let scales = gpu.download(scales).expect(WORKS);
+    let w = bytes.iter().enumerate();
+    let w = w.map(|(i, q)| f32::from(*q) * scales[i / linear.inputs()]);
+    Some((w.collect(), scales))
+}
+
+impl OnGpu<'_> {
+    /// `[m, inputs]` to `[m, outputs]`, forward or backward.
+    fn run(&self, back: bool, x: &[f32], before: Option<&[f32]>) -> Vec<f32> {
+        let (gpu, w) = (self.gpu, &self.linear);
+        let (inputs, outputs) = match back {
+            true => (w.outputs(), w.inputs()),
+            false => (w.inputs(), w.outputs()),
+        };
+        let m = x.len() / inputs;
+        // fp8 takes rows by sixteens.
+        let taken = match self.base {
+            Base::Fp8 => m.next_multiple_of(16),
+            _ => m,
+        };
+        let padded = |rows: &[f32], width: usize| {
+            let mut all = rows.to_vec();
+            all.resize(taken * width, 0.0);
+            all
+        };
+        let x = on_gpu(gpu, &padded(x, inputs));
+        let input = (self.base == Base::Fp8).then(|| {
+            let (bytes, scales) = (Output::<u8>::new(gpu, taken * inputs), taken);
+            (bytes, Output::<f32>::new(gpu, scales))
+        });
+        let product = |out: Out<'_>| {
+            let scratch = Scratch {
+                unpacker: &self.unpacker,
+                ahead: None,
+                input: input.as_ref().map(|i| (i.0.view(), i.1.view())),
+            };
+            let done = match back {
+                true => gpu.linear_backward(w, x.view(), taken, out, scratch),
+                false => gpu.linear_forward(w, x.view(), taken, out, scratch),
+            };
+            done.expect(WORKS);
+        };
+        let to = Output::new(gpu, taken * outputs);
+        let add = before.map(|b| on_gpu(gpu, &padded(b, outputs)));
+        product(Out {
+            add: add.as_ref().map(|a| a.view()),
+            to: to.view(),
+        });
+        let mut apart = to.wide(gpu);
+        if let Some(before) = before {
+            let own = Output::holding(gpu, &bits(&padded(before, outputs)));
+            product(Out {
+                add: Some(own.view()),
+                to: own.view(),
+            });
+            let own = own.wide(gpu);
+            let differ = own.iter().zip(&apart).filter(|(a, b)| a != b).count();
+            let (base, k, n) = (self.base, w.inputs(), w.outputs());
+            assert!(
+                differ == 0,
+                "in place: {differ} of {} differ, {base:?} [{n}, {k}], {m} rows, back {back}",
+                own.len()
+            );
+        }
+        if let Some((bytes, scales)) = &input {
+            bytes.read(gpu);
+            scales.read(gpu);
+        }
+        apart.truncate(m * outputs);
+        apart
+    }
+}
+
+impl Matrix for OnGpu<'_> {
+    fn held(&self) -> Vec<f32> {
+        match (self.linear.bf16_rows(), self.base) {
+            (Some(w), _) => widened(&self.gpu.download(w).expect(WORKS)),
+            (None, Base::Int8) => {
+                let both = bytes_and_scales(self.gpu, &self.linear);
+                both.expect("int8 has scales").0
+            }
+            // Not given out: two steps of 3 bits from what was given.
+            (None, _) => self.w.clone(),
+        }
+    }
+
+    fn scales(&self) -> Option<Vec<f32>> {
+        bytes_and_scales(self.gpu, &self.linear).map(|both| both.1)
+    }
+
+    fn forward(&self, x: &[f32], before: Option<&[f32]>) -> Vec<f32> {
+        self.run(false, x, before)
+    }
+
+    fn backward(&self, dy: &[f32], before: Option<&[f32]>) -> Vec<f32> {
+        self.run(true, dy, before)
+    }
+
+    fn forward_operands(&self, x: &[f32]) -> [Vec<f32>; 2] {
+        // int8 becomes bf16 before a product.
+        [x.to_vec(), rounded(&self.held())]
+    }
+
+    fn backward_operands(&self, dy: &[f32]) -> [Vec<f32>; 2] {
+        self.forward_operands(dy)
+    }
+}
+
+const SHAPES: [(usize, usize, usize); 7] = [
     (1, 64, 48),
     (7, 96, 80),
     (33, 33, 17),
     (70, 160, 5),
-    (130, 576, 200),
+    (65, 576, 200),
+    (17, 2048, 96),
+    (3, 96, 576),
 ];
 
 #[test]
 fn frozen_forward_and_backward() {
-    for cpu in machines() {
-        for base in [Base::F32, Base::Bf16, Base::Int8] {
-            for (m, k, n) in SHAPES {
-                let what = format!("{} {:?} {base:?} {m}x{k}x{n}", cpu.isa(), cpu.compute());
-                let w = numbers(1, n * k, 0.2);
-                let bias = numbers(2, n, 0.5);
-                let linear = frozen(&cpu, base, &w, n, k, Some(bias.clone()));
-                let held = held(&linear);
-                let read = if base == Base::F32 {
-                    seen(&cpu, &held)
-                } else {
-                    held
-                };
+    tell_skipped();
+    everywhere!(machines(), |on: &dyn Frozen| {
+        for base in on.bases() {
+            for &(m, k, n) in shapes(&SHAPES, 4) {
+                let n = on.width(n, if base == Base::Fp8 { 16 } else { 8 });
+                let k = on.width(k, 16);
+                let what = format!("{base:?} {m}x{k}x{n}");
+                // On a GPU a product rounds once, where it stores. Of fp8 each factor has 4 bits, so a term
+                // is off by a 16th at most and a 25th usually, and a sum of many by less.
+                let units = if base == Base::Fp8 { 24.0 } else { 1.1 };
+                // On a CPU it is one chain of sums, whose error grows as the root of its length.
+                let chain = 24.0 * (k.max(n) as f64 / 576.0).sqrt().max(1.0);
+                let bias = on.seen(numbers(2, n, 0.5));
+                let w = on.seen(numbers(1, n * k, 0.2));
+                let linear = on.pack(base, &w, n, Some(&bias));
 
-                let x = numbers(3, m * k, 1.0);
-                let mut y = vec![7.0; m * n];
-                linear.forward(&cpu, &rows(&cpu, &x, k), &mut y, Mode::Assign);
-                let mut want = reference::times_transposed(&seen(&cpu, &x), &read, m, k, n);
+                let x = on.seen(numbers(3, m * k, 1.0));
+                let before = on.seen(numbers(5, m * n, 1.0));
+                let [x_seen, w] = linear.forward_operands(&x);
+                let mut want = reference::times_transposed(&x_seen, &w, m, k, n);
                 want.iter_mut()
                     .enumerate()
                     .for_each(|(i, v)| *v += f64::from(bias[i % n]));
-                assert_close(&format!("{what} forward"), &y, &want, 24.0, F32_UNIT);
+                let y = linear.forward(&x, None);
+                on.close(&format!("{what} forward"), &y, &want, chain, units);
+                want.iter_mut()
+                    .zip(&before)
+                    .for_each(|(w, b)| *w += f64::from(*b));
+                let y = linear.forward(&x, Some(&before));
+                on.close(&format!("{what} forward, added"), &y, &want, chain, units);
 
-                let dy = numbers(4, m * n, 1.0);
-                let mut scaled = Rows::default();
-                scaled.set(&cpu, &dy, n, n, linear.scale());
-                let mut dx = numbers(5, m * k, 1.0);
-                let before: Vec<f64> = dx.iter().map(|v| f64::from(*v)).collect();
-                linear.backward(&cpu, &scaled, &mut dx, Mode::Add);
-                let plain = match linear.scale() {
-                    None => read,
-                    Some(s) => read
-                        .iter()
-                        .enumerate()
-                        .map(|(i, w)| (w / s[i / k]).round())
-                        .collect(),
-                };
-                let scaled: Vec<f32> = (0..m).flat_map(|i| scaled.row(i)).collect();
-                let mut want = reference::times(&scaled, &plain, m, n, k);
-                want.iter_mut().zip(before).for_each(|(w, b)| *w += b);
-                assert_close(&format!("{what} backward"), &dx, &want, 24.0, F32_UNIT);
+                let dy = on.seen(numbers(4, m * n, 1.0));
+                let before = on.seen(numbers(5, m * k, 1.0));
+                let [dy_seen, w] = linear.backward_operands(&dy);
+                let mut want = reference::times(&dy_seen, &w, m, n, k);
+                let dx = linear.backward(&dy, None);
+                on.close(&format!("{what} backward"), &dx, &want, chain, units);
+                want.iter_mut()
+                    .zip(&before)
+                    .for_each(|(w, b)| *w += f64::from(*b));
+                let dx = linear.backward(&dy, Some(&before));
+                on.close(&format!("{what} backward, added"), &dx, &want, chain, units);
             }
         }
-    }
+    });
 }
 
 #[test]
 fn int8_is_within_half_a_step_of_the_weight() {
-    let cpu = Cpu::new(1, Some(Compute::F32), Isa::Portable).expect("cpu");
-    let (n, k) = (19, 70);
-    let w = numbers(8, n * k, 0.3);
-    let linear = frozen(&cpu, Base::Int8, &w, n, k, None);
-    let scale = linear.scale().expect("int8 has scales");
-    for (i, (w, h)) in w.iter().zip(held(&linear)).enumerate() {
-        assert!(
-            (w - h).abs() <= scale[i / k] * 0.5001,
-            "weight {i}: {w} held as {h}"
-        );
-    }
+    let cpus = [Cpu::new(1, Some(Compute::F32), Isa::Portable).expect("cpu")];
+    everywhere!(cpus, |on: &dyn Frozen| {
+        let (n, k) = (on.width(19, 8), on.width(70, 16));
+        let w = on.seen(numbers(8, n * k, 0.3));
+        let linear = on.pack(Base::Int8, &w, n, None);
+        let scale = linear.scales().expect("int8 has scales");
+        for (i, (w, h)) in w.iter().zip(linear.held()).enumerate() {
+            assert!(
+                (w - h).abs() <= scale[i / k] * 0.5001,
+                "{} weight {i}: {w} held as {h}",
+                on.name()
+            );
+        }
+    });
 }
 
 #[test]
 fn a_row_of_zeros_stays_zero_in_int8() {
-    let cpu = Cpu::best().expect("cpu");
-    let linear = frozen(&cpu, Base::Int8, &[0.0; 2 * 32], 2, 32, None);
-    assert_eq!(held(&linear), vec![0.0; 64]);
+    everywhere!([Cpu::best().expect("cpu")], |on: &dyn Frozen| {
+        let n = on.width(2, 8);
+        let linear = on.pack(Base::Int8, &vec![0.0; n * 32], n, None);
+        assert_eq!(linear.held(), vec![0.0; n * 32]);
+    });
 }
 
 #[test]
@@ -171,7 +440,13 @@ fn small_products_of_adapters() {
                         k,
                         ld: k,
                     },
-                    reference::times_transposed(&seen(&cpu, &x), &seen(&cpu, &w), m, k, n),
+                    reference::times_transposed(
+                        &cpu.seen(x.clone()),
+                        &cpu.seen(w.clone()),
+                        m,
+                        k,
+                        n,
+                    ),
                 ),
                 (
                     Columns::Plain {
@@ -180,7 +455,7 @@ fn small_products_of_adapters() {
                         n,
                         ld: n,
                     },
-                    reference::times(&seen(&cpu, &x), &seen(&cpu, &w), m, k, n),
+                    reference::times(&cpu.seen(x.clone()), &cpu.seen(w.clone()), m, k, n),
                 ),
             ] {
                 let mut y = vec![1.0; m * n];
@@ -244,7 +519,7 @@ fn sums_over_a_batch_go_on_bit_for_bit() {
                 .enumerate()
                 .for_each(|(j, v)| transposed[j * t + i] = *v);
         }
-        let want = reference::times(&seen(&cpu, &transposed), &seen(&cpu, &values), r, t, n);
+        let want = reference::times(&cpu.seen(transposed), &cpu.seen(values), r, t, n);
         assert_close(
             &format!("{} {:?}", cpu.isa(), cpu.compute()),
             &whole,

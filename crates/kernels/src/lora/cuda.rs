@@ -60,31 +60,50 @@ struct Kernel {
     tile: (usize, usize),
     threads: usize,
     shared: usize,
+    /// Tiles for every ten multiprocessors from which on it is the best choice, as measured on an H100
+    /// with adapters of ranks 4 to 128 and with one of rank 16.
+    wanted: usize,
 }
 
-const fn kernel(name: &'static str, tile: (usize, usize), threads: usize, shared: usize) -> Kernel {
+const fn kernel(
+    name: &'static str,
+    tile: (usize, usize),
+    threads: usize,
+    shared: usize,
+    wanted: usize,
+) -> Kernel {
     Kernel {
         name,
         tile,
         threads,
         shared,
+        wanted,
     }
 }
 
-// Largest first.
-const DOWN: [Kernel; 3] = [
-    kernel("lora_down_64x64", (64, 64), 128, 98_304),
-    kernel("lora_down_32x32", (32, 32), 128, 98_304),
-    kernel("lora_down_16x16", (16, 16), 128, 98_304),
+// Largest first; the last serves whatever is left.
+const DOWN: [Kernel; 4] = [
+    kernel("lora_down_64x128", (64, 128), 256, 147_456, 14),
+    kernel("lora_down_64x64", (64, 64), 128, 98_304, 10),
+    kernel("lora_down_32x32", (32, 32), 128, 98_304, 8),
+    kernel("lora_down_16x16", (16, 16), 128, 98_304, 0),
 ];
-const UP: [Kernel; 2] = [
-    kernel("lora_up_128x128", (128, 128), 256, 65_536),
-    kernel("lora_up_64x128", (64, 128), 128, 49_152),
+const UP: [Kernel; 3] = [
+    kernel("lora_up_64x512", (64, 512), 128, 65_536, 40),
+    kernel("lora_up_64x256", (64, 256), 128, 65_536, 40),
+    kernel("lora_up_64x128", (64, 128), 128, 65_536, 0),
 ];
-const GRADIENT: [Kernel; 2] = [
-    kernel("lora_gradient_64x128", (64, 128), 128, 49_152),
-    kernel("lora_gradient_16x64", (16, 64), 128, 81_920),
+const GRADIENT: [Kernel; 3] = [
+    kernel("lora_gradient_64x128", (64, 128), 128, 49_152, 15),
+    kernel("lora_gradient_32x64", (32, 64), 128, 49_152, 20),
+    kernel("lora_gradient_16x64", (16, 64), 256, 81_920, 0),
 ];
+
+/// Whether a block may have as much shared memory: 99 KB everywhere, more on data centres' GPUs.
+fn fits(gpu: &Gpu, kernel: &Kernel) -> bool {
+    let roomy = matches!(gpu.compute_capability(), (8, 0 | 7) | (9..=11, _));
+    kernel.shared <= 98_304 || roomy
+}
 
 /// The tiles of one launch.
 #[derive(Clone, Debug)]
@@ -137,8 +156,12 @@ impl LoraPlan {
                     };
                     list.iter().map(tiles).sum()
                 };
-                let enough = kernels.iter().find(|k| count(k) >= gpu.multiprocessors());
-                let kernel = *enough.unwrap_or(&kernels[kernels.len() - 1]);
+                let enough =
+                    |k: &&Kernel| fits(gpu, k) && 10 * count(k) >= k.wanted * gpu.multiprocessors();
+                let kernel = *kernels
+                    .iter()
+                    .find(enough)
+                    .unwrap_or(&kernels[kernels.len() - 1]);
                 let start = works.len();
                 for &i in &order {
                     let (rows, columns) = f(&list[i]);
@@ -168,9 +191,9 @@ impl LoraPlan {
                 }
             };
             ranges.push([
-                area(|p| (p.rows.len(), p.rank), &DOWN, false, &mut works),
-                area(|p| (p.rows.len(), p.columns), &UP, false, &mut works),
-                area(|p| (p.rank, p.columns), &GRADIENT, true, &mut works),
+                area(|p| (p.rows.len(), p.rank), &DOWN, true, &mut works),
+                area(|p| (p.rows.len(), p.columns), &UP, true, &mut works),
+                area(|p| (p.rank, p.columns), &GRADIENT, false, &mut works),
             ]);
         }
         Ok(Self {
@@ -232,6 +255,7 @@ impl Gpu {
     ///
     /// # Errors
     /// A failure of the device.
+    #[allow(clippy::too_many_arguments)]
     pub fn lora_up(
         &self,
         (plan, list): (&LoraPlan, LoraList),

@@ -2,5 +2,7 @@
 //! [`matmul`](crate::matmul) does them).
 
 mod cuda;
+#[cfg(test)]
+mod tests;
 
 pub use cuda::{LoraList, LoraPlan, LoraProduct, Narrow, Wide};

@@ -20,6 +20,8 @@ DEVICE void row_statistics(const float *row, int n, float *largest, float *sum) 
 /// `(softmax − onehot) · weight`, in the first half of the row's own memory (2n numbers from row to row).
 /// n is a multiple of 8.
 KERNEL cross_entropy(float *logits, int n, const u32 *targets, const float *weights, float *losses) {
+    release_next();
+    await_previous();
     float *row = logits + (i64)blockIdx.x * n;
     int target = (int)targets[blockIdx.x];
     float largest, sum, at_target = row[target];
@@ -50,6 +52,8 @@ KERNEL cross_entropy(float *logits, int n, const u32 *targets, const float *weig
 
 /// out[i] = logits[rows[i]][tokens[i]]
 KERNEL gather_logits(const float *logits, int ld, const u32 *rows, const u32 *tokens, int n, float *out) {
+    release_next();
+    await_previous();
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < n) out[i] = logits[(i64)rows[i] * ld + tokens[i]];
 }

@@ -5,6 +5,8 @@
 template <int V>
 DEVICE void rms_norm_forward(const bf16 *x, const u32 *gather, const float *weight, float eps, int h,
                              bf16 *y, bf16 *dropped, const RowKey *keys, u32 layer, u32 site) {
+    release_next();
+    await_previous();
     __shared__ Mask shared_mask;
     i64 row = blockIdx.x, from = gather ? (i64)gather[row] : row;
     if (dropped && threadIdx.x == 0) shared_mask = make_mask(keys[row], layer, site);
@@ -41,6 +43,8 @@ DEVICE void rms_norm_forward(const bf16 *x, const u32 *gather, const float *weig
 template <int V>
 DEVICE void rms_norm_backward(const bf16 *x, const u32 *gather, const float *weight, float eps, int h,
                               const bf16 *dy, bf16 *dx, bf16 *dropped, const RowKey *keys, u32 layer, u32 site) {
+    release_next();
+    await_previous();
     __shared__ Mask shared_mask;
     i64 row = blockIdx.x, at = gather ? (i64)gather[row] : row;
     if (dropped && threadIdx.x == 0) shared_mask = make_mask(keys[row], layer, site);

@@ -47,6 +47,8 @@ DEVICE void store4(bf16 *to, const float *x) {
 KERNEL norm_and_rotate(const bf16 *from, int ld_from, bf16 *to, int ld_to, const u32 *positions,
                        const float *table, const float *q_norm, const float *k_norm, float eps,
                        int heads, int kv_heads, int d, int rows, int team) {
+    release_next();
+    await_previous();
     int head;
     Head h = find_head(team, positions, table, q_norm, k_norm, heads, kv_heads, d, rows, &head);
     const bf16 *x = from + h.row * ld_from + head * d + h.column;
@@ -85,6 +87,8 @@ KERNEL norm_and_rotate(const bf16 *from, int ld_from, bf16 *to, int ld_to, const
 KERNEL norm_and_rotate_backward(bf16 *d_rows, const bf16 *x_rows, int ld, const u32 *positions,
                                 const float *table, const float *q_norm, const float *k_norm, float eps,
                                 int heads, int kv_heads, int d, int rows, int team) {
+    release_next();
+    await_previous();
     int head;
     Head h = find_head(team, positions, table, q_norm, k_norm, heads, kv_heads, d, rows, &head);
     i64 at = h.row * ld + head * d + h.column;

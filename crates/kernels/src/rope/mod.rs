@@ -6,7 +6,7 @@ mod cuda;
 mod decode;
 pub mod reference;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use cuda::HeadTransform;
 pub use decode::{CacheShape, LayerCache};

@@ -2,6 +2,8 @@
 
 /// y = silu(gate) · up; `dropped` (may be null) gets y · mask.
 KERNEL swiglu_forward(const bf16 *gate_up, int f, bf16 *y, bf16 *dropped, const RowKey *keys, u32 layer, u32 site) {
+    release_next();
+    await_previous();
     __shared__ Mask mask;
     i64 row = blockIdx.x;
     if (dropped && threadIdx.x == 0) mask = make_mask(keys[row], layer, site);
@@ -29,6 +31,8 @@ KERNEL swiglu_forward(const bf16 *gate_up, int f, bf16 *y, bf16 *dropped, const 
 /// (may be null) gets the masked result of forward again, which the gradient of A needs.
 KERNEL swiglu_backward(const bf16 *gate_up, int f, const bf16 *dy, bf16 *d_gate_up, bf16 *dropped,
                        const RowKey *keys, u32 layer, u32 site) {
+    release_next();
+    await_previous();
     __shared__ Mask mask;
     i64 row = blockIdx.x;
     if (dropped && threadIdx.x == 0) mask = make_mask(keys[row], layer, site);

@@ -15,6 +15,8 @@ pub(crate) struct CpuCache {
     sequences: Vec<Option<Sequence>>,
     workspace: Workspace,
     head: verdict_kernels::Rows,
+    /// After each chunk of the last extension `[chunks, V]`.
+    pub(crate) logits: Vec<f32>,
 }
 
 #[derive(Clone, Debug)]
@@ -93,20 +95,36 @@ impl CpuModel {
             sequences: Vec::new(),
             workspace: Workspace::default(),
             head: verdict_kernels::Rows::default(),
+            logits: Vec::new(),
         }
     }
 
-    /// Appends tokens to sequences, all chunks in one packed batch. Returns the logits after each
-    /// chunk's last token, `[chunks, V]`.
+    /// See [`Model::extend`](crate::Model::extend).
     ///
     /// # Errors
-    /// An unknown sequence, adapter or token, an empty chunk, a sequence named twice or grown too long.
+    /// As [`advance`](Self::advance).
     pub(crate) fn extend(
         &self,
         bank: &AdapterBank,
         cache: &mut CpuCache,
         chunks: &[Chunk<'_>],
     ) -> Result<Vec<f32>> {
+        self.advance(bank, cache, chunks)?;
+        Ok(std::mem::take(&mut cache.logits))
+    }
+
+    /// Appends tokens to sequences, all chunks in one packed batch. Leaves the logits after each chunk's
+    /// last token in the cache, `[chunks, V]`.
+    ///
+    /// # Errors
+    /// An unknown sequence, adapter or token, an empty chunk, a sequence named twice or grown too long.
+    pub(crate) fn advance(
+        &self,
+        bank: &AdapterBank,
+        cache: &mut CpuCache,
+        chunks: &[Chunk<'_>],
+    ) -> Result<()> {
+        cache.logits.clear();
         let length = |sequence: usize| cache.sequences.get(sequence)?.as_ref().map(|s| s.len);
         let batch = Packed::of_chunks(Limits::of(&self.config), bank.len(), chunks, length)?;
         let heads = self.config.num_hidden_layers * self.config.num_key_value_heads;
@@ -116,11 +134,11 @@ impl CpuModel {
             }
         }
         let ends: Vec<usize> = batch.spans.iter().map(|s| s.end - 1).collect();
-        let mut logits = Vec::new();
         let CpuCache {
             sequences,
             workspace,
             head,
+            logits,
         } = cache;
         let mut living: Vec<&mut Sequence> = Vec::with_capacity(chunks.len());
         let mut by_number: Vec<Option<&mut Sequence>> =
@@ -135,12 +153,12 @@ impl CpuModel {
                 sequences: &mut living,
             };
             self.forward(bank, &batch, false, &mut attend, workspace);
-            self.logits(&workspace.x, &ends, head, &mut logits);
+            self.logits(&workspace.x, &ends, head, logits);
         });
         for (chunk, sequence) in chunks.iter().zip(living) {
             sequence.len += chunk.tokens.len();
         }
-        Ok(logits)
+        Ok(())
     }
 }
 

@@ -49,7 +49,7 @@ impl CpuModel {
         let cpu =
             Cpu::new(options.threads, options.compute, options.isa).map_err(Error::Machine)?;
         if options.base == Base::Fp8 {
-            let text = "base fp8 needs a GPU of compute capability 8.9 or higher";
+            let text = "base fp8 needs a GPU of compute capability 9.0";
             return Err(Error::Machine(text.into()));
         }
         let config = checkpoint.config.clone();

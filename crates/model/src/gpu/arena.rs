@@ -20,7 +20,7 @@ pub(crate) struct Bump<'a> {
 /// Where every part begins: what the widest accesses and cuBLASLt's best kernels ask.
 const ALIGNMENT: usize = 256;
 /// Grown by steps, so that batches of about one size share one allocation.
-const STEP: usize = 64 << 20;
+const STEP: usize = 16 << 20;
 
 impl Arena {
     /// An arena of at least `bytes`. What was in it is gone.
@@ -29,7 +29,7 @@ impl Arena {
         if held < bytes {
             // The old one goes first: both may not fit.
             self.buffer = None;
-            let roomy = (bytes + bytes / 8).next_multiple_of(STEP);
+            let roomy = (bytes + bytes / 16).next_multiple_of(STEP);
             self.buffer = Some(gpu.alloc(roomy).or_else(|_| gpu.alloc(bytes))?);
         }
         Ok(Bump {

@@ -62,7 +62,7 @@ impl Run<'_> {
         // gradient of A needs it.
         let masked = |site| lora.masked(pass.masked, layer, site);
         let site_back =
-            |site, dy| self.site_backward(layer, site, lora, saved, back, dy, gradients);
+            |site, dy| self.site_backward(layer, site, pass, lora, saved, back, dy, gradients);
         let input_gradient = |site: Site| {
             let du = Narrow(back.du, lora.narrow[site as usize]);
             let x = Wide(pass.masked, site.inputs(c));
@@ -109,6 +109,7 @@ impl Run<'_> {
         &self,
         layer: usize,
         site: Site,
+        pass: &Pass<'_>,
         lora: &LoraRows,
         saved: &Saved<'_>,
         back: &Back<'_>,
@@ -142,6 +143,8 @@ impl Run<'_> {
         )?;
         self.bare_rows(linear.inputs(), None, to)?;
         let out = Out { add: Some(to), to };
-        Ok(gpu.linear_backward(linear, dy, self.rows(), out, self.model.scratch())?)
+        let ahead = self.model.ahead(layer, site, true, true);
+        let scratch = pass.scratch(self.model, (!pass.runs_again()).then_some(ahead));
+        Ok(gpu.linear_backward(linear, dy, self.product_rows(), out, scratch)?)
     }
 }

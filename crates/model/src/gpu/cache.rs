@@ -1,11 +1,14 @@
 //! Keys and values of running sequences, in device memory.
 
+use std::sync::Arc;
+
 use verdict_formats::ModelConfig;
 use verdict_kernels::LayerCache;
 use verdict_kernels::cuda::{Buffer, Gpu, View};
 
 use crate::error::Result;
 use crate::gpu::decode::Step;
+use crate::gpu::logits::Last;
 
 /// Keys and values `[layer][slot][kv head][position][D]` of running sequences.
 ///
@@ -24,6 +27,10 @@ pub(crate) struct GpuCache {
     memory: Option<(Buffer<u16>, Buffer<u16>)>,
     /// The recorded step that ran last.
     pub(crate) step: Option<Box<Step>>,
+    /// Room for the logits of packed passes.
+    logits: Option<Arc<Buffer<f32>>>,
+    /// What can be asked of the last extension.
+    pub(crate) last: Option<Last>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +52,8 @@ impl GpuCache {
             free: Vec::new(),
             memory: None,
             step: None,
+            logits: None,
+            last: None,
         }
     }
 
@@ -131,6 +140,17 @@ impl GpuCache {
     /// The slot of nobody.
     pub(crate) fn spare_slot(&self) -> u32 {
         self.slots as u32
+    }
+
+    /// Room for `len` logits of a packed pass. What was in it is gone.
+    pub(crate) fn logits(&mut self, len: usize) -> Result<Arc<Buffer<f32>>> {
+        if let Some(held) = self.logits.as_ref().filter(|held| held.len() >= len) {
+            return Ok(Arc::clone(held));
+        }
+        self.logits = None;
+        let room = Arc::new(self.gpu.alloc(len)?);
+        self.logits = Some(Arc::clone(&room));
+        Ok(room)
     }
 
     /// Makes sure of `new` free slots and of room for `len` tokens in each slot.

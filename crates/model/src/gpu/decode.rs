@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use verdict_kernels::cuda::{Buffer, Graph, View};
-use verdict_kernels::{
-    ChoicePart, Choices, Narrow, NormInput, SKINNY_ROWS, Skinny, SkinnyOut, Wide, choice_parts,
-};
+use verdict_kernels::{Narrow, NormInput, SKINNY_ROWS, Skinny, SkinnyOut, Wide};
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
@@ -15,11 +13,13 @@ use crate::gpu::batch::GpuBatch;
 use crate::gpu::cache::GpuCache;
 use crate::gpu::forward::{Attend, Run};
 use crate::gpu::load::GpuModel;
+use crate::gpu::logits::{Last, Picks};
 use crate::gpu::pass::{Keep, Pass, PassSize, Saved};
 use crate::model::{Chunk, Limits};
 use crate::site::Site;
 
-/// A step of single tokens, recorded for one composition of rows: which adapter each passes through.
+/// A step of single tokens, recorded for one composition of rows: which adapter each passes through; and for
+/// the probes that are told of each.
 #[derive(Debug)]
 pub(crate) struct Step {
     graph: Option<Graph>,
@@ -52,17 +52,15 @@ struct Memory {
     gate_up: Buffer<u16>,
     act: Buffer<u16>,
     u: Buffer<u16>,
-    logits: Buffer<f32>,
-    parts: Buffer<ChoicePart>,
-    chosen: Buffer<u32>,
-    chosen_logits: Buffer<f32>,
-    log_sums: Buffer<f32>,
+    logits: Arc<Buffer<f32>>,
+    picks: Picks,
 }
 
 /// One kernel of each source that a step needs beside those of packed passes.
-const STEP_KERNELS: [&str; 7] = [
+const STEP_KERNELS: [&str; 8] = [
     "skinny_",
     "choose",
+    "gather_logits",
     "rotate_into_cache",
     "lora_",
     "rms_norm_",
@@ -83,19 +81,38 @@ impl GpuModel {
         cache: &mut GpuCache,
         chunks: &[Chunk<'_>],
     ) -> Result<Vec<f32>> {
-        self.gpu().enter()?;
+        self.advance(bank, cache, chunks, &[])?;
+        let last = cache.last.take();
+        last.map_or(Ok(Vec::new()), |last| self.all(&last))
+    }
+
+    /// See [`Model::advance`](crate::Model::advance).
+    pub(crate) fn advance(
+        &self,
+        bank: &AdapterBank,
+        cache: &mut GpuCache,
+        chunks: &[Chunk<'_>],
+        probes: &[u32],
+    ) -> Result<()> {
+        let gpu = self.gpu();
+        gpu.enter()?;
+        cache.last = None;
         let bank = self.uploaded(bank)?;
         let packed = self.pack(&bank, cache, chunks)?;
         if chunks.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         if packed.rows() == chunks.len() && chunks.len() <= SKINNY_ROWS {
-            let rows = self.step(&bank, cache, chunks, &packed)?;
-            return self.step_logits(cache, &rows);
+            let last = self.step(&bank, cache, chunks, &packed, probes)?;
+            cache.last = Some(last);
+            return Ok(());
         }
-        self.prompts(&bank, cache, chunks, &packed, |logits| {
-            Ok(self.gpu().download(logits)?)
-        })
+        let rows = chunks.len();
+        let picks = Picks::new(gpu, rows, self.config.vocab_size, probes)?;
+        let logits = self.prompts(&bank, cache, chunks, &packed)?;
+        picks.queue(gpu, logits.view(), None)?;
+        cache.last = Some(Last::read(gpu, &logits, (0..rows).collect(), &picks)?);
+        Ok(())
     }
 
     /// See [`Model::generate`](crate::Model::generate).
@@ -139,21 +156,10 @@ impl GpuModel {
         cache.grow(&room)?;
         let packed = self.pack(bank, &cache, &ours)?;
         let rows = ours.len();
-        let (v, parts) = (
-            self.config.vocab_size,
-            choice_parts(rows, self.config.vocab_size),
-        );
-        let parts = gpu.alloc(parts)?;
-        let (chosen, logits, sums) = (gpu.alloc(rows)?, gpu.alloc(rows)?, gpu.alloc(rows)?);
-        let choices = Choices {
-            tokens: chosen.view(),
-            logits: logits.view(),
-            log_sums: sums.view(),
-        };
-        let mut tokens = self.prompts(bank, &mut cache, &ours, &packed, |logits| {
-            gpu.choose(logits, rows, v, None, parts.view(), choices)?;
-            Ok(gpu.download(chosen.view())?)
-        })?;
+        let picks = Picks::new(gpu, rows, self.config.vocab_size, &[])?;
+        let logits = self.prompts(bank, &mut cache, &ours, &packed)?;
+        picks.queue(gpu, logits.view(), None)?;
+        let mut tokens = gpu.download(picks.tokens())?;
         let mut answers: Vec<Vec<u32>> = tokens.iter().map(|t| vec![*t]).collect();
         for made in 1..new_tokens {
             let chunks: Vec<Chunk<'_>> = ours
@@ -166,14 +172,14 @@ impl GpuModel {
                 .collect();
             if made == 1 {
                 let packed = self.pack(bank, &cache, &chunks)?;
-                self.prepare(bank, &mut cache, &chunks, &packed)?;
+                self.prepare(bank, &mut cache, &chunks, &packed, &[])?;
             }
             let step = cache
                 .step
                 .as_mut()
                 .unwrap_or_else(|| unreachable!("prepared"));
             step.launch()?;
-            let chosen = step.memory.chosen.part(0..rows);
+            let chosen = step.memory.picks.tokens().part(0..rows);
             gpu.advance(
                 chosen,
                 step.state.finished.view(),
@@ -195,18 +201,18 @@ impl GpuModel {
         Packed::of_chunks(Limits::of(&self.config), bank.layouts.len(), chunks, length)
     }
 
-    /// Many rows: the packed forward pass, with attention over the cache. `with` gets the logits after
-    /// each chunk `[chunks, V]`.
-    fn prompts<R>(
+    /// Many rows: the packed forward pass, with attention over the cache. Returns the logits after each
+    /// chunk `[chunks, V]`, in the cache's own memory: the arena is any pass's.
+    fn prompts(
         &self,
         bank: &Arc<GpuBank>,
         cache: &mut GpuCache,
         chunks: &[Chunk<'_>],
         packed: &Packed,
-        with: impl FnOnce(View<'_, f32>) -> Result<R>,
-    ) -> Result<R> {
+    ) -> Result<Arc<Buffer<f32>>> {
         let (gpu, c) = (self.gpu(), &self.config);
         let slots = self.reserve(cache, chunks)?;
+        let logits = cache.logits(chunks.len() * c.vocab_size)?;
         let of_row: Vec<u32> = chunks
             .iter()
             .zip(slots)
@@ -217,7 +223,8 @@ impl GpuModel {
         let batch = GpuBatch::new(gpu, c, &bank.layouts, packed, false)?;
         let size = PassSize {
             rows: packed.rows(),
-            head_rows: chunks.len(),
+            // Its logits lie in the cache, the rows before them in `input`.
+            head_rows: 0,
             narrow: batch.narrow(),
             keep: Keep::Nothing,
         };
@@ -242,13 +249,12 @@ impl GpuModel {
             rows: chunks.len(),
             h: c.hidden_size,
         };
-        gpu.rms_norm_forward(norm, Some(pass.head), None)?;
-        self.head_product(pass.head, chunks.len(), pass.logits)?;
-        let out = with(pass.logits.part(0..chunks.len() * c.vocab_size))?;
+        gpu.rms_norm_forward(norm, Some(pass.input), None)?;
+        self.head_product(pass.input, chunks.len(), logits.view())?;
         for chunk in chunks {
             cache.extended(chunk.sequence, chunk.tokens.len());
         }
-        Ok(out)
+        Ok(logits)
     }
 
     fn reserve(&self, cache: &mut GpuCache, chunks: &[Chunk<'_>]) -> Result<Vec<u32>> {
@@ -259,24 +265,28 @@ impl GpuModel {
         cache.grow(&wanted)
     }
 
-    /// One token for each chunk's sequence: fills the step's state and runs it. Returns each chunk's row.
+    /// One token for each chunk's sequence: fills the step's state, runs it and waits for what is told of
+    /// each row.
     fn step(
         &self,
         bank: &Arc<GpuBank>,
         cache: &mut GpuCache,
         chunks: &[Chunk<'_>],
         packed: &Packed,
-    ) -> Result<Vec<usize>> {
-        let rows = self.prepare(bank, cache, chunks, packed)?;
+        probes: &[u32],
+    ) -> Result<Last> {
+        let rows = self.prepare(bank, cache, chunks, packed, probes)?;
         let step = cache
             .step
             .as_mut()
             .unwrap_or_else(|| unreachable!("prepared"));
         step.launch()?;
+        let memory = &step.memory;
+        let last = Last::read(self.gpu(), &memory.logits, rows, &memory.picks)?;
         for chunk in chunks {
             cache.extended(chunk.sequence, 1);
         }
-        Ok(rows)
+        Ok(last)
     }
 
     /// A recorded step that has a row for each chunk, its state filled in. The last one serves again as
@@ -287,19 +297,22 @@ impl GpuModel {
         cache: &mut GpuCache,
         chunks: &[Chunk<'_>],
         packed: &Packed,
+        probes: &[u32],
     ) -> Result<Vec<usize>> {
         let gpu = self.gpu();
         let slots = self.reserve(cache, chunks)?;
         let wanted: Vec<Option<usize>> = chunks.iter().map(|c| c.adapter).collect();
         let fits = |step: &Step| {
-            let same = Arc::ptr_eq(&step.bank, bank) && step.adapters.len() <= 2 * wanted.len();
+            let same = Arc::ptr_eq(&step.bank, bank)
+                && step.memory.picks.probes() == probes
+                && step.adapters.len() <= 2 * wanted.len();
             same.then(|| assign(&step.adapters, &wanted)).flatten()
         };
         let rows = match cache.step.as_deref().and_then(fits) {
             Some(rows) => rows,
             None => {
                 cache.step = None;
-                let mut step = Step::new(self, bank, packed, wanted)?;
+                let mut step = Step::new(self, bank, packed, wanted, probes)?;
                 step.graph = Some(gpu.record(|| step.queue(self, cache))?);
                 let rows = (0..chunks.len()).collect();
                 cache.step = Some(Box::new(step));
@@ -332,25 +345,6 @@ impl GpuModel {
             gpu.write(values, to.view())?;
         }
         Ok(rows)
-    }
-
-    fn step_logits(&self, cache: &GpuCache, rows: &[usize]) -> Result<Vec<f32>> {
-        let v = self.config.vocab_size;
-        let step = cache
-            .step
-            .as_ref()
-            .unwrap_or_else(|| unreachable!("a step ran"));
-        let whole = step.memory.logits.view();
-        let mut out = vec![0.0; rows.len() * v];
-        match rows.iter().enumerate().all(|(i, row)| i == *row) {
-            true => self.gpu().read(whole.part(0..rows.len() * v), &mut out)?,
-            false => {
-                for (row, out) in rows.iter().zip(out.chunks_exact_mut(v)) {
-                    self.gpu().read(whole.part(row * v..(row + 1) * v), out)?;
-                }
-            }
-        }
-        Ok(out)
     }
 }
 
@@ -389,6 +383,7 @@ impl Step {
         bank: &Arc<GpuBank>,
         packed: &Packed,
         adapters: Vec<Option<usize>>,
+        probes: &[u32],
     ) -> Result<Self> {
         let (gpu, c) = (model.gpu(), &model.config);
         let (rows, s) = (adapters.len(), model.shape());
@@ -414,11 +409,8 @@ impl Step {
                 gate_up: gpu.zeros(2 * rows * f)?,
                 act: gpu.zeros(rows * f)?,
                 u: gpu.zeros(rows * narrow)?,
-                logits: gpu.zeros(rows * v)?,
-                parts: gpu.zeros(choice_parts(rows, v))?,
-                chosen: numbers()?,
-                chosen_logits: gpu.zeros(rows)?,
-                log_sums: gpu.zeros(rows)?,
+                logits: Arc::new(gpu.zeros(rows * v)?),
+                picks: Picks::new(gpu, rows, v, probes)?,
             },
             graph: None,
             bank: Arc::clone(bank),
@@ -435,7 +427,7 @@ impl Step {
         Ok(graph.launch()?)
     }
 
-    /// Queues one step: a token for each row, its logits, and the best of them.
+    /// Queues one step: a token for each row, its logits, and what is told of them.
     fn queue(&self, model: &GpuModel, cache: &GpuCache) -> Result<()> {
         let (gpu, c, m) = (model.gpu(), &model.config, &self.memory);
         let rows = self.adapters.len();
@@ -460,19 +452,7 @@ impl Step {
                 out,
             },
         )?;
-        let to = Choices {
-            tokens: m.chosen.view(),
-            logits: m.chosen_logits.view(),
-            log_sums: m.log_sums.view(),
-        };
-        Ok(gpu.choose(
-            m.logits.view(),
-            rows,
-            c.vocab_size,
-            None,
-            m.parts.view(),
-            to,
-        )?)
+        m.picks.queue(gpu, m.logits.view(), None)
     }
 
     fn block(&self, model: &GpuModel, cache: &GpuCache, layer: usize) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The forward pass over a packed batch, block by block.
 
 use verdict_kernels::cuda::View;
-use verdict_kernels::{AttentionInput, Narrow, NormInput, Out, Wide};
+use verdict_kernels::{AttentionInput, Base, Narrow, NormInput, Out, Wide};
 
 use crate::error::Result;
 use crate::gpu::bank::GpuBank;
@@ -50,6 +50,14 @@ impl<'a> Run<'a> {
 
     pub(crate) fn rows(&self) -> usize {
         self.batch.rows
+    }
+
+    /// Rows that the frozen products take: a few more where they go by sixteens.
+    pub(crate) fn product_rows(&self) -> usize {
+        match self.model.base {
+            Base::Fp8 => self.rows().next_multiple_of(16),
+            _ => self.rows(),
+        }
     }
 
     /// Runs all blocks. The last of `pass.stream`'s views holds the residual stream then, or, where they
@@ -187,13 +195,11 @@ impl<'a> Run<'a> {
             self.bare_rows(linear.outputs(), source, y)?;
             add = Some(y);
         }
-        Ok(gpu.linear_forward(
-            linear,
-            x,
-            self.rows(),
-            Out { add, to: y },
-            self.model.scratch(),
-        )?)
+        let turns = pass.back.is_some();
+        let ahead = self.model.ahead(layer, site, false, turns);
+        let scratch = pass.scratch(self.model, (!pass.runs_again()).then_some(ahead));
+        let out = Out { add, to: y };
+        Ok(gpu.linear_forward(linear, x, self.product_rows(), out, scratch)?)
     }
 
     /// What the adapters' products leave in rows that have none: the source, or zeros.

@@ -10,7 +10,7 @@ use crate::gpu::load::GpuModel;
 use crate::gpu::pass::{Back, Pass};
 
 /// Bytes of logits held at once, at least.
-const LOGIT_BYTES: usize = 256 << 20;
+const LOGIT_BYTES: usize = 144 << 20;
 /// For each row of a batch: a larger batch takes more memory anyway, and long products run better.
 const LOGIT_BYTES_A_ROW: usize = 160 << 10;
 
@@ -111,6 +111,7 @@ impl GpuModel {
             out: Element::F32,
             add: false,
             bias: false,
+            fp8: false,
         };
         Ok(self
             .gpu()
@@ -178,6 +179,7 @@ impl Run<'_> {
             out: Element::Bf16,
             add: false,
             bias: false,
+            fp8: false,
         };
         let d_logits: View<'_, u16> = pass.logits.cast();
         gpu.product(

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use verdict_formats::{Checkpoint, ModelConfig};
 use verdict_kernels::cuda::{Buffer, Gpu, GpuError, View};
-use verdict_kernels::{AttentionShape, Base, Compute, GpuLinear, HeadTransform, RopeTable};
+use verdict_kernels::{
+    AttentionShape, Base, Compute, GpuLinear, HeadTransform, RopeTable, Unpacker,
+};
 
 use crate::bank::AdapterBank;
 use crate::error::{Error, Result};
@@ -18,6 +20,7 @@ use crate::weights::{Parts, Reader};
 #[derive(Debug)]
 pub(crate) struct GpuModel {
     gpu: Gpu,
+    pub(crate) base: Base,
     pub(crate) config: ModelConfig,
     /// `[V, H]` bf16, where the head does not hold it too.
     embedding: Option<GpuLinear>,
@@ -27,7 +30,7 @@ pub(crate) struct GpuModel {
     pub(crate) head: GpuLinear,
     pub(crate) rope: Buffer<f32>,
     /// Where int8 weights become bf16, one matrix at a time.
-    scratch: Buffer<u16>,
+    pub(crate) unpacker: Unpacker,
     arena: Mutex<Arena>,
     /// The bank that was last answered with.
     bank: Mutex<Option<(u64, Arc<GpuBank>)>>,
@@ -65,6 +68,13 @@ impl GpuModel {
         check(&config, options)?;
         let gpu = Gpu::open(ordinal, options.memory_bytes.map(|b| b as usize))?;
         gpu.enter()?;
+        if options.base == Base::Fp8 && gpu.compute_capability() != (9, 0) {
+            let (major, minor) = gpu.compute_capability();
+            return Err(Error::Gpu(GpuError::Missing(format!(
+                "base fp8 needs a GPU of compute capability 9.0 (Hopper), found {major}.{minor} ({})",
+                gpu.name()
+            ))));
+        }
         prepare(&gpu, &config);
         let reader = Reader { checkpoint };
         let hidden = config.hidden_size;
@@ -128,9 +138,10 @@ impl GpuModel {
         Ok(Self {
             final_norm: vector(reader.vector("model.norm.weight", hidden))?,
             rope: table.upload(&gpu)?,
-            scratch: gpu.alloc(scratch)?,
+            unpacker: Unpacker::new(&gpu, scratch)?,
             arena: Mutex::default(),
             bank: Mutex::default(),
+            base: options.base,
             embedding,
             layers,
             head,
@@ -155,8 +166,31 @@ impl GpuModel {
         self.arena.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    pub(crate) fn scratch(&self) -> View<'_, u16> {
-        self.scratch.view()
+    /// The frozen matrix that is multiplied with two places after this one, forward or backward. After the
+    /// last of a forward pass come, where `turns`, the first of the backward pass; after that the next
+    /// forward pass.
+    pub(crate) fn ahead(
+        &self,
+        layer: usize,
+        site: Site,
+        backward: bool,
+        turns: bool,
+    ) -> &GpuLinear {
+        let count = 4 * self.layers.len();
+        let forward = 4 * layer + site as usize;
+        let place = if backward {
+            2 * count - 1 - forward
+        } else {
+            forward
+        } + 2;
+        let (whole, place) = (if turns { 2 * count } else { count }, place);
+        let place = place % whole;
+        let forward = if place < count {
+            place
+        } else {
+            2 * count - 1 - place
+        };
+        self.layers[forward / 4].linear(Site::ALL[forward % 4])
     }
 
     pub(crate) fn shape(&self) -> AttentionShape {

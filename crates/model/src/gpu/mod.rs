@@ -13,9 +13,11 @@ mod decode;
 mod forward;
 mod head;
 mod load;
+mod logits;
 mod pass;
 mod trainer;
 
 pub(crate) use cache::GpuCache;
 pub(crate) use load::GpuModel;
+pub(crate) use logits::Last;
 pub(crate) use trainer::GpuTrainer;

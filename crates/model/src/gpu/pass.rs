@@ -2,8 +2,10 @@
 
 use verdict_formats::ModelConfig;
 use verdict_kernels::cuda::View;
+use verdict_kernels::{GpuLinear, Scratch};
 
 use crate::gpu::arena::Bump;
+use crate::gpu::load::GpuModel;
 use crate::site::Site;
 
 /// Sizes of a pass.
@@ -63,6 +65,9 @@ pub(crate) struct Pass<'a> {
     pub(crate) head: View<'a, u16>,
     /// `[head_rows, V]`
     pub(crate) logits: View<'a, f32>,
+    /// A site's input in 8-bit floats `[T, widest]`, and a scale a row.
+    pub(crate) input8: View<'a, u8>,
+    pub(crate) scales8: View<'a, f32>,
     /// Of backward alone.
     pub(crate) back: Option<Back<'a>>,
 }
@@ -85,7 +90,8 @@ pub(crate) struct Back<'a> {
 impl<'a> Pass<'a> {
     /// Lays a pass out; none when `bump` only counts.
     pub(crate) fn lay_out(bump: &mut Bump<'a>, c: &ModelConfig, size: PassSize) -> Option<Self> {
-        let t = size.rows;
+        // Products of 8-bit floats take rows by sixteens.
+        let t = size.rows.next_multiple_of(16);
         let (hidden, layers) = (c.hidden_size, c.num_hidden_layers);
         let (q, kv) = (
             c.num_attention_heads * c.head_dim,
@@ -125,6 +131,11 @@ impl<'a> Pass<'a> {
             })
             .collect();
         let (input, masked) = (bump.take(t * widest), bump.take(t * widest));
+        let outputs = Site::ALL.map(|s| s.outputs(c)).into_iter().max();
+        let (input8, scales8) = (
+            bump.take(t * outputs.unwrap_or(0).max(widest)),
+            bump.take(t),
+        );
         let head = bump.take(size.head_rows * hidden);
         let logits = bump.take(size.head_rows * c.vocab_size);
         let back = (size.keep != Keep::Nothing).then(|| {
@@ -145,6 +156,8 @@ impl<'a> Pass<'a> {
             saved: saved.into_iter().collect::<Option<_>>()?,
             input: input?,
             masked: masked?,
+            input8: input8?,
+            scales8: scales8?,
             head: head?,
             logits: logits?,
             back: match back {
@@ -152,6 +165,28 @@ impl<'a> Pass<'a> {
                 None => None,
             },
         })
+    }
+
+    /// Room for products with weights that are not bf16.
+    pub(crate) fn scratch<'s>(
+        &self,
+        model: &'s GpuModel,
+        ahead: Option<&'s GpuLinear>,
+    ) -> Scratch<'s>
+    where
+        'a: 's,
+    {
+        let input = Some((self.input8, self.scales8));
+        Scratch {
+            unpacker: &model.unpacker,
+            ahead,
+            input,
+        }
+    }
+
+    /// Whether backward runs each block again.
+    pub(crate) fn runs_again(&self) -> bool {
+        self.back.is_some() && self.saved.len() < self.stream.len() - 1
     }
 
     /// Bytes of a pass.

@@ -1,4 +1,5 @@
-//! Golden files of transformers and PEFT, read for the tests (dev/reference/README.md says what they hold).
+//! Golden files of transformers and PEFT, read for the tests (dev/reference/README.md says what they hold),
+//! and the device that the tests run on: `VERDICT_TEST_DEVICE`, `cpu` (the default) or `cuda:0`.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::PathBuf;
@@ -6,9 +7,67 @@ use std::path::PathBuf;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use verdict_model::formats::{Adapter, Checkpoint};
-use verdict_model::{AdapterBank, Base, Compute, Example, LoadOptions, Model};
+use verdict_model::{AdapterBank, Base, Compute, Device, Example, LoadOptions, Model};
+use verdict_testkit::{BF16_UNIT, F32_UNIT, assert_close};
 
 pub const FAMILIES: [&str; 3] = ["llama", "qwen2", "qwen3"];
+
+/// The device under test.
+pub fn device() -> Device {
+    let name = std::env::var("VERDICT_TEST_DEVICE").unwrap_or_default();
+    match name.strip_prefix("cuda:").map(str::parse) {
+        None if name.is_empty() || name == "cpu" => Device::Cpu,
+        Some(Ok(number)) => Device::Cuda(number),
+        _ => panic!("VERDICT_TEST_DEVICE: expected cpu or cuda:0, found {name}"),
+    }
+}
+
+/// Whether the device under test is a GPU.
+pub fn on_gpu() -> bool {
+    device() != Device::Cpu
+}
+
+/// Whether the device under test is the CPU; a test of the CPU alone says so where it is not.
+pub fn on_cpu_or_skipped(what: &str) -> bool {
+    if on_gpu() {
+        #[allow(clippy::print_stderr, reason = "a skipped test must say so")]
+        {
+            eprintln!("skipped on a GPU: {what}");
+        }
+    }
+    !on_gpu()
+}
+
+/// The device's most exact form of a base: products in f32 on the CPU; on a GPU, which has none, in bf16,
+/// and bf16 for an f32 base.
+pub fn options(base: Base) -> LoadOptions {
+    let (base, compute) = match (on_gpu(), base) {
+        (false, base) => (base, Some(Compute::F32)),
+        (true, Base::F32) => (Base::Bf16, None),
+        (true, base) => (base, None),
+    };
+    LoadOptions {
+        base,
+        compute,
+        threads: 2,
+        device: device(),
+        ..LoadOptions::default()
+    }
+}
+
+/// Rounding units of the largest wanted value that the device may be off: of f32 on the CPU, of bf16 on a
+/// GPU.
+///
+/// There, weights, residual stream and products are bf16, as in PEFT's own bf16 run. What that is off on
+/// the same goldens, `dev/reference/bf16_spread.py` prints; the tests allow twice as much. A wrong sign,
+/// factor or index is hundreds of units.
+#[track_caller]
+pub fn assert_near(what: &str, got: &[f32], want: &[f64], cpu: f64, gpu: f64) {
+    match on_gpu() {
+        false => assert_close(what, got, want, cpu, F32_UNIT),
+        true => assert_close(what, got, want, gpu, BF16_UNIT),
+    }
+}
 
 pub struct Golden {
     pub folder: PathBuf,
@@ -86,6 +145,12 @@ impl Golden {
             .collect()
     }
 
+    /// The model on the device under test.
+    pub fn on_device(&self, base: Base) -> Model {
+        self.model_with(options(base))
+    }
+
+    /// The model on the CPU.
     pub fn model(&self, base: Base, compute: Compute) -> Model {
         let options = LoadOptions {
             base,

@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Display};
 
-use super::{Base, TrainSettings};
+use super::{Base, Compute, TrainSettings};
 use crate::device::DeviceChoice;
 use crate::error::{Error, Fault, Result};
 
@@ -117,6 +117,19 @@ impl TrainSettings {
             "int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 8.9 or higher)",
             "fp8",
         );
+        let gpu = matches!(self.device, DeviceChoice::Cuda(_));
+        check.that(
+            "base",
+            !(gpu && self.base == Base::F32),
+            "int8, bf16 or fp8 on a GPU",
+            "f32",
+        );
+        check.that(
+            "compute",
+            !(gpu && self.compute == Compute::F32),
+            "auto or bf16 on a GPU",
+            "f32",
+        );
         if let Some(memory_gib) = self.memory_gib {
             check.that(
                 "memory_gib",
@@ -206,6 +219,23 @@ mod tests {
         let settings = TrainSettings { batch: 0, ..good() };
         insta::assert_snapshot!(settings.validate().unwrap_err(), @r#"
         settings: batch: expected at least 1, found 0
+        "#);
+    }
+
+    #[test]
+    fn f32_is_the_processors() {
+        let settings = |device: &str| TrainSettings {
+            base: Base::F32,
+            compute: Compute::F32,
+            device: device.parse().unwrap(),
+            ..good()
+        };
+        settings("cpu").validate().unwrap();
+        settings("auto").validate().unwrap();
+        insta::assert_snapshot!(settings("cuda:0").validate().unwrap_err(), @r#"
+        settings: 2 faults:
+          base: expected int8, bf16 or fp8 on a GPU, found f32
+          compute: expected auto or bf16 on a GPU, found f32
         "#);
     }
 

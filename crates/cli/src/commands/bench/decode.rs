@@ -57,7 +57,7 @@ struct Report {
     together_ms: Spread,
     /// A prompt of 64 tokens.
     prompt_64_tokens_per_s: f64,
-    /// 32 tokens after the prompt, each by a call of its own, as guarded answers take them.
+    /// 32 tokens after the prompt, each by a call of its own whose logits come to the host.
     one_by_one_tokens_per_s: f64,
     peak_memory_mib: Option<u64>,
 }
@@ -65,7 +65,7 @@ struct Report {
 /// Measures and tells.
 pub fn run(args: &Args, printer: &Printer) -> Result {
     let settings = args.machine.settings(None)?;
-    let places = device::choose(&settings.device, settings.base, printer)?;
+    let places = device::choose(&settings, printer)?;
     if places.len() > 1 {
         return Err(Failure::input(format!(
             "--device: expected one device to answer on, found {}",

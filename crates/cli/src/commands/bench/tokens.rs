@@ -44,7 +44,7 @@ pub fn read(path: &Path, split: &str, vocabulary: usize) -> Result<Vec<Sequence>
 /// 264 sequences of 20 to 127 tokens, mean 53, spread evenly over the list; half of each is prompt.
 pub fn train_like(vocabulary: usize) -> Vec<Sequence> {
     let sequence = |i: u64| {
-        let length = 20 + (i * 37 % 66) + if i % 16 == 0 { 41 } else { 0 };
+        let length = 20 + (i * 37 % 66) + if i.is_multiple_of(16) { 41 } else { 0 };
         let id = |j: u64| ((((i * 131 + j) * 2_654_435_761) >> 7) % vocabulary as u64) as u32;
         Sequence {
             ids: (0..length).map(id).collect(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::Serialize;
-use verdict_model::{AdapterSpec, Example, Rate};
+use verdict_model::{AdapterSpec, Example, KernelTime, Model, Rate};
 use verdict_train::batches::{BatchOrder, dropout_key, pack_lanes};
 use verdict_train::{Engine, TrainSettings};
 
@@ -49,9 +49,15 @@ pub struct Args {
     /// the vocabulary [default: lengths like those of the 330-question data set]
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
+    /// Afterwards take three steps more and tell how long each kernel of the first GPU took
+    #[arg(long)]
+    profile: bool,
     #[command(flatten)]
     machine: MachineFlags,
 }
+
+/// Steps that `--profile` looks at.
+const PROFILED: usize = 3;
 
 /// Steps before the clock.
 const WARM_UP: usize = 2;
@@ -85,6 +91,9 @@ struct Report {
     loss_last: f64,
     /// Of the device that held most; of the process on the processor.
     peak_memory_mib: Option<u64>,
+    /// Of all profiled steps together, longest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kernels: Vec<KernelTime>,
 }
 
 /// What the steps were like.
@@ -97,12 +106,13 @@ struct Steps {
     /// Tokens of all measured steps.
     tokens: usize,
     losses: Vec<f64>,
+    kernels: Vec<KernelTime>,
 }
 
 /// Measures and tells.
 pub fn run(args: &Args, printer: &Printer) -> Result {
     let settings = args.settings()?;
-    let places = device::choose(&settings.device, settings.base, printer)?;
+    let places = device::choose(&settings, printer)?;
     let source = args.subject.source(printer)?;
     let vocabulary = source.config().vocab_size;
     let sequences = match &args.tokens {
@@ -114,7 +124,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
     let models = Models::load(&source, &settings, places, specs.len(), printer)?;
     let load_s = started.elapsed().as_secs_f64();
     let mut engine = models.engine(source.name(), &specs);
-    let steps = args.measure(&mut *engine, &specs, &sequences, printer)?;
+    let first = args.profile.then(|| &models.models[0]);
+    let steps = args.measure(&mut *engine, first, &specs, &sequences, printer)?;
     let total: f64 = steps.seconds.iter().sum();
     let mean = total / steps.seconds.len() as f64;
     let report = Report {
@@ -143,9 +154,13 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
         loss_first: steps.losses[0],
         loss_last: steps.losses[steps.losses.len() - 1],
         peak_memory_mib: peak_memory_mib(&models.models),
+        kernels: steps.kernels,
     };
     printer.json(&report);
     printer.table(&report.table());
+    if !report.kernels.is_empty() {
+        printer.table(&report.kernel_table());
+    }
     Ok(())
 }
 
@@ -190,6 +205,7 @@ impl Args {
     fn measure(
         &self,
         engine: &mut dyn Engine,
+        profiled: Option<&Model>,
         specs: &[AdapterSpec],
         sequences: &[Sequence],
         printer: &Printer,
@@ -227,6 +243,7 @@ impl Args {
             seconds: Vec::with_capacity(self.steps),
             tokens: 0,
             losses: Vec::new(),
+            kernels: Vec::new(),
         };
         let progress = printer.progress("training", "step", (self.steps + WARM_UP) as u64);
         for step in 0..self.steps + WARM_UP {
@@ -250,6 +267,19 @@ impl Args {
                 found.tokens += tokens;
             }
             progress.set(step as u64 + 1, "");
+        }
+        if let Some(model) = profiled {
+            model.start_profile()?;
+            for step in (self.steps + WARM_UP..).take(PROFILED) {
+                let batches: Vec<Vec<&Sequence>> = orders
+                    .iter_mut()
+                    .map(|order| order.at(step).iter().map(|row| &sequences[*row]).collect())
+                    .collect();
+                self.accumulate(engine, &adapters, &lanes, &batches, step, found.pass_tokens)
+                    .map_err(failed)?;
+                engine.step(&rates).map_err(failed)?;
+            }
+            found.kernels = model.end_profile()?;
         }
         Ok(found)
     }
@@ -296,6 +326,20 @@ impl Args {
 }
 
 impl Report {
+    /// Kernels and products, milliseconds a step.
+    fn kernel_table(&self) -> Table {
+        let mut table = Table::new(["kernel", "a step", "ms a step", "us each"]);
+        for kernel in &self.kernels {
+            table.row(vec![
+                kernel.name.clone(),
+                (kernel.count / PROFILED).to_string(),
+                format!("{:.2}", kernel.ms / PROFILED as f64),
+                format!("{:.1}", 1e3 * kernel.ms / kernel.count as f64),
+            ]);
+        }
+        table
+    }
+
     fn table(&self) -> Table {
         let mut table = Table::new(["what", "figure"]);
         self.setting.rows(&mut table);
