@@ -9,8 +9,8 @@ use crate::printer::Printer;
 /// Compute capability from which on a GPU runs the kernels at all (bf16 matrix instructions).
 const LEAST: (i32, i32) = (8, 0);
 
-/// From this compute capability on a GPU multiplies 8-bit floats.
-const FP8: (i32, i32) = (8, 9);
+/// The compute capability whose products take 8-bit floats with a scale a row (Hopper).
+const FP8: (i32, i32) = (9, 0);
 
 const DOCTOR: &str = "`verdict doctor` says what was looked for, and where";
 
@@ -72,9 +72,12 @@ fn among(
     };
     let numbers = match choice {
         DeviceChoice::Auto if probe.usable() && !f32 => {
-            let least = if base == Base::Fp8 { FP8 } else { LEAST };
+            let fits = |capability| match base {
+                Base::Fp8 => capability == FP8,
+                _ => capability >= LEAST,
+            };
             let mut gpus = probe.devices.iter();
-            let fit = gpus.find(|gpu| gpu.compute_capability >= least);
+            let fit = gpus.find(|gpu| fits(gpu.compute_capability));
             vec![fit.unwrap_or(&probe.devices[0]).ordinal]
         }
         DeviceChoice::Auto | DeviceChoice::Cpu => {
@@ -111,9 +114,9 @@ fn among(
             continue;
         };
         let (major, minor) = gpu.compute_capability;
-        if base == Base::Fp8 && (major, minor) < FP8 {
+        if base == Base::Fp8 && (major, minor) != FP8 {
             faults.push(format!(
-                "--base: fp8 needs a GPU of compute capability {}.{} or higher, found {major}.{minor} ({}, cuda:{number})",
+                "--base: fp8 needs a GPU of compute capability {}.{}, found {major}.{minor} ({}, cuda:{number})",
                 FP8.0, FP8.1, gpu.name
             ));
         }
@@ -285,12 +288,11 @@ mod tests {
 
     #[test]
     fn fp8_needs_a_gpu_that_has_it() {
-        let both = probe(vec![gpu(0, "A100", (8, 0)), gpu(1, "L4", (8, 9))]);
+        let both = probe(vec![gpu(0, "A100", (8, 0)), gpu(1, "H100", (9, 0))]);
         assert_eq!(labels("auto", Base::Fp8, &both).0, ["cuda:1"]);
         assert_eq!(labels("auto", Base::Int8, &both).0, ["cuda:0"]);
         let old = probe(vec![gpu(0, "A100", (8, 0))]);
-        let fault =
-            "--base: fp8 needs a GPU of compute capability 8.9 or higher, found 8.0 (A100, cuda:0)";
+        let fault = "--base: fp8 needs a GPU of compute capability 9.0, found 8.0 (A100, cuda:0)";
         assert_eq!(refused("auto", Base::Fp8, &old).faults, [fault]);
         assert_eq!(refused("cuda:0,1", Base::Fp8, &both).faults, [fault]);
         assert_eq!(

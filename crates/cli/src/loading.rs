@@ -18,7 +18,7 @@ use crate::printer::{Printer, Progress};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Machine")]
 pub struct MachineFlags {
-    /// How the base is stored; fp8 needs a GPU of compute capability 8.9 or higher [default: as the
+    /// How the base is stored; fp8 needs a GPU of compute capability 9.0 [default: as the
     /// run trained it, int8 without a run]
     #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32", "fp8"])]
     pub base: Option<String>,
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(
             failure.faults,
             [
-                "--base: expected int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 8.9 or higher), found fp8",
+                "--base: expected int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 9.0), found fp8",
                 "--memory-gib: expected GiB above 0, found -1",
                 "--threads: expected at least 1, found 0",
             ]

@@ -33,7 +33,7 @@ pub enum Base {
     Bf16,
     /// 8-bit integers, one scale per output row.
     Int8,
-    /// 8-bit floats (e4m3), one scale per output row; a GPU of compute capability 8.9 or higher.
+    /// 8-bit floats (e4m3), one scale per output row; a GPU of compute capability 9.0.
     Fp8,
 }
 

@@ -106,7 +106,7 @@ pub struct Args {
     #[arg(long, value_name = "TOKENS", value_parser = ["completion", "full"], help_heading = "Recipe")]
     pub loss: Option<String>,
 
-    /// How the frozen base is stored; fp8 needs a GPU of compute capability 8.9 or higher
+    /// How the frozen base is stored; fp8 needs a GPU of compute capability 9.0
     /// [default: int8]
     #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32", "fp8"], help_heading = "Machine")]
     pub base: Option<String>,

@@ -28,7 +28,7 @@ pub(super) struct Source {
 const COMMON: &str = include_str!("common.cuh");
 
 /// Every operation's kernels.
-pub(super) const SOURCES: [Source; 16] = [
+pub(super) const SOURCES: [Source; 18] = [
     source(
         "adamw",
         include_str!("../adamw/cuda.cu"),
@@ -91,7 +91,9 @@ pub(super) const SOURCES: [Source; 16] = [
         include_str!("../linear/cuda.cu"),
         &["quantise_rows", "dequantise_rows", "embed_rows"],
     ),
-    source("lora", include_str!("../lora/cuda.cu"), &["lora_"]),
+    lora("lora_down", "-DDOWN", &["lora_down_"]),
+    lora("lora_gradient", "-DGRADIENT", &["lora_gradient_"]),
+    lora("lora_up", "-DUP", &["lora_up_"]),
     source(
         "loss",
         include_str!("../loss/cuda.cu"),
@@ -136,6 +138,25 @@ const fn attention(
         define: Some(define),
         kernels,
     }
+}
+
+const fn lora(
+    file: &'static str,
+    define: &'static str,
+    kernels: &'static [&'static str],
+) -> Source {
+    let text = include_str!("../lora/cuda.cu");
+    Source {
+        file,
+        text,
+        define: Some(define),
+        kernels,
+    }
+}
+
+/// Whether there is a kernel of this name, or of names that begin so.
+pub fn is_kernel(name: &str) -> bool {
+    holder(name).is_some()
 }
 
 /// Which source holds a kernel.

@@ -22,6 +22,7 @@ use cudarc::driver::sys::{self, CUresult};
 use cudarc::driver::{CudaContext, CudaStream, DriverError, result};
 
 pub use blas::{Element, Product};
+pub use compile::is_kernel;
 pub use error::{GpuError, GpuResult};
 pub use graph::Graph;
 pub(crate) use launch::Arg;

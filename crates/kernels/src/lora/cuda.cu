@@ -26,6 +26,8 @@
 // the largest of which there are at least as many tiles as the GPU has multiprocessors, or else the smallest
 // (lora_down_64x128 only where a block may have so much shared memory: not on sm_86, sm_89 and sm_12x).
 //
+// One of DOWN, UP and GRADIENT is defined: the three are compiled side by side.
+//
 //                       threads   dynamic shared memory
 //   lora_down_16x16         128   98304
 //   lora_down_32x32         128   98304
@@ -241,10 +243,12 @@ DEVICE void down(const Product *products, const Work *works, const bf16 *weights
         down<BM, BN, STAGES, SIDES>(products, works, weights, layer, wide, ld_wide, narrow, ld_narrow); \
     }
 
+#ifdef DOWN
 LORA_DOWN(16, 16, 12, 1)
 LORA_DOWN(32, 32, 6, 1)
 LORA_DOWN(64, 64, 3, 1)
 LORA_DOWN(64, 128, 3, 2)
+#endif
 
 // ---- up -------------------------------------------------------------------------------------------
 
@@ -406,9 +410,11 @@ DEVICE void up(const Product *products, const Work *works, const bf16 *weights, 
                               ld_source, keys, site);                                                    \
     }
 
+#ifdef UP
 LORA_UP(lora_up_64x128, 64, 128, 32, 128, 3)
 LORA_UP(lora_up_64x512, 64, 128, 32, 512, 3)
 LORA_UP(lora_up_64x256, 64, 128, 32, 256, 3)
+#endif
 
 // ---- gradient -------------------------------------------------------------------------------------
 
@@ -528,6 +534,8 @@ DEVICE void gradient(const Product *products, const Work *works, float *gradient
                                             ld_wide, accumulate);                                           \
     }
 
+#ifdef GRADIENT
 LORA_GRADIENT(16, 64, 64, 4, 2, 2)
 LORA_GRADIENT(32, 64, 64, 4, 1, 4)
 LORA_GRADIENT(64, 128, 32, 4, 1, 4)
+#endif

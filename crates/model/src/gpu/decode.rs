@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use verdict_kernels::cuda::{Buffer, Graph, View};
-use verdict_kernels::{Narrow, NormInput, SKINNY_ROWS, Skinny, SkinnyOut, Wide};
+use verdict_kernels::{Base, Narrow, NormInput, SKINNY_ROWS, Skinny, SkinnyOut, Wide};
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
@@ -57,12 +57,13 @@ struct Memory {
 }
 
 /// One kernel of each source that a step needs beside those of packed passes.
-const STEP_KERNELS: [&str; 8] = [
+pub(super) const STEP_KERNELS: [&str; 9] = [
     "skinny_",
     "choose",
     "gather_logits",
     "rotate_into_cache",
-    "lora_",
+    "lora_down_",
+    "lora_up_",
     "rms_norm_",
     "embed_rows",
     "norm_and_rotate",
@@ -72,6 +73,12 @@ impl GpuModel {
     pub(crate) fn new_cache(&self) -> GpuCache {
         self.gpu().prepare(&STEP_KERNELS);
         GpuCache::new(self.gpu(), &self.config)
+    }
+
+    /// Whether single tokens go through recorded steps. Their products read bf16 and int8 weights; with
+    /// fp8 every token takes the way of a prompt.
+    fn steps(&self) -> bool {
+        self.base != Base::Fp8
     }
 
     /// See [`Model::extend`](crate::Model::extend).
@@ -102,7 +109,7 @@ impl GpuModel {
         if chunks.is_empty() {
             return Ok(());
         }
-        if packed.rows() == chunks.len() && chunks.len() <= SKINNY_ROWS {
+        if packed.rows() == chunks.len() && chunks.len() <= SKINNY_ROWS && self.steps() {
             let last = self.step(&bank, cache, chunks, &packed, probes)?;
             cache.last = Some(last);
             return Ok(());
@@ -170,6 +177,17 @@ impl GpuModel {
                     ..*c
                 })
                 .collect();
+            if !self.steps() {
+                let packed = self.pack(bank, &cache, &chunks)?;
+                let logits = self.prompts(bank, &mut cache, &chunks, &packed)?;
+                picks.queue(gpu, logits.view(), None)?;
+                tokens = gpu.download(picks.tokens())?;
+                answers
+                    .iter_mut()
+                    .zip(&tokens)
+                    .for_each(|(a, t)| a.push(*t));
+                continue;
+            }
             if made == 1 {
                 let packed = self.pack(bank, &cache, &chunks)?;
                 self.prepare(bank, &mut cache, &chunks, &packed, &[])?;

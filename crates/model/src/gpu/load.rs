@@ -248,18 +248,23 @@ fn prepare(gpu: &Gpu, c: &ModelConfig) {
         "attention_forward_{}",
         AttentionShape::padded_head(c.head_dim)
     );
-    gpu.prepare(&[
-        "quantise_rows",
-        "rms_norm_forward",
-        "lora_down",
-        "norm_and_rotate",
-        &attention,
-        "dropout_scale",
-        "swiglu_forward",
-        "cross_entropy",
-        "adamw",
-    ]);
+    gpu.prepare(&PASS_KERNELS);
+    gpu.prepare(&[&attention]);
 }
+
+/// One kernel of each source that a training pass needs, but for attention's.
+const PASS_KERNELS: [&str; 10] = [
+    "quantise_rows",
+    "rms_norm_",
+    "lora_down_",
+    "lora_up_",
+    "lora_gradient_",
+    "norm_and_rotate",
+    "dropout_scale",
+    "swiglu_forward",
+    "cross_entropy",
+    "adamw",
+];
 
 /// What the GPU engine cannot do, said before anything is loaded.
 fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
@@ -292,4 +297,18 @@ fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use verdict_kernels::cuda::is_kernel;
+
+    /// A misspelt name would be found only on a GPU.
+    #[test]
+    fn what_is_compiled_ahead_exists() {
+        let steps = crate::gpu::decode::STEP_KERNELS;
+        for name in super::PASS_KERNELS.iter().chain(&steps) {
+            assert!(is_kernel(name), "{name}");
+        }
+    }
 }

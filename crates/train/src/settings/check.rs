@@ -114,7 +114,7 @@ impl TrainSettings {
         check.that(
             "base",
             self.base != Base::Fp8 || self.device != DeviceChoice::Cpu,
-            "int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 8.9 or higher)",
+            "int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 9.0)",
             "fp8",
         );
         let gpu = matches!(self.device, DeviceChoice::Cuda(_));
@@ -286,7 +286,7 @@ mod tests {
           warmup: expected a share from 0 to below 1, found 1.5
           clip: expected 0 or more, found inf
           validate_every: expected at least 1, found 0
-          base: expected int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 8.9 or higher), found fp8
+          base: expected int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 9.0), found fp8
           memory_gib: expected GiB above 0, found NaN
           threads: expected at least 1, found 0
         "#);

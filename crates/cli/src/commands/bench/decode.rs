@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::Serialize;
-use verdict_model::{AdapterBank, Chunk, Model};
+use verdict_model::{AdapterBank, AdapterSpec, Chunk, Model};
 
 use super::tokens::{self, Sequence};
 use super::{Setting, Spread, Subject, peak_memory_mib, row};
@@ -25,6 +25,9 @@ pub struct Args {
     /// [default: 33 prompts of 21 tokens]
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
+    /// Answer through an adapter of this rank [default: the bare model]
+    #[arg(long, value_name = "RANK")]
+    rank: Option<usize>,
     #[command(flatten)]
     machine: MachineFlags,
 }
@@ -42,6 +45,8 @@ struct Report {
     case: &'static str,
     #[serde(flatten)]
     setting: Setting,
+    /// Of the adapter that was answered through.
+    rank: Option<usize>,
     load_s: f64,
     /// The first answer ever, with everything that is prepared at first use.
     first_answer_s: f64,
@@ -57,7 +62,7 @@ struct Report {
     together_ms: Spread,
     /// A prompt of 64 tokens.
     prompt_64_tokens_per_s: f64,
-    /// 32 tokens after the prompt, each by a call of its own whose logits come to the host.
+    /// 32 tokens after the prompt, each by a call of its own, as answering makes them.
     one_by_one_tokens_per_s: f64,
     peak_memory_mib: Option<u64>,
 }
@@ -89,33 +94,48 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
     let models = Models::load(&source, &settings, places, 1, printer)?;
     let load_s = started.elapsed().as_secs_f64();
     let model = &models.models[0];
+    let mut bank = AdapterBank::empty();
+    if let Some(rank) = args.rank {
+        let (alpha, dropout) = (2.0 * rank as f32, 0.0);
+        bank.create(
+            model,
+            &AdapterSpec {
+                name: "bench".into(),
+                rank,
+                alpha,
+                dropout,
+                seed: 42,
+            },
+        );
+    }
 
-    let first_answer_s = generate(model, &prompts[..1])?;
+    let first_answer_s = generate(model, &bank, &prompts[..1])?;
     let cold_start_s = machine::since_start().as_secs_f64();
     let alone = prompts.iter().take(RUNS);
     let alone: Vec<f64> = alone
-        .map(|prompt| generate(model, std::slice::from_ref(prompt)))
+        .map(|prompt| generate(model, &bank, std::slice::from_ref(prompt)))
         .collect::<Result<_>>()?;
-    generate(model, &prompts)?;
+    generate(model, &bank, &prompts)?;
     let together: Vec<f64> = (0..3)
-        .map(|_| generate(model, &prompts))
+        .map(|_| generate(model, &bank, &prompts))
         .collect::<Result<_>>()?;
     let long = tokens::prompts(RUNS as u32 + 1, 64, vocabulary);
-    step_by_step(model, &long[RUNS], 0)?;
+    step_by_step(model, &bank, &long[RUNS], 0)?;
     let pass: Vec<f64> = long[..RUNS]
         .iter()
-        .map(|prompt| Ok(step_by_step(model, prompt, 0)?.0))
+        .map(|prompt| Ok(step_by_step(model, &bank, prompt, 0)?.0))
         .collect::<Result<_>>()?;
     let singly: Vec<f64> = prompts
         .iter()
         .take(3)
-        .map(|prompt| Ok(step_by_step(model, prompt, NEW)?.1))
+        .map(|prompt| Ok(step_by_step(model, &bank, prompt, NEW)?.1))
         .collect::<Result<_>>()?;
 
     let count: usize = prompts.iter().map(Vec::len).sum();
     let report = Report {
         case: "decode",
         setting: Setting::of(source.name(), model, &models.places),
+        rank: args.rank,
         load_s,
         first_answer_s,
         cold_start_s,
@@ -134,18 +154,18 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
 }
 
 /// Seconds that all prompts take in one batch, with [`NEW`] tokens each.
-fn generate(model: &Model, prompts: &[Vec<u32>]) -> Result<f64> {
+fn generate(model: &Model, bank: &AdapterBank, prompts: &[Vec<u32>]) -> Result<f64> {
     let chunks: Vec<Chunk<'_>> = prompts
         .iter()
         .enumerate()
         .map(|(sequence, tokens)| Chunk {
             sequence,
-            adapter: None,
+            adapter: (!bank.is_empty()).then_some(0),
             tokens,
         })
         .collect();
     let started = Instant::now();
-    let answers = model.generate(&AdapterBank::empty(), &chunks, NEW)?;
+    let answers = model.generate(bank, &chunks, NEW)?;
     let seconds = started.elapsed().as_secs_f64();
     match answers.iter().all(|answer| answer.len() == NEW) {
         true => Ok(seconds),
@@ -154,8 +174,12 @@ fn generate(model: &Model, prompts: &[Vec<u32>]) -> Result<f64> {
 }
 
 /// Seconds of the prompt's pass, and of `new` tokens after it.
-fn step_by_step(model: &Model, prompt: &[u32], new: usize) -> Result<(f64, f64)> {
-    let bank = AdapterBank::empty();
+fn step_by_step(
+    model: &Model,
+    bank: &AdapterBank,
+    prompt: &[u32],
+    new: usize,
+) -> Result<(f64, f64)> {
     let work = || -> Result<(f64, f64)> {
         let mut cache = model.new_cache();
         let sequence = cache.add_sequence();
@@ -165,12 +189,11 @@ fn step_by_step(model: &Model, prompt: &[u32], new: usize) -> Result<(f64, f64)>
             let started = Instant::now();
             let chunk = Chunk {
                 sequence,
-                adapter: None,
+                adapter: (!bank.is_empty()).then_some(0),
                 tokens: &next,
             };
-            let logits = model.extend(&bank, &mut cache, &[chunk])?;
-            let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-            next = vec![best.map_or(0, |(token, _)| token as u32)];
+            let logits = model.advance(bank, &mut cache, &[chunk], &[])?;
+            next = vec![logits.row(0).best(&[])?.unwrap_or(0)];
             *(if step == 0 { &mut first } else { &mut rest }) += started.elapsed().as_secs_f64();
         }
         Ok((first, rest))
