@@ -162,7 +162,7 @@ mod tests {
             name: name.into(),
             compute_capability,
             memory_bytes: 80 << 30,
-            free_bytes: 79 << 30,
+            free_bytes: None,
         }
     }
 

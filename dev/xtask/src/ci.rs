@@ -11,12 +11,13 @@ type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// Runs them all.
 pub fn run() -> anyhow::Result<()> {
-    let steps: [Step; 9] = [
+    let steps: [Step; 10] = [
         ("format", || call("cargo", &["fmt", "--all", "--check"])),
         ("tidy", tidy::run),
         ("edges", edges::run),
         ("clippy", clippy),
         ("model", model),
+        ("nvrtc", nvrtc),
         ("tests", tests),
         ("doc tests", || {
             call("cargo", &["test", "--workspace", "--doc", "--quiet"])
@@ -73,6 +74,31 @@ fn model() -> anyhow::Result<()> {
     ];
     if call("cargo", &pull).is_err() {
         eprintln!("no model: tests on real weights will be skipped");
+    }
+    Ok(())
+}
+
+/// NVIDIA's run-time compiler, which needs no GPU, to where the kernels' tests look for it. Without a network
+/// it stays away, and those tests say that they were skipped.
+fn nvrtc() -> anyhow::Result<()> {
+    let to = crate::root().join("target/nvrtc");
+    if to.join("nvidia").exists() {
+        return Ok(());
+    }
+    let to = to.display().to_string();
+    let version = "nvidia-cuda-nvrtc==13.0.*";
+    let install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        &to,
+        version,
+    ];
+    if call("python3", &install).is_err() {
+        eprintln!("no NVRTC: the GPU kernels will not be compiled");
     }
     Ok(())
 }

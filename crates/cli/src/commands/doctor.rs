@@ -58,7 +58,7 @@ struct Reach {
 pub fn run(args: Args, printer: &Printer) -> Result {
     let isa = verdict_model::Isa::detect();
     let cpu = Cpu::detect();
-    let gpu = verdict_model::gpus();
+    let gpu = verdict_model::gpus().with_free_memory();
     let place = device::auto(&gpu);
     let found = Findings {
         version: env!("CARGO_PKG_VERSION"),
@@ -165,10 +165,13 @@ fn gpu_lines(gpu: &GpuProbe) -> Vec<(&'static str, String)> {
         lines.push((
             if place == 0 { "GPUs" } else { "" },
             format!(
-                "cuda:{} {}, compute capability {major}.{minor}, {} of {} free",
+                "cuda:{} {}, compute capability {major}.{minor}, {}{}",
                 device.ordinal,
                 device.name,
-                bytes(device.free_bytes as u64),
+                device.free_bytes.map_or(String::new(), |free| format!(
+                    "{} free of ",
+                    bytes(free as u64)
+                )),
                 bytes(device.memory_bytes as u64)
             ),
         ));
@@ -283,7 +286,7 @@ mod tests {
             cublaslt: library("/opt/cuda/lib64/libcublasLt.so.13", Some("13.1.0")),
             nvrtc: library("/opt/cuda/lib64/libnvrtc.so.13", Some("13.0")),
             driver_version: Some("13.0".into()),
-            devices: vec![gpu(0, 79 << 30), gpu(1, 512 << 20)],
+            devices: vec![gpu(0, Some(79 << 30)), gpu(1, None)],
             missing: Vec::new(),
             cache: "/cache/kernels".into(),
         };
@@ -292,8 +295,8 @@ mod tests {
         cuBLASLt  13.1.0, /opt/cuda/lib64/libcublasLt.so.13
         NVRTC     13.0, /opt/cuda/lib64/libnvrtc.so.13
         cubins    /cache/kernels
-        GPUs      cuda:0 NVIDIA H100 80GB HBM3, compute capability 9.0, 79.00 GiB of 80.00 GiB free
-                  cuda:1 NVIDIA H100 80GB HBM3, compute capability 9.0, 512.0 MiB of 80.00 GiB free
+        GPUs      cuda:0 NVIDIA H100 80GB HBM3, compute capability 9.0, 79.00 GiB free of 80.00 GiB
+                  cuda:1 NVIDIA H100 80GB HBM3, compute capability 9.0, 80.00 GiB
         ");
     }
 

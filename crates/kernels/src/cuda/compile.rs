@@ -77,7 +77,7 @@ pub(super) const SOURCES: [Source; 18] = [
     source(
         "choose",
         include_str!("../loss/choose.cu"),
-        &["choose", "advance", "embed_rows_int8"],
+        &["choose", "advance"],
     ),
     source("decode", include_str!("../linear/decode.cu"), &["skinny_"]),
     source("dropout", include_str!("../dropout/cuda.cu"), &["dropout_"]),
@@ -263,5 +263,99 @@ fn compile(source: Source, architecture: &str, options: &[String]) -> GpuResult<
             });
         let _ = result::destroy_program(program);
         code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// NVRTC, where `cargo xtask ci` puts it (or `VERDICT_NVRTC` says).
+    #[allow(clippy::print_stderr, reason = "a skipped test must be seen")]
+    fn compiler() -> bool {
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/nvrtc/nvidia/cu13/lib");
+        let folder = std::env::var_os("VERDICT_NVRTC").map_or(ours, PathBuf::from);
+        let there = super::super::libraries::open_nvrtc(&folder);
+        if !there {
+            eprintln!("skipped: no NVRTC in {}", folder.display());
+        }
+        there
+    }
+
+    fn compile_all(architecture: &str, folder: &Path) -> Vec<Vec<u8>> {
+        let sources = SOURCES
+            .iter()
+            .filter(|s| s.file != "fp8" || architecture >= "sm_89");
+        let code =
+            |s: &Source| machine_code(*s, architecture, folder).unwrap_or_else(|e| panic!("{e}"));
+        std::thread::scope(|scope| {
+            let jobs: Vec<_> = sources.map(|s| scope.spawn(move || code(s))).collect();
+            let code = |job: std::thread::ScopedJoinHandle<'_, _>| job.join().expect("compiled");
+            jobs.into_iter().map(code).collect()
+        })
+    }
+
+    #[test]
+    fn every_kernel_compiles_for_the_oldest_architecture_and_for_hoppers() {
+        if !compiler() {
+            return;
+        }
+        let folder = std::env::temp_dir().join(format!("verdict-kernels-{}", std::process::id()));
+        for architecture in ["sm_80", "sm_90"] {
+            let made = compile_all(architecture, &folder);
+            assert!(made.iter().all(|code| code.starts_with(b"\x7fELF")));
+            // The second time they come from the folder; a damaged file is made again.
+            let kept: Vec<_> = std::fs::read_dir(&folder)
+                .expect("cache")
+                .flatten()
+                .collect();
+            std::fs::write(kept[0].path(), b"damaged").expect("written");
+            assert_eq!(compile_all(architecture, &folder), made);
+            assert!(
+                std::fs::read(kept[0].path())
+                    .expect("cubin")
+                    .starts_with(b"\x7fELF")
+            );
+            assert!(
+                kept.iter()
+                    .all(|f| f.path().extension().is_some_and(|e| e == "cubin"))
+            );
+        }
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_compile_is_told_with_its_file() {
+        if !compiler() {
+            return;
+        }
+        let broken = Source {
+            file: "broken",
+            text: "KERNEL k() { nonsense; }",
+            define: None,
+            kernels: &[],
+        };
+        let error = machine_code(broken, "sm_90", &std::env::temp_dir()).expect_err("nonsense");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("kernels `broken` do not compile for sm_90"),
+            "{text}"
+        );
+        assert!(text.contains("nonsense"), "{text}");
+    }
+
+    #[test]
+    fn every_kernel_has_one_home() {
+        for (name, home) in [
+            ("rms_norm_forward_1", "norm"),
+            ("lora_up_64x512", "lora_up"),
+            ("attention_decode_128_2", "attention_128"),
+            ("attention_forward_16", "attention_16"),
+            ("skinny_int8_5", "decode"),
+            ("quantise_fp8", "fp8"),
+        ] {
+            assert_eq!(holder(name).map(|i| SOURCES[i].file), Some(home), "{name}");
+        }
+        assert_eq!(holder("no_such_kernel"), None);
     }
 }

@@ -30,8 +30,9 @@ pub struct GpuDevice {
     pub compute_capability: (i32, i32),
     /// All of its memory.
     pub memory_bytes: usize,
-    /// Memory that no process holds.
-    pub free_bytes: usize,
+    /// Memory that no process holds, where it was asked for ([`GpuProbe::with_free_memory`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<usize>,
 }
 
 /// What was found, and what is missing.
@@ -54,6 +55,16 @@ pub struct GpuProbe {
 }
 
 impl GpuProbe {
+    /// The same with the free memory of each GPU, for which each must be opened.
+    pub fn with_free_memory(mut self) -> Self {
+        for device in &mut self.devices {
+            let context = cudarc::driver::CudaContext::new(device.ordinal);
+            let memory = context.and_then(|context| context.mem_get_info());
+            device.free_bytes = memory.ok().map(|(free, _)| free);
+        }
+        self
+    }
+
     /// Whether a GPU can be used.
     pub fn usable(&self) -> bool {
         self.missing.is_empty() && !self.devices.is_empty()
@@ -117,7 +128,7 @@ pub fn probe() -> GpuProbe {
 }
 
 fn devices() -> Result<(i32, Vec<GpuDevice>), String> {
-    use cudarc::driver::{CudaContext, result, sys};
+    use cudarc::driver::{result, sys};
     let told = |e: cudarc::driver::DriverError| format!("{:?}", e.0);
     result::init().map_err(told)?;
     let mut version = 0;
@@ -126,15 +137,23 @@ fn devices() -> Result<(i32, Vec<GpuDevice>), String> {
         .result()
         .map_err(told)?;
     let count = result::device::get_count().map_err(told)?;
-    let devices = (0..count as usize).map(|ordinal| {
-        let context = CudaContext::new(ordinal)?;
-        let (free, total) = context.mem_get_info()?;
+    // No context is made: it would take memory and time of GPUs that will not be used.
+    let devices = (0..count).map(|ordinal| {
+        let device = result::device::get(ordinal)?;
+        // SAFETY: `device` is one of this driver's.
+        let (memory_bytes, capability) = unsafe {
+            use sys::CUdevice_attribute as A;
+            let of = |attribute| result::device::get_attribute(device, attribute);
+            let major = of(A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+            let minor = of(A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+            (result::device::total_mem(device)?, (major, minor))
+        };
         Ok(GpuDevice {
-            ordinal,
-            name: context.name()?,
-            compute_capability: context.compute_capability()?,
-            memory_bytes: total,
-            free_bytes: free,
+            ordinal: ordinal as usize,
+            name: result::device::get_name(device)?,
+            compute_capability: capability,
+            memory_bytes,
+            free_bytes: None,
         })
     });
     Ok((version, devices.collect::<Result<_, _>>().map_err(told)?))
@@ -213,6 +232,15 @@ fn libraries() -> &'static Found {
             missing,
         }
     })
+}
+
+/// Opens NVRTC from one folder, without a driver. For tests: the compiler needs no GPU.
+#[cfg(test)]
+pub(super) fn open_nvrtc(folder: &Path) -> bool {
+    let parts = ["libnvrtc-builtins.so.", "libnvrtc.so."];
+    let opened = parts.map(|name| named(folder, name).is_some_and(|path| open_library(&path)));
+    // SAFETY: asks only whether a library of that name can be opened.
+    opened == [true, true] && unsafe { cudarc::nvrtc::sys::is_culib_present() }
 }
 
 fn nvrtc_version() -> Option<String> {

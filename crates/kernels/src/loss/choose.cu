@@ -1,5 +1,5 @@
-// From logits to tokens and back, on the device: the best allowed token of a row and the log of the sum of
-// all exponentials, the state of sequences from step to step, and embeddings of int8.
+// From logits to tokens, on the device: the best allowed token of a row and the log of the sum of all
+// exponentials, and the state of sequences from step to step.
 //
 // A row of logits is cut into slices of 2,048, one block each, so that a single row keeps the GPU busy; a
 // second kernel puts a row's slices together in order.
@@ -119,21 +119,4 @@ KERNEL advance(const u32 *chosen, const u32 *finished, u32 *tokens, u32 *positio
     tokens[i] = chosen[i];
     positions[i] += 1;
     lengths[i] += 1;
-}
-
-/// x[i] = bf16(table[tokens[i]] · scales[tokens[i]]), rows of h numbers (a multiple of 8), one block a row.
-KERNEL embed_rows_int8(const u32 *tokens, const i8 *table, const float *scales, int h, bf16 *x) {
-    release_next();
-    await_previous();
-    u32 token = tokens[blockIdx.x];
-    const i8 *from = table + (i64)token * h;
-    bf16 *to = x + (i64)blockIdx.x * h;
-    float scale = scales[token];
-    for (int i = threadIdx.x * 8; i < h; i += blockDim.x * 8) {
-        uint2 bytes = *(const uint2 *)(from + i);
-        float v[8];
-        #pragma unroll
-        for (int j = 0; j < 8; j++) v[j] = (float)(i8)((j < 4 ? bytes.x : bytes.y) >> (j % 4 * 8)) * scale;
-        *(uint4 *)(to + i) = pack8(v);
-    }
 }

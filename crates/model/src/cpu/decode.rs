@@ -8,11 +8,12 @@ use crate::cpu::CpuModel;
 use crate::cpu::forward::{Attend, Workspace};
 use crate::error::Result;
 use crate::model::{Chunk, Limits};
+use crate::sequences::Sequences;
 
 /// Keys and values of running sequences.
 #[derive(Debug)]
 pub(crate) struct CpuCache {
-    sequences: Vec<Option<Sequence>>,
+    sequences: Sequences<Sequence>,
     workspace: Workspace,
     head: verdict_kernels::Rows,
     /// After each chunk of the last extension `[chunks, V]`.
@@ -39,7 +40,7 @@ const BLOCK: usize = 16;
 impl CpuCache {
     /// Starts an empty sequence; returns its number.
     pub(crate) fn add_sequence(&mut self) -> usize {
-        self.put(Sequence {
+        self.sequences.put(Sequence {
             len: 0,
             heads: Vec::new(),
         })
@@ -50,41 +51,23 @@ impl CpuCache {
     /// # Panics
     /// When there is no such sequence.
     pub(crate) fn fork(&mut self, sequence: usize) -> usize {
-        let copy = self.sequences[sequence].clone();
-        self.put(copy.expect("a living sequence"))
+        let copy = self.sequences.get(sequence).cloned();
+        self.sequences.put(copy.expect("a living sequence"))
     }
 
     /// Ends a sequence; its number may be given to another.
     pub(crate) fn release(&mut self, sequence: usize) {
-        if let Some(s) = self.sequences.get_mut(sequence) {
-            *s = None;
-        }
+        self.sequences.release(sequence);
     }
 
     /// Tokens of a sequence so far.
     pub(crate) fn len(&self, sequence: usize) -> usize {
-        self.sequences
-            .get(sequence)
-            .and_then(Option::as_ref)
-            .map_or(0, |s| s.len)
+        self.sequences.get(sequence).map_or(0, |s| s.len)
     }
 
     /// Whether no sequence is living.
     pub(crate) fn is_empty(&self) -> bool {
-        self.sequences.iter().all(Option::is_none)
-    }
-
-    fn put(&mut self, sequence: Sequence) -> usize {
-        match self.sequences.iter().position(Option::is_none) {
-            Some(free) => {
-                self.sequences[free] = Some(sequence);
-                free
-            }
-            None => {
-                self.sequences.push(Some(sequence));
-                self.sequences.len() - 1
-            }
-        }
+        self.sequences.is_empty()
     }
 }
 
@@ -92,7 +75,7 @@ impl CpuModel {
     /// An empty cache.
     pub(crate) fn new_cache(&self) -> CpuCache {
         CpuCache {
-            sequences: Vec::new(),
+            sequences: Sequences::default(),
             workspace: Workspace::default(),
             head: verdict_kernels::Rows::default(),
             logits: Vec::new(),
@@ -125,11 +108,11 @@ impl CpuModel {
         chunks: &[Chunk<'_>],
     ) -> Result<()> {
         cache.logits.clear();
-        let length = |sequence: usize| cache.sequences.get(sequence)?.as_ref().map(|s| s.len);
+        let length = |sequence: usize| cache.sequences.get(sequence).map(|s| s.len);
         let batch = Packed::of_chunks(Limits::of(&self.config), bank.len(), chunks, length)?;
         let heads = self.config.num_hidden_layers * self.config.num_key_value_heads;
         for chunk in chunks {
-            if let Some(Some(sequence)) = cache.sequences.get_mut(chunk.sequence) {
+            if let Some(sequence) = cache.sequences.get_mut(chunk.sequence) {
                 sequence.heads.resize_with(heads, Head::default);
             }
         }
@@ -141,8 +124,7 @@ impl CpuModel {
             logits,
         } = cache;
         let mut living: Vec<&mut Sequence> = Vec::with_capacity(chunks.len());
-        let mut by_number: Vec<Option<&mut Sequence>> =
-            sequences.iter_mut().map(Option::as_mut).collect();
+        let mut by_number: Vec<Option<&mut Sequence>> = sequences.iter_mut().collect();
         for chunk in chunks {
             living.extend(by_number[chunk.sequence].take());
         }

@@ -4,6 +4,7 @@ use verdict_formats::{Checkpoint, ModelConfig};
 use verdict_kernels::{AttentionShape, Base, Cpu, FrozenLinear, RopeTable};
 
 use crate::error::{Error, Result};
+use crate::layer::Layer;
 use crate::model::{Limits, LoadOptions};
 use crate::site::Site;
 use crate::weights::{Parts, Reader};
@@ -15,33 +16,10 @@ pub(crate) struct CpuModel {
     pub(crate) cpu: Cpu,
     /// The token embedding, where the head does not hold it too.
     pub(crate) embedding: Option<FrozenLinear>,
-    pub(crate) layers: Vec<Layer>,
+    pub(crate) layers: Vec<Layer<Vec<f32>, FrozenLinear>>,
     pub(crate) final_norm: Vec<f32>,
     pub(crate) head: FrozenLinear,
     pub(crate) rope: RopeTable,
-}
-
-#[derive(Debug)]
-pub(crate) struct Layer {
-    pub(crate) attention_norm: Vec<f32>,
-    pub(crate) qkv: FrozenLinear,
-    /// Norms of each head's q and k (Qwen3).
-    pub(crate) qk_norm: Option<(Vec<f32>, Vec<f32>)>,
-    pub(crate) o: FrozenLinear,
-    pub(crate) mlp_norm: Vec<f32>,
-    pub(crate) gate_up: FrozenLinear,
-    pub(crate) down: FrozenLinear,
-}
-
-impl Layer {
-    pub(crate) fn linear(&self, site: Site) -> &FrozenLinear {
-        match site {
-            Site::Qkv => &self.qkv,
-            Site::O => &self.o,
-            Site::GateUp => &self.gate_up,
-            Site::Down => &self.down,
-        }
-    }
 }
 
 impl CpuModel {
@@ -60,30 +38,9 @@ impl CpuModel {
             let read = |rows, out: &mut [f32]| reader.stacked(parts, k, rows, out);
             FrozenLinear::pack(&cpu, base, n, k, bias, read)
         };
+        let matrix = |parts: &Parts, k: usize, bias| linear(options.base, parts, k, bias);
         let layers = (0..config.num_hidden_layers)
-            .map(|index| {
-                let stack = |site: Site| {
-                    let parts = reader.site_parts(index, site);
-                    let bias = reader.site_bias(index, site)?;
-                    linear(options.base, &parts, site.inputs(&config), bias)
-                };
-                let norm = |part: &str, len| reader.layer_vector(index, part, len);
-                Ok(Layer {
-                    attention_norm: norm("input_layernorm", hidden)?,
-                    qkv: stack(Site::Qkv)?,
-                    qk_norm: match config.qk_norm {
-                        true => Some((
-                            norm("self_attn.q_norm", config.head_dim)?,
-                            norm("self_attn.k_norm", config.head_dim)?,
-                        )),
-                        false => None,
-                    },
-                    o: stack(Site::O)?,
-                    mlp_norm: norm("post_attention_layernorm", hidden)?,
-                    gate_up: stack(Site::GateUp)?,
-                    down: stack(Site::Down)?,
-                })
-            })
+            .map(|index| Layer::read(reader, index, Ok, matrix))
             .collect::<Result<Vec<_>>>()?;
         let (embedding, head) = match config.tie_word_embeddings {
             true => (

@@ -9,6 +9,7 @@ use verdict_kernels::cuda::{Buffer, Gpu, View};
 use crate::error::Result;
 use crate::gpu::decode::Step;
 use crate::gpu::logits::Last;
+use crate::sequences::Sequences;
 
 /// Keys and values `[layer][slot][kv head][position][D]` of running sequences.
 ///
@@ -20,7 +21,7 @@ pub(crate) struct GpuCache {
     layers: usize,
     heads: usize,
     head_dim: usize,
-    sequences: Vec<Option<Sequence>>,
+    sequences: Sequences<Sequence>,
     slots: usize,
     positions: usize,
     free: Vec<usize>,
@@ -46,7 +47,7 @@ impl GpuCache {
             layers: c.num_hidden_layers,
             heads: c.num_key_value_heads,
             head_dim: c.head_dim,
-            sequences: Vec::new(),
+            sequences: Sequences::default(),
             slots: 0,
             positions: 0,
             free: Vec::new(),
@@ -58,12 +59,12 @@ impl GpuCache {
     }
 
     pub(crate) fn add_sequence(&mut self) -> usize {
-        self.put(Sequence { len: 0, slot: None })
+        self.sequences.put(Sequence { len: 0, slot: None })
     }
 
     /// The copy is made now: the original may grow.
     pub(crate) fn fork(&mut self, sequence: usize) -> Result<usize> {
-        let Some(Some(original)) = self.sequences.get(sequence).copied() else {
+        let Some(original) = self.get(sequence) else {
             panic!("no sequence {sequence}");
         };
         let mut copy = Sequence {
@@ -76,17 +77,17 @@ impl GpuCache {
             self.copy_slot(from, to, original.len)?;
             copy.slot = Some(to);
         }
-        Ok(self.put(copy))
+        Ok(self.sequences.put(copy))
     }
 
     pub(crate) fn release(&mut self, sequence: usize) {
-        if let Some(s) = self.sequences.get_mut(sequence).and_then(Option::take) {
+        if let Some(s) = self.sequences.release(sequence) {
             self.free.extend(s.slot);
         }
     }
 
     pub(crate) fn get(&self, sequence: usize) -> Option<Sequence> {
-        self.sequences.get(sequence).copied().flatten()
+        self.sequences.get(sequence).copied()
     }
 
     pub(crate) fn len(&self, sequence: usize) -> usize {
@@ -94,20 +95,7 @@ impl GpuCache {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sequences.iter().all(Option::is_none)
-    }
-
-    fn put(&mut self, sequence: Sequence) -> usize {
-        match self.sequences.iter().position(Option::is_none) {
-            Some(free) => {
-                self.sequences[free] = Some(sequence);
-                free
-            }
-            None => {
-                self.sequences.push(Some(sequence));
-                self.sequences.len() - 1
-            }
-        }
+        self.sequences.is_empty()
     }
 
     /// Gives every named sequence a slot with room for so many tokens. Returns their slots.
@@ -120,7 +108,7 @@ impl GpuCache {
         self.reserve(new, longest)?;
         let mut slots = Vec::with_capacity(wanted.len());
         for (sequence, _) in wanted {
-            if let Some(s) = &mut self.sequences[*sequence] {
+            if let Some(s) = self.sequences.get_mut(*sequence) {
                 if s.slot.is_none() {
                     s.slot = self.free.pop();
                 }
@@ -132,7 +120,7 @@ impl GpuCache {
 
     /// Notes that a sequence has grown.
     pub(crate) fn extended(&mut self, sequence: usize, tokens: usize) {
-        if let Some(Some(s)) = self.sequences.get_mut(sequence) {
+        if let Some(s) = self.sequences.get_mut(sequence) {
             s.len += tokens;
         }
     }

@@ -12,6 +12,7 @@ use crate::bank::AdapterBank;
 use crate::error::{Error, Result};
 use crate::gpu::arena::Arena;
 use crate::gpu::bank::GpuBank;
+use crate::layer::Layer;
 use crate::model::{Limits, LoadOptions};
 use crate::site::Site;
 use crate::weights::{Parts, Reader};
@@ -24,7 +25,7 @@ pub(crate) struct GpuModel {
     pub(crate) config: ModelConfig,
     /// `[V, H]` bf16, where the head does not hold it too.
     embedding: Option<GpuLinear>,
-    pub(crate) layers: Vec<Layer>,
+    pub(crate) layers: Vec<Layer<Buffer<f32>, GpuLinear>>,
     pub(crate) final_norm: Buffer<f32>,
     /// Kept in bf16: its product is one of a batch's largest, and the one that loses most by rounding.
     pub(crate) head: GpuLinear,
@@ -34,28 +35,6 @@ pub(crate) struct GpuModel {
     arena: Mutex<Arena>,
     /// The bank that was last answered with.
     bank: Mutex<Option<(u64, Arc<GpuBank>)>>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Layer {
-    pub(crate) attention_norm: Buffer<f32>,
-    pub(crate) qkv: GpuLinear,
-    pub(crate) qk_norm: Option<(Buffer<f32>, Buffer<f32>)>,
-    pub(crate) o: GpuLinear,
-    pub(crate) mlp_norm: Buffer<f32>,
-    pub(crate) gate_up: GpuLinear,
-    pub(crate) down: GpuLinear,
-}
-
-impl Layer {
-    pub(crate) fn linear(&self, site: Site) -> &GpuLinear {
-        match site {
-            Site::Qkv => &self.qkv,
-            Site::O => &self.o,
-            Site::GateUp => &self.gate_up,
-            Site::Down => &self.down,
-        }
-    }
 }
 
 impl GpuModel {
@@ -89,36 +68,10 @@ impl GpuModel {
                 |rows, out: &mut [f32]| reader.stacked(parts, k, rows, out),
             )
         };
-        let vector =
-            |values: Result<Vec<f32>>| -> Result<Buffer<f32>> { Ok(gpu.upload(&values?)?) };
+        let matrix = |parts: &Parts, k: usize, bias| linear(options.base, parts, k, bias);
+        let upload = |values: Vec<f32>| -> Result<Buffer<f32>> { Ok(gpu.upload(&values)?) };
         let layers = (0..config.num_hidden_layers)
-            .map(|index| {
-                let stack = |site: Site| {
-                    let bias = reader.site_bias(index, site)?;
-                    linear(
-                        options.base,
-                        &reader.site_parts(index, site),
-                        site.inputs(&config),
-                        bias,
-                    )
-                };
-                let norm = |part: &str, len| vector(reader.layer_vector(index, part, len));
-                Ok(Layer {
-                    attention_norm: norm("input_layernorm", hidden)?,
-                    qkv: stack(Site::Qkv)?,
-                    qk_norm: match config.qk_norm {
-                        true => Some((
-                            norm("self_attn.q_norm", config.head_dim)?,
-                            norm("self_attn.k_norm", config.head_dim)?,
-                        )),
-                        false => None,
-                    },
-                    o: stack(Site::O)?,
-                    mlp_norm: norm("post_attention_layernorm", hidden)?,
-                    gate_up: stack(Site::GateUp)?,
-                    down: stack(Site::Down)?,
-                })
-            })
+            .map(|index| Layer::read(reader, index, upload, matrix))
             .collect::<Result<Vec<_>>>()?;
         let embedding = linear(Base::Bf16, &reader.embedding(), hidden, None)?;
         let (embedding, head) = match config.tie_word_embeddings {
@@ -136,7 +89,7 @@ impl GpuModel {
         let positions = Limits::of(&config).positions;
         let table = RopeTable::new(config.head_dim, positions, config.rope_theta);
         Ok(Self {
-            final_norm: vector(reader.vector("model.norm.weight", hidden))?,
+            final_norm: upload(reader.vector("model.norm.weight", hidden)?)?,
             rope: table.upload(&gpu)?,
             unpacker: Unpacker::new(&gpu, scratch)?,
             arena: Mutex::default(),
@@ -155,7 +108,8 @@ impl GpuModel {
     }
 
     pub(crate) fn weight_bytes(&self) -> usize {
-        let layer = |l: &Layer| Site::ALL.map(|s| l.linear(s).bytes()).iter().sum::<usize>();
+        let layer =
+            |l: &Layer<_, GpuLinear>| Site::ALL.map(|s| l.linear(s).bytes()).iter().sum::<usize>();
         self.layers.iter().map(layer).sum::<usize>()
             + self.head.bytes()
             + self.embedding.as_ref().map_or(0, GpuLinear::bytes)
