@@ -77,18 +77,16 @@ struct Plan {
 
 impl Drop for Blas {
     fn drop(&mut self) {
-        // SAFETY: made here, destroyed once; the workspace goes with the context's pool.
+        self.forget_plans();
+        // SAFETY: made in `new`, destroyed once; the workspace goes with the context's pool.
         unsafe {
-            for plan in self.plans.values() {
-                let _ = result::destroy_matmul_desc(plan.desc);
-                for layout in [plan.w, plan.x, plan.d] {
-                    let _ = result::destroy_matrix_layout(layout);
-                }
-            }
             let _ = result::destroy_handle(self.handle);
         }
     }
 }
+
+/// Plans that are kept. Packed batches differ in their number of rows: a long run meets thousands.
+const MOST_PLANS: usize = 4096;
 
 impl Blas {
     pub(super) fn new() -> GpuResult<Self> {
@@ -107,13 +105,27 @@ impl Blas {
         if let Some(plan) = self.plans.get(&product) {
             return Ok(*plan);
         }
-        // Shapes of packed batches come and go; a bound keeps the table small in long runs.
+        if self.plans.len() >= MOST_PLANS {
+            self.forget_plans();
+        }
         let plan = make_plan(self.handle, product).map_err(|e| GpuError::Blas {
             what: format!("{product:?}"),
             code: e.to_string(),
         })?;
         self.plans.insert(product, plan);
         Ok(plan)
+    }
+
+    fn forget_plans(&mut self) {
+        for (_, plan) in self.plans.drain() {
+            // SAFETY: made by `make_plan`, destroyed once; queued products do not read them any more.
+            unsafe {
+                let _ = result::destroy_matmul_desc(plan.desc);
+                for layout in [plan.w, plan.x, plan.d] {
+                    let _ = result::destroy_matrix_layout(layout);
+                }
+            }
+        }
     }
 }
 

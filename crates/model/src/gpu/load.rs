@@ -222,7 +222,8 @@ const PASS_KERNELS: [&str; 10] = [
 
 /// What the GPU engine cannot do, said before anything is loaded.
 fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
-    let refuse = |text: String| Err(Error::Gpu(GpuError::Missing(text)));
+    let refuse = |text: String| Err(Error::Machine(text));
+    let shape = |text: String| refuse(format!("on a GPU: {text}; --device cpu takes any"));
     if options.compute == Some(Compute::F32) {
         return refuse("f32 products run on the CPU alone: --device cpu, or --compute bf16".into());
     }
@@ -230,7 +231,7 @@ fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
         return refuse("an f32 base runs on the CPU alone: --device cpu, or --base bf16".into());
     }
     if !c.head_dim.is_multiple_of(8) || c.head_dim > 128 {
-        return refuse(format!(
+        return shape(format!(
             "heads of {} numbers, expected a multiple of 8 up to 128",
             c.head_dim
         ));
@@ -241,11 +242,11 @@ fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
         ("heads × head_dim", c.num_attention_heads * c.head_dim),
     ] {
         if !n.is_multiple_of(32) {
-            return refuse(format!("{what} {n}, expected a multiple of 32"));
+            return shape(format!("{what} {n}, expected a multiple of 32"));
         }
     }
     if !c.vocab_size.is_multiple_of(8) {
-        return refuse(format!(
+        return shape(format!(
             "vocab_size {}, expected a multiple of 8",
             c.vocab_size
         ));
@@ -256,6 +257,80 @@ fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use verdict_kernels::cuda::is_kernel;
+
+    use verdict_formats::{Architecture, ModelConfig};
+    use verdict_kernels::{Base, Compute};
+
+    use crate::model::LoadOptions;
+
+    fn qwen() -> ModelConfig {
+        ModelConfig {
+            architecture: Architecture::Qwen3,
+            hidden_size: 2048,
+            intermediate_size: 6144,
+            num_hidden_layers: 28,
+            num_attention_heads: 16,
+            num_key_value_heads: 8,
+            head_dim: 128,
+            vocab_size: 151_936,
+            max_position_embeddings: 40_960,
+            rms_norm_eps: 1e-6,
+            rope_theta: 1e6,
+            tie_word_embeddings: true,
+            qkv_bias: false,
+            qk_norm: true,
+            bos_token_id: None,
+            eos_token_ids: vec![151_643],
+        }
+    }
+
+    #[test]
+    fn what_a_gpu_cannot_run_is_refused_before_anything_is_loaded() {
+        let (fine, plain) = (qwen(), LoadOptions::default());
+        assert!(super::check(&fine, plain).is_ok());
+        let told =
+            |c: &ModelConfig, options| super::check(c, options).expect_err("refused").to_string();
+        let compute = LoadOptions {
+            compute: Some(Compute::F32),
+            ..plain
+        };
+        assert_eq!(
+            told(&fine, compute),
+            "f32 products run on the CPU alone: --device cpu, or --compute bf16"
+        );
+        let base = LoadOptions {
+            base: Base::F32,
+            ..plain
+        };
+        assert_eq!(
+            told(&fine, base),
+            "an f32 base runs on the CPU alone: --device cpu, or --base bf16"
+        );
+        let wide = ModelConfig {
+            head_dim: 256,
+            ..qwen()
+        };
+        assert_eq!(
+            told(&wide, plain),
+            "on a GPU: heads of 256 numbers, expected a multiple of 8 up to 128; --device cpu takes any"
+        );
+        let odd = ModelConfig {
+            intermediate_size: 6150,
+            ..qwen()
+        };
+        assert_eq!(
+            told(&odd, plain),
+            "on a GPU: intermediate_size 6150, expected a multiple of 32; --device cpu takes any"
+        );
+        let vocabulary = ModelConfig {
+            vocab_size: 50_257,
+            ..qwen()
+        };
+        assert_eq!(
+            told(&vocabulary, plain),
+            "on a GPU: vocab_size 50257, expected a multiple of 8; --device cpu takes any"
+        );
+    }
 
     /// A misspelt name would be found only on a GPU.
     #[test]
