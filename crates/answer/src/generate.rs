@@ -5,7 +5,8 @@
 //! the row budget allows. Questions with the same prompt and adapter share the prompt's pass: their
 //! sequences are forked after it.
 //!
-//! An answer does not depend on what is answered beside it.
+//! An answer does not depend on what is answered beside it; on a GPU but for the rounding of sums, whose
+//! order follows the number of rows.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;

@@ -58,12 +58,13 @@ impl Product {
 
 /// Scratch that an algorithm may use. With half of it the heuristic takes kernels that are up to twice as
 /// slow in batches of 3,400 rows.
-const WORKSPACE: usize = 64 << 20;
+pub(super) const WORKSPACE: usize = 64 << 20;
 
 pub(super) struct Blas {
     handle: sys::cublasLtHandle_t,
     plans: HashMap<Product, Plan>,
-    workspace: Option<u64>,
+    /// Address of [`WORKSPACE`] bytes; 0 before they are taken.
+    pub(super) workspace: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -78,7 +79,7 @@ struct Plan {
 impl Drop for Blas {
     fn drop(&mut self) {
         self.forget_plans();
-        // SAFETY: made in `new`, destroyed once; the workspace goes with the context's pool.
+        // SAFETY: made in `new`, destroyed once.
         unsafe {
             let _ = result::destroy_handle(self.handle);
         }
@@ -97,7 +98,7 @@ impl Blas {
         Ok(Self {
             handle,
             plans: HashMap::new(),
-            workspace: None,
+            workspace: 0,
         })
     }
 
@@ -250,8 +251,11 @@ impl Gpu {
         d: View<'_, O>,
     ) -> GpuResult<()> {
         assert!(!p.fp8);
+        if p.m == 0 {
+            return Ok(());
+        }
         let inputs = if p.backward { p.n } else { p.k };
-        x.holds(p.m.max(1) * p.ld_x + inputs - p.ld_x);
+        x.holds((p.m - 1) * p.ld_x + inputs);
         w.holds(p.n * p.k);
         self.queue(p, (x.address(), w.address()), None, bias, c, d)
     }
@@ -301,11 +305,8 @@ impl Gpu {
         }
         assert_eq!(size_of::<O>(), if p.out == Element::F32 { 4 } else { 2 });
         assert!(p.add == c.is_some() && p.bias == bias.is_some());
-        let mut blas = self.inner.blas.lock().unwrap_or_else(|e| e.into_inner());
-        let workspace = match blas.workspace {
-            Some(address) => address,
-            None => *blas.workspace.insert(self.inner.allocate(WORKSPACE)?),
-        };
+        let mut blas = self.inner.blas();
+        let workspace = blas.workspace;
         let plan = blas.plan(p)?;
         let (alpha, beta) = (1.0_f32, f32::from(u8::from(p.add)));
         let c = c.unwrap_or(d);

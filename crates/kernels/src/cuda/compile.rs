@@ -6,6 +6,7 @@
 
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cudarc::nvrtc::{result, sys};
 use sha2::{Digest, Sha256};
@@ -201,9 +202,7 @@ pub(super) fn machine_code(
     let digest = hash.finalize();
     let hex: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
     let path = folder.join(format!("{}-{architecture}-{hex}.cubin", source.file));
-    if let Ok(code) = std::fs::read(&path)
-        && code.starts_with(b"\x7fELF")
-    {
+    if let Some(code) = kept(&path) {
         return Ok(code);
     }
     let code = compile(source, architecture, &options)?;
@@ -212,11 +211,25 @@ pub(super) fn machine_code(
     Ok(code)
 }
 
+/// A kept file: the SHA-256 of the code, then the code. One that is not whole counts as none.
+fn kept(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = std::fs::read(path).ok()?;
+    let code = bytes.split_off(DIGEST.min(bytes.len()));
+    (bytes == Sha256::digest(&code)[..]).then_some(code)
+}
+
+const DIGEST: usize = 32;
+
 fn keep(path: &Path, code: &[u8]) -> std::io::Result<()> {
+    // Two GPUs of one process may keep the same file at once, and so may two machines with one home.
+    static FILES: AtomicU64 = AtomicU64::new(0);
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let beside = path.with_extension(format!("{}.part", std::process::id()));
-    std::fs::write(&beside, code)?;
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let nanoseconds = std::time::UNIX_EPOCH.elapsed().map_or(0, |t| t.as_nanos());
+    let unique = format!("{}-{nanoseconds}-{number}.part", std::process::id());
+    let beside = path.with_extension(unique);
+    std::fs::write(&beside, [&Sha256::digest(code)[..], code].concat())?;
     std::fs::rename(&beside, path)
 }
 
@@ -309,13 +322,10 @@ mod tests {
                 .expect("cache")
                 .flatten()
                 .collect();
-            std::fs::write(kept[0].path(), b"damaged").expect("written");
+            let whole = std::fs::read(kept[0].path()).expect("cubin");
+            std::fs::write(kept[0].path(), &whole[..whole.len() - 1]).expect("cut");
             assert_eq!(compile_all(architecture, &folder), made);
-            assert!(
-                std::fs::read(kept[0].path())
-                    .expect("cubin")
-                    .starts_with(b"\x7fELF")
-            );
+            assert_eq!(std::fs::read(kept[0].path()).expect("cubin"), whole);
             assert!(
                 kept.iter()
                     .all(|f| f.path().extension().is_some_and(|e| e == "cubin"))

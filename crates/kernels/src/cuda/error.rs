@@ -90,6 +90,10 @@ pub(super) fn is_lost(code: CUresult) -> bool {
             | R::CUDA_ERROR_INVALID_PC
             | R::CUDA_ERROR_DEVICE_UNAVAILABLE
             | R::CUDA_ERROR_CONTEXT_IS_DESTROYED
+            | R::CUDA_ERROR_NVLINK_UNCORRECTABLE
+            | R::CUDA_ERROR_EXTERNAL_DEVICE
+            | R::CUDA_ERROR_ASSERT
+            | R::CUDA_ERROR_UNKNOWN
     )
 }
 

@@ -36,6 +36,49 @@ impl Drop for Graph {
     }
 }
 
+/// A stream that records; it stops when this goes, however that comes about.
+struct Recording(sys::CUstream);
+
+impl Recording {
+    fn end(self) -> Result<sys::CUgraph, cudarc::driver::DriverError> {
+        let stream = self.0;
+        std::mem::forget(self);
+        // SAFETY: the stream records.
+        unsafe { result::stream::end_capture(stream) }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // SAFETY: as above; what was recorded is destroyed.
+        unsafe {
+            if let Ok(graph) = result::stream::end_capture(self.0)
+                && !graph.is_null()
+            {
+                let _ = result::graph::destroy(graph);
+            }
+        }
+    }
+}
+
+/// A graph that nobody has taken yet.
+struct Captured(sys::CUgraph);
+
+impl Captured {
+    fn keep(self) -> sys::CUgraph {
+        let graph = self.0;
+        std::mem::forget(self);
+        graph
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        // SAFETY: recorded, and destroyed once.
+        let _ = unsafe { result::graph::destroy(self.0) };
+    }
+}
+
 impl Gpu {
     /// Records what `work` queues, without running it. `work` must not take or give back memory, nor wait.
     ///
@@ -50,16 +93,15 @@ impl Gpu {
         // SAFETY: the stream is ours, and the capture ends below whatever `work` says.
         let begun = unsafe { result::stream::begin_capture(stream, mode) };
         self.inner.check("begin to record", begun)?;
-        let outcome = work();
-        // SAFETY: the capture was begun above.
-        let graph = unsafe { result::stream::end_capture(stream) };
-        outcome?;
-        let graph = self.graph_of("end recording", graph)?;
+        let recording = Recording(stream);
+        work()?;
+        let graph = Captured(self.graph_of("end recording", recording.end())?);
         let mut executable = std::ptr::null_mut();
         // SAFETY: `graph` is whole.
         let made =
-            unsafe { sys::cuGraphInstantiateWithFlags(&raw mut executable, graph, 0) }.result();
+            unsafe { sys::cuGraphInstantiateWithFlags(&raw mut executable, graph.0, 0) }.result();
         self.inner.check("make a graph", made)?;
+        let graph = graph.keep();
         Ok(Graph {
             graph,
             executable,

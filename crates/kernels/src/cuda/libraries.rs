@@ -71,8 +71,9 @@ impl GpuProbe {
     }
 }
 
-/// Oldest CUDA that the driver must speak (`major * 1000 + minor * 10`).
-const DRIVER_AT_LEAST: i32 = 12_000;
+/// Oldest CUDA that the driver must speak (`major * 1000 + minor * 10`): the first that lists a module's
+/// kernels.
+const DRIVER_AT_LEAST: i32 = 12_040;
 /// Oldest architecture: bf16 matrix instructions and asynchronous copies.
 pub(super) const CAPABILITY_AT_LEAST: (i32, i32) = (8, 0);
 
@@ -99,13 +100,7 @@ pub fn probe() -> GpuProbe {
         match devices() {
             Ok((version, devices)) => {
                 probe.driver_version = Some(format!("{}.{}", version / 1000, version % 1000 / 10));
-                if version < DRIVER_AT_LEAST {
-                    probe.missing.push(format!(
-                        "the driver speaks CUDA {}.{}, expected at least {}.{}: install a newer NVIDIA driver",
-                        version / 1000, version % 1000 / 10,
-                        DRIVER_AT_LEAST / 1000, DRIVER_AT_LEAST % 1000 / 10,
-                    ));
-                }
+                probe.missing.extend(too_old(version));
                 let new_enough = |d: &GpuDevice| d.compute_capability >= CAPABILITY_AT_LEAST;
                 if !devices.iter().any(new_enough) {
                     let names: Vec<&str> = devices.iter().map(|d| d.name.as_str()).collect();
@@ -125,6 +120,17 @@ pub fn probe() -> GpuProbe {
         }
     }
     probe
+}
+
+fn too_old(version: i32) -> Option<String> {
+    let words = |v: i32| format!("{}.{}", v / 1000, v % 1000 / 10);
+    (version < DRIVER_AT_LEAST).then(|| {
+        format!(
+            "the driver speaks CUDA {}, expected at least {}: install a newer NVIDIA driver",
+            words(version),
+            words(DRIVER_AT_LEAST)
+        )
+    })
 }
 
 fn devices() -> Result<(i32, Vec<GpuDevice>), String> {
@@ -162,10 +168,11 @@ fn devices() -> Result<(i32, Vec<GpuDevice>), String> {
 /// Opens driver, cuBLASLt and NVRTC, or says why not.
 pub(super) fn open() -> Result<(), String> {
     let found = libraries();
-    match found.missing.is_empty() {
-        true => Ok(()),
-        false => Err(found.missing.join("; ")),
+    if !found.missing.is_empty() {
+        return Err(found.missing.join("; "));
     }
+    let (version, _) = devices()?;
+    too_old(version).map_or(Ok(()), Err)
 }
 
 fn libraries() -> &'static Found {
@@ -359,4 +366,19 @@ fn matching(folder: &Path, prefix: &str) -> Vec<PathBuf> {
 
 fn named(folder: &Path, prefix: &str) -> Option<PathBuf> {
     matching(folder, prefix).into_iter().next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_old_driver_is_told_with_both_versions() {
+        assert_eq!(super::too_old(13_000), None);
+        assert_eq!(super::too_old(12_040), None);
+        assert_eq!(
+            super::too_old(11_080).as_deref(),
+            Some(
+                "the driver speaks CUDA 11.8, expected at least 12.4: install a newer NVIDIA driver"
+            )
+        );
+    }
 }

@@ -16,7 +16,7 @@ mod side;
 pub(crate) mod testing;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use cudarc::driver::sys::{self, CUresult};
 use cudarc::driver::{CudaContext, CudaStream, DriverError, result};
@@ -79,6 +79,11 @@ unsafe impl Sync for Inner {}
 impl Drop for Inner {
     fn drop(&mut self) {
         let _ = self.context.bind_to_thread();
+        let workspace = std::mem::take(&mut self.blas().workspace);
+        if workspace != 0 {
+            // SAFETY: taken in `open`, given back once, after the products that use it.
+            let _ = unsafe { result::free_async(workspace, self.stream.cu_stream()) };
+        }
         let _ = self.side.synchronize();
         let _ = self.stream.synchronize();
     }
@@ -133,7 +138,8 @@ impl Gpu {
             architecture,
             shared,
             blas: Mutex::new(blas::Blas::new()?),
-            limit: budget.map_or(free, |b| b.min(free)),
+            // Without a budget a twentieth stays for what the driver itself takes later.
+            limit: budget.map_or(free - free / 20, |b| b.min(free)),
             budget: budget.is_some_and(|b| b <= free),
             profile: Mutex::default(),
             held: AtomicUsize::new(0),
@@ -142,6 +148,8 @@ impl Gpu {
             side,
             stream,
         };
+        let workspace = inner.allocate(blas::WORKSPACE)?;
+        inner.blas().workspace = workspace;
         Ok(Self {
             inner: Arc::new(inner),
         })
@@ -196,6 +204,19 @@ impl Gpu {
         self.inner.multiprocessors
     }
 
+    /// Shared memory that a block may have.
+    pub(crate) fn shared_bytes(&self) -> usize {
+        self.inner.shared as usize
+    }
+
+    /// Gives the system what is freed and kept: after this, what the process takes is what it holds.
+    ///
+    /// # Errors
+    /// Whatever went wrong in queued work.
+    pub fn trim(&self) -> GpuResult<()> {
+        self.inner.trim()
+    }
+
     /// Makes this GPU the calling thread's: once at the beginning of any work on a thread.
     ///
     /// # Errors
@@ -231,6 +252,10 @@ impl Gpu {
 }
 
 impl Inner {
+    fn blas(&self) -> MutexGuard<'_, blas::Blas> {
+        self.blas.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     fn allocate(&self, bytes: usize) -> GpuResult<u64> {
         let held = self.held.load(Ordering::Relaxed);
         let full = || GpuError::OutOfMemory {
@@ -244,7 +269,14 @@ impl Inner {
             return Err(full());
         }
         // SAFETY: the stream is of the current context.
-        let address = match unsafe { result::malloc_async(self.stream.cu_stream(), bytes) } {
+        let take = || unsafe { result::malloc_async(self.stream.cu_stream(), bytes) };
+        let mut taken = take();
+        if taken.is_err_and(|e| e.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY) {
+            // What was freed may be kept in pieces that are too small.
+            self.trim()?;
+            taken = take();
+        }
+        let address = match taken {
             Err(e) if e.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY => return Err(full()),
             other => {
                 self.check("take memory", other.as_ref().map(|_| ()).map_err(|e| *e))?;
@@ -271,6 +303,18 @@ impl Inner {
             let source = compile::SOURCES[source];
             launch::Loaded::new(ordinal, source, &self.architecture, self.shared)
         })
+    }
+
+    fn trim(&self) -> GpuResult<()> {
+        self.check("run the queued work", self.side.synchronize())?;
+        self.check("run the queued work", self.stream.synchronize())?;
+        // SAFETY: the device is this context's; the pool is its default one.
+        let trimmed = unsafe {
+            result::device::get(self.context.ordinal() as i32)
+                .and_then(|device| result::device::get_default_mem_pool(device))
+                .and_then(|pool| result::mem_pool::trim_to(pool, 0))
+        };
+        self.check("give memory back", trimmed)
     }
 
     fn bytes_freed(&self, bytes: usize) {

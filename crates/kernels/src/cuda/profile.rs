@@ -36,6 +36,7 @@ impl Gpu {
     /// # Errors
     /// A failure of the device.
     pub fn start_profile(&self) -> GpuResult<()> {
+        self.enter()?;
         *self.profile() = Some(Profile::default());
         self.mark(String::new)
     }
@@ -45,6 +46,7 @@ impl Gpu {
     /// # Errors
     /// A failure of the device.
     pub fn end_profile(&self) -> GpuResult<Vec<KernelTime>> {
+        self.enter()?;
         let Some(profile) = self.profile().take() else {
             return Ok(Vec::new());
         };

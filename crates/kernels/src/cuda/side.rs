@@ -54,6 +54,7 @@ impl Gpu {
     /// # Errors
     /// A failure of the device.
     pub fn event(&self) -> GpuResult<Event> {
+        self.enter()?;
         let made = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING);
         let inner = Arc::clone(&self.inner);
         match made {

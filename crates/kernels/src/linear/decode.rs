@@ -32,6 +32,29 @@ pub struct Skinny<'a> {
     pub out: SkinnyOut<'a>,
 }
 
+impl<'a> Skinny<'a> {
+    /// The first `at` rows, and the rest.
+    fn split(self, at: usize, n: usize, k: usize) -> (Self, Self) {
+        let half = |rows: std::ops::Range<usize>| {
+            let out = rows.start * n..rows.end * n;
+            Self {
+                x: self.x.part(rows.start * k..rows.end * k),
+                rows: rows.len(),
+                norm: self.norm,
+                add: self.add.map(|add| add.part(out.clone())),
+                out: match self.out {
+                    SkinnyOut::Bf16(y) => SkinnyOut::Bf16(y.part(out)),
+                    SkinnyOut::F32(y) => SkinnyOut::F32(y.part(out)),
+                    SkinnyOut::Swiglu(y) => {
+                        SkinnyOut::Swiglu(y.part(rows.start * n / 2..rows.end * n / 2))
+                    }
+                },
+            }
+        };
+        (half(0..at), half(at..self.rows))
+    }
+}
+
 impl Gpu {
     /// Queues a product of 1 to [`SKINNY_ROWS`] rows.
     ///
@@ -56,6 +79,12 @@ impl Gpu {
         if let Some((weights, _)) = s.norm {
             weights.holds(k);
             shared += 4 * k.next_multiple_of(64);
+        }
+        if shared > self.shared_bytes() && s.rows > 40 {
+            // Smaller cards: a row's result is the same beside fewer.
+            let (first, second) = s.split(40, n, k);
+            self.skinny(w, first)?;
+            return self.skinny(w, second);
         }
         let grid = n.div_ceil(columns).min(self.multiprocessors() * blocks);
         let (m, ldx, ld_add) = (s.rows as u32, k as u32, n as u32);

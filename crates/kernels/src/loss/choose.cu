@@ -115,7 +115,7 @@ KERNEL advance(const u32 *chosen, const u32 *finished, u32 *tokens, u32 *positio
     release_next();
     await_previous();
     int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= m || finished[i]) return;
+    if (i >= m || finished[i] || chosen[i] == NONE) return;
     tokens[i] = chosen[i];
     positions[i] += 1;
     lengths[i] += 1;

@@ -19,6 +19,8 @@ pub(crate) struct Bump<'a> {
 
 /// Where every part begins: what the widest accesses and cuBLASLt's best kernels ask.
 const ALIGNMENT: usize = 256;
+/// What a batch takes beside its pass: tokens, lists of tiles.
+pub(crate) const BESIDE: usize = 64 << 20;
 /// Grown by steps, so that batches of about one size share one allocation.
 const STEP: usize = 16 << 20;
 
@@ -28,9 +30,16 @@ impl Arena {
         let held = self.buffer.as_ref().map_or(0, Buffer::len);
         if held < bytes {
             // The old one goes first: both may not fit.
-            self.buffer = None;
-            let roomy = (bytes + bytes / 16).next_multiple_of(STEP);
-            self.buffer = Some(gpu.alloc(roomy).or_else(|_| gpu.alloc(bytes))?);
+            if self.buffer.take().is_some() {
+                gpu.trim()?;
+            }
+            // A little more, where that leaves room for the rest of a pass.
+            let spare = gpu.limit_bytes().saturating_sub(gpu.held_bytes() + BESIDE);
+            let roomy = (bytes + bytes / 16)
+                .next_multiple_of(STEP)
+                .min(spare)
+                .max(bytes);
+            self.buffer = Some(gpu.alloc(roomy)?);
         }
         Ok(Bump {
             from: self.buffer.as_ref().map(Buffer::view),

@@ -1,6 +1,7 @@
 //! How much of a batch fits: memory decides the rows of a pass, never the results.
 
 use crate::bank::AdapterBank;
+use crate::gpu::arena::BESIDE;
 use crate::gpu::bank::layouts;
 use crate::gpu::head::head_rows;
 use crate::gpu::load::GpuModel;
@@ -14,8 +15,6 @@ const FEW_ROWS: usize = 1024;
 const STEP: usize = 64;
 /// Bytes of a weight in training: itself, gradient and two moments in f32, and its rounded copy.
 const TRAINED_WEIGHT: usize = 18;
-/// What a batch takes beside its pass: tokens, lists of tiles, cuBLASLt's scratch.
-const ASIDE: usize = 128 << 20;
 
 impl GpuModel {
     /// Rows that one training pass with this bank may have.
@@ -23,7 +22,7 @@ impl GpuModel {
         let gpu = self.gpu();
         let (layouts, weights) = layouts(&self.config, bank);
         let state = if trained { 0 } else { weights * TRAINED_WEIGHT };
-        let taken = gpu.held_bytes() + state + ASIDE;
+        let taken = gpu.held_bytes() + state + BESIDE;
         let room = gpu.limit_bytes().saturating_sub(taken) + self.arena().bytes();
         let widest = layouts.iter().map(|l| l.padded).max().unwrap_or(0);
         let fits = |rows: usize, keep: Keep| {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use verdict_formats::ModelConfig;
 use verdict_kernels::LayerCache;
-use verdict_kernels::cuda::{Buffer, Gpu, View};
+use verdict_kernels::cuda::{Buffer, Gpu, GpuError, View};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::decode::Step;
 use crate::gpu::logits::Last;
 use crate::sequences::Sequences;
@@ -25,7 +25,7 @@ pub(crate) struct GpuCache {
     slots: usize,
     positions: usize,
     free: Vec<usize>,
-    memory: Option<(Buffer<u16>, Buffer<u16>)>,
+    memory: Option<Memory>,
     /// The recorded step that ran last.
     pub(crate) step: Option<Box<Step>>,
     /// Room for the logits of packed passes.
@@ -33,6 +33,9 @@ pub(crate) struct GpuCache {
     /// What can be asked of the last extension.
     pub(crate) last: Option<Last>,
 }
+
+/// Keys and values.
+type Memory = (Buffer<u16>, Buffer<u16>);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sequence {
@@ -64,6 +67,7 @@ impl GpuCache {
 
     /// The copy is made now: the original may grow.
     pub(crate) fn fork(&mut self, sequence: usize) -> Result<usize> {
+        self.gpu.enter()?;
         let Some(original) = self.get(sequence) else {
             panic!("no sequence {sequence}");
         };
@@ -157,8 +161,14 @@ impl GpuCache {
         };
         // What is recorded names the old memory.
         self.step = None;
-        let size = self.layers * (slots + 1) * self.heads * positions * self.head_dim;
-        let memory = (self.gpu.zeros(size)?, self.gpu.zeros(size)?);
+        let (memory, slots, positions) = match self.memory_for(slots, positions) {
+            // No more than is needed, where twice as much does not fit.
+            Err(Error::Gpu(GpuError::OutOfMemory { .. })) => {
+                let slots = (used + new).max(self.slots);
+                self.memory_for(slots, len.next_multiple_of(128).max(self.positions))?
+            }
+            other => other?,
+        };
         if let Some(old) = &self.memory {
             let from = self.shape(self.slots, self.positions);
             let to = self.shape(slots, positions);
@@ -172,6 +182,12 @@ impl GpuCache {
         (self.slots, self.positions) = (slots, positions);
         self.memory = Some(memory);
         Ok(())
+    }
+
+    fn memory_for(&self, slots: usize, positions: usize) -> Result<(Memory, usize, usize)> {
+        let size = self.layers * (slots + 1) * self.heads * positions * self.head_dim;
+        let memory = (self.gpu.zeros(size)?, self.gpu.zeros(size)?);
+        Ok((memory, slots, positions))
     }
 
     fn copy_slot(&self, from: usize, to: usize, len: usize) -> Result<()> {

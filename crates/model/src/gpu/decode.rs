@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use verdict_kernels::cuda::{Buffer, Graph, View};
-use verdict_kernels::{Base, Narrow, NormInput, SKINNY_ROWS, Skinny, SkinnyOut, Wide};
+use verdict_kernels::{
+    AttentionShape, Base, Narrow, NormInput, SKINNY_ROWS, Skinny, SkinnyOut, Wide,
+};
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
@@ -132,6 +134,9 @@ impl GpuModel {
         let gpu = self.gpu();
         gpu.enter()?;
         let bank = self.uploaded(bank)?;
+        if new_tokens == 0 {
+            return Ok(vec![Vec::new(); prompts.len()]);
+        }
         let mut answers = Vec::with_capacity(prompts.len());
         for prompts in prompts.chunks(SKINNY_ROWS) {
             answers.extend(self.generate_together(&bank, prompts, new_tokens)?);
@@ -156,6 +161,8 @@ impl GpuModel {
             .collect();
         // Room for the whole answers at once: growing would record the step anew.
         let longest = ours.iter().map(|c| c.tokens.len()).max().unwrap_or(0);
+        let limits = Limits::of(&self.config);
+        limits.check_tokens(&[], (longest + new_tokens).saturating_sub(1))?;
         let room: Vec<_> = ours
             .iter()
             .map(|c| (c.sequence, longest + new_tokens))
@@ -166,7 +173,10 @@ impl GpuModel {
         let picks = Picks::new(gpu, rows, self.config.vocab_size, &[])?;
         let logits = self.prompts(bank, &mut cache, &ours, &packed)?;
         picks.queue(gpu, logits.view(), None)?;
+        // Where every logit is NaN there is no best token; token 0 stands for it, as on the CPU.
+        let known = |token: &mut u32| *token = if *token == u32::MAX { 0 } else { *token };
         let mut tokens = gpu.download(picks.tokens())?;
+        tokens.iter_mut().for_each(known);
         let mut answers: Vec<Vec<u32>> = tokens.iter().map(|t| vec![*t]).collect();
         for made in 1..new_tokens {
             let chunks: Vec<Chunk<'_>> = ours
@@ -182,6 +192,7 @@ impl GpuModel {
                 let logits = self.prompts(bank, &mut cache, &chunks, &packed)?;
                 picks.queue(gpu, logits.view(), None)?;
                 tokens = gpu.download(picks.tokens())?;
+                tokens.iter_mut().for_each(known);
                 answers
                     .iter_mut()
                     .zip(&tokens)
@@ -206,6 +217,7 @@ impl GpuModel {
                 step.state.lengths.view(),
             )?;
             tokens = gpu.download(chosen)?;
+            tokens.iter_mut().for_each(known);
             answers
                 .iter_mut()
                 .zip(&tokens)
@@ -331,7 +343,10 @@ impl GpuModel {
             None => {
                 cache.step = None;
                 let mut step = Step::new(self, bank, packed, wanted, probes)?;
+                // What another thread queued meanwhile would be recorded too: passes hold the arena.
+                let arena = self.arena();
                 step.graph = Some(gpu.record(|| step.queue(self, cache))?);
+                drop(arena);
                 let rows = (0..chunks.len()).collect();
                 cache.step = Some(Box::new(step));
                 rows
@@ -406,6 +421,8 @@ impl Step {
         let (gpu, c) = (model.gpu(), &model.config);
         let (rows, s) = (adapters.len(), model.shape());
         gpu.require(&STEP_KERNELS)?;
+        let attention = AttentionShape::padded_head(c.head_dim);
+        gpu.require(&[&format!("attention_decode_{attention}_")])?;
         let batch = GpuBatch::new(gpu, c, &bank.layouts, packed, false)?;
         let (width, f, v) = (s.heads * s.head_dim, c.intermediate_size, c.vocab_size);
         let narrow = batch.narrow().into_iter().max().unwrap_or(0);

@@ -22,6 +22,9 @@ use crate::weights::{Parts, Reader};
 pub(crate) struct GpuModel {
     gpu: Gpu,
     pub(crate) base: Base,
+    /// Where int8 weights become bf16, one matrix at a time. Before the weights: it waits, when it goes, for
+    /// the stream that reads them.
+    pub(crate) unpacker: Unpacker,
     pub(crate) config: ModelConfig,
     /// `[V, H]` bf16, where the head does not hold it too.
     embedding: Option<GpuLinear>,
@@ -30,8 +33,6 @@ pub(crate) struct GpuModel {
     /// Kept in bf16: its product is one of a batch's largest, and the one that loses most by rounding.
     pub(crate) head: GpuLinear,
     pub(crate) rope: Buffer<f32>,
-    /// Where int8 weights become bf16, one matrix at a time.
-    pub(crate) unpacker: Unpacker,
     arena: Mutex<Arena>,
     /// The bank that was last answered with.
     bank: Mutex<Option<(u64, Arc<GpuBank>)>>,
@@ -181,6 +182,11 @@ impl GpuModel {
         }
     }
 
+    /// Gives the memory of the last bank back.
+    pub(crate) fn forget_bank(&self) {
+        *self.bank.lock().unwrap_or_else(|e| e.into_inner()) = None;
+    }
+
     /// A bank in device memory; the last one stays there.
     pub(crate) fn uploaded(&self, bank: &AdapterBank) -> Result<Arc<GpuBank>> {
         let mut last = self.bank.lock().unwrap_or_else(|e| e.into_inner());
@@ -234,6 +240,12 @@ fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
         return shape(format!(
             "heads of {} numbers, expected a multiple of 8 up to 128",
             c.head_dim
+        ));
+    }
+    if c.hidden_size > 8192 {
+        return shape(format!(
+            "hidden_size {}, expected at most 8192",
+            c.hidden_size
         ));
     }
     for (what, n) in [

@@ -1,11 +1,11 @@
 //! Gradients and optimizer steps for the whole bank, on a GPU.
 
-use verdict_kernels::cuda::Buffer;
+use verdict_kernels::cuda::{Buffer, GpuError};
 use verdict_kernels::{AdamW, BankPieces, BankRate, BankState};
 
 use crate::bank::{AdapterBank, BankAdapter};
 use crate::batch::{Example, ExampleLoss, Packed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::arena::Arena;
 use crate::gpu::backward::Gradients;
 use crate::gpu::bank::{GpuBank, Layout, layouts};
@@ -38,6 +38,7 @@ impl GpuTrainer {
     pub(crate) fn new(model: &GpuModel, bank: &AdapterBank, adam: AdamW) -> Result<Self> {
         let gpu = model.gpu();
         gpu.enter()?;
+        model.forget_bank();
         let (layouts, len) = layouts(&model.config, bank);
         let w = gpu.alloc(len)?;
         for (layout, adapter) in layouts.iter().zip(&bank.adapters) {
@@ -76,22 +77,35 @@ impl GpuTrainer {
         let gpu = model.gpu();
         gpu.enter()?;
         let packed = Packed::new(Limits::of(&model.config), self.hosts.len(), examples)?;
-        let add = self.gradients_for(model, &packed)?;
+        Limits::of(&model.config).check_tokens(probes, 0)?;
+        if packed.rows() == 0 {
+            return Ok(Vec::new());
+        }
         let work = Work::new(model, &self.bank.layouts, &packed, probes, true)?;
         let mut arena = model.arena();
-        let keep = work.keep(model, &arena);
-        let pass = work.pass(model, &mut arena, keep)?;
-        let run = Run::new(model, &self.bank, &work.batch);
-        let x = run.forward(&pass)?;
-        run.losses(&pass, &work.supervised, x)?;
-        run.backward(
-            &pass,
-            Gradients {
-                to: self.g.view(),
-                add,
+        let keep = match work.keep(model, &arena) {
+            // The card may hold less than it was reckoned to.
+            Keep::Everything => match work.reserve(model, &mut arena, Keep::Everything) {
+                Err(Error::Gpu(GpuError::OutOfMemory { .. })) => Keep::Inputs,
+                other => other.map(|()| Keep::Everything)?,
             },
-        )?;
-        work.supervised.collect(gpu, &packed, examples.len())
+            keep => keep,
+        };
+        let pass = work.pass(model, &mut arena, keep)?;
+        let before = self.zeroed.clone();
+        let add = self.gradients_for(model, &packed)?;
+        let to = self.g.view();
+        let run = Run::new(model, &self.bank, &work.batch);
+        let done = run
+            .forward(&pass)
+            .and_then(|x| run.losses(&pass, &work.supervised, x))
+            .and_then(|()| run.backward(&pass, Gradients { to, add }))
+            .and_then(|()| work.supervised.collect(gpu, &packed, examples.len()));
+        if done.is_err() {
+            // What was begun counts for nothing where nothing counted before.
+            self.zeroed = before;
+        }
+        done
     }
 
     /// Whether this batch's gradients are to be added to what is there: not where all of its adapters'
@@ -127,14 +141,19 @@ impl GpuTrainer {
         let gpu = model.gpu();
         gpu.enter()?;
         let mut bank_rates = vec![BankRate::NONE; self.hosts.len()];
+        let mut named = vec![false; self.hosts.len()];
         for rate in rates {
             let adapter = rate.adapter;
-            if std::mem::replace(&mut self.zeroed[adapter], true) {
+            if std::mem::replace(&mut named[adapter], true) {
+                return Err(Error::Batch(format!(
+                    "adapter {adapter}: two rates in one step"
+                )));
+            }
+            if self.zeroed[adapter] {
                 gpu.clear(self.g.part(self.bank.layouts[adapter].range.clone()))?;
             }
-            self.steps[adapter] += 1;
-            bank_rates[adapter] =
-                BankRate::new(&self.adam, self.steps[adapter], rate.lr, rate.clip);
+            let step = self.steps[adapter] + 1;
+            bank_rates[adapter] = BankRate::new(&self.adam, step, rate.lr, rate.clip);
         }
         let state = BankState {
             w: self.w.view(),
@@ -144,6 +163,10 @@ impl GpuTrainer {
             rounded: self.bank.weights.view(),
         };
         let norms = gpu.adamw_step(&self.adam, &self.pieces, &bank_rates, state)?;
+        for rate in rates {
+            self.steps[rate.adapter] += 1;
+            self.zeroed[rate.adapter] = true;
+        }
         Ok(rates.iter().map(|r| norms[r.adapter]).collect())
     }
 
@@ -210,6 +233,12 @@ impl Work {
         }
     }
 
+    /// Makes sure that the arena has room.
+    fn reserve(&self, model: &GpuModel, arena: &mut Arena, keep: Keep) -> Result<()> {
+        let bytes = Pass::bytes(&model.config, self.size(keep));
+        arena.ensure(model.gpu(), bytes).map(|_| ())
+    }
+
     fn pass<'a>(&self, model: &GpuModel, arena: &'a mut Arena, keep: Keep) -> Result<Pass<'a>> {
         let size = self.size(keep);
         let mut bump = arena.ensure(model.gpu(), Pass::bytes(&model.config, size))?;
@@ -226,7 +255,10 @@ impl GpuModel {
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>> {
         self.gpu().enter()?;
-        let bank = self.uploaded(bank)?;
+        // The bare model needs none of the adapters.
+        let none = AdapterBank::empty();
+        let bare = examples.iter().all(|e| e.adapter.is_none());
+        let bank = self.uploaded(if bare { &none } else { bank })?;
         self.evaluate_with(&bank, examples, probes)
     }
 
@@ -239,6 +271,10 @@ impl GpuModel {
         let gpu = self.gpu();
         gpu.enter()?;
         let packed = Packed::new(Limits::of(&self.config), bank.layouts.len(), examples)?;
+        Limits::of(&self.config).check_tokens(probes, 0)?;
+        if packed.rows() == 0 {
+            return Ok(Vec::new());
+        }
         let work = Work::new(self, &bank.layouts, &packed, probes, false)?;
         let mut arena = self.arena();
         let pass = work.pass(self, &mut arena, Keep::Nothing)?;
