@@ -84,8 +84,8 @@ impl Drop for Inner {
             // SAFETY: taken in `open`, given back once, after the products that use it.
             let _ = unsafe { result::free_async(workspace, self.stream.cu_stream()) };
         }
-        let _ = self.side.synchronize();
-        let _ = self.stream.synchronize();
+        // Waits, and gives the system what the next one to open this GPU will count as free.
+        let _ = self.trim();
     }
 }
 
