@@ -84,7 +84,7 @@ struct Found {
     missing: Vec<String>,
 }
 
-/// Looks once a process; never fails.
+/// Looks for the libraries once a process, and asks the driver for its GPUs each time; never fails.
 pub fn probe() -> GpuProbe {
     let found = libraries();
     let mut probe = GpuProbe {
@@ -99,7 +99,7 @@ pub fn probe() -> GpuProbe {
     if probe.driver.is_some() {
         match devices() {
             Ok((version, devices)) => {
-                probe.driver_version = Some(format!("{}.{}", version / 1000, version % 1000 / 10));
+                probe.driver_version = Some(in_words(version));
                 probe.missing.extend(too_old(version));
                 let new_enough = |d: &GpuDevice| d.compute_capability >= CAPABILITY_AT_LEAST;
                 if !devices.iter().any(new_enough) {
@@ -122,13 +122,17 @@ pub fn probe() -> GpuProbe {
     probe
 }
 
+/// CUDA's number of a version as people write it: 13000 is 13.0.
+fn in_words(version: i32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
+}
+
 fn too_old(version: i32) -> Option<String> {
-    let words = |v: i32| format!("{}.{}", v / 1000, v % 1000 / 10);
     (version < DRIVER_AT_LEAST).then(|| {
         format!(
             "the driver speaks CUDA {}, expected at least {}: install a newer NVIDIA driver",
-            words(version),
-            words(DRIVER_AT_LEAST)
+            in_words(version),
+            in_words(DRIVER_AT_LEAST)
         )
     })
 }

@@ -1,7 +1,8 @@
 //! One NVIDIA GPU: its context, its stream, its memory, its kernels.
 //!
 //! The driver, cuBLASLt and NVRTC are opened at run time; a build needs nothing of CUDA, and a machine
-//! without a GPU runs the same binary. All work goes to one stream, in order.
+//! without a GPU runs the same binary. Work goes to one stream, in order; what a caller hands to the side
+//! stream is ordered against it by events.
 
 mod blas;
 mod compile;
@@ -114,7 +115,7 @@ impl Gpu {
         }
         let driver = |call: &str, e: DriverError| failure(ordinal, call, e.0);
         let context = CudaContext::new(ordinal).map_err(|e| driver("open", e))?;
-        // SAFETY: everything here runs on one stream, in order.
+        // SAFETY: work is ordered by the main stream, and by events of our own where the side stream joins it.
         unsafe { context.disable_event_tracking() };
         // The side stream gives way: it fills what the main one leaves idle.
         let lane = |priority| {

@@ -24,9 +24,9 @@ impl Run<'_> {
             return Ok(());
         };
         for layer in (0..self.model.layers.len()).rev() {
-            let again = pass.saved.len() == 1 && layer + 1 < self.model.layers.len();
             let saved = &pass.saved[layer % pass.saved.len()];
-            if again {
+            // What the last block left is still there.
+            if pass.runs_again() && layer + 1 < self.model.layers.len() {
                 // Its output is the next block's input, which nobody reads any more.
                 let (x, y) = (pass.stream[layer], pass.stream[layer + 1]);
                 self.block(layer, pass, saved, &Whole, x, y)?;

@@ -187,36 +187,31 @@ impl GpuModel {
                     ..*c
                 })
                 .collect();
-            if !self.steps() {
+            tokens = if self.steps() {
+                if made == 1 {
+                    let packed = self.pack(bank, &cache, &chunks)?;
+                    self.prepare(bank, &mut cache, &chunks, &packed, &[])?;
+                }
+                let step = cache
+                    .step
+                    .as_mut()
+                    .unwrap_or_else(|| unreachable!("prepared"));
+                step.launch()?;
+                let chosen = step.memory.picks.tokens().part(0..rows);
+                gpu.advance(
+                    chosen,
+                    step.state.finished.view(),
+                    step.state.tokens.view(),
+                    step.state.positions.view(),
+                    step.state.lengths.view(),
+                )?;
+                gpu.download(chosen)?
+            } else {
                 let packed = self.pack(bank, &cache, &chunks)?;
                 let logits = self.prompts(bank, &mut cache, &chunks, &packed)?;
                 picks.queue(gpu, logits.view(), None)?;
-                tokens = gpu.download(picks.tokens())?;
-                tokens.iter_mut().for_each(known);
-                answers
-                    .iter_mut()
-                    .zip(&tokens)
-                    .for_each(|(a, t)| a.push(*t));
-                continue;
-            }
-            if made == 1 {
-                let packed = self.pack(bank, &cache, &chunks)?;
-                self.prepare(bank, &mut cache, &chunks, &packed, &[])?;
-            }
-            let step = cache
-                .step
-                .as_mut()
-                .unwrap_or_else(|| unreachable!("prepared"));
-            step.launch()?;
-            let chosen = step.memory.picks.tokens().part(0..rows);
-            gpu.advance(
-                chosen,
-                step.state.finished.view(),
-                step.state.tokens.view(),
-                step.state.positions.view(),
-                step.state.lengths.view(),
-            )?;
-            tokens = gpu.download(chosen)?;
+                gpu.download(picks.tokens())?
+            };
             tokens.iter_mut().for_each(known);
             answers
                 .iter_mut()
@@ -259,9 +254,7 @@ impl GpuModel {
             keep: Keep::Nothing,
         };
         let mut arena = self.arena();
-        let mut bump = arena.ensure(gpu, Pass::bytes(c, size))?;
-        let pass = Pass::lay_out(&mut bump, c, size);
-        let pass = pass.unwrap_or_else(|| unreachable!("the arena is there"));
+        let pass = Pass::within(&mut arena, gpu, c, size)?;
         let run = Run::new(self, bank, &batch);
         let cached = Cached {
             cache,

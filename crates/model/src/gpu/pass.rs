@@ -1,10 +1,11 @@
 //! The memory of a pass: what each block saves for backward, and what all blocks share.
 
 use verdict_formats::ModelConfig;
-use verdict_kernels::cuda::View;
+use verdict_kernels::cuda::{Gpu, View};
 use verdict_kernels::{GpuLinear, Scratch};
 
-use crate::gpu::arena::Bump;
+use crate::error::Result;
+use crate::gpu::arena::{Arena, Bump};
 use crate::gpu::load::GpuModel;
 use crate::site::Site;
 
@@ -88,8 +89,23 @@ pub(crate) struct Back<'a> {
 }
 
 impl<'a> Pass<'a> {
+    /// Lays a pass out in the arena, which grows where it must.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub(crate) fn within(
+        arena: &'a mut Arena,
+        gpu: &Gpu,
+        c: &ModelConfig,
+        size: PassSize,
+    ) -> Result<Self> {
+        let mut bump = arena.ensure(gpu, Self::bytes(c, size))?;
+        let pass = Self::lay_out(&mut bump, c, size);
+        Ok(pass.unwrap_or_else(|| unreachable!("the arena is there")))
+    }
+
     /// Lays a pass out; none when `bump` only counts.
-    pub(crate) fn lay_out(bump: &mut Bump<'a>, c: &ModelConfig, size: PassSize) -> Option<Self> {
+    fn lay_out(bump: &mut Bump<'a>, c: &ModelConfig, size: PassSize) -> Option<Self> {
         // Products of 8-bit floats take rows by sixteens.
         let t = size.rows.next_multiple_of(16);
         let (hidden, layers) = (c.hidden_size, c.num_hidden_layers);

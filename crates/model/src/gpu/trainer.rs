@@ -240,10 +240,7 @@ impl Work {
     }
 
     fn pass<'a>(&self, model: &GpuModel, arena: &'a mut Arena, keep: Keep) -> Result<Pass<'a>> {
-        let size = self.size(keep);
-        let mut bump = arena.ensure(model.gpu(), Pass::bytes(&model.config, size))?;
-        let pass = Pass::lay_out(&mut bump, &model.config, size);
-        Ok(pass.unwrap_or_else(|| unreachable!("the arena is there")))
+        Pass::within(arena, model.gpu(), &model.config, self.size(keep))
     }
 }
 
