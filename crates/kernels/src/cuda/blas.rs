@@ -2,8 +2,12 @@
 //!
 //! The heuristic's first choice is taken, among algorithms that sum each element in one place: then a row's result depends on its own numbers alone, and the same seed gives the same bytes.
 //! Timing candidates would choose a little better and differently each time.
+//!
+//! Packed batches differ in their number of rows, and to ask cuBLASLt takes longer than a small product. So
+//! it is asked for rows rounded up, and its answer serves every number of rows up to that.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 
 use cudarc::cublaslt::{result, sys};
@@ -47,6 +51,14 @@ pub struct Product {
 }
 
 impl Product {
+    /// The product whose algorithm serves this one. Kernels work on tiles of 64 rows or more: within 128
+    /// rows hardly another choice would be better.
+    fn rounded_up(self) -> Self {
+        let step = if self.m > 128 { 128 } else { 16 };
+        let m = self.m.next_multiple_of(step);
+        Self { m, ..self }
+    }
+
     /// How sums may be split. Not at all, but for those so long that without it most of the card would
     /// stand idle: the gradient through the head sums over the vocabulary, into a few tiles.
     fn reductions(&self) -> u32 {
@@ -62,6 +74,7 @@ pub(super) const WORKSPACE: usize = 64 << 20;
 
 pub(super) struct Blas {
     handle: sys::cublasLtHandle_t,
+    /// By products of rounded rows.
     plans: HashMap<Product, Plan>,
     /// Address of [`WORKSPACE`] bytes; 0 before they are taken.
     pub(super) workspace: u64,
@@ -78,16 +91,18 @@ struct Plan {
 
 impl Drop for Blas {
     fn drop(&mut self) {
-        self.forget_plans();
-        // SAFETY: made in `new`, destroyed once.
+        // SAFETY: made by `make_plan` and in `new`, destroyed once; queued products do not read them.
         unsafe {
+            for (_, plan) in self.plans.drain() {
+                let _ = result::destroy_matmul_desc(plan.desc);
+                for layout in [plan.w, plan.x, plan.d] {
+                    let _ = result::destroy_matrix_layout(layout);
+                }
+            }
             let _ = result::destroy_handle(self.handle);
         }
     }
 }
-
-/// Plans that are kept. Packed batches differ in their number of rows: a long run meets thousands.
-const MOST_PLANS: usize = 4096;
 
 impl Blas {
     pub(super) fn new() -> GpuResult<Self> {
@@ -102,36 +117,31 @@ impl Blas {
         })
     }
 
-    fn plan(&mut self, product: Product) -> GpuResult<Plan> {
-        if let Some(plan) = self.plans.get(&product) {
-            return Ok(*plan);
-        }
-        if self.plans.len() >= MOST_PLANS {
-            self.forget_plans();
-        }
-        let plan = make_plan(self.handle, product).map_err(|e| GpuError::Blas {
-            what: format!("{product:?}"),
-            code: e.to_string(),
-        })?;
-        self.plans.insert(product, plan);
-        Ok(plan)
-    }
-
-    fn forget_plans(&mut self) {
-        for (_, plan) in self.plans.drain() {
-            // SAFETY: made by `make_plan`, destroyed once; queued products do not read them any more.
-            unsafe {
-                let _ = result::destroy_matmul_desc(plan.desc);
-                for layout in [plan.w, plan.x, plan.d] {
-                    let _ = result::destroy_matrix_layout(layout);
-                }
+    /// The plan of a product, its layouts set to the product's rows.
+    fn plan(&mut self, product: Product) -> Result<Plan, result::CublasError> {
+        let plan = match self.plans.entry(product.rounded_up()) {
+            Entry::Occupied(plan) => *plan.get(),
+            Entry::Vacant(place) => {
+                let plan = make_plan(self.handle, *place.key())?;
+                *place.insert(plan)
             }
-        }
+        };
+        set_rows(plan.x, product.m)?;
+        set_rows(plan.d, product.m)?;
+        Ok(plan)
     }
 }
 
 /// `CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F`: a scale for each row of W and each row of x.
 const SCALE_A_ROW: i32 = 3;
+
+/// Rows of ours are cuBLASLt's columns: see [`make_plan`].
+fn set_rows(layout: sys::cublasLtMatrixLayout_t, rows: usize) -> Result<(), result::CublasError> {
+    let attribute = sys::cublasLtMatrixLayoutAttribute_t::CUBLASLT_MATRIX_LAYOUT_COLS;
+    let rows = rows as u64;
+    // SAFETY: the attribute is a 64-bit number.
+    unsafe { result::set_matrix_layout_attribute(layout, attribute, (&raw const rows).cast(), 8) }
+}
 
 fn set_address(
     desc: sys::cublasLtMatmulDesc_t,
@@ -307,13 +317,13 @@ impl Gpu {
         assert!(p.add == c.is_some() && p.bias == bias.is_some());
         let mut blas = self.inner.blas();
         let workspace = blas.workspace;
-        let plan = blas.plan(p)?;
-        let (alpha, beta) = (1.0_f32, f32::from(u8::from(p.add)));
-        let c = c.unwrap_or(d);
         let told = |e: result::CublasError| GpuError::Blas {
             what: format!("{p:?}"),
             code: e.to_string(),
         };
+        let plan = blas.plan(p).map_err(told)?;
+        let (alpha, beta) = (1.0_f32, f32::from(u8::from(p.add)));
+        let c = c.unwrap_or(d);
         if let Some(bias) = bias {
             bias.holds(p.n);
             set_address(

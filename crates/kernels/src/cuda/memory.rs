@@ -220,7 +220,8 @@ impl Gpu {
         if from.is_empty() {
             return Ok(());
         }
-        // SAFETY: `to` holds the numbers. Pageable memory is staged before the call returns.
+        // SAFETY: `to` holds the numbers. Pageable memory is read before the call returns; locked memory is
+        // `Staging`'s, which leaves it alone until it was read.
         let done =
             unsafe { result::memcpy_htod_async(to.address, from, self.inner.stream.cu_stream()) };
         self.inner.check("copy to the device", done)

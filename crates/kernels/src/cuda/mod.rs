@@ -13,6 +13,7 @@ mod libraries;
 mod memory;
 mod profile;
 mod side;
+mod staging;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -32,6 +33,7 @@ pub use memory::{Buffer, Plain, View};
 pub use profile::KernelTime;
 pub use side::Event;
 pub(crate) use side::Lane;
+pub use staging::Staging;
 
 /// A GPU, opened. Copies share it.
 #[derive(Clone)]

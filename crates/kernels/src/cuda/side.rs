@@ -73,6 +73,13 @@ impl Gpu {
         event.inner.check("record an event", done)
     }
 
+    /// Waits, on the host, until the device has come to the event.
+    pub(super) fn wait_for(&self, event: &Event) -> GpuResult<()> {
+        // SAFETY: it lives.
+        let done = unsafe { result::event::synchronize(event.event) };
+        self.inner.check("wait for an event", done)
+    }
+
     /// What a lane is given from now on waits for the event.
     pub(crate) fn await_event(&self, event: &Event, lane: Lane) -> GpuResult<()> {
         let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;

@@ -6,7 +6,7 @@ use half::bf16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use rayon::prelude::*;
 
-use crate::cuda::{Arg, Buffer, Element, Gpu, GpuError, GpuResult, Lane, Product, View};
+use crate::cuda::{Arg, Buffer, Element, Gpu, GpuError, GpuResult, Lane, Product, Staging, View};
 use crate::linear::{Base, Unpacker};
 
 /// A frozen `[n, k]` matrix (or several stacked by rows) in device memory, with an optional bias.
@@ -38,14 +38,13 @@ enum Store {
 pub struct Scratch<'a> {
     /// Where int8 weights become bf16.
     pub unpacker: &'a Unpacker,
+    /// In which of its two buffers: products in a row use them in turns.
+    pub slot: usize,
     /// The product after the next, whose weights may be unpacked meanwhile.
     pub ahead: Option<&'a GpuLinear>,
-    /// An input in e4m3 and its scales; none but for fp8. Rows are rounded up to a multiple of 16.
+    /// An input in e4m3 and its scales, for fp8. Rows are rounded up to a multiple of 16.
     pub input: Option<(View<'a, u8>, View<'a, f32>)>,
 }
-
-/// Weights that are read, rounded and sent at a time.
-const CHUNK: usize = 1 << 24;
 
 /// What a product with a frozen matrix adds to and where it goes.
 #[derive(Clone, Copy, Debug)]
@@ -57,12 +56,16 @@ pub struct Out<'a> {
 }
 
 impl GpuLinear {
-    /// Packs `n` rows of `k` weights; `read(rows, out)` gives them in f32, on many threads.
+    /// Packs `n` rows of `k` weights; `read(rows, out)` gives them in f32, on many threads. They are sent
+    /// while the next ones are read.
     ///
     /// # Errors
     /// The first error of `read`, or of the device.
+    ///
+    /// # Panics
+    /// When a row does not fit into a piece of `staging`.
     pub fn pack<E: Send + From<GpuError>>(
-        gpu: &Gpu,
+        staging: &mut Staging,
         base: Base,
         n: usize,
         k: usize,
@@ -70,11 +73,11 @@ impl GpuLinear {
         read: impl Fn(Range<usize>, &mut [f32]) -> Result<(), E> + Sync + Send,
     ) -> Result<Self, E> {
         assert!(
-            k.is_multiple_of(16) && n.is_multiple_of(8),
+            k.is_multiple_of(16) && n.is_multiple_of(8) && k <= staging.piece_len(),
             "weights [{n}, {k}]"
         );
-        let rows = (CHUNK / k).clamp(1, n);
-        let mut staging = vec![0_u16; rows * k];
+        let gpu = &staging.gpu().clone();
+        let rows = (staging.piece_len() / k).min(n);
         let store = match base {
             Base::Int8 => Store::Int8(gpu.alloc(n * k)?, gpu.alloc(n)?),
             Base::Fp8 => Store::Fp8 {
@@ -90,7 +93,7 @@ impl GpuLinear {
         };
         for first in (0..n).step_by(rows) {
             let count = rows.min(n - first);
-            let to = &mut staging[..count * k];
+            let to = &mut staging.fill()?[..count * k];
             let piece = 65_536_usize.div_ceil(k);
             to.par_chunks_mut(piece * k).enumerate().try_for_each_init(
                 Vec::new,
@@ -104,15 +107,15 @@ impl GpuLinear {
                 },
             )?;
             match &store {
-                Store::Bf16(w) => gpu.write(to, w.from(first * k))?,
+                Store::Bf16(w) => staging.send(w.part(first * k..(first + count) * k))?,
                 Store::Int8(q, scales) => {
                     let whole = whole.as_ref().map_or_else(|| unreachable!(), Buffer::view);
-                    gpu.write(to, whole)?;
+                    staging.send(whole.part(0..count * k))?;
                     gpu.quantise_rows(whole, count, k, q.from(first * k), scales.from(first))?;
                 }
                 Store::Fp8 { .. } => {
                     let whole = whole.as_ref().map_or_else(|| unreachable!(), Buffer::view);
-                    gpu.write(to, whole.from(first * k))?;
+                    staging.send(whole.part(first * k..(first + count) * k))?;
                 }
             }
         }
@@ -153,7 +156,7 @@ impl GpuLinear {
         }
     }
 
-    /// Numbers of an [`Unpacker`] that serves it.
+    /// Numbers that a buffer of an [`Unpacker`] must hold for it.
     pub fn scratch(&self) -> usize {
         match &self.store {
             Store::Bf16(_) | Store::Fp8 { .. } => 0,
@@ -218,9 +221,9 @@ impl Gpu {
                 self.product(product, x, weights.view(), w.bias(), out.add, out.to)
             }
             Store::Int8(..) => {
-                let weights = scratch.unpacker.weights(w)?;
+                let weights = scratch.unpacker.weights(w, scratch.slot)?;
                 self.product(product, x, weights, w.bias(), out.add, out.to)?;
-                scratch.unpacker.done(scratch.ahead)
+                scratch.unpacker.done(scratch.slot, scratch.ahead)
             }
             Store::Fp8 { rows: weights, .. } => {
                 let input = self.input_fp8(x, rows, w.k, scratch)?;
@@ -263,9 +266,9 @@ impl Gpu {
                 self.product(product, dy, weights.view(), None, out.add, out.to)
             }
             Store::Int8(..) => {
-                let weights = scratch.unpacker.weights(w)?;
+                let weights = scratch.unpacker.weights(w, scratch.slot)?;
                 self.product(product, dy, weights, None, out.add, out.to)?;
-                scratch.unpacker.done(scratch.ahead)
+                scratch.unpacker.done(scratch.slot, scratch.ahead)
             }
             Store::Fp8 { columns, .. } => {
                 let input = self.input_fp8(dy, rows, w.n, scratch)?;

@@ -8,7 +8,7 @@ use crate::cpu::{Compute, Cpu, Isa};
 use crate::cuda::testing::{
     Machine, Output, WORKS, bits, everywhere, machines, rounded, rows as on_gpu, shapes, widened,
 };
-use crate::cuda::{Gpu, GpuError};
+use crate::cuda::{Gpu, GpuError, Staging};
 use crate::linear::{
     Base, Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, Scratch, Unpacker, matmul,
     reference,
@@ -187,7 +187,9 @@ fn pack(gpu: &Gpu, base: Base, w: &[f32], n: usize, bias: Option<&[f32]>) -> Gpu
         out.copy_from_slice(&w[range.start * k..range.end * k]);
         Ok(())
     };
-    GpuLinear::pack(gpu, base, n, k, bias, read).expect(WORKS)
+    // A few rows at a time.
+    let mut staging = Staging::new(gpu, 5 * k).expect(WORKS);
+    GpuLinear::pack(&mut staging, base, n, k, bias, read).expect(WORKS)
 }
 
 impl Frozen for Gpu {
@@ -205,7 +207,7 @@ impl Frozen for Gpu {
         bias: Option<&[f32]>,
     ) -> Box<dyn Matrix + 'a> {
         let linear = pack(self, base, w, n, bias);
-        let unpacker = Unpacker::new(self, linear.scratch()).expect(WORKS);
+        let unpacker = Unpacker::new(self, [linear.scratch(), 0]).expect(WORKS);
         Box::new(OnGpu {
             gpu: self,
             base,
@@ -253,6 +255,7 @@ impl OnGpu<'_> {
         let product = |out: Out<'_>| {
             let scratch = Scratch {
                 unpacker: &self.unpacker,
+                slot: 0,
                 ahead: None,
                 input: input.as_ref().map(|i| (i.0.view(), i.1.view())),
             };

@@ -1,4 +1,5 @@
-//! Where int8 weights become bf16: two buffers in turns.
+//! Where int8 weights become bf16: two buffers in turns, each as large as the largest matrix that comes in its
+//! turn.
 //!
 //! While a product reads one buffer, and while small kernels leave most of the card idle, a second stream
 //! makes the weights of the product after the next in the other. So int8 costs little more than bf16 and
@@ -14,7 +15,7 @@ use crate::linear::GpuLinear;
 pub struct Unpacker {
     gpu: Gpu,
     slots: [Slot; 2],
-    state: Mutex<State>,
+    holds: Mutex<Holds>,
 }
 
 #[derive(Debug)]
@@ -26,21 +27,16 @@ struct Slot {
     used: Event,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// Which weights each slot holds or will hold: the address of their bytes.
-    holds: [u64; 2],
-    /// The slot of the product that was queued last.
-    last: usize,
-}
+/// Which weights each slot holds or will hold: the address of their bytes.
+type Holds = [u64; 2];
 
 impl Unpacker {
-    /// For weights of at most `len` numbers; 0 where none need unpacking.
+    /// For weights of at most so many numbers in each of the two; 0 where none need unpacking.
     ///
     /// # Errors
     /// Out of memory.
-    pub fn new(gpu: &Gpu, len: usize) -> GpuResult<Self> {
-        let slot = || {
+    pub fn new(gpu: &Gpu, lens: [usize; 2]) -> GpuResult<Self> {
+        let slot = |len| {
             Ok(Slot {
                 memory: gpu.alloc(len)?,
                 ready: gpu.event()?,
@@ -48,51 +44,47 @@ impl Unpacker {
             })
         };
         Ok(Self {
-            slots: [slot()?, slot()?],
-            state: Mutex::default(),
+            slots: [slot(lens[0])?, slot(lens[1])?],
+            holds: Mutex::default(),
             gpu: gpu.clone(),
         })
     }
 
-    /// The bf16 weights `[n, k]` of `w`, for a product that is queued next.
-    pub(super) fn weights(&self, w: &GpuLinear) -> GpuResult<View<'_, u16>> {
+    /// The bf16 weights `[n, k]` of `w`, for a product that is queued next; in `slot`, unless they are there.
+    pub(super) fn weights(&self, w: &GpuLinear, slot: usize) -> GpuResult<View<'_, u16>> {
         let Some((q, _)) = w.int8_rows() else {
             panic!("only int8 weights are unpacked");
         };
-        let mut state = self.lock();
-        let place = match state.holds.iter().position(|held| *held == q.address()) {
-            Some(place) => {
-                self.gpu.await_event(&self.slots[place].ready, Lane::Main)?;
-                place
-            }
-            None => {
-                let place = 1 - state.last;
-                self.gpu.await_event(&self.slots[place].ready, Lane::Main)?;
-                self.unpack(w, place, Lane::Main)?;
-                state.holds[place] = q.address();
-                place
-            }
-        };
-        state.last = place;
+        let mut holds = self.lock();
+        let held = holds.iter().position(|held| *held == q.address());
+        let place = held.unwrap_or(slot);
+        self.gpu.await_event(&self.slots[place].ready, Lane::Main)?;
+        if held.is_none() {
+            self.unpack(w, place, Lane::Main)?;
+            holds[place] = q.address();
+        }
         Ok(self.slots[place].memory.view())
     }
 
-    /// Told after the product was queued: its buffer serves `ahead`, the product after the next.
-    pub(super) fn done(&self, ahead: Option<&GpuLinear>) -> GpuResult<()> {
+    /// Told after the product from `slot` was queued: its buffer serves `ahead`, the product after the next.
+    pub(super) fn done(&self, slot: usize, ahead: Option<&GpuLinear>) -> GpuResult<()> {
         let Some((w, (q, _))) = ahead.and_then(|w| Some((w, w.int8_rows()?))) else {
             return Ok(());
         };
-        let mut state = self.lock();
-        if state.holds.contains(&q.address()) {
+        let mut holds = self.lock();
+        let Slot {
+            memory,
+            ready,
+            used,
+        } = &self.slots[slot];
+        if holds.contains(&q.address()) || memory.len() < q.len() {
             return Ok(());
         }
-        let place = state.last;
-        let slot = &self.slots[place];
-        self.gpu.record_event(&slot.used, Lane::Main)?;
-        self.gpu.await_event(&slot.used, Lane::Side)?;
-        self.unpack(w, place, Lane::Side)?;
-        self.gpu.record_event(&slot.ready, Lane::Side)?;
-        state.holds[place] = q.address();
+        self.gpu.record_event(used, Lane::Main)?;
+        self.gpu.await_event(used, Lane::Side)?;
+        self.unpack(w, slot, Lane::Side)?;
+        self.gpu.record_event(ready, Lane::Side)?;
+        holds[slot] = q.address();
         Ok(())
     }
 
@@ -104,8 +96,8 @@ impl Unpacker {
             .dequantise_rows(lane, q, scales, w.inputs(), self.slots[place].memory.view())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    fn lock(&self) -> MutexGuard<'_, Holds> {
+        self.holds.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 

@@ -99,12 +99,6 @@ const GRADIENT: [Kernel; 3] = [
     kernel("lora_gradient_16x64", (16, 64), 256, 81_920, 0),
 ];
 
-/// Whether a block may have as much shared memory: 99 KB everywhere, more on data centres' GPUs.
-fn fits(gpu: &Gpu, kernel: &Kernel) -> bool {
-    let roomy = matches!(gpu.compute_capability(), (8, 0 | 7) | (9..=11, _));
-    kernel.shared <= 98_304 || roomy
-}
-
 /// The tiles of one launch.
 #[derive(Clone, Debug)]
 struct Tiles {
@@ -156,8 +150,10 @@ impl LoraPlan {
                     };
                     list.iter().map(tiles).sum()
                 };
-                let enough =
-                    |k: &&Kernel| fits(gpu, k) && 10 * count(k) >= k.wanted * gpu.multiprocessors();
+                let enough = |k: &&Kernel| {
+                    k.shared <= gpu.shared_bytes()
+                        && 10 * count(k) >= k.wanted * gpu.multiprocessors()
+                };
                 let kernel = *kernels
                     .iter()
                     .find(enough)

@@ -144,7 +144,7 @@ impl Run<'_> {
         self.bare_rows(linear.inputs(), None, to)?;
         let out = Out { add: Some(to), to };
         let ahead = self.model.ahead(layer, site, true, true);
-        let scratch = pass.scratch(self.model, (!pass.runs_again()).then_some(ahead));
+        let scratch = pass.scratch(self.model, site, ahead);
         Ok(gpu.linear_backward(linear, dy, self.product_rows(), out, scratch)?)
     }
 }

@@ -1,5 +1,7 @@
 //! How much of a batch fits: memory decides the rows of a pass, never the results.
 
+use verdict_kernels::Base;
+
 use crate::bank::AdapterBank;
 use crate::gpu::arena::BESIDE;
 use crate::gpu::bank::layouts;
@@ -31,6 +33,7 @@ impl GpuModel {
                 head_rows: head_rows(self.config.vocab_size, rows, rows),
                 narrow: Site::ALL.map(|site| widest * site.parts(&self.config).len()),
                 keep,
+                fp8: self.base == Base::Fp8,
             };
             Pass::bytes(&self.config, size) <= room
         };

@@ -252,6 +252,7 @@ impl GpuModel {
             head_rows: 0,
             narrow: batch.narrow(),
             keep: Keep::Nothing,
+            fp8: self.base == Base::Fp8,
         };
         let mut arena = self.arena();
         let pass = Pass::within(&mut arena, gpu, c, size)?;

@@ -197,7 +197,7 @@ impl<'a> Run<'a> {
         }
         let turns = pass.back.is_some();
         let ahead = self.model.ahead(layer, site, false, turns);
-        let scratch = pass.scratch(self.model, (!pass.runs_again()).then_some(ahead));
+        let scratch = pass.scratch(self.model, site, ahead);
         let out = Out { add, to: y };
         Ok(gpu.linear_forward(linear, x, self.product_rows(), out, scratch)?)
     }

@@ -1,9 +1,10 @@
 //! A checkpoint becomes a frozen model on a GPU.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use verdict_formats::{Checkpoint, ModelConfig};
-use verdict_kernels::cuda::{Buffer, Gpu, GpuError, View};
+use verdict_kernels::cuda::{Buffer, Gpu, GpuError, Staging, View};
 use verdict_kernels::{
     AttentionShape, Base, Compute, GpuLinear, HeadTransform, RopeTable, Unpacker,
 };
@@ -38,6 +39,9 @@ pub(crate) struct GpuModel {
     bank: Mutex<Option<(u64, Arc<GpuBank>)>>,
 }
 
+/// Weights that are read, rounded and sent at a time.
+const STAGED: usize = 1 << 23;
+
 impl GpuModel {
     pub(crate) fn load(
         checkpoint: &Checkpoint,
@@ -58,10 +62,11 @@ impl GpuModel {
         prepare(&gpu, &config);
         let reader = Reader { checkpoint };
         let hidden = config.hidden_size;
+        let staging = RefCell::new(Staging::new(&gpu, STAGED)?);
         let linear = |base: Base, parts: &Parts, k: usize, bias: Option<Vec<f32>>| {
             let n = parts.iter().map(|(_, n)| n).sum();
             GpuLinear::pack(
-                &gpu,
+                &mut staging.borrow_mut(),
                 base,
                 n,
                 k,
@@ -82,17 +87,18 @@ impl GpuModel {
                 linear(Base::Bf16, &reader.head(), hidden, None)?,
             ),
         };
-        let scratch = layers
-            .iter()
-            .flat_map(|l| Site::ALL.map(|s| l.linear(s).scratch()))
-            .max()
-            .unwrap_or(0);
+        // Sites take turns, as their products do.
+        let unpacked = [0, 1].map(|turn| {
+            let sites = Site::ALL.into_iter().filter(|s| *s as usize % 2 == turn);
+            let sizes = sites.flat_map(|s| layers.iter().map(move |l| l.linear(s).scratch()));
+            sizes.max().unwrap_or(0)
+        });
         let positions = Limits::of(&config).positions;
         let table = RopeTable::new(config.head_dim, positions, config.rope_theta);
         Ok(Self {
             final_norm: upload(reader.vector("model.norm.weight", hidden)?)?,
             rope: table.upload(&gpu)?,
-            unpacker: Unpacker::new(&gpu, scratch)?,
+            unpacker: Unpacker::new(&gpu, unpacked)?,
             arena: Mutex::default(),
             bank: Mutex::default(),
             base: options.base,

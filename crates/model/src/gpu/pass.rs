@@ -20,6 +20,8 @@ pub(crate) struct PassSize {
     pub(crate) narrow: [usize; 4],
     /// What backward will find.
     pub(crate) keep: Keep,
+    /// Whether products take their inputs in 8-bit floats.
+    pub(crate) fp8: bool,
 }
 
 /// What forward keeps.
@@ -66,9 +68,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) head: View<'a, u16>,
     /// `[head_rows, V]`
     pub(crate) logits: View<'a, f32>,
-    /// A site's input in 8-bit floats `[T, widest]`, and a scale a row.
-    pub(crate) input8: View<'a, u8>,
-    pub(crate) scales8: View<'a, f32>,
+    /// The input of a product in 8-bit floats `[T, widest]`, and a scale a row.
+    pub(crate) input8: Option<(View<'a, u8>, View<'a, f32>)>,
     /// Of backward alone.
     pub(crate) back: Option<Back<'a>>,
 }
@@ -148,10 +149,10 @@ impl<'a> Pass<'a> {
             .collect();
         let (input, masked) = (bump.take(t * widest), bump.take(t * widest));
         let outputs = Site::ALL.map(|s| s.outputs(c)).into_iter().max();
-        let (input8, scales8) = (
-            bump.take(t * outputs.unwrap_or(0).max(widest)),
-            bump.take(t),
-        );
+        let input8 = size.fp8.then(|| {
+            let numbers = bump.take(t * outputs.unwrap_or(0).max(widest));
+            numbers.zip(bump.take(t))
+        });
         let head = bump.take(size.head_rows * hidden);
         let logits = bump.take(size.head_rows * c.vocab_size);
         let back = (size.keep != Keep::Nothing).then(|| {
@@ -172,8 +173,10 @@ impl<'a> Pass<'a> {
             saved: saved.into_iter().collect::<Option<_>>()?,
             input: input?,
             masked: masked?,
-            input8: input8?,
-            scales8: scales8?,
+            input8: match input8 {
+                Some(input8) => Some(input8?),
+                None => None,
+            },
             head: head?,
             logits: logits?,
             back: match back {
@@ -183,20 +186,22 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// Room for products with weights that are not bf16.
+    /// Room for a site's product with weights that are not bf16.
     pub(crate) fn scratch<'s>(
         &self,
         model: &'s GpuModel,
-        ahead: Option<&'s GpuLinear>,
+        site: Site,
+        ahead: &'s GpuLinear,
     ) -> Scratch<'s>
     where
         'a: 's,
     {
-        let input = Some((self.input8, self.scales8));
         Scratch {
             unpacker: &model.unpacker,
-            ahead,
-            input,
+            slot: site as usize % 2,
+            // Blocks that run again come in another order.
+            ahead: (!self.runs_again()).then_some(ahead),
+            input: self.input8,
         }
     }
 

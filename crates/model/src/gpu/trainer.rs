@@ -1,7 +1,7 @@
 //! Gradients and optimizer steps for the whole bank, on a GPU.
 
 use verdict_kernels::cuda::{Buffer, GpuError};
-use verdict_kernels::{AdamW, BankPieces, BankRate, BankState};
+use verdict_kernels::{AdamW, BankPieces, BankRate, BankState, Base};
 
 use crate::bank::{AdapterBank, BankAdapter};
 use crate::batch::{Example, ExampleLoss, Packed};
@@ -196,6 +196,7 @@ struct Work {
     batch: GpuBatch,
     supervised: SupervisedRows,
     head_rows: usize,
+    fp8: bool,
 }
 
 impl Work {
@@ -211,6 +212,7 @@ impl Work {
             batch: GpuBatch::new(gpu, c, layouts, packed, training)?,
             supervised: SupervisedRows::new(gpu, packed, probes)?,
             head_rows: head_rows(c.vocab_size, packed.rows(), packed.supervised.len()),
+            fp8: model.base == Base::Fp8,
         })
     }
 
@@ -220,6 +222,7 @@ impl Work {
             head_rows: self.head_rows,
             narrow: self.batch.narrow(),
             keep,
+            fp8: self.fp8,
         }
     }
 
