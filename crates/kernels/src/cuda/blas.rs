@@ -4,7 +4,9 @@
 //! Timing candidates would choose a little better and differently each time.
 //!
 //! Packed batches differ in their number of rows, and to ask cuBLASLt takes longer than a small product. So
-//! it is asked for rows rounded up, and its answer serves every number of rows up to that.
+//! for small batches it is asked for rows rounded up, and its answer serves every number of rows up to that.
+//! For large ones it is asked for each number: how tiles fall on the multiprocessors decides, and the GPU is
+//! busy meanwhile.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -51,10 +53,13 @@ pub struct Product {
 }
 
 impl Product {
-    /// The product whose algorithm serves this one. Kernels work on tiles of 64 rows or more: within 128
-    /// rows hardly another choice would be better.
+    /// The product whose algorithm serves this one.
     fn rounded_up(self) -> Self {
-        let step = if self.m > 128 { 128 } else { 16 };
+        let step = match self.m {
+            0..=128 => 16,
+            129..=1024 => 128,
+            _ => 1,
+        };
         let m = self.m.next_multiple_of(step);
         Self { m, ..self }
     }
@@ -80,7 +85,6 @@ pub(super) struct Blas {
     pub(super) workspace: u64,
 }
 
-#[derive(Clone, Copy)]
 struct Plan {
     desc: sys::cublasLtMatmulDesc_t,
     w: sys::cublasLtMatrixLayout_t,
@@ -91,18 +95,25 @@ struct Plan {
 
 impl Drop for Blas {
     fn drop(&mut self) {
-        // SAFETY: made by `make_plan` and in `new`, destroyed once; queued products do not read them.
+        // SAFETY: made in `new`, destroyed once.
+        let _ = unsafe { result::destroy_handle(self.handle) };
+    }
+}
+
+impl Drop for Plan {
+    fn drop(&mut self) {
+        // SAFETY: made by `make_plan`, destroyed once; queued products do not read them.
         unsafe {
-            for (_, plan) in self.plans.drain() {
-                let _ = result::destroy_matmul_desc(plan.desc);
-                for layout in [plan.w, plan.x, plan.d] {
-                    let _ = result::destroy_matrix_layout(layout);
-                }
+            let _ = result::destroy_matmul_desc(self.desc);
+            for layout in [self.w, self.x, self.d] {
+                let _ = result::destroy_matrix_layout(layout);
             }
-            let _ = result::destroy_handle(self.handle);
         }
     }
 }
+
+/// Plans that are kept: a long run of large batches meets thousands.
+const MOST_PLANS: usize = 4096;
 
 impl Blas {
     pub(super) fn new() -> GpuResult<Self> {
@@ -118,13 +129,14 @@ impl Blas {
     }
 
     /// The plan of a product, its layouts set to the product's rows.
-    fn plan(&mut self, product: Product) -> Result<Plan, result::CublasError> {
-        let plan = match self.plans.entry(product.rounded_up()) {
-            Entry::Occupied(plan) => *plan.get(),
-            Entry::Vacant(place) => {
-                let plan = make_plan(self.handle, *place.key())?;
-                *place.insert(plan)
-            }
+    fn plan(&mut self, product: Product) -> Result<&Plan, result::CublasError> {
+        let asked = product.rounded_up();
+        if self.plans.len() >= MOST_PLANS && !self.plans.contains_key(&asked) {
+            self.plans.clear();
+        }
+        let plan = match self.plans.entry(asked) {
+            Entry::Occupied(plan) => plan.into_mut(),
+            Entry::Vacant(place) => place.insert(make_plan(self.handle, asked)?),
         };
         set_rows(plan.x, product.m)?;
         set_rows(plan.d, product.m)?;
@@ -316,7 +328,7 @@ impl Gpu {
         assert_eq!(size_of::<O>(), if p.out == Element::F32 { 4 } else { 2 });
         assert!(p.add == c.is_some() && p.bias == bias.is_some());
         let mut blas = self.inner.blas();
-        let workspace = blas.workspace;
+        let (handle, workspace) = (blas.handle, blas.workspace);
         let told = |e: result::CublasError| GpuError::Blas {
             what: format!("{p:?}"),
             code: e.to_string(),
@@ -340,7 +352,7 @@ impl Gpu {
         // SAFETY: operands hold what the layouts say (asserted above) and live on this stream.
         unsafe {
             result::matmul(
-                blas.handle,
+                handle,
                 plan.desc,
                 (&raw const alpha).cast(),
                 (&raw const beta).cast(),

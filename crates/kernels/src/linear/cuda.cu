@@ -35,24 +35,27 @@ DEVICE uint2 load_once(const uint2 *p) {
 }
 
 /// w = bf16(q · scale), `[n, k]`; a thread takes 4 times 8 weights, a block apart, so that a warp writes whole
-/// lines. `vectors` of 8 in all, k / 8 of them a row.
+/// lines, and then those that follow the grid's. `vectors` of 8 in all, k / 8 of them a row.
 KERNEL dequantise_rows(const i8 *q, const float *scales, bf16 *w, u32 vectors_per_row, u32 vectors) {
     constexpr int TIMES = 4;
-    u32 first = blockIdx.x * blockDim.x * TIMES + threadIdx.x;
-    uint2 bytes[TIMES];
-    #pragma unroll
-    for (int t = 0; t < TIMES; t++) {
-        u32 i = first + t * blockDim.x;
-        if (i < vectors) bytes[t] = load_once((const uint2 *)q + i);
-    }
-    #pragma unroll
-    for (int t = 0; t < TIMES; t++) {
-        u32 i = first + t * blockDim.x;
-        if (i >= vectors) return;
-        float scale = scales[i / vectors_per_row], v[8];
+    u32 step = blockDim.x * TIMES;
+    for (u32 first = blockIdx.x * step + threadIdx.x; first < vectors; first += gridDim.x * step) {
+        uint2 bytes[TIMES];
         #pragma unroll
-        for (int j = 0; j < 8; j++) v[j] = (float)(i8)((j < 4 ? bytes[t].x : bytes[t].y) >> (j % 4 * 8)) * scale;
-        ((uint4 *)w)[i] = pack8(v);
+        for (int t = 0; t < TIMES; t++) {
+            u32 i = first + t * blockDim.x;
+            if (i < vectors) bytes[t] = load_once((const uint2 *)q + i);
+        }
+        #pragma unroll
+        for (int t = 0; t < TIMES; t++) {
+            u32 i = first + t * blockDim.x;
+            if (i >= vectors) return;
+            float scale = scales[i / vectors_per_row], v[8];
+            #pragma unroll
+            for (int j = 0; j < 8; j++)
+                v[j] = (float)(i8)((j < 4 ? bytes[t].x : bytes[t].y) >> (j % 4 * 8)) * scale;
+            ((uint4 *)w)[i] = pack8(v);
+        }
     }
 }
 

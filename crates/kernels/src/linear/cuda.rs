@@ -377,7 +377,11 @@ impl Gpu {
         let args: [&dyn Arg; 5] = [&q, &scales, &w, &width, &vectors];
         match lane {
             Lane::Main => self.launch("dequantise_rows", grid, 256, 0, &args),
-            Lane::Side => self.launch_on(lane, "dequantise_rows", grid, 256, 0, &args),
+            // A block on each multiprocessor, and no more: what is resident makes the main stream's kernels wait.
+            Lane::Side => {
+                let grid = (grid.0.min(self.multiprocessors()), 1, 1);
+                self.launch_on(lane, "dequantise_rows", grid, 256, 0, &args)
+            }
         }
     }
 

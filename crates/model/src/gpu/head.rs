@@ -13,6 +13,8 @@ use crate::gpu::pass::{Back, Pass};
 const LOGIT_BYTES: usize = 144 << 20;
 /// For each row of a batch: a larger batch takes more memory anyway, and long products run better.
 const LOGIT_BYTES_A_ROW: usize = 160 << 10;
+/// Rows beyond which cuBLASLt's choices for these products gain nothing, up to 1,024 they even lose.
+const MOST_LOGIT_ROWS: usize = 512;
 
 /// Supervised rows of a batch in device memory.
 #[derive(Debug)]
@@ -30,7 +32,8 @@ pub(crate) struct SupervisedRows {
 /// Rows whose logits are held at once, of a batch of `rows` with `supervised` of them.
 pub(crate) fn head_rows(vocabulary: usize, rows: usize, supervised: usize) -> usize {
     let bytes = LOGIT_BYTES.max(rows * LOGIT_BYTES_A_ROW);
-    let most = (bytes / (4 * vocabulary)).max(64).next_multiple_of(64);
+    let most = (bytes / (4 * vocabulary)).clamp(64, MOST_LOGIT_ROWS);
+    let most = most.next_multiple_of(64);
     supervised.next_multiple_of(8).clamp(8, most)
 }
 
