@@ -40,6 +40,13 @@ impl Drop for Graph {
 struct Recording(sys::CUstream);
 
 impl Recording {
+    /// Whether something that another thread did has spoilt it.
+    fn is_spoilt(&self) -> bool {
+        use sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_INVALIDATED as SPOILT;
+        // SAFETY: the stream records.
+        unsafe { result::stream::is_capturing(self.0) }.is_ok_and(|status| status == SPOILT)
+    }
+
     fn end(self) -> Result<sys::CUgraph, cudarc::driver::DriverError> {
         let stream = self.0;
         std::mem::forget(self);
@@ -61,6 +68,9 @@ impl Drop for Recording {
     }
 }
 
+/// Times that a recording is tried.
+const RECORDINGS: usize = 8;
+
 /// A graph that nobody has taken yet.
 struct Captured(sys::CUgraph);
 
@@ -80,22 +90,32 @@ impl Drop for Captured {
 }
 
 impl Gpu {
-    /// Records what `work` queues, without running it. `work` must not take or give back memory, nor wait.
+    /// Records what `work` queues, without running it. `work` must not take or give back memory, nor wait. It
+    /// is run again where a recording was spoilt: another thread that makes the driver load a kernel on the
+    /// same GPU does that.
     ///
     /// # Errors
     /// What `work` says, or the driver.
     pub fn record<E: From<super::GpuError>>(
         &self,
-        work: impl FnOnce() -> Result<(), E>,
+        work: impl Fn() -> Result<(), E>,
     ) -> Result<Graph, E> {
         let stream = self.inner.stream.cu_stream();
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        // SAFETY: the stream is ours, and the capture ends below whatever `work` says.
-        let begun = unsafe { result::stream::begin_capture(stream, mode) };
-        self.inner.check("begin to record", begun)?;
-        let recording = Recording(stream);
-        work()?;
-        let graph = Captured(self.graph_of("end recording", recording.end())?);
+        let mut left = RECORDINGS;
+        let graph = loop {
+            // SAFETY: the stream is ours, and the capture ends below whatever `work` says.
+            let begun = unsafe { result::stream::begin_capture(stream, mode) };
+            self.inner.check("begin to record", begun)?;
+            let recording = Recording(stream);
+            let done = work();
+            left -= 1;
+            if recording.is_spoilt() && left > 0 {
+                continue;
+            }
+            done?;
+            break Captured(self.graph_of("end recording", recording.end())?);
+        };
         let mut executable = std::ptr::null_mut();
         // SAFETY: `graph` is whole.
         let made =
@@ -133,5 +153,43 @@ impl Graph {
         // SAFETY: the graph is whole and on this stream.
         let done = unsafe { result::graph::launch(self.executable, self.inner.stream.cu_stream()) };
         self.inner.check("run a graph", done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use crate::cuda::Gpu;
+    use crate::cuda::testing::{WORKS, gpu};
+
+    #[test]
+    fn a_spoilt_recording_is_made_again() {
+        let Some(shared) = gpu() else {
+            return;
+        };
+        // A stream of its own: other tests wait on theirs.
+        let gpu = Gpu::open(shared.ordinal(), None).expect(WORKS);
+        let numbers = gpu.upload(&[1_u32; 8]).expect(WORKS);
+        let tries = Cell::new(0);
+        let mut graph = gpu
+            .record(|| {
+                tries.set(tries.get() + 1);
+                if tries.get() < 3 {
+                    // To wait for what is being recorded is an error, which spoils the recording.
+                    gpu.synchronize()?;
+                }
+                gpu.clear(numbers.part(0..4))
+            })
+            .expect("recorded");
+        assert!(tries.get() >= 3, "{} tries", tries.get());
+        let read = || gpu.download(numbers.view()).expect(WORKS);
+        assert_eq!(read(), [1; 8], "nothing has run yet");
+        graph.launch().expect(WORKS);
+        assert_eq!(read(), [0, 0, 0, 0, 1, 1, 1, 1]);
+        let always = gpu.record(|| gpu.synchronize());
+        assert!(always.is_err());
+        gpu.clear(numbers.view()).expect("the stream goes on");
+        assert_eq!(read(), [0; 8]);
     }
 }
