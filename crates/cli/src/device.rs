@@ -29,7 +29,7 @@ pub struct Place {
 /// has a driver computes on the processor.
 ///
 /// # Errors
-/// A GPU that was asked for and cannot be used; `fp8` where no device computes with it.
+/// A GPU that was asked for and cannot be used; `fp8` or `nf4` where no device computes with it.
 pub fn choose(settings: &TrainSettings, printer: &Printer) -> Result<Vec<Place>> {
     if settings.device == DeviceChoice::Cpu {
         return Ok(vec![Place::cpu()]);
@@ -81,9 +81,14 @@ fn among(
             vec![fit.unwrap_or(&probe.devices[0]).ordinal]
         }
         DeviceChoice::Auto | DeviceChoice::Cpu => {
-            if base == Base::Fp8 {
+            let only_there = match base {
+                Base::Fp8 => Some("fp8"),
+                Base::Nf4 => Some("nf4"),
+                Base::F32 | Base::Bf16 | Base::Int8 => None,
+            };
+            if let Some(base) = only_there {
                 let fault = format!(
-                    "--base: fp8 needs a GPU, found none that can be used: {}",
+                    "--base: {base} needs a GPU, found none that can be used: {}",
                     why()
                 );
                 return Err(Failure::input(fault).hint("int8, bf16 and f32 run everywhere"));
@@ -287,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn fp8_needs_a_gpu_that_has_it() {
+    fn fp8_and_nf4_need_a_gpu_that_has_them() {
         let both = probe(vec![gpu(0, "A100", (8, 0)), gpu(1, "H100", (9, 0))]);
         assert_eq!(labels("auto", Base::Fp8, &both).0, ["cuda:1"]);
         assert_eq!(labels("auto", Base::Int8, &both).0, ["cuda:0"]);
@@ -295,6 +300,11 @@ mod tests {
         let fault = "--base: fp8 needs a GPU of compute capability 9.0, found 8.0 (A100, cuda:0)";
         assert_eq!(refused("auto", Base::Fp8, &old).faults, [fault]);
         assert_eq!(refused("cuda:0,1", Base::Fp8, &both).faults, [fault]);
+        assert_eq!(
+            refused("auto", Base::Nf4, &broken()).faults,
+            ["--base: nf4 needs a GPU, found none that can be used: NVRTC: no libnvrtc.so in a, b"]
+        );
+        assert_eq!(labels("auto", Base::Nf4, &old).0, ["cuda:0"]);
         assert_eq!(
             refused("auto", Base::Fp8, &broken()).faults,
             ["--base: fp8 needs a GPU, found none that can be used: NVRTC: no libnvrtc.so in a, b"]

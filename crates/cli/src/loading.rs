@@ -18,9 +18,9 @@ use crate::printer::{Printer, Progress};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Machine")]
 pub struct MachineFlags {
-    /// How the base is stored; fp8 needs a GPU of compute capability 9.0 [default: as the
+    /// How the base is stored; nf4 needs a GPU, fp8 one of compute capability 9.0 [default: as the
     /// run trained it, int8 without a run]
-    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32", "fp8"])]
+    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32", "fp8", "nf4"])]
     pub base: Option<String>,
     /// Numbers of the matrix products [default: as the run trained it, auto without a run]
     #[arg(long, value_name = "TYPE", value_parser = ["auto", "bf16", "f32"])]
@@ -49,6 +49,7 @@ impl MachineFlags {
             Some("f32") => verdict_train::Base::F32,
             Some("bf16") => verdict_train::Base::Bf16,
             Some("fp8") => verdict_train::Base::Fp8,
+            Some("nf4") => verdict_train::Base::Nf4,
             Some(_) => verdict_train::Base::Int8,
             None => settings.base,
         };
@@ -98,6 +99,7 @@ pub fn options(settings: &TrainSettings, place: &Place) -> LoadOptions {
             verdict_train::Base::Bf16 => Base::Bf16,
             verdict_train::Base::Int8 => Base::Int8,
             verdict_train::Base::Fp8 => Base::Fp8,
+            verdict_train::Base::Nf4 => Base::Nf4,
         },
         compute: match settings.compute {
             verdict_train::Compute::Auto => None,
@@ -318,7 +320,7 @@ mod tests {
         assert_eq!(
             failure.faults,
             [
-                "--base: expected int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 9.0), found fp8",
+                "--base: expected int8, bf16 or f32 on a CPU (nf4 needs a GPU, fp8 one of compute capability 9.0), found fp8",
                 "--memory-gib: expected GiB above 0, found -1",
                 "--threads: expected at least 1, found 0",
             ]

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The measure is PEFT's own run with a bf16 base: what that is off PEFT's f32 run, ours may be off by a
-//! small multiple. `VERDICT_TEST_BASE` (`bf16`, the default, `int8`, `fp8`) chooses the base; the two that
+//! small multiple. `VERDICT_TEST_BASE` (`bf16`, the default, `int8`, `fp8`, `nf4`) chooses the base; those that
 //! round the weights are told, not judged. `VERDICT_TEST_STEPS` cuts the curve short (for a CPU).
 #![allow(clippy::print_stderr, reason = "the comparison is to be read")]
 
@@ -119,7 +119,8 @@ fn base() -> Base {
         Err(_) | Ok("bf16") => Base::Bf16,
         Ok("int8") => Base::Int8,
         Ok("fp8") => Base::Fp8,
-        Ok(other) => panic!("VERDICT_TEST_BASE: expected bf16, int8 or fp8, found {other}"),
+        Ok("nf4") => Base::Nf4,
+        Ok(other) => panic!("VERDICT_TEST_BASE: expected bf16, int8, fp8 or nf4, found {other}"),
     }
 }
 

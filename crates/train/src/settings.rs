@@ -35,6 +35,8 @@ pub enum Base {
     Int8,
     /// 8-bit floats (e4m3), one scale per output row; a GPU of compute capability 9.0.
     Fp8,
+    /// 4-bit normal floats, one scale for 64 weights, as QLoRA has them; a GPU.
+    Nf4,
 }
 
 /// In which numbers matrix products are taken.
@@ -300,7 +302,7 @@ mod tests {
         let text = "lerning_rate = 1e-4\nbatch = \"many\"\nbase = \"int4\"\nrank = \"16\"\ndevice = \"gpu\"";
         insta::assert_snapshot!(parse(text).unwrap_err(), @r#"
         sweep.toml: 5 faults:
-          base: unknown variant `int4`, expected one of `f32`, `bf16`, `int8`, `fp8`
+          base: unknown variant `int4`, expected one of `f32`, `bf16`, `int8`, `fp8`, `nf4`
           batch: invalid type: string "many", expected usize
           device: expected auto, cpu, or cuda: and the numbers of GPUs, each once (cuda:0 or cuda:0,1), found gpu
           lerning_rate: unknown key

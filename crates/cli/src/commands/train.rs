@@ -106,9 +106,9 @@ pub struct Args {
     #[arg(long, value_name = "TOKENS", value_parser = ["completion", "full"], help_heading = "Recipe")]
     pub loss: Option<String>,
 
-    /// How the frozen base is stored; fp8 needs a GPU of compute capability 9.0
+    /// How the frozen base is stored; nf4 needs a GPU, fp8 one of compute capability 9.0
     /// [default: int8]
-    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32", "fp8"], help_heading = "Machine")]
+    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32", "fp8", "nf4"], help_heading = "Machine")]
     pub base: Option<String>,
     /// Numbers of the matrix products; auto is bf16 with f32 sums on a GPU and where the processor
     /// has it [default: auto]

@@ -29,7 +29,7 @@ pub(super) struct Source {
 const COMMON: &str = include_str!("common.cuh");
 
 /// Every operation's kernels.
-pub(super) const SOURCES: [Source; 18] = [
+pub(super) const SOURCES: [Source; 19] = [
     source(
         "adamw",
         include_str!("../adamw/cuda.cu"),
@@ -99,6 +99,11 @@ pub(super) const SOURCES: [Source; 18] = [
         "loss",
         include_str!("../loss/cuda.cu"),
         &["cross_entropy", "gather_logits"],
+    ),
+    source(
+        "nf4",
+        include_str!("../linear/nf4.cu"),
+        &["quantise_nf4", "dequantise_nf4"],
     ),
     source("norm", include_str!("../norm/cuda.cu"), &["rms_norm_"]),
     source(

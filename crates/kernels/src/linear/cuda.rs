@@ -25,6 +25,8 @@ enum Store {
     Bf16(Buffer<u16>),
     /// `[n, k]`, and a scale a row: `w = bf16(q · scale)`.
     Int8(Buffer<i8>, Buffer<f32>),
+    /// Eight weights a number, and the largest of every 64: `w = bf16(level · largest)`.
+    Nf4(Buffer<u32>, Buffer<f32>),
     /// e4m3 with a scale a row: `[n, k]`, and the transpose `[k, n]` with scales of its own, since products
     /// of e4m3 run along both operands' rows alone.
     Fp8 {
@@ -45,6 +47,9 @@ pub struct Scratch<'a> {
     /// An input in e4m3 and its scales, for fp8. Rows are rounded up to a multiple of 16.
     pub input: Option<(View<'a, u8>, View<'a, f32>)>,
 }
+
+/// Weights of one scale in NF4.
+const NF4_BLOCK: usize = 64;
 
 /// What a product with a frozen matrix adds to and where it goes.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +85,10 @@ impl GpuLinear {
         let rows = (staging.piece_len() / k).min(n);
         let store = match base {
             Base::Int8 => Store::Int8(gpu.alloc(n * k)?, gpu.alloc(n)?),
+            Base::Nf4 => {
+                assert!(k.is_multiple_of(NF4_BLOCK), "nf4 weights [{n}, {k}]");
+                Store::Nf4(gpu.alloc(n * k / 8)?, gpu.alloc(n * k / NF4_BLOCK)?)
+            }
             Base::Fp8 => Store::Fp8 {
                 rows: (gpu.alloc(n * k)?, gpu.alloc(n)?),
                 columns: (gpu.alloc(n * k)?, gpu.alloc(k)?),
@@ -87,7 +96,7 @@ impl GpuLinear {
             _ => Store::Bf16(gpu.alloc(n * k)?),
         };
         let whole = match &store {
-            Store::Int8(..) => Some(gpu.alloc::<u16>(rows * k)?),
+            Store::Int8(..) | Store::Nf4(..) => Some(gpu.alloc::<u16>(rows * k)?),
             Store::Fp8 { .. } => Some(gpu.alloc::<u16>(n * k)?),
             Store::Bf16(_) => None,
         };
@@ -112,6 +121,12 @@ impl GpuLinear {
                     let whole = whole.as_ref().map_or_else(|| unreachable!(), Buffer::view);
                     staging.send(whole.part(0..count * k))?;
                     gpu.quantise_rows(whole, count, k, q.from(first * k), scales.from(first))?;
+                }
+                Store::Nf4(q, largest) => {
+                    let whole = whole.as_ref().map_or_else(|| unreachable!(), Buffer::view);
+                    staging.send(whole.part(0..count * k))?;
+                    let (q, largest) = (q.from(first * k / 8), largest.from(first * k / NF4_BLOCK));
+                    gpu.quantise_nf4(whole, count * k, q, largest)?;
                 }
                 Store::Fp8 { .. } => {
                     let whole = whole.as_ref().map_or_else(|| unreachable!(), Buffer::view);
@@ -152,6 +167,7 @@ impl GpuLinear {
         match &self.store {
             Store::Bf16(w) => w.len() * 2,
             Store::Int8(q, scales) => q.len() + scales.len() * 4,
+            Store::Nf4(q, largest) => 4 * (q.len() + largest.len()),
             Store::Fp8 { rows, columns } => 2 * rows.0.len() + 4 * (rows.1.len() + columns.1.len()),
         }
     }
@@ -160,7 +176,51 @@ impl GpuLinear {
     pub fn scratch(&self) -> usize {
         match &self.store {
             Store::Bf16(_) | Store::Fp8 { .. } => 0,
-            Store::Int8(q, _) => q.len(),
+            Store::Int8(..) | Store::Nf4(..) => self.n * self.k,
+        }
+    }
+
+    /// Where weights begin that are unpacked before a product: a name for them.
+    pub(super) fn packed(&self) -> Option<u64> {
+        match &self.store {
+            Store::Int8(q, _) => Some(q.view().address()),
+            Store::Nf4(q, _) => Some(q.view().address()),
+            Store::Bf16(_) | Store::Fp8 { .. } => None,
+        }
+    }
+
+    /// Makes packed weights bf16 `[n, k]`.
+    pub(super) fn unpack(&self, gpu: &Gpu, lane: Lane, to: View<'_, u16>) -> GpuResult<()> {
+        let len = self.n * self.k;
+        to.holds(len);
+        let (eights, eights_per_row) = ((len / 8) as u32, (self.k / 8) as u32);
+        let (kernel, args): (_, &[&dyn Arg]) = match &self.store {
+            Store::Int8(q, scales) => (
+                "dequantise_rows",
+                &[&q.view(), &scales.view(), &to, &eights_per_row, &eights],
+            ),
+            Store::Nf4(q, largest) => (
+                "dequantise_nf4",
+                &[&q.view(), &largest.view(), &to, &eights],
+            ),
+            Store::Bf16(_) | Store::Fp8 { .. } => return Ok(()),
+        };
+        let blocks = len.div_ceil(8 * 4 * 256);
+        match lane {
+            Lane::Main => gpu.launch(kernel, (blocks, 1, 1), 256, 0, args),
+            // A block on each multiprocessor, and no more: what is resident makes the main stream's kernels wait.
+            Lane::Side => {
+                let grid = (blocks.min(gpu.multiprocessors()), 1, 1);
+                gpu.launch_on(lane, kernel, grid, 256, 0, args)
+            }
+        }
+    }
+
+    /// Eights of weights and the largest of every 64, where they are kept so.
+    pub fn nf4_blocks(&self) -> Option<(View<'_, u32>, View<'_, f32>)> {
+        match &self.store {
+            Store::Nf4(q, largest) => Some((q.view(), largest.view())),
+            _ => None,
         }
     }
 
@@ -220,7 +280,7 @@ impl Gpu {
             Store::Bf16(weights) => {
                 self.product(product, x, weights.view(), w.bias(), out.add, out.to)
             }
-            Store::Int8(..) => {
+            Store::Int8(..) | Store::Nf4(..) => {
                 let weights = scratch.unpacker.weights(w, scratch.slot)?;
                 self.product(product, x, weights, w.bias(), out.add, out.to)?;
                 scratch.unpacker.done(scratch.slot, scratch.ahead)
@@ -265,7 +325,7 @@ impl Gpu {
             Store::Bf16(weights) => {
                 self.product(product, dy, weights.view(), None, out.add, out.to)
             }
-            Store::Int8(..) => {
+            Store::Int8(..) | Store::Nf4(..) => {
                 let weights = scratch.unpacker.weights(w, scratch.slot)?;
                 self.product(product, dy, weights, None, out.add, out.to)?;
                 scratch.unpacker.done(scratch.slot, scratch.ahead)
@@ -362,27 +422,24 @@ impl Gpu {
         )
     }
 
-    pub(super) fn dequantise_rows(
+    fn quantise_nf4(
         &self,
-        lane: Lane,
-        q: View<'_, i8>,
-        scales: View<'_, f32>,
-        k: usize,
         w: View<'_, u16>,
+        len: usize,
+        q: View<'_, u32>,
+        largest: View<'_, f32>,
     ) -> GpuResult<()> {
-        w.holds(q.len());
-        scales.holds(q.len() / k);
-        let (width, vectors) = ((k / 8) as u32, (q.len() / 8) as u32);
-        let grid = (q.len().div_ceil(8 * 4 * 256), 1, 1);
-        let args: [&dyn Arg; 5] = [&q, &scales, &w, &width, &vectors];
-        match lane {
-            Lane::Main => self.launch("dequantise_rows", grid, 256, 0, &args),
-            // A block on each multiprocessor, and no more: what is resident makes the main stream's kernels wait.
-            Lane::Side => {
-                let grid = (grid.0.min(self.multiprocessors()), 1, 1);
-                self.launch_on(lane, "dequantise_rows", grid, 256, 0, &args)
-            }
-        }
+        w.holds(len);
+        q.holds(len / 8);
+        largest.holds(len / NF4_BLOCK);
+        let vectors = (len / 8) as u32;
+        self.launch(
+            "quantise_nf4",
+            (len.div_ceil(8 * 256), 1, 1),
+            256,
+            0,
+            &[&w, &q, &largest, &vectors],
+        )
     }
 
     /// `x[i] = table[tokens[i]]`, rows of `h` bf16.

@@ -18,6 +18,8 @@ pub enum Base {
     Int8,
     /// 8-bit floats (e4m3) with scales, multiplied as they are. GPUs of compute capability 9.0.
     Fp8,
+    /// 4-bit normal floats, one f32 scale for 64 of a row, as QLoRA has them. GPUs.
+    Nf4,
 }
 
 const TILE: usize = K_TILE * BLOCK;
@@ -64,7 +66,7 @@ impl FrozenLinear {
             Base::F32 => Store::F32(zeros(blocks * k * BLOCK)),
             Base::Bf16 => Store::Bf16(zeros(blocks * tiles * TILE)),
             Base::Int8 => Store::Int8(zeros(blocks * tiles * TILE), vec![0.0; n]),
-            Base::Fp8 => panic!("fp8 weights are for GPUs"),
+            Base::Fp8 | Base::Nf4 => panic!("{base:?} weights are for GPUs"),
         };
         let failure = std::sync::Mutex::new(None);
         let isa = cpu.isa();

@@ -1,6 +1,7 @@
 //! Products of every format on every machine, against sums in f64.
 
 mod device;
+mod nf4;
 
 use verdict_testkit::{BF16_UNIT, F32_UNIT, assert_close, numbers, wide};
 
@@ -195,8 +196,8 @@ fn pack(gpu: &Gpu, base: Base, w: &[f32], n: usize, bias: Option<&[f32]>) -> Gpu
 impl Frozen for Gpu {
     fn bases(&self) -> Vec<Base> {
         let fp8 = self.compute_capability() == (9, 0);
-        let all = [Base::Bf16, Base::Int8, Base::Fp8];
-        all[..if fp8 { 3 } else { 2 }].to_vec()
+        let all = [Base::Bf16, Base::Int8, Base::Nf4, Base::Fp8];
+        all[..if fp8 { 4 } else { 3 }].to_vec()
     }
 
     fn pack<'a>(
@@ -298,6 +299,10 @@ impl Matrix for OnGpu<'_> {
                 let both = bytes_and_scales(self.gpu, &self.linear);
                 both.expect("int8 has scales").0
             }
+            (None, Base::Nf4) => {
+                let packed = nf4::Packed::read(self.gpu, &self.linear);
+                packed.expect("nf4 has blocks").held()
+            }
             // Not given out: two steps of 3 bits from what was given.
             (None, _) => self.w.clone(),
         }
@@ -316,7 +321,7 @@ impl Matrix for OnGpu<'_> {
     }
 
     fn forward_operands(&self, x: &[f32]) -> [Vec<f32>; 2] {
-        // int8 becomes bf16 before a product.
+        // int8 and nf4 become bf16 before a product.
         [x.to_vec(), rounded(&self.held())]
     }
 
@@ -342,7 +347,7 @@ fn frozen_forward_and_backward() {
         for base in on.bases() {
             for &(m, k, n) in shapes(&SHAPES, 4) {
                 let n = on.width(n, if base == Base::Fp8 { 16 } else { 8 });
-                let k = on.width(k, 16);
+                let k = on.width(k, if base == Base::Nf4 { 64 } else { 16 });
                 let what = format!("{base:?} {m}x{k}x{n}");
                 // On a GPU a product rounds once, where it stores. Of fp8 each factor has 4 bits, so a term
                 // is off by a 16th at most and a 25th usually, and a sum of many by less.

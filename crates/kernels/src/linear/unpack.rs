@@ -1,9 +1,9 @@
-//! Where int8 weights become bf16: two buffers in turns, each as large as the largest matrix that comes in its
+//! Where int8 and NF4 weights become bf16: two buffers in turns, each as large as the largest matrix that comes in its
 //! turn.
 //!
 //! While a product reads one buffer, and while small kernels leave most of the card idle, a second stream
-//! makes the weights of the product after the next in the other. So int8 costs little more than bf16 and
-//! takes half its memory.
+//! makes the weights of the product after the next in the other. So they cost little more than bf16 and
+//! take a half or a quarter of its memory.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -52,23 +52,23 @@ impl Unpacker {
 
     /// The bf16 weights `[n, k]` of `w`, for a product that is queued next; in `slot`, unless they are there.
     pub(super) fn weights(&self, w: &GpuLinear, slot: usize) -> GpuResult<View<'_, u16>> {
-        let Some((q, _)) = w.int8_rows() else {
-            panic!("only int8 weights are unpacked");
+        let Some(packed) = w.packed() else {
+            panic!("these weights are not packed");
         };
         let mut holds = self.lock();
-        let held = holds.iter().position(|held| *held == q.address());
+        let held = holds.iter().position(|held| *held == packed);
         let place = held.unwrap_or(slot);
         self.gpu.await_event(&self.slots[place].ready, Lane::Main)?;
         if held.is_none() {
-            self.unpack(w, place, Lane::Main)?;
-            holds[place] = q.address();
+            w.unpack(&self.gpu, Lane::Main, self.slots[place].memory.view())?;
+            holds[place] = packed;
         }
         Ok(self.slots[place].memory.view())
     }
 
     /// Told after the product from `slot` was queued: its buffer serves `ahead`, the product after the next.
     pub(super) fn done(&self, slot: usize, ahead: Option<&GpuLinear>) -> GpuResult<()> {
-        let Some((w, (q, _))) = ahead.and_then(|w| Some((w, w.int8_rows()?))) else {
+        let Some((w, packed)) = ahead.and_then(|w| Some((w, w.packed()?))) else {
             return Ok(());
         };
         let mut holds = self.lock();
@@ -77,23 +77,15 @@ impl Unpacker {
             ready,
             used,
         } = &self.slots[slot];
-        if holds.contains(&q.address()) || memory.len() < q.len() {
+        if holds.contains(&packed) || memory.len() < w.scratch() {
             return Ok(());
         }
         self.gpu.record_event(used, Lane::Main)?;
         self.gpu.await_event(used, Lane::Side)?;
-        self.unpack(w, slot, Lane::Side)?;
+        w.unpack(&self.gpu, Lane::Side, memory.view())?;
         self.gpu.record_event(ready, Lane::Side)?;
-        holds[slot] = q.address();
+        holds[slot] = packed;
         Ok(())
-    }
-
-    fn unpack(&self, w: &GpuLinear, place: usize, lane: Lane) -> GpuResult<()> {
-        let Some((q, scales)) = w.int8_rows() else {
-            return Ok(());
-        };
-        self.gpu
-            .dequantise_rows(lane, q, scales, w.inputs(), self.slots[place].memory.view())
     }
 
     fn lock(&self) -> MutexGuard<'_, Holds> {

@@ -26,8 +26,12 @@ impl CpuModel {
     pub(crate) fn load(checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
         let cpu =
             Cpu::new(options.threads, options.compute, options.isa).map_err(Error::Machine)?;
-        if options.base == Base::Fp8 {
-            let text = "base fp8 needs a GPU of compute capability 9.0";
+        let needs = match options.base {
+            Base::Fp8 => Some("base fp8 needs a GPU of compute capability 9.0"),
+            Base::Nf4 => Some("base nf4 needs a GPU"),
+            Base::F32 | Base::Bf16 | Base::Int8 => None,
+        };
+        if let Some(text) = needs {
             return Err(Error::Machine(text.into()));
         }
         let config = checkpoint.config.clone();

@@ -78,9 +78,9 @@ impl GpuModel {
     }
 
     /// Whether single tokens go through recorded steps. Their products read bf16 and int8 weights; with
-    /// fp8 every token takes the way of a prompt.
+    /// fp8 and nf4 every token takes the way of a prompt.
     fn steps(&self) -> bool {
-        self.base != Base::Fp8
+        matches!(self.base, Base::Bf16 | Base::Int8)
     }
 
     /// See [`Model::extend`](crate::Model::extend).

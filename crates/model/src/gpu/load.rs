@@ -23,7 +23,7 @@ use crate::weights::{Parts, Reader};
 pub(crate) struct GpuModel {
     gpu: Gpu,
     pub(crate) base: Base,
-    /// Where int8 weights become bf16, one matrix at a time. Before the weights: it waits, when it goes, for
+    /// Where int8 and nf4 weights become bf16, one matrix at a time. Before the weights: it waits, when it goes, for
     /// the stream that reads them.
     pub(crate) unpacker: Unpacker,
     pub(crate) config: ModelConfig,
@@ -59,7 +59,7 @@ impl GpuModel {
                 gpu.name()
             ))));
         }
-        prepare(&gpu, &config);
+        prepare(&gpu, &config, options.base);
         let reader = Reader { checkpoint };
         let hidden = config.hidden_size;
         let staging = RefCell::new(Staging::new(&gpu, STAGED)?);
@@ -209,16 +209,21 @@ impl GpuModel {
 }
 
 /// Kernels of every pass are compiled while the weights are read.
-fn prepare(gpu: &Gpu, c: &ModelConfig) {
+fn prepare(gpu: &Gpu, c: &ModelConfig, base: Base) {
     let attention = format!(
         "attention_forward_{}",
         AttentionShape::padded_head(c.head_dim)
     );
     gpu.prepare(&PASS_KERNELS);
     gpu.prepare(&[&attention]);
+    match base {
+        Base::Fp8 => gpu.prepare(&["quantise_fp8"]),
+        Base::Nf4 => gpu.prepare(&["quantise_nf4"]),
+        Base::F32 | Base::Bf16 | Base::Int8 => {}
+    }
 }
 
-/// One kernel of each source that a training pass needs, but for attention's.
+/// One kernel of each source that a training pass needs, but for attention's and those of some bases.
 const PASS_KERNELS: [&str; 10] = [
     "quantise_rows",
     "rms_norm_",
@@ -261,6 +266,17 @@ fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
     ] {
         if !n.is_multiple_of(32) {
             return shape(format!("{what} {n}, expected a multiple of 32"));
+        }
+    }
+    for (what, n) in [
+        ("hidden_size", c.hidden_size),
+        ("intermediate_size", c.intermediate_size),
+        ("heads × head_dim", c.num_attention_heads * c.head_dim),
+    ] {
+        if options.base == Base::Nf4 && !n.is_multiple_of(64) {
+            return refuse(format!(
+                "base nf4: {what} {n}, expected a multiple of 64; --base int8 takes any"
+            ));
         }
     }
     if !c.vocab_size.is_multiple_of(8) {
@@ -339,6 +355,19 @@ mod tests {
         assert_eq!(
             told(&odd, plain),
             "on a GPU: intermediate_size 6150, expected a multiple of 32; --device cpu takes any"
+        );
+        let narrow = ModelConfig {
+            intermediate_size: 6176,
+            ..qwen()
+        };
+        assert!(super::check(&narrow, plain).is_ok());
+        let nf4 = LoadOptions {
+            base: Base::Nf4,
+            ..plain
+        };
+        assert_eq!(
+            told(&narrow, nf4),
+            "base nf4: intermediate_size 6176, expected a multiple of 64; --base int8 takes any"
         );
         let vocabulary = ModelConfig {
             vocab_size: 50_257,

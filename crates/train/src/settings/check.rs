@@ -113,15 +113,18 @@ impl TrainSettings {
         );
         check.that(
             "base",
-            self.base != Base::Fp8 || self.device != DeviceChoice::Cpu,
-            "int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 9.0)",
-            "fp8",
+            !(self.device == DeviceChoice::Cpu && matches!(self.base, Base::Fp8 | Base::Nf4)),
+            "int8, bf16 or f32 on a CPU (nf4 needs a GPU, fp8 one of compute capability 9.0)",
+            match self.base {
+                Base::Nf4 => "nf4",
+                _ => "fp8",
+            },
         );
         let gpu = matches!(self.device, DeviceChoice::Cuda(_));
         check.that(
             "base",
             !(gpu && self.base == Base::F32),
-            "int8, bf16 or fp8 on a GPU",
+            "int8, bf16, fp8 or nf4 on a GPU",
             "f32",
         );
         check.that(
@@ -234,7 +237,7 @@ mod tests {
         settings("auto").validate().unwrap();
         insta::assert_snapshot!(settings("cuda:0").validate().unwrap_err(), @r#"
         settings: 2 faults:
-          base: expected int8, bf16 or fp8 on a GPU, found f32
+          base: expected int8, bf16, fp8 or nf4 on a GPU, found f32
           compute: expected auto or bf16 on a GPU, found f32
         "#);
     }
@@ -286,7 +289,7 @@ mod tests {
           warmup: expected a share from 0 to below 1, found 1.5
           clip: expected 0 or more, found inf
           validate_every: expected at least 1, found 0
-          base: expected int8, bf16 or f32 on a CPU (fp8 needs a GPU of compute capability 9.0), found fp8
+          base: expected int8, bf16 or f32 on a CPU (nf4 needs a GPU, fp8 one of compute capability 9.0), found fp8
           memory_gib: expected GiB above 0, found NaN
           threads: expected at least 1, found 0
         "#);
