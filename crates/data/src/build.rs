@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use crate::dataset::{check_out, file_name, lines, write};
 use crate::digest::{place, sha256};
 use crate::manifest::{
-    Effect, FileRecord, Manifest, RuleRecord, Settings, SourceRecord, SplitRecord, label_counts,
+    Effect, FileRecord, Manifest, ProtectRecord, RuleRecord, Settings, SourceRecord, SplitRecord,
+    Suspect, label_counts,
 };
+use crate::protect::Benchmark;
 use crate::rationale::{self, MIN_WORDS};
 use crate::sources::{self, Reading};
 use crate::split::{Candidate, assign, capacities};
 use crate::text::{mend, question_key, words};
-use crate::{Error, Item, Label, RawItem, Result, Source, Split, citations, group};
+use crate::{Error, Item, Label, Protect, RawItem, Result, Source, Split, citations, tie};
 
 /// How many rows of each class a set gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct BuildSettings {
     pub seed: u64,
     /// Rows of PubMedQA and BioASQ carry their abstract as context.
     pub contexts: bool,
+    /// Benchmarks that stay out, with everything that is tied to their questions.
+    pub protect: Vec<Protect>,
     /// Folder of the set; must be new or empty.
     pub out: PathBuf,
     /// A data set that stands in `out` already may be replaced.
@@ -44,13 +48,15 @@ pub struct BuildSettings {
 }
 
 impl BuildSettings {
-    /// The defaults: the largest balanced set, seed 42, no contexts, nothing overwritten.
+    /// The defaults: the largest balanced set, seed 42, no contexts, PubMedQA's test kept out, nothing
+    /// overwritten.
     pub fn new(sources: Vec<Source>, out: impl Into<PathBuf>) -> BuildSettings {
         BuildSettings {
             sources,
             balance: Balance::default(),
             seed: 42,
             contexts: false,
+            protect: vec![Protect::PubmedqaTest],
             out: out.into(),
             overwrite: false,
         }
@@ -58,7 +64,7 @@ impl BuildSettings {
 }
 
 /// What a build did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BuildReport {
     /// Folder of the set.
     pub out: PathBuf,
@@ -87,7 +93,9 @@ pub fn build(settings: &BuildSettings) -> Result<BuildReport> {
         records.push(source_record(source, &reading));
         raw.extend(reading.rows);
     }
-    let (splits, manifest) = compose(raw, records, settings)?;
+    let benchmarks = settings.protect.iter().map(Protect::read);
+    let benchmarks: Vec<Benchmark> = benchmarks.collect::<Result<_>>()?;
+    let (splits, manifest) = compose(raw, records, benchmarks, settings)?;
     let files: Vec<(String, Vec<u8>)> = splits
         .iter()
         .map(|(split, items)| (file_name(*split), lines(items)))
@@ -137,6 +145,8 @@ struct Tally {
     short_rationale: usize,
     disputed: usize,
     duplicate: usize,
+    near: usize,
+    protected: usize,
     unbalanced: usize,
 }
 
@@ -147,6 +157,7 @@ type Parts = Vec<(Split, Vec<Item>)>;
 pub(crate) fn compose(
     raw: Vec<RawItem>,
     sources: Vec<SourceRecord>,
+    benchmarks: Vec<Benchmark>,
     settings: &BuildSettings,
 ) -> Result<(Parts, Manifest)> {
     let read = raw.len();
@@ -160,7 +171,10 @@ pub(crate) fn compose(
         return Err(Error::NoRows { read });
     }
     unique_ids(&mut rows);
-    let group_of = tie(&mut rows);
+    let (rows, group_of, suspects) = tied(rows, &benchmarks, &mut tally);
+    if rows.is_empty() {
+        return Err(Error::NoRows { read });
+    }
     let candidates: Vec<Candidate<'_>> = rows
         .iter()
         .zip(&group_of)
@@ -189,7 +203,16 @@ pub(crate) fn compose(
     for (_, items) in &mut parts {
         items.sort_by_cached_key(|item| (place(settings.seed, "order", &item.id), item.id.clone()));
     }
-    let manifest = manifest(&parts, sources, read, &tally, settings);
+    let mut manifest = manifest(&parts, sources, read, &tally, settings);
+    manifest.suspects = suspects;
+    manifest.settings.protected = benchmarks
+        .into_iter()
+        .map(|benchmark| ProtectRecord {
+            name: benchmark.name,
+            sha256: benchmark.sha256,
+            questions: benchmark.questions.len(),
+        })
+        .collect();
     Ok((parts, manifest))
 }
 
@@ -304,23 +327,61 @@ fn unique_ids(rows: &mut [Clean]) {
     }
 }
 
-/// Names each row's group after the first key of the group's first row, and pins all of a group
-/// where one row is pinned: to test before validation before train. Gives the groups' numbers.
-fn tie(rows: &mut [Clean]) -> Vec<usize> {
-    let keys: Vec<Vec<String>> = rows.iter().map(|row| row.keys.clone()).collect();
-    let group_of = group::groups(&keys);
+/// Drops what a benchmark asks for, names each row's group after the first key of the group's first row, and
+/// pins all of a group where one row is pinned: to test before validation before train. Gives the rows, their
+/// groups' numbers and the suspects among them.
+fn tied(
+    rows: Vec<Clean>,
+    benchmarks: &[Benchmark],
+    tally: &mut Tally,
+) -> (Vec<Clean>, Vec<usize>, Vec<Suspect>) {
+    let questions = benchmarks.iter().flat_map(|b| b.questions.iter().cloned());
+    let questions: Vec<_> = questions.collect();
+    let seen: Vec<tie::Row<'_>> = rows
+        .iter()
+        .map(|row| tie::Row {
+            id: &row.item.id,
+            question: &row.item.question,
+            label: row.item.label,
+            rationale: &row.item.rationale,
+            keys: &row.keys,
+            generated: Source::generates(&row.item.source),
+        })
+        .collect();
+    let tied = tie::tie(&seen, &questions);
+    let names: Vec<String> = tied
+        .group_of
+        .iter()
+        .map(|group| rows[*group].keys[0].clone())
+        .collect();
     let mut pins: HashMap<usize, Split> = HashMap::new();
-    for (row, &group) in rows.iter().zip(&group_of) {
+    for (row, &group) in rows.iter().zip(&tied.group_of) {
         if let Some(pin) = row.pin {
             let strictest = pins.entry(group).or_insert(pin);
             *strictest = pin.max(*strictest);
         }
     }
-    for (row, group) in rows.iter_mut().zip(&group_of) {
-        row.item.group = keys[*group][0].clone();
-        row.pin = pins.get(group).copied();
+    let dropped: HashSet<String> = rows
+        .iter()
+        .zip(&tied.protected)
+        .filter(|(_, protected)| **protected)
+        .map(|(row, _)| row.item.id.clone())
+        .collect();
+    tally.near = tied.near;
+    tally.protected = dropped.len();
+    let mut kept = Vec::with_capacity(rows.len() - dropped.len());
+    let mut group_of = Vec::with_capacity(kept.capacity());
+    for ((mut row, name), group) in rows.into_iter().zip(names).zip(tied.group_of) {
+        if !dropped.contains(&row.item.id) {
+            row.item.group = name;
+            row.pin = pins.get(&group).copied();
+            kept.push(row);
+            group_of.push(group);
+        }
     }
-    group_of
+    let both_stay = |suspect: &Suspect| suspect.ids.iter().all(|id| !dropped.contains(id));
+    let suspects = tied.suspects.into_iter().filter(both_stay).collect();
+    (kept, group_of, suspects)
 }
 
 /// Rows per class, or `None` for all.
@@ -399,6 +460,7 @@ fn manifest(
                 _ => None,
             },
             contexts: settings.contexts,
+            protected: Vec::new(),
         },
         sources,
         rules: rules(tally),
@@ -406,11 +468,12 @@ fn manifest(
         rows_kept: splits.iter().map(|split| split.rows).sum(),
         groups: groups.len(),
         splits,
+        suspects: Vec::new(),
     }
 }
 
 fn rules(tally: &Tally) -> Vec<RuleRecord> {
-    use Effect::{Changed, Dropped};
+    use Effect::{Changed, Dropped, Tied};
     [
         (
             "mend",
@@ -465,6 +528,18 @@ fn rules(tally: &Tally) -> Vec<RuleRecord> {
             Dropped,
             tally.duplicate,
             "the same question was there before",
+        ),
+        (
+            "near",
+            Tied,
+            tally.near,
+            "tied to a row with nearly the same question or rationale",
+        ),
+        (
+            "protected",
+            Dropped,
+            tally.protected,
+            "a benchmark asks it, or a row that is tied to it",
         ),
         (
             "balance",

@@ -9,7 +9,7 @@ use crate::{Error, Item, Result, Split};
 const MANIFEST: &str = "MANIFEST.json";
 
 /// A data set in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DataSet {
     /// What the model learns from.
     pub train: Vec<Item>,

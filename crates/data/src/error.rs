@@ -134,6 +134,17 @@ pub enum Error {
         /// Hash of the file.
         found: String,
     },
+    /// A data set that is not what its manifest says.
+    #[error("{path}: {first}{more}", path = path.display(), first = faults[0], more = match faults.len() {
+        1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    })]
+    Broken {
+        /// Its folder.
+        path: PathBuf,
+        /// What does not hold, at least one.
+        faults: Vec<String>,
+    },
 }
 
 /// Result of this crate.

@@ -29,12 +29,13 @@ impl Sets {
     }
 }
 
-/// For each row the number of its group's first row. `keys[row]` are the row's keys.
-pub(crate) fn groups(keys: &[Vec<String>]) -> Vec<usize> {
+/// For each row the number of its group's first row. `keys[row]` are the row's keys; `also` are pairs of rows
+/// that belong together without one.
+pub(crate) fn groups(keys: &[&[String]], also: &[(usize, usize)]) -> Vec<usize> {
     let mut sets = Sets::new(keys.len());
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (row, keys) in keys.iter().enumerate() {
-        for key in keys {
+        for key in *keys {
             match seen.get(key.as_str()) {
                 Some(&other) => sets.join(row, other),
                 None => {
@@ -42,6 +43,9 @@ pub(crate) fn groups(keys: &[Vec<String>]) -> Vec<usize> {
                 }
             }
         }
+    }
+    for (a, b) in also {
+        sets.join(*a, *b);
     }
     (0..keys.len()).map(|row| sets.root(row)).collect()
 }
@@ -57,16 +61,9 @@ mod tests {
                 .map(|keys| keys.iter().map(|key| key.to_string()).collect())
                 .collect()
         };
-        assert_eq!(
-            groups(&keys(&[
-                &["a"],
-                &["b", "c"],
-                &["d"],
-                &["c", "a"],
-                &[],
-                &["d"]
-            ])),
-            [0, 0, 2, 0, 4, 2]
-        );
+        let rows = keys(&[&["a"], &["b", "c"], &["d"], &["c", "a"], &[], &["d"]]);
+        let rows: Vec<&[String]> = rows.iter().map(Vec::as_slice).collect();
+        assert_eq!(groups(&rows, &[]), [0, 0, 2, 0, 4, 2]);
+        assert_eq!(groups(&rows, &[(4, 5)]), [0, 0, 2, 0, 2, 2]);
     }
 }

@@ -5,6 +5,7 @@
 //! splitter seats groups in train, validation and test. [`DataSet::read`] reads the finished folder.
 //! Nothing here knows of models or tokens.
 
+pub mod audit;
 mod build;
 pub mod citations;
 mod dataset;
@@ -14,6 +15,8 @@ mod group;
 mod item;
 mod label;
 pub mod manifest;
+mod near;
+mod protect;
 mod rationale;
 mod raw;
 mod sentences;
@@ -21,13 +24,18 @@ mod source;
 mod sources;
 mod split;
 mod text;
+mod tie;
+mod verify;
 
+pub use audit::audit;
 pub use build::{Balance, BuildReport, BuildSettings, build};
 pub use dataset::DataSet;
 pub use error::{Error, Result};
 pub use item::{Item, Split};
 pub use label::Label;
 pub use manifest::Manifest;
+pub use protect::Protect;
 pub use raw::RawItem;
 pub use sentences::sentences;
 pub use source::{KINDS, Source};
+pub use verify::verify;

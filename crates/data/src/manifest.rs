@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Label;
+pub use crate::tie::Suspect;
 
 /// Rows of each label, in the order of [`Label::ALL`]; all three are always there.
 pub type LabelCounts = BTreeMap<Label, usize>;
 
 /// The manifest of a data set. Holds no time and no folder: the same inputs, settings and version
 /// give the same bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// What this file describes: `verdict data set`.
     pub kind: String,
@@ -36,6 +37,9 @@ pub struct Manifest {
     pub groups: usize,
     /// The files, in the order train, validation, test.
     pub splits: Vec<SplitRecord>,
+    /// Pairs of nearly equal questions with different labels, for a person to look at.
+    #[serde(default)]
+    pub suspects: Vec<Suspect>,
 }
 
 /// Settings of a build beside its sources and seed.
@@ -47,6 +51,20 @@ pub struct Settings {
     pub per_class: Option<usize>,
     /// Rows of PubMedQA and BioASQ carry their abstract as context.
     pub contexts: bool,
+    /// Benchmarks that were kept out.
+    #[serde(default)]
+    pub protected: Vec<ProtectRecord>,
+}
+
+/// A benchmark that was kept out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProtectRecord {
+    /// File name without folder, or the built-in name.
+    pub name: String,
+    /// Hash of the file, hexadecimal.
+    pub sha256: String,
+    /// Its questions.
+    pub questions: usize,
 }
 
 /// One source of a build.
@@ -83,6 +101,8 @@ pub enum Effect {
     Changed,
     /// The row goes.
     Dropped,
+    /// The row stays, in the group of another.
+    Tied,
 }
 
 /// One rule and how many rows it touched.

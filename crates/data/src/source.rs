@@ -29,6 +29,11 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether rows of this kind are made by a rule, not read or written.
+    pub(crate) fn generates(kind: &str) -> bool {
+        kind == Source::Stats(0).kind()
+    }
+
     /// The kind, which is also the name in each item's `source`.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use verdict_data::{Balance, BuildSettings, DataSet, Item, Label, Source, Split, build, citations};
+use verdict_data::{
+    Balance, BuildSettings, DataSet, Item, Label, Protect, Source, Split, audit, build, citations,
+    verify,
+};
 
 /// The folder of published data, or `None` with a line that says what is skipped.
 fn published(test: &str) -> Option<PathBuf> {
@@ -43,9 +46,10 @@ fn the_balanced_set_is_110_of_each_in_264_33_33() {
         return;
     };
     let out = tempfile::tempdir().unwrap();
-    let settings = BuildSettings::new(sources(&data), out.path().join("set"));
+    let mut settings = BuildSettings::new(sources(&data), out.path().join("set"));
+    settings.protect = Vec::new();
     let report = build(&settings).unwrap();
-    let set = DataSet::read(&report.out).unwrap();
+    let set = verify(&report.out).unwrap();
     assert_eq!(set.manifest, report.manifest);
     for (items, each) in [(&set.train, 88), (&set.validation, 11), (&set.test, 11)] {
         assert_eq!(Label::ALL.map(|label| count(items, label)), [each; 3]);
@@ -127,6 +131,7 @@ fn natural_labels_keep_every_clean_row() {
     let mut settings = BuildSettings::new(sources(&data), out.path().join("set"));
     settings.balance = Balance::Natural;
     settings.contexts = true;
+    settings.protect = Vec::new();
     let report = build(&settings).unwrap();
     let set = DataSet::read(&report.out).unwrap();
     let dropped: usize = report
@@ -148,4 +153,28 @@ fn natural_labels_keep_every_clean_row() {
     }
     assert!(all(&set).all(|(_, item)| item.context.is_some()));
     assert!(all(&set).all(|(_, item)| !citations::contains(&item.text)));
+}
+
+#[test]
+fn the_official_test_stays_out_unless_asked_for() {
+    let Some(data) = published("the_official_test_stays_out_unless_asked_for") else {
+        return;
+    };
+    let out = tempfile::tempdir().unwrap();
+    let settings = BuildSettings::new(sources(&data), out.path().join("set"));
+    let report = build(&settings).unwrap();
+    let set = DataSet::read(&report.out).unwrap();
+    let truth = std::fs::read(data.join("pubmedqa/test_ground_truth.json")).unwrap();
+    let truth: HashMap<String, String> = serde_json::from_slice(&truth).unwrap();
+    assert_eq!(truth.len(), 500);
+    let pmid = |item: &Item| item.id.split(':').nth(1).unwrap().to_owned();
+    assert!(all(&set).all(|(_, item)| !truth.contains_key(&pmid(item))));
+    assert_eq!(
+        Split::ALL.map(|split| set.split(split).len()),
+        [129, 18, 18]
+    );
+    let file = Protect::File(data.join("pubmedqa/test_ground_truth.json"));
+    for protect in [&settings.protect[..], &[file]] {
+        assert_eq!(audit(&report.out, protect).unwrap().leaks, []);
+    }
 }

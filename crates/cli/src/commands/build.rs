@@ -1,10 +1,12 @@
 //! `verdict build`: raw sources to a data set folder.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use verdict_data::audit::{Leak, LeakKind};
 use verdict_data::manifest::Effect;
-use verdict_data::{Balance, BuildReport, BuildSettings, Label, Manifest, Source};
+use verdict_data::{Balance, BuildReport, BuildSettings, Label, Manifest, Protect, Source};
 
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
@@ -20,6 +22,14 @@ pub struct Args {
     /// Replace the data set that stands in --out
     #[arg(long)]
     pub overwrite: bool,
+    /// Check a finished data set against its manifest; with --source and the other settings of its
+    /// build, build it anew and compare the bytes
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["audit", "out", "overwrite"])]
+    pub verify: Option<PathBuf>,
+    /// Look for leaks between the splits of any data set (JSON lines in train, validation and test,
+    /// also one made elsewhere) and to the benchmarks of --protect
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["out", "overwrite", "source"])]
+    pub audit: Option<PathBuf>,
     #[command(flatten)]
     pub settings: Settings,
 }
@@ -44,12 +54,33 @@ pub struct Settings {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub contexts: bool,
+    /// Benchmark whose questions stay out, with their near copies and what shares their abstract:
+    /// pubmedqa-test, a file (PubMedQA, BioASQ, JSON lines, PMIDs), or none; may be given
+    /// several times [default: pubmedqa-test]
+    #[arg(long, value_name = "BENCHMARK")]
+    #[serde(deserialize_with = "settings::one_or_many")]
+    pub protect: Option<Vec<String>>,
     /// Seed of sampling, splitting and generated rows [default: 42]
     #[arg(long)]
     pub seed: Option<u64>,
     /// Data set folder to make
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+}
+
+/// The benchmark that is kept out unless told otherwise, and the word for none.
+const PUBMEDQA_TEST: &str = "pubmedqa-test";
+const NONE: &str = "none";
+
+/// The benchmarks that are meant; with a word about what is wrong.
+fn protect(named: Option<&[String]>, faults: &mut Vec<String>) -> Vec<Protect> {
+    let usual = [PUBMEDQA_TEST.to_owned()];
+    let named = named.unwrap_or(&usual);
+    if named.len() > 1 && named.iter().any(|name| name == NONE) {
+        faults.push("--protect: expected none alone, or benchmarks, found both".into());
+    }
+    let named = named.iter().filter(|name| *name != NONE);
+    named.filter_map(|name| name.parse().ok()).collect()
 }
 
 impl Settings {
@@ -81,6 +112,7 @@ impl Settings {
             (None, true) => Balance::Natural,
             (None, false) => Balance::Largest,
         };
+        let protect = protect(self.protect.as_deref(), &mut faults);
         if !faults.is_empty() {
             return Err(Failure::faults(faults));
         }
@@ -90,6 +122,7 @@ impl Settings {
             balance,
             seed,
             contexts: self.contexts,
+            protect,
             overwrite,
             ..defaults
         })
@@ -99,9 +132,108 @@ impl Settings {
 /// Builds and tells what was read, what was dropped and what came out.
 pub fn run(args: Args, printer: &Printer) -> Result {
     let settings = settings::resolve(args.settings, args.config.as_deref())?;
-    let report = verdict_data::build(&settings.resolve(args.overwrite)?)?;
-    tell(&report, printer);
+    match (args.verify, args.audit) {
+        (Some(folder), _) => verify(&folder, settings, printer),
+        (None, Some(folder)) => audit(&folder, settings.protect.as_deref(), printer),
+        (None, None) => {
+            let report = verdict_data::build(&settings.resolve(args.overwrite)?)?;
+            tell(&report, printer);
+            Ok(())
+        }
+    }
+}
+
+/// Checks a finished set, and where sources are given builds it anew beside it.
+fn verify(folder: &Path, mut settings: Settings, printer: &Printer) -> Result {
+    let set = verdict_data::verify(folder)?;
+    let mut told = vec![format!(
+        "{}: {} rows in {} groups are what the manifest says",
+        folder.display(),
+        set.manifest.rows_kept,
+        set.manifest.groups
+    )];
+    if settings.source.is_some() {
+        let workshop = tempfile::tempdir().map_err(|e| Failure::from_error(&e))?;
+        settings.out = Some(workshop.path().join("set"));
+        let again = verdict_data::build(&settings.resolve(false)?)?.manifest;
+        for (ours, theirs) in set.manifest.splits.iter().zip(&again.splits) {
+            if ours.sha256 != theirs.sha256 {
+                let fault = format!(
+                    "{}: {}: expected SHA-256 {} as built anew, found {}",
+                    folder.display(),
+                    ours.file,
+                    theirs.sha256,
+                    ours.sha256
+                );
+                let hint = "other sources, settings, seed or version: MANIFEST.json says with which it was built";
+                return Err(Failure::input(fault).hint(hint));
+            }
+        }
+        told.push("built anew from its sources: the same bytes".into());
+    }
+    printer.json(&Verified {
+        folder,
+        rows: set.manifest.rows_kept,
+        rebuilt: told.len() == 2,
+    });
+    told.iter().for_each(|line| printer.line(line));
     Ok(())
+}
+
+#[derive(Serialize)]
+struct Verified<'a> {
+    folder: &'a Path,
+    rows: usize,
+    /// Whether it was built anew and came out the same.
+    rebuilt: bool,
+}
+
+/// Examples of each kind of leak that are shown.
+const SHOWN: usize = 3;
+
+/// Tells the leaks of a set; having some is a failure, so that a script may ask.
+fn audit(folder: &Path, named: Option<&[String]>, printer: &Printer) -> Result {
+    let mut faults = Vec::new();
+    let protect = protect(named, &mut faults);
+    if !faults.is_empty() {
+        return Err(Failure::faults(faults));
+    }
+    let audit = verdict_data::audit(folder, &protect)?;
+    printer.json(&audit);
+    let rows = audit
+        .rows
+        .iter()
+        .map(|(name, rows)| format!("{name} {rows}"));
+    let rows: Vec<String> = rows.collect();
+    printer.line(format!("rows       {}", rows.join(", ")));
+    if audit.leaks.is_empty() {
+        printer.line("leaks      none: no row stands in two of them");
+        return Ok(());
+    }
+    let mut table = Table::new(["leak", "of", "seen in", "rows", "such as"]);
+    for kind in LeakKind::ALL {
+        let mut places: BTreeMap<(&str, &str), Vec<&Leak>> = BTreeMap::new();
+        for leak in audit.leaks.iter().filter(|leak| leak.kind == kind) {
+            let place = (leak.row.split.as_str(), leak.seen.split.as_str());
+            places.entry(place).or_default().push(leak);
+        }
+        for ((of, seen), leaks) in places {
+            let lines = leaks.iter().take(SHOWN);
+            let lines = lines.map(|leak| format!("{} in {}", leak.row.line, leak.seen.line));
+            table.row(vec![
+                kind.about().into(),
+                of.into(),
+                seen.into(),
+                leaks.len().to_string(),
+                format!("line {}", lines.collect::<Vec<_>>().join(", ")),
+            ]);
+        }
+    }
+    printer.table(&table);
+    let (leaks, place) = (audit.leaks.len(), folder.display());
+    Err(Failure::failed(format!(
+        "{place}: {leaks} leaks between its splits and benchmarks"
+    )))
 }
 
 #[derive(Serialize)]
@@ -130,8 +262,15 @@ fn tell(report: &BuildReport, printer: &Printer) {
         let effect = match rule.effect {
             Effect::Changed => "changed",
             Effect::Dropped => "dropped",
+            Effect::Tied => "tied",
         };
         printer.line(format!("{effect:<11}{} rows: {}", rule.rows, rule.about));
+    }
+    if !manifest.suspects.is_empty() {
+        printer.line(format!(
+            "suspect    {} pairs of nearly equal questions with different labels: `suspects` in MANIFEST.json",
+            manifest.suspects.len()
+        ));
     }
     printer.line("");
     printer.table(&splits(manifest));
@@ -182,6 +321,8 @@ mod tests {
             "--per-class",
             "7",
             "--contexts",
+            "--protect",
+            "mine.jsonl",
             "--seed",
             "3",
             "--out",
@@ -193,12 +334,16 @@ mod tests {
             balance: Balance::PerClass(7),
             seed: 3,
             contexts: true,
+            protect: vec![Protect::File("mine.jsonl".into())],
             out: "d".into(),
             overwrite: true,
         };
         assert_eq!(resolve(&flags).expect("good"), expected);
         let natural = resolve(&["--source", "clinical", "--natural", "--out", "d"]).expect("good");
         assert_eq!(natural.balance, Balance::Natural);
+        let open =
+            resolve(&["--source", "clinical", "--protect", "none", "--out", "d"]).expect("good");
+        assert_eq!(open.protect, []);
     }
 
     #[test]
@@ -223,8 +368,17 @@ mod tests {
 
     #[test]
     fn all_faults_are_told_together() {
-        let failure =
-            resolve(&["--source", "pubmed:x", "--per-class", "0"]).expect_err("three faults");
-        assert_eq!(failure.faults.len(), 3, "{:?}", failure.faults);
+        let failure = resolve(&[
+            "--source",
+            "pubmed:x",
+            "--per-class",
+            "0",
+            "--protect",
+            "none",
+            "--protect",
+            "x",
+        ])
+        .expect_err("four faults");
+        assert_eq!(failure.faults.len(), 4, "{:?}", failure.faults);
     }
 }

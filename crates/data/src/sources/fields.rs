@@ -92,7 +92,7 @@ fn first_text(value: &Value) -> Option<&str> {
 }
 
 /// What stands in a field, in words.
-pub(super) fn kind(value: &Value) -> String {
+pub(crate) fn kind(value: &Value) -> String {
     match value {
         Value::Null => "nothing".into(),
         Value::Bool(value) => value.to_string(),

@@ -9,6 +9,8 @@ mod stats;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use fields::kind;
+
 use crate::digest::sha256;
 use crate::{Error, RawItem, Result, Source};
 

@@ -1,0 +1,280 @@
+//! Benchmarks that a data set must not teach: what names their questions.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use crate::dataset::json_error;
+use crate::digest::sha256;
+use crate::near::Shingles;
+use crate::text::question_key;
+use crate::{Error, Result};
+
+/// A benchmark whose questions, with all that is tied to them, stay out of a data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protect {
+    /// The 500 questions of PubMedQA's official test, known by their PMIDs.
+    PubmedqaTest,
+    /// A file: PubMedQA's or BioASQ's JSON, a JSON object keyed by PMID, JSON lines with `question` or `pmid`
+    /// (such as a split of a data set), or a PMID a line.
+    File(PathBuf),
+}
+
+/// The name of [`Protect::PubmedqaTest`].
+const PUBMEDQA_TEST: &str = "pubmedqa-test";
+
+impl FromStr for Protect {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        Ok(match text {
+            PUBMEDQA_TEST => Protect::PubmedqaTest,
+            path => Protect::File(path.into()),
+        })
+    }
+}
+
+impl fmt::Display for Protect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Protect::PubmedqaTest => f.write_str(PUBMEDQA_TEST),
+            Protect::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// One question of a benchmark.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// Keys that a row may share with it.
+    pub(crate) keys: Vec<String>,
+    /// Its wording, where it is known.
+    pub(crate) shingles: Shingles,
+}
+
+impl Question {
+    fn new(keys: Vec<String>, wording: Option<&str>) -> Self {
+        let mut keys = keys;
+        keys.extend(wording.map(|text| question_key(text, None)));
+        Question {
+            keys,
+            shingles: wording.map(Shingles::of).unwrap_or_default(),
+        }
+    }
+}
+
+/// A benchmark that was read.
+pub(crate) struct Benchmark {
+    pub(crate) name: String,
+    pub(crate) sha256: String,
+    pub(crate) questions: Vec<Question>,
+}
+
+impl Protect {
+    /// Reads the benchmark.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Json`] and [`Error::Field`] for a file that names no questions.
+    pub(crate) fn read(&self) -> Result<Benchmark> {
+        let (path, bytes) = match self {
+            Protect::PubmedqaTest => {
+                let list = include_str!("pubmedqa_test.txt");
+                (Path::new(PUBMEDQA_TEST), list.as_bytes().to_vec())
+            }
+            Protect::File(path) => (
+                path.as_path(),
+                std::fs::read(path).map_err(Error::io(path))?,
+            ),
+        };
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        Ok(Benchmark {
+            name: name.to_string_lossy().into_owned(),
+            sha256: sha256(&bytes),
+            questions: questions(path, &bytes)?,
+        })
+    }
+}
+
+fn questions(path: &Path, bytes: &[u8]) -> Result<Vec<Question>> {
+    let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
+    let whole = match first {
+        Some(b'{') => serde_json::from_slice::<Value>(bytes).ok(),
+        _ => None,
+    };
+    match whole {
+        Some(Value::Object(object)) if object.contains_key("questions") => bioasq(path, &object),
+        Some(Value::Object(object)) if object.contains_key("question") => {
+            Ok(vec![line(path, 1, &Value::Object(object))?])
+        }
+        Some(Value::Object(object)) => object
+            .iter()
+            .map(|(pmid, row)| {
+                let keys = vec![pmid_key(path, &format!("key {pmid:?}"), pmid)?];
+                Ok(Question::new(keys, row["QUESTION"].as_str()))
+            })
+            .collect(),
+        _ => lines(path, bytes),
+    }
+}
+
+fn bioasq(path: &Path, object: &serde_json::Map<String, Value>) -> Result<Vec<Question>> {
+    let list = object["questions"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let read = |(index, row): (usize, &Value)| {
+        let place = format!("question {index}");
+        let body = row["body"].as_str();
+        let body =
+            body.ok_or_else(|| fault(path, &place, "field \"body\" as text", &row["body"]))?;
+        let id = row["id"].as_str().map(|id| format!("bioasq:{id}"));
+        Ok(Question::new(id.into_iter().collect(), Some(body)))
+    };
+    list.iter().enumerate().map(read).collect()
+}
+
+fn lines(path: &Path, bytes: &[u8]) -> Result<Vec<Question>> {
+    let mut questions = Vec::new();
+    for (index, text) in bytes.split(|b| *b == b'\n').enumerate() {
+        let text = text.trim_ascii();
+        let number = index + 1;
+        match text.first() {
+            None | Some(b'#') => {}
+            Some(b'{') => {
+                let row: Value = serde_json::from_slice(text)
+                    .map_err(|error| json_error(path, number, &error))?;
+                questions.push(line(path, number, &row)?);
+            }
+            Some(_) => {
+                let pmid = String::from_utf8_lossy(text);
+                let key = pmid_key(path, &format!("line {number}"), &pmid)?;
+                questions.push(Question::new(vec![key], None));
+            }
+        }
+    }
+    Ok(questions)
+}
+
+/// An object with `question`, or `pmid`, or both; an id as data sets have it may hold a PMID too.
+fn line(path: &Path, number: usize, row: &Value) -> Result<Question> {
+    let keys: Vec<String> = pmids(row).collect();
+    let wording = row["question"].as_str();
+    match wording.is_some() || !keys.is_empty() {
+        true => Ok(Question::new(keys, wording)),
+        false => Err(fault(
+            path,
+            &format!("line {number}"),
+            "field \"question\" as text, or \"pmid\"",
+            &row["question"],
+        )),
+    }
+}
+
+/// Keys of a row that was made elsewhere: its `pmid`, and what its `id` says.
+pub(crate) fn pmids(row: &Value) -> impl Iterator<Item = String> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let pmid = match &row["pmid"] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let id = row["id"].as_str().and_then(|id| id.split_once(':'));
+    let id = id.and_then(|(kind, number)| match kind {
+        "bioasq" => Some(format!("bioasq:{number}")),
+        _ if kind.starts_with("pubmedqa") && digits(number) => Some(format!("pmid:{number}")),
+        _ => None,
+    });
+    let pmid = pmid.filter(|text| digits(text));
+    pmid.map(|text| format!("pmid:{text}"))
+        .into_iter()
+        .chain(id)
+}
+
+fn pmid_key(path: &Path, place: &str, text: &str) -> Result<String> {
+    match !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        true => Ok(format!("pmid:{text}")),
+        false => Err(Error::Field {
+            path: path.to_owned(),
+            place: place.to_owned(),
+            expected: "a PMID".into(),
+            found: format!("{:?}", text.chars().take(40).collect::<String>()),
+        }),
+    }
+}
+
+fn fault(path: &Path, place: &str, expected: &str, found: &Value) -> Error {
+    Error::Field {
+        path: path.to_owned(),
+        place: place.to_owned(),
+        expected: expected.into(),
+        found: crate::sources::kind(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Protect, questions};
+
+    fn keys(text: &str) -> Vec<Vec<String>> {
+        let read = questions(Path::new("file"), text.as_bytes()).expect("reads");
+        let first = |keys: Vec<String>| keys.into_iter().filter(|k| !k.starts_with("question:"));
+        read.into_iter().map(|q| first(q.keys).collect()).collect()
+    }
+
+    #[test]
+    fn every_layout_names_its_questions() {
+        let pmids = |list: &[&str]| -> Vec<Vec<String>> {
+            list.iter().map(|p| vec![format!("pmid:{p}")]).collect()
+        };
+        assert_eq!(keys("# a list\n123\n\n456\n"), pmids(&["123", "456"]));
+        assert_eq!(
+            keys(r#"{"123": "yes", "456": {"QUESTION": "Is it?"}}"#),
+            pmids(&["123", "456"])
+        );
+        assert_eq!(
+            keys("{\"question\": \"Is it?\", \"id\": \"pubmedqa-labeled:123\"}\n{\"pmid\": 456}\n"),
+            pmids(&["123", "456"])
+        );
+        assert_eq!(
+            keys(r#"{"questions": [{"id": "5c6d", "body": "Is it?"}]}"#),
+            [["bioasq:5c6d"]]
+        );
+        let worded = questions(Path::new("f"), br#"{"question": "Is it so?"}"#).expect("reads");
+        assert!(worded[0].keys[0].starts_with("question:"));
+    }
+
+    #[test]
+    fn a_file_that_names_no_question_is_told_with_its_place() {
+        let told = |text: &str| {
+            questions(Path::new("file"), text.as_bytes())
+                .expect_err("refused")
+                .to_string()
+        };
+        assert_eq!(
+            told("123\nabc\n"),
+            "file: line 2: expected a PMID, found \"abc\""
+        );
+        assert_eq!(
+            told("{\"question\": 5}\n{}\n"),
+            "file: line 1: expected field \"question\" as text, or \"pmid\", found the number 5"
+        );
+        assert_eq!(
+            told(r#"{"x": 1}"#),
+            "file: key \"x\": expected a PMID, found \"x\""
+        );
+    }
+
+    #[test]
+    fn the_official_test_has_500_questions() {
+        let benchmark = "pubmedqa-test"
+            .parse::<Protect>()
+            .expect("a name")
+            .read()
+            .expect("built in");
+        assert_eq!(benchmark.questions.len(), 500);
+        assert_eq!(benchmark.name, "pubmedqa-test");
+    }
+}

@@ -1,0 +1,136 @@
+//! Whether a finished data set is what its manifest says.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+use crate::manifest::label_counts;
+use crate::{DataSet, Error, Item, Result, Split, citations};
+
+/// Reads a data set and checks what a build promises: files with the hashes of the manifest, its counts of rows,
+/// labels and sources, ids that occur once, groups within one split, texts that are their fields put together,
+/// no citation.
+///
+/// # Errors
+/// Those of [`DataSet::read`]; [`Error::Broken`] with every promise that does not hold.
+pub fn verify(folder: impl AsRef<Path>) -> Result<DataSet> {
+    let folder = folder.as_ref();
+    let set = DataSet::read(folder)?;
+    let faults = faults(&set);
+    match faults.is_empty() {
+        true => Ok(set),
+        false => Err(Error::Broken {
+            path: folder.to_owned(),
+            faults,
+        }),
+    }
+}
+
+fn faults(set: &DataSet) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut ids = HashSet::new();
+    let mut homes: HashMap<&str, Split> = HashMap::new();
+    for split in Split::ALL {
+        let items = set.split(split);
+        let Some(record) = set
+            .manifest
+            .splits
+            .iter()
+            .find(|r| r.split == split.as_str())
+        else {
+            faults.push(format!("{split}: not in the manifest"));
+            continue;
+        };
+        let labels = label_counts(items.iter().map(|item| item.label));
+        let mut sources: BTreeMap<String, usize> = BTreeMap::new();
+        for item in items {
+            *sources.entry(item.source.clone()).or_default() += 1;
+        }
+        if (items.len(), &labels, &sources) != (record.rows, &record.labels, &record.sources) {
+            let (found, expected) = (items.len(), record.rows);
+            faults.push(format!("{split}: expected the manifest's counts ({expected} rows), found others ({found} rows)"));
+        }
+        for item in items {
+            if !ids.insert(item.id.as_str()) {
+                faults.push(format!("{split}: {}: the id occurs twice", item.id));
+            }
+            let home = *homes.entry(&item.group).or_insert(split);
+            if home != split {
+                faults.push(format!(
+                    "{split}: {}: its group {} stands in {home} too",
+                    item.id, item.group
+                ));
+            }
+            let text = Item::render(
+                item.context.as_deref(),
+                &item.question,
+                item.label,
+                &item.rationale,
+            );
+            if text != item.text {
+                faults.push(format!(
+                    "{split}: {}: text is not its fields put together",
+                    item.id
+                ));
+            }
+            if citations::contains(&item.text) {
+                faults.push(format!("{split}: {}: holds a citation", item.id));
+            }
+        }
+    }
+    if homes.len() != set.manifest.groups {
+        let expected = set.manifest.groups;
+        faults.push(format!("expected {expected} groups, found {}", homes.len()));
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{faults, verify};
+    use crate::{BuildSettings, Label, Source, build};
+
+    #[test]
+    fn a_fresh_set_holds_and_each_broken_promise_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sources = vec![Source::Clinical, Source::Stats(60)];
+        let settings = BuildSettings::new(sources, folder.path().join("set"));
+        build(&settings).expect("builds");
+        let set = verify(&settings.out).expect("holds");
+        let told = |change: &dyn Fn(&mut crate::DataSet)| {
+            let mut broken = set.clone();
+            change(&mut broken);
+            faults(&broken).join("\n")
+        };
+        assert_eq!(told(&|_| {}), "");
+        let group = set.train[0].group.clone();
+        let crossed = told(&|set| set.test[0].group.clone_from(&group));
+        assert!(
+            crossed.contains(&format!("its group {group} stands in train too")),
+            "{crossed}"
+        );
+        let twice = told(&|set| set.train[1].id = set.train[0].id.clone());
+        assert!(twice.contains("the id occurs twice"), "{twice}");
+        let relabelled = told(&|set| {
+            let label = set.validation[0].label;
+            set.validation[0].label = Label::ALL.into_iter().find(|l| *l != label).expect("three");
+        });
+        assert!(
+            relabelled.contains("validation: expected the manifest's counts"),
+            "{relabelled}"
+        );
+        assert!(
+            relabelled.contains("text is not its fields put together"),
+            "{relabelled}"
+        );
+        let cited = told(&|set| set.test[0].text.push_str(" (PMID: 12345678)"));
+        assert!(cited.contains("holds a citation"), "{cited}");
+        let fewer = told(&|set| set.manifest.groups -= 1);
+        assert!(fewer.contains("groups, found"), "{fewer}");
+        let path = settings.out.join("test.jsonl");
+        let mut bytes = std::fs::read(&path).expect("reads");
+        bytes.push(b'\n');
+        std::fs::write(&path, bytes).expect("written");
+        let changed = verify(&settings.out).expect_err("changed").to_string();
+        assert!(changed.contains("test.jsonl"), "{changed}");
+    }
+}
