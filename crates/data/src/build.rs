@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
+use rayon::prelude::*;
+
 use crate::dataset::{check_out, file_name, lines, write};
 use crate::digest::{place, sha256};
 use crate::manifest::{
@@ -95,11 +97,7 @@ pub fn build(settings: &BuildSettings) -> Result<BuildReport> {
     }
     let benchmarks = settings.protect.iter().map(Protect::read);
     let benchmarks: Vec<Benchmark> = benchmarks.collect::<Result<_>>()?;
-    let (splits, manifest) = compose(raw, records, benchmarks, settings)?;
-    let files: Vec<(String, Vec<u8>)> = splits
-        .iter()
-        .map(|(split, items)| (file_name(*split), lines(items)))
-        .collect();
+    let (files, manifest) = compose(raw, records, benchmarks, settings)?;
     write(&settings.out, &files, &manifest)?;
     Ok(BuildReport {
         out: settings.out.clone(),
@@ -134,7 +132,7 @@ struct Clean {
 }
 
 /// Rows that each rule touched, in the order the rules work.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Tally {
     mended: usize,
     cited: usize,
@@ -150,8 +148,24 @@ struct Tally {
     unbalanced: usize,
 }
 
+impl Tally {
+    /// What the rules that look at one row alone did to another row too.
+    fn add(&mut self, other: Tally) {
+        self.mended += other.mended;
+        self.cited += other.cited;
+        self.led_in += other.led_in;
+        self.cut += other.cut;
+        self.short_question += other.short_question;
+        self.contradicted += other.contradicted;
+        self.short_rationale += other.short_rationale;
+    }
+}
+
 /// The splits in order, with their items.
 type Parts = Vec<(Split, Vec<Item>)>;
+
+/// The files of the splits: name and bytes.
+type Files = Vec<(String, Vec<u8>)>;
 
 /// Everything between reading and writing.
 pub(crate) fn compose(
@@ -159,13 +173,15 @@ pub(crate) fn compose(
     sources: Vec<SourceRecord>,
     benchmarks: Vec<Benchmark>,
     settings: &BuildSettings,
-) -> Result<(Parts, Manifest)> {
+) -> Result<(Files, Manifest)> {
     let read = raw.len();
     let mut tally = Tally::default();
-    let rows: Vec<Clean> = raw
-        .into_iter()
-        .filter_map(|row| clean(row, &mut tally))
-        .collect();
+    let cleaned: Vec<(Option<Clean>, Tally)> = raw.into_par_iter().map(clean).collect();
+    let rows = cleaned.into_iter().filter_map(|(row, touched)| {
+        tally.add(touched);
+        row
+    });
+    let rows: Vec<Clean> = rows.collect();
     let mut rows = distinct(rows, &mut tally);
     if rows.is_empty() {
         return Err(Error::NoRows { read });
@@ -203,7 +219,11 @@ pub(crate) fn compose(
     for (_, items) in &mut parts {
         items.sort_by_cached_key(|item| (place(settings.seed, "order", &item.id), item.id.clone()));
     }
-    let mut manifest = manifest(&parts, sources, read, &tally, settings);
+    let files: Files = parts
+        .par_iter()
+        .map(|(split, items)| (file_name(*split), lines(items)))
+        .collect();
+    let mut manifest = manifest(&parts, &files, sources, read, &tally, settings);
     manifest.suspects = suspects;
     manifest.settings.protected = benchmarks
         .into_iter()
@@ -213,11 +233,16 @@ pub(crate) fn compose(
             questions: benchmark.questions.len(),
         })
         .collect();
-    Ok((parts, manifest))
+    Ok((files, manifest))
 }
 
-/// One row through the rules that look at it alone.
-fn clean(row: RawItem, tally: &mut Tally) -> Option<Clean> {
+/// One row through the rules that look at it alone, and what they did to it.
+fn clean(row: RawItem) -> (Option<Clean>, Tally) {
+    let mut tally = Tally::default();
+    (cleaned(row, &mut tally), tally)
+}
+
+fn cleaned(row: RawItem, tally: &mut Tally) -> Option<Clean> {
     let question = mend(&row.question);
     let answer = mend(&row.answer);
     let context = row.context.as_deref().map(mend);
@@ -417,6 +442,7 @@ fn per_class(candidates: &[Candidate<'_>], balance: Balance) -> Result<Option<us
 
 fn manifest(
     parts: &Parts,
+    files: &Files,
     sources: Vec<SourceRecord>,
     rows_read: usize,
     tally: &Tally,
@@ -424,15 +450,16 @@ fn manifest(
 ) -> Manifest {
     let splits: Vec<SplitRecord> = parts
         .iter()
-        .map(|(split, items)| {
+        .zip(files)
+        .map(|((split, items), (file, bytes))| {
             let mut sources = BTreeMap::new();
             for item in items {
                 *sources.entry(item.source.clone()).or_default() += 1;
             }
             SplitRecord {
                 split: split.to_string(),
-                file: file_name(*split),
-                sha256: sha256(&lines(items)),
+                file: file.clone(),
+                sha256: sha256(bytes),
                 rows: items.len(),
                 labels: label_counts(items.iter().map(|item| item.label)),
                 sources,

@@ -120,6 +120,9 @@ static SET: LazyLock<RegexSet> = LazyLock::new(|| {
 static EACH: LazyLock<Vec<Regex>> =
     LazyLock::new(|| PATTERNS.iter().map(|(_, pattern)| regex(pattern)).collect());
 
+/// Something that every citation has, and few other texts but those with numbers.
+static MAY: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)[0-9/]|www|pmc?id|doi ?:| et\.? al"));
+
 /// Words that lead up to a citation and mean nothing without it.
 static LEAD: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -135,7 +138,7 @@ static LEAD: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Does the text hold a citation of any kind?
 pub fn contains(text: &str) -> bool {
-    SET.is_match(&format!(" {text}"))
+    MAY.is_match(text) && SET.is_match(&format!(" {text}"))
 }
 
 /// The text without its citations and without what only led up to them ("registered at",
@@ -160,6 +163,9 @@ pub fn remove(text: &str) -> (String, Vec<Found>) {
 
 /// The first citation, the longer one where two begin at one place.
 fn first(text: &str) -> Option<(Kind, std::ops::Range<usize>)> {
+    if !MAY.is_match(text) {
+        return None;
+    }
     let padded = format!(" {text}");
     let matches = SET.matches(&padded);
     matches
@@ -269,7 +275,25 @@ pub(crate) fn capitalised(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, PATTERNS, contains, remove};
+    use proptest::prelude::*;
+
+    use super::{Kind, MAY, PATTERNS, contains, remove};
+
+    /// A text of any one pattern.
+    fn cited() -> impl Strategy<Value = String> {
+        let texts = PATTERNS.iter().map(|(_, pattern)| {
+            let text = proptest::string::string_regex(pattern);
+            text.expect("a plain pattern").boxed()
+        });
+        proptest::strategy::Union::new(texts)
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_look_lets_every_citation_through(text in cited()) {
+            prop_assert!(MAY.is_match(&text), "{text}");
+        }
+    }
 
     #[test]
     fn every_form_is_found_and_removed() {

@@ -30,6 +30,36 @@ static DOUBLE_MARK: LazyLock<Regex> =
 /// kind of blank one space, no zero-width characters, no blanks before commas, no empty brackets.
 /// Mending twice changes nothing more.
 pub(crate) fn mend(text: &str) -> String {
+    match is_plain(text) {
+        true => text.to_owned(),
+        false => mended(text),
+    }
+}
+
+/// Whether a look at each byte shows that there is nothing to mend, as in most texts.
+fn is_plain(text: &str) -> bool {
+    let mut before = b' ';
+    for byte in text.bytes() {
+        let fine = match byte {
+            b' ' => !matches!(before, b' ' | b'(' | b'['),
+            b'.' => !matches!(
+                before,
+                b' ' | b'(' | b'[' | b'.' | b',' | b';' | b'?' | b'!'
+            ),
+            b',' | b';' | b':' | b'?' | b'!' => !matches!(before, b' ' | b'(' | b'['),
+            b')' | b']' => !matches!(before, b' ' | b'(' | b'[' | b',' | b';'),
+            b'&' | b'<' | b'>' => false,
+            _ => byte.is_ascii_graphic(),
+        };
+        if !fine {
+            return false;
+        }
+        before = byte;
+    }
+    before != b' ' || text.is_empty()
+}
+
+fn mended(text: &str) -> String {
     fixpoint(text.to_owned(), |text| {
         let text = html_escape::decode_html_entities(text);
         let text = TAG.replace_all(&text, "");
@@ -124,10 +154,11 @@ pub(crate) fn question_key(question: &str, context: Option<&str>) -> String {
     )
 }
 
-/// The key that ties rows with the same abstract; none where the abstract is blank.
+/// The key that ties rows with the same abstract, by its letters and digits alone; none where it has none.
 pub(crate) fn abstract_key(body: &str) -> Option<String> {
-    let normal = normal(body);
-    (!normal.is_empty()).then(|| format!("abstract:{}", short(&normal)))
+    let letters = body.chars().filter(|c| c.is_alphanumeric());
+    let letters: String = letters.flat_map(char::to_lowercase).collect();
+    (!letters.is_empty()).then(|| format!("abstract:{}", short(&letters)))
 }
 
 /// Number of words: runs without blanks that hold a letter or a digit.
@@ -139,7 +170,9 @@ pub(crate) fn words(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{mend, normal, question_key, words};
+    use proptest::prelude::*;
+
+    use super::{abstract_key, is_plain, mend, mended, normal, question_key, words};
 
     #[test]
     fn mends_what_published_files_hold() {
@@ -175,6 +208,30 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn what_is_called_plain_needs_no_mending(
+            text in "[a-c .,;:?!()\\[\\]<>&=0-1-]{0,14}|[ -~\u{a0}\u{ad}–]{0,12}"
+        ) {
+            if is_plain(&text) {
+                prop_assert_eq!(mended(&text), text);
+            }
+        }
+    }
+
+    #[test]
+    fn most_texts_are_plain() {
+        assert!(is_plain(
+            "Is the rate (per year) lower, e.g. by 5%, in [old] mice?"
+        ));
+        assert!(is_plain(""));
+        for text in [
+            " a", "a ", "a  b", "a .", "( a", "a )", "()", "a..", "p < 0.05", "a\u{a0}b", "a&b",
+        ] {
+            assert!(!is_plain(text), "{text:?}");
+        }
+    }
+
     #[test]
     fn the_normal_form_forgets_dress_and_keeps_numbers() {
         assert_eq!(
@@ -188,5 +245,11 @@ mod tests {
             question_key("Is it?", Some("Here."))
         );
         assert_eq!(words("Yes – it is ."), 3);
+        assert_eq!(
+            abstract_key("The aim: (1) to see."),
+            abstract_key("the aim 1 To see")
+        );
+        assert_ne!(abstract_key("Aim 1"), abstract_key("Aim 2"));
+        assert_eq!(abstract_key(" – "), None);
     }
 }

@@ -83,7 +83,7 @@ fn a_truncated_json_file_is_named_by_its_line() {
     let file = bench.file("pqal.json", text);
     assert_eq!(
         bench.build_fails(Source::PubmedqaLabeled(file)),
-        "DIR/pqal.json: line 3: column 0: EOF while parsing a value"
+        "DIR/pqal.json: line 3: column 0: EOF while parsing an object"
     );
     let file = bench.file("golden.json", "{\"questions\": [\n{},,");
     assert_eq!(

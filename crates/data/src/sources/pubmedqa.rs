@@ -7,8 +7,10 @@
 use std::fmt;
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::fields::Row;
 use crate::dataset::json_error;
@@ -23,55 +25,47 @@ pub(super) fn parse(
     contexts: bool,
 ) -> Result<Vec<RawItem>> {
     let mut parser = serde_json::Deserializer::from_slice(bytes);
-    // Row by row: the artificial part has 211,269 of them, and most of each is not needed.
-    let mut collector = Collector {
-        path,
-        source,
-        contexts,
-        rows: Vec::new(),
-        fault: None,
+    // Where the rows stand, then the rows themselves on all threads: the artificial part has 211,269.
+    let places = parser.deserialize_map(Places).and_then(|places| {
+        parser.end()?;
+        Ok(places)
+    });
+    let places = places.map_err(|error| json_error(path, 1, &error))?;
+    let read = |(pmid, text): &(String, &RawValue)| {
+        // It was read once already.
+        let object: Value =
+            serde_json::from_str(text.get()).map_err(|error| json_error(path, 1, &error))?;
+        let row = Row {
+            path,
+            place: format!("PMID {pmid}"),
+            object: &object,
+        };
+        item(&row, pmid, source, contexts)
     };
-    let parsed = parser
-        .deserialize_map(&mut collector)
-        .and_then(|()| parser.end());
-    match (collector.fault, parsed) {
-        (Some(fault), _) => Err(fault),
-        (None, Err(error)) => Err(json_error(path, 1, &error)),
-        (None, Ok(())) => Ok(collector.rows),
-    }
+    // The first fault in the file's order, whichever thread was faster.
+    let rows: Vec<Result<RawItem>> = places.par_iter().map(read).collect();
+    rows.into_iter().collect()
 }
 
-struct Collector<'a> {
-    path: &'a Path,
-    source: &'static str,
-    contexts: bool,
-    rows: Vec<RawItem>,
-    fault: Option<crate::Error>,
-}
+/// PMIDs, and the text of their rows.
+struct Places;
 
-impl<'de> Visitor<'de> for &mut Collector<'_> {
-    type Value = ();
+impl<'de> Visitor<'de> for Places {
+    type Value = Vec<(String, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object keyed by PMID")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<(), M::Error> {
-        while let Some((pmid, object)) = map.next_entry::<String, Value>()? {
-            let row = Row {
-                path: self.path,
-                place: format!("PMID {pmid}"),
-                object: &object,
-            };
-            match item(&row, &pmid, self.source, self.contexts) {
-                Ok(item) => self.rows.push(item),
-                Err(fault) => {
-                    self.fault = Some(fault);
-                    return Err(serde::de::Error::custom("a row is at fault"));
-                }
-            }
+    fn visit_map<M: MapAccess<'de>>(
+        self,
+        mut map: M,
+    ) -> std::result::Result<Self::Value, M::Error> {
+        let mut places = Vec::new();
+        while let Some(place) = map.next_entry()? {
+            places.push(place);
         }
-        Ok(())
+        Ok(places)
     }
 }
 
