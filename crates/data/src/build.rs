@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
+use crate::artefact::artefact;
 use crate::dataset::{check_out, file_name, lines, write};
 use crate::digest::{place, sha256};
 use crate::manifest::{
@@ -225,6 +226,7 @@ pub(crate) fn compose(
         .collect();
     let mut manifest = manifest(&parts, &files, sources, read, &tally, settings);
     manifest.suspects = suspects;
+    manifest.artefact = Some(artefact(parts.iter().flat_map(|(_, items)| items)));
     manifest.settings.protected = benchmarks
         .into_iter()
         .map(|benchmark| ProtectRecord {
@@ -495,6 +497,7 @@ fn manifest(
         rows_kept: splits.iter().map(|split| split.rows).sum(),
         groups: groups.len(),
         splits,
+        artefact: None,
         suspects: Vec::new(),
     }
 }

@@ -5,6 +5,7 @@
 //! splitter seats groups in train, validation and test. [`DataSet::read`] reads the finished folder.
 //! Nothing here knows of models or tokens.
 
+mod artefact;
 pub mod audit;
 mod build;
 pub mod citations;

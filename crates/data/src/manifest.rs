@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Label;
+pub use crate::artefact::Artefact;
 pub use crate::tie::Suspect;
 
 /// Rows of each label, in the order of [`Label::ALL`]; all three are always there.
@@ -37,6 +38,9 @@ pub struct Manifest {
     pub groups: usize,
     /// The files, in the order train, validation, test.
     pub splits: Vec<SplitRecord>,
+    /// How well single words of the question guess the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artefact: Option<Artefact>,
     /// Pairs of nearly equal questions with different labels, for a person to look at.
     #[serde(default)]
     pub suspects: Vec<Suspect>,

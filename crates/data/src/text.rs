@@ -156,8 +156,14 @@ pub(crate) fn question_key(question: &str, context: Option<&str>) -> String {
 
 /// The key that ties rows with the same abstract, by its letters and digits alone; none where it has none.
 pub(crate) fn abstract_key(body: &str) -> Option<String> {
-    let letters = body.chars().filter(|c| c.is_alphanumeric());
-    let letters: String = letters.flat_map(char::to_lowercase).collect();
+    let mut letters = String::with_capacity(body.len());
+    for character in body.chars() {
+        if character.is_ascii_alphanumeric() {
+            letters.push(character.to_ascii_lowercase());
+        } else if !character.is_ascii() && character.is_alphanumeric() {
+            letters.extend(character.to_lowercase());
+        }
+    }
     (!letters.is_empty()).then(|| format!("abstract:{}", short(&letters)))
 }
 

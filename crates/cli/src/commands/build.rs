@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use verdict_data::audit::{Leak, LeakKind};
 use verdict_data::manifest::Effect;
 use verdict_data::{Balance, BuildReport, BuildSettings, Label, Manifest, Protect, Source};
+use verdict_eval::Proportion;
 
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
@@ -265,6 +266,20 @@ fn tell(report: &BuildReport, printer: &Printer) {
             Effect::Tied => "tied",
         };
         printer.line(format!("{effect:<11}{} rows: {}", rule.rows, rule.about));
+    }
+    if let Some(found) = manifest.artefact {
+        let Proportion {
+            value, low, high, ..
+        } = Proportion::new(found.right, found.rows);
+        let percent = |share: f64| 100.0 * share;
+        printer.line(format!(
+            "artefacts  the words of the question alone guess {:.1} % of {} labels [{:.1}–{:.1}], the commonest label {:.1} %",
+            percent(value),
+            found.rows,
+            percent(low),
+            percent(high),
+            percent(found.majority as f64 / found.rows.max(1) as f64),
+        ));
     }
     if !manifest.suspects.is_empty() {
         printer.line(format!(
