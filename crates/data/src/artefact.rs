@@ -6,14 +6,16 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::place;
+use crate::near::hash;
 use crate::text::normal;
 use crate::{Item, Label};
 
 /// Parts of the cross-validation.
-const FOLDS: u64 = 5;
+const FOLDS: usize = 5;
 
 /// How well single words of the question guess the label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,77 +28,85 @@ pub struct Artefact {
     pub majority: usize,
 }
 
-/// Counts of words by label.
-#[derive(Default)]
-struct Bayes {
-    words: HashMap<String, [u32; 3]>,
-    totals: [u32; 3],
-    rows: [u32; 3],
+/// Rows, or occurrences of a word: by fold and label.
+type Counts = [[u32; 3]; FOLDS];
+
+/// What was counted outside a fold.
+fn outside(counts: &Counts, fold: usize) -> [u32; 3] {
+    let others = (0..FOLDS).filter(|other| *other != fold);
+    others.fold([0; 3], |sum, other| {
+        std::array::from_fn(|label| sum[label] + counts[other][label])
+    })
 }
 
-impl Bayes {
-    fn learn(&mut self, words: &[String], label: Label) {
-        let label = label.index();
-        self.rows[label] += 1;
-        for word in words {
-            self.words.entry(word.clone()).or_default()[label] += 1;
-            self.totals[label] += 1;
-        }
-    }
+/// The words of a question, its label and its fold.
+struct Row {
+    words: Vec<u64>,
+    label: Label,
+    fold: usize,
+}
 
-    /// The likeliest label; the first of equals.
-    fn guess(&self, words: &[String]) -> Label {
-        let known = self.words.len() as f64;
-        let score = |label: Label| {
-            let l = label.index();
-            let prior = f64::from(self.rows[l] + 1).ln();
-            let sum: f64 = words
-                .iter()
-                .filter_map(|word| self.words.get(word))
-                .map(|counts| (f64::from(counts[l] + 1) / (f64::from(self.totals[l]) + known)).ln())
-                .sum();
-            prior + sum
-        };
-        let mut best = (Label::ALL[0], f64::NEG_INFINITY);
-        for label in Label::ALL {
-            let score = score(label);
-            if score > best.1 {
-                best = (label, score);
-            }
+impl Row {
+    fn of(item: &Item) -> Self {
+        let question = normal(&item.question);
+        let mut words: Vec<u64> = question.split(' ').map(|word| hash(&[word])).collect();
+        words.sort_unstable();
+        words.dedup();
+        Row {
+            words,
+            label: item.label,
+            // A group's fold hangs on its name alone.
+            fold: (place(0, "artefact", &item.group) % FOLDS as u64) as usize,
         }
-        best.0
     }
 }
 
 /// Guesses every row from the words of its question.
-pub(crate) fn artefact<'a>(items: impl Iterator<Item = &'a Item>) -> Artefact {
-    // A group's fold hangs on its name alone.
-    let fold = |item: &Item| place(0, "artefact", &item.group) % FOLDS;
-    let rows: Vec<(Vec<String>, Label, u64)> = items
-        .map(|item| {
-            let mut words: Vec<String> = normal(&item.question)
-                .split(' ')
-                .map(str::to_owned)
-                .collect();
-            words.sort_unstable();
-            words.dedup();
-            (words, item.label, fold(item))
-        })
-        .collect();
-    let mut right = 0;
-    for held in 0..FOLDS {
-        let mut bayes = Bayes::default();
-        let learnt = rows.iter().filter(|row| row.2 != held);
-        learnt.for_each(|(words, label, _)| bayes.learn(words, *label));
-        let guessed = rows.iter().filter(|row| row.2 == held);
-        right += guessed
-            .filter(|(words, label, _)| bayes.guess(words) == *label)
-            .count();
+pub(crate) fn artefact(items: &[&Item]) -> Artefact {
+    let rows: Vec<Row> = items.par_iter().map(|item| Row::of(item)).collect();
+    let mut words: HashMap<u64, Counts> = HashMap::new();
+    let (mut seen, mut totals) = (Counts::default(), Counts::default());
+    for row in &rows {
+        seen[row.fold][row.label.index()] += 1;
+        totals[row.fold][row.label.index()] += row.words.len() as u32;
+        for word in &row.words {
+            words.entry(*word).or_default()[row.fold][row.label.index()] += 1;
+        }
     }
-    let of = |label| rows.iter().filter(|row| row.1 == label).count();
+    // Words that a classifier knows, and what it counted of rows and words.
+    let known: [f64; FOLDS] = std::array::from_fn(|fold| {
+        let learnt = |counts: &&Counts| outside(counts, fold) != [0; 3];
+        words.values().filter(learnt).count() as f64
+    });
+    let prior: [[u32; 3]; FOLDS] = std::array::from_fn(|fold| outside(&seen, fold));
+    let total: [[u32; 3]; FOLDS] = std::array::from_fn(|fold| outside(&totals, fold));
+    let guess = |row: &Row| {
+        let learnt: Vec<[u32; 3]> = row
+            .words
+            .iter()
+            .map(|word| outside(&words[word], row.fold))
+            .filter(|counts| *counts != [0; 3])
+            .collect();
+        let score = |label: Label| {
+            let l = label.index();
+            let all = f64::from(total[row.fold][l]) + known[row.fold];
+            let words = learnt
+                .iter()
+                .map(|counts| (f64::from(counts[l] + 1) / all).ln());
+            f64::from(prior[row.fold][l] + 1).ln() + words.sum::<f64>()
+        };
+        // The first of equals.
+        let better = |a: (Label, f64), b: (Label, f64)| if b.1 > a.1 { b } else { a };
+        let scored = Label::ALL.into_iter().map(|label| (label, score(label)));
+        scored.reduce(better).map(|best| best.0)
+    };
+    let of = |label| rows.iter().filter(|row| row.label == label).count();
     Artefact {
         rows: rows.len(),
-        right,
+        right: rows
+            .par_iter()
+            .filter(|row| guess(row) == Some(row.label))
+            .count(),
         majority: Label::ALL.map(of).into_iter().max().unwrap_or(0),
     }
 }
@@ -128,7 +138,7 @@ mod tests {
             |n| format!("Does drug {n} {} help?", tell[n % 3]),
             |n| n.to_string(),
         );
-        let found = artefact(told.iter());
+        let found = artefact(&told.iter().collect::<Vec<_>>());
         assert_eq!(
             found,
             Artefact {
@@ -146,7 +156,7 @@ mod tests {
             |n| format!("Does it help the {}?", words[n % 7]),
             |n| n.to_string(),
         );
-        let found = artefact(mute.iter());
+        let found = artefact(&mute.iter().collect::<Vec<_>>());
         // 100 of 300 by chance; four standard deviations are 33. Fewer is usual: what a fold lacks of a label,
         // the others have.
         assert!(found.right <= 133, "{found:?}");
@@ -159,7 +169,7 @@ mod tests {
             |n| format!("Does w{} help?", n / 60 * 3 + n % 3),
             |n| (n / 60 * 3 + n % 3).to_string(),
         );
-        let found = artefact(copies.iter());
+        let found = artefact(&copies.iter().collect::<Vec<_>>());
         assert!(found.right < 200, "{found:?}");
     }
 }

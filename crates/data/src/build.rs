@@ -226,7 +226,8 @@ pub(crate) fn compose(
         .collect();
     let mut manifest = manifest(&parts, &files, sources, read, &tally, settings);
     manifest.suspects = suspects;
-    manifest.artefact = Some(artefact(parts.iter().flat_map(|(_, items)| items)));
+    let kept: Vec<&Item> = parts.iter().flat_map(|(_, items)| items).collect();
+    manifest.artefact = Some(artefact(&kept));
     manifest.settings.protected = benchmarks
         .into_iter()
         .map(|benchmark| ProtectRecord {

@@ -73,7 +73,7 @@ impl Shingles {
 }
 
 /// FNV-1a over words with a blank between, then mixed: 64 bits.
-fn hash(words: &[&str]) -> u64 {
+pub(crate) fn hash(words: &[&str]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for (i, word) in words.iter().enumerate() {
         let blank: &[u8] = if i > 0 { b" " } else { b"" };

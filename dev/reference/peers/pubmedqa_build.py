@@ -1,6 +1,6 @@
 """The steps of `verdict build` on PubMedQA, written with the usual Python tools: json, re, datasketch.
 
-    pip install datasketch==1.6.5 numpy
+    pip install datasketch==2.0.0 numpy
     python3 dev/reference/peers/pubmedqa_build.py ori_pqal.json ori_pqaa.json OUT
 
 Reads, resolves mark-up, removes citations, takes the first sentence, drops equal questions, finds near ones (MinHash of
