@@ -117,3 +117,75 @@ fn a_folder_in_use_is_left_alone() {
         "mine"
     );
 }
+
+#[test]
+fn a_finished_set_is_verified_and_built_anew() {
+    let folder = folder();
+    show(
+        folder.path(),
+        "build --source jsonl:rows.jsonl --out data --quiet",
+    );
+    insta::assert_snapshot!(
+        "verify_holds",
+        show(
+            folder.path(),
+            "build --verify data --source jsonl:rows.jsonl"
+        )
+    );
+    insta::assert_snapshot!(
+        "verify_another_seed",
+        show(
+            folder.path(),
+            "build --verify data --source jsonl:rows.jsonl --seed 7"
+        )
+    );
+    let path = folder.path().join("data/test.jsonl");
+    let text = std::fs::read_to_string(&path).expect("read");
+    std::fs::write(&path, text.replacen("Trial", "Study", 1)).expect("written");
+    insta::assert_snapshot!("verify_changed", show(folder.path(), "build --verify data"));
+}
+
+#[test]
+fn an_audit_tells_leaks_and_fails() {
+    let folder = folder();
+    show(
+        folder.path(),
+        "build --source jsonl:rows.jsonl --out data --quiet",
+    );
+    insta::assert_snapshot!(
+        "audit_clean",
+        show(folder.path(), "build --audit data --protect none")
+    );
+    let data = folder.path().join("data");
+    let train = std::fs::read_to_string(data.join("train.jsonl")).expect("read");
+    let test = std::fs::read_to_string(data.join("test.jsonl")).expect("read");
+    let first = train.lines().next().expect("a row");
+    std::fs::write(data.join("test.jsonl"), format!("{test}{first}\n")).expect("written");
+    std::fs::write(folder.path().join("asked.jsonl"), first).expect("written");
+    insta::assert_snapshot!(
+        "audit_leaks",
+        show(folder.path(), "build --audit data --protect asked.jsonl")
+    );
+}
+
+#[test]
+fn a_protected_question_stays_out() {
+    let folder = folder();
+    let rows = std::fs::read_to_string(folder.path().join("rows.jsonl")).expect("read");
+    let asked: Vec<&str> = rows.lines().take(3).collect();
+    std::fs::write(folder.path().join("asked.jsonl"), asked.join("\n")).expect("written");
+    insta::assert_snapshot!(
+        "protect",
+        show(
+            folder.path(),
+            "build --source jsonl:rows.jsonl --protect asked.jsonl --out data"
+        )
+    );
+    insta::assert_snapshot!(
+        "protect_broken",
+        show(
+            folder.path(),
+            "build --source jsonl:rows.jsonl --protect rows.txt --out other"
+        )
+    );
+}

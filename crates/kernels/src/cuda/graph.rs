@@ -91,8 +91,8 @@ impl Drop for Captured {
 
 impl Gpu {
     /// Records what `work` queues, without running it. `work` must not take or give back memory, nor wait. It
-    /// is run again where a recording was spoilt: another thread that makes the driver load a kernel on the
-    /// same GPU does that.
+    /// is run again where a recording was spoilt, as it now and then is by what other threads ask of the driver on
+    /// the same GPU.
     ///
     /// # Errors
     /// What `work` says, or the driver.
