@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// Disjoint sets over the numbers below a bound, by path halving and smaller roots.
-struct Sets {
+pub(crate) struct Sets {
     parent: Vec<usize>,
 }
 
@@ -23,17 +23,21 @@ impl Sets {
     }
 
     /// The smaller root wins, so that a set's root is its first row.
-    fn join(&mut self, a: usize, b: usize) {
+    pub(crate) fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
         self.parent[a.max(b)] = a.min(b);
     }
+
+    /// For each row the number of its group's first row.
+    pub(crate) fn roots(&mut self) -> Vec<usize> {
+        (0..self.parent.len()).map(|row| self.root(row)).collect()
+    }
 }
 
-/// For each row the number of its group's first row. `keys[row]` are the row's keys; `also` are pairs of rows
-/// that belong together without one.
-pub(crate) fn groups(keys: &[&[String]], also: &[(usize, usize)]) -> Vec<usize> {
+/// Rows that share a key are one set. `keys[row]` are the row's keys.
+pub(crate) fn groups(keys: &[&[String]]) -> Sets {
     let mut sets = Sets::new(keys.len());
-    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(3 * keys.len());
     for (row, keys) in keys.iter().enumerate() {
         for key in *keys {
             match seen.get(key.as_str()) {
@@ -44,10 +48,7 @@ pub(crate) fn groups(keys: &[&[String]], also: &[(usize, usize)]) -> Vec<usize> 
             }
         }
     }
-    for (a, b) in also {
-        sets.join(*a, *b);
-    }
-    (0..keys.len()).map(|row| sets.root(row)).collect()
+    sets
 }
 
 #[cfg(test)]
@@ -63,7 +64,9 @@ mod tests {
         };
         let rows = keys(&[&["a"], &["b", "c"], &["d"], &["c", "a"], &[], &["d"]]);
         let rows: Vec<&[String]> = rows.iter().map(Vec::as_slice).collect();
-        assert_eq!(groups(&rows, &[]), [0, 0, 2, 0, 4, 2]);
-        assert_eq!(groups(&rows, &[(4, 5)]), [0, 0, 2, 0, 2, 2]);
+        let mut sets = groups(&rows);
+        assert_eq!(sets.roots(), [0, 0, 2, 0, 4, 2]);
+        sets.join(4, 5);
+        assert_eq!(sets.roots(), [0, 0, 2, 0, 2, 2]);
     }
 }

@@ -66,13 +66,13 @@ pub(crate) fn tie(rows: &[Row<'_>], protected: &[Question]) -> Tied {
         .chain(protected.iter().map(|question| question.keys.as_slice()))
         .collect();
     let near_questions = pairs(&questions, NEAR_QUESTIONS);
-    let near: Vec<(usize, usize)> = near_questions
-        .iter()
-        .copied()
-        .chain(pairs(&rationales, NEAR_RATIONALES))
-        .collect();
-    let by_keys = groups(&keys, &[]);
-    let group_of = groups(&keys, &near);
+    let mut sets = groups(&keys);
+    let by_keys = sets.roots();
+    let near_rationales = pairs(&rationales, NEAR_RATIONALES);
+    for (a, b) in near_questions.iter().chain(&near_rationales) {
+        sets.join(*a, *b);
+    }
+    let group_of = sets.roots();
     let asked: HashSet<usize> = group_of[rows.len()..].iter().copied().collect();
     let suspects = near_questions
         .iter()
