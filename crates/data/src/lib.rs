@@ -20,6 +20,7 @@ mod near;
 mod protect;
 mod rationale;
 mod raw;
+mod rules;
 mod sentences;
 mod source;
 mod sources;
