@@ -193,7 +193,7 @@ fn leaks(rows: &[Row]) -> Vec<Leak> {
         }
     }
     let near = |text: fn(&Row) -> &Shingles, share| {
-        let texts: Vec<Shingles> = rows.iter().map(|row| text(row).clone()).collect();
+        let texts: Vec<&Shingles> = rows.iter().map(text).collect();
         pairs(&texts, share)
     };
     for (seen, row) in near(|row| &row.question, NEAR_QUESTIONS) {

@@ -1,6 +1,6 @@
 //! The build: sources to rows, rows through every rule, what is left into three splits on disk.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use rayon::prelude::*;
@@ -11,7 +11,7 @@ use crate::digest::{place, sha256};
 use crate::manifest::{
     FileRecord, Manifest, ProtectRecord, Settings, SourceRecord, SplitRecord, Suspect, label_counts,
 };
-use crate::protect::Benchmark;
+use crate::protect::{Benchmark, Question};
 use crate::rules::{Clean, Tally, clean, rules};
 use crate::sources::{self, Reading};
 use crate::split::{Candidate, assign, capacities};
@@ -57,7 +57,7 @@ impl BuildSettings {
             balance: Balance::default(),
             seed: 42,
             contexts: false,
-            protect: vec![Protect::PubmedqaTest],
+            protect: Protect::usual(),
             out: out.into(),
             overwrite: false,
         }
@@ -247,8 +247,7 @@ fn tied(
     benchmarks: &[Benchmark],
     tally: &mut Tally,
 ) -> (Vec<Clean>, Vec<usize>, Vec<Suspect>) {
-    let questions = benchmarks.iter().flat_map(|b| b.questions.iter().cloned());
-    let questions: Vec<_> = questions.collect();
+    let questions: Vec<&Question> = benchmarks.iter().flat_map(|b| &b.questions).collect();
     let seen: Vec<tie::Row<'_>> = rows
         .iter()
         .map(|row| tie::Row {
@@ -273,27 +272,20 @@ fn tied(
             *strictest = pin.max(*strictest);
         }
     }
-    let dropped: HashSet<String> = rows
-        .iter()
-        .zip(&tied.protected)
-        .filter(|(_, protected)| **protected)
-        .map(|(row, _)| row.item.id.clone())
-        .collect();
     tally.near = tied.near;
-    tally.protected = dropped.len();
-    let mut kept = Vec::with_capacity(rows.len() - dropped.len());
-    let mut group_of = Vec::with_capacity(kept.capacity());
-    for ((mut row, name), group) in rows.into_iter().zip(names).zip(tied.group_of) {
-        if !dropped.contains(&row.item.id) {
-            row.item.group = name;
-            row.pin = pins.get(&group).copied();
-            kept.push(row);
-            group_of.push(group);
+    let (mut kept, mut group_of) = (Vec::new(), Vec::new());
+    let places = names.into_iter().zip(tied.group_of).zip(tied.protected);
+    for (mut row, ((name, group), protected)) in rows.into_iter().zip(places) {
+        if protected {
+            tally.protected += 1;
+            continue;
         }
+        row.item.group = name;
+        row.pin = pins.get(&group).copied();
+        kept.push(row);
+        group_of.push(group);
     }
-    let both_stay = |suspect: &Suspect| suspect.ids.iter().all(|id| !dropped.contains(id));
-    let suspects = tied.suspects.into_iter().filter(both_stay).collect();
-    (kept, group_of, suspects)
+    (kept, group_of, tied.suspects)
 }
 
 /// Rows per class, or `None` for all.
@@ -338,20 +330,7 @@ fn manifest(
     let splits: Vec<SplitRecord> = parts
         .iter()
         .zip(files)
-        .map(|((split, items), (file, bytes))| {
-            let mut sources = BTreeMap::new();
-            for item in items {
-                *sources.entry(item.source.clone()).or_default() += 1;
-            }
-            SplitRecord {
-                split: split.to_string(),
-                file: file.clone(),
-                sha256: sha256(bytes),
-                rows: items.len(),
-                labels: label_counts(items.iter().map(|item| item.label)),
-                sources,
-            }
-        })
+        .map(|((split, items), (_, bytes))| SplitRecord::new(*split, items, sha256(bytes)))
         .collect();
     let groups: HashSet<&str> = parts
         .iter()

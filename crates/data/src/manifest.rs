@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Label;
 pub use crate::artefact::Artefact;
+use crate::dataset::file_name;
 pub use crate::tie::Suspect;
+use crate::{Item, Label, Split};
 
 /// Rows of each label, in the order of [`Label::ALL`]; all three are always there.
 pub type LabelCounts = BTreeMap<Label, usize>;
@@ -137,6 +138,24 @@ pub struct SplitRecord {
     pub labels: LabelCounts,
     /// Rows by source.
     pub sources: BTreeMap<String, usize>,
+}
+
+impl SplitRecord {
+    /// Of a split's items and the hash of its file.
+    pub(crate) fn new(split: Split, items: &[Item], sha256: String) -> Self {
+        let mut sources = BTreeMap::new();
+        for item in items {
+            *sources.entry(item.source.clone()).or_default() += 1;
+        }
+        SplitRecord {
+            split: split.to_string(),
+            file: file_name(split),
+            sha256,
+            rows: items.len(),
+            labels: label_counts(items.iter().map(|item| item.label)),
+            sources,
+        }
+    }
 }
 
 /// Counts of labels, with a zero for each that does not occur.

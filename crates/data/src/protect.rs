@@ -73,6 +73,11 @@ pub(crate) struct Benchmark {
 }
 
 impl Protect {
+    /// What is kept out unless told otherwise.
+    pub fn usual() -> Vec<Protect> {
+        vec![Protect::PubmedqaTest]
+    }
+
     /// Reads the benchmark.
     ///
     /// # Errors

@@ -44,11 +44,12 @@ pub(crate) struct Tied {
     pub(crate) protected: Vec<bool>,
     /// Rows that only a near text ties to another row.
     pub(crate) near: usize,
+    /// Among rows that no benchmark asks for.
     pub(crate) suspects: Vec<Suspect>,
 }
 
 /// Ties rows that share a key, or a nearly equal question or rationale, directly or through others.
-pub(crate) fn tie(rows: &[Row<'_>], protected: &[Question]) -> Tied {
+pub(crate) fn tie(rows: &[Row<'_>], protected: &[&Question]) -> Tied {
     use rayon::prelude::*;
     let shingles = |text: fn(&Row<'_>) -> String| -> Vec<Shingles> {
         let of = |row: &Row<'_>| match row.generated {
@@ -57,26 +58,32 @@ pub(crate) fn tie(rows: &[Row<'_>], protected: &[Question]) -> Tied {
         };
         rows.par_iter().map(of).collect()
     };
-    let mut questions = shingles(|row| row.question.to_owned());
-    questions.extend(protected.iter().map(|question| question.shingles.clone()));
+    let questions = shingles(|row| row.question.to_owned());
     let rationales = shingles(|row| row.rationale.to_owned());
     let keys: Vec<&[String]> = rows
         .iter()
         .map(|row| row.keys)
         .chain(protected.iter().map(|question| question.keys.as_slice()))
         .collect();
-    let near_questions = pairs(&questions, NEAR_QUESTIONS);
+    let wordings = protected.iter().map(|question| &question.shingles);
+    let wordings: Vec<&Shingles> = questions.iter().chain(wordings).collect();
+    let near_questions = pairs(&wordings, NEAR_QUESTIONS);
     let mut sets = groups(&keys);
     let by_keys = sets.roots();
-    let near_rationales = pairs(&rationales, NEAR_RATIONALES);
+    let near_rationales = pairs(&rationales.iter().collect::<Vec<_>>(), NEAR_RATIONALES);
     for (a, b) in near_questions.iter().chain(&near_rationales) {
         sets.join(*a, *b);
     }
     let group_of = sets.roots();
     let asked: HashSet<usize> = group_of[rows.len()..].iter().copied().collect();
+    let protected: Vec<bool> = group_of[..rows.len()]
+        .iter()
+        .map(|group| asked.contains(group))
+        .collect();
+    // What is protected goes; near rows share a group, so both go or neither.
     let suspects = near_questions
         .iter()
-        .filter(|(_, j)| *j < rows.len())
+        .filter(|(_, j)| *j < rows.len() && !protected[*j])
         .map(|(i, j)| (&rows[*i], &rows[*j], questions[*i].overlap(&questions[*j])))
         .filter(|(a, b, _)| a.label != b.label)
         .map(|(a, b, overlap)| Suspect {
@@ -90,10 +97,7 @@ pub(crate) fn tie(rows: &[Row<'_>], protected: &[Question]) -> Tied {
         .filter(|row| by_keys[*row] == *row && group_of[*row] != *row)
         .count();
     Tied {
-        protected: group_of[..rows.len()]
-            .iter()
-            .map(|group| asked.contains(group))
-            .collect(),
+        protected,
         group_of: group_of[..rows.len()].to_vec(),
         near,
         suspects,
@@ -171,9 +175,9 @@ mod tests {
             keys: Vec::new(),
             shingles: Shingles::of(NEARLY),
         };
-        assert_eq!(tie(&rows, &[by_key]).protected, [true, true, false, false]);
+        assert_eq!(tie(&rows, &[&by_key]).protected, [true, true, false, false]);
         assert_eq!(
-            tie(&rows, &[by_wording]).protected,
+            tie(&rows, &[&by_wording]).protected,
             [false, false, true, false]
         );
     }

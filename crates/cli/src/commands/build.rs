@@ -69,14 +69,14 @@ pub struct Settings {
     pub out: Option<PathBuf>,
 }
 
-/// The benchmark that is kept out unless told otherwise, and the word for none.
-const PUBMEDQA_TEST: &str = "pubmedqa-test";
+/// The word for no benchmark.
 const NONE: &str = "none";
 
 /// The benchmarks that are meant; with a word about what is wrong.
 fn protect(named: Option<&[String]>, faults: &mut Vec<String>) -> Vec<Protect> {
-    let usual = [PUBMEDQA_TEST.to_owned()];
-    let named = named.unwrap_or(&usual);
+    let Some(named) = named else {
+        return Protect::usual();
+    };
     if named.len() > 1 && named.iter().any(|name| name == NONE) {
         faults.push("--protect: expected none alone, or benchmarks, found both".into());
     }
@@ -153,7 +153,8 @@ fn verify(folder: &Path, mut settings: Settings, printer: &Printer) -> Result {
         set.manifest.rows_kept,
         set.manifest.groups
     )];
-    if settings.source.is_some() {
+    let rebuilt = settings.source.is_some();
+    if rebuilt {
         let workshop = tempfile::tempdir().map_err(|e| Failure::from_error(&e))?;
         settings.out = Some(workshop.path().join("set"));
         let again = verdict_data::build(&settings.resolve(false)?)?.manifest;
@@ -175,7 +176,7 @@ fn verify(folder: &Path, mut settings: Settings, printer: &Printer) -> Result {
     printer.json(&Verified {
         folder,
         rows: set.manifest.rows_kept,
-        rebuilt: told.len() == 2,
+        rebuilt,
     });
     told.iter().for_each(|line| printer.line(line));
     Ok(())

@@ -267,12 +267,6 @@ fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
         if !n.is_multiple_of(32) {
             return shape(format!("{what} {n}, expected a multiple of 32"));
         }
-    }
-    for (what, n) in [
-        ("hidden_size", c.hidden_size),
-        ("intermediate_size", c.intermediate_size),
-        ("heads × head_dim", c.num_attention_heads * c.head_dim),
-    ] {
         if options.base == Base::Nf4 && !n.is_multiple_of(64) {
             return refuse(format!(
                 "base nf4: {what} {n}, expected a multiple of 64; --base int8 takes any"
