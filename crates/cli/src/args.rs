@@ -30,10 +30,6 @@ pub struct Cli {
 
 /// The commands, in the order in which a newcomer meets them.
 #[derive(Debug, Subcommand)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one is made in the life of the program"
-)]
 pub enum Command {
     Demo(demo::Args),
     Doctor(doctor::Args),

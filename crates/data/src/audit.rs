@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::build::{NEAR_QUESTIONS, NEAR_RATIONALES};
 use crate::dataset::json_error;
 use crate::near::{Shingles, pairs};
 use crate::protect::pmids;
 use crate::text::{abstract_key, question_key};
-use crate::tie::{NEAR_QUESTIONS, NEAR_RATIONALES};
 use crate::{Error, Protect, Result, Split};
 
 /// How two rows of different splits are alike.

@@ -1,8 +1,11 @@
 //! A finished data set on disk: three files of items and a manifest.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::digest::sha256;
+use sha2::{Digest, Sha256};
+
+use crate::digest::{hex, sha256};
 use crate::manifest::Manifest;
 use crate::{Error, Item, Result, Split};
 
@@ -102,14 +105,9 @@ pub(crate) fn file_name(split: Split) -> String {
     format!("{split}.jsonl")
 }
 
-/// A split's file: one item a line.
-pub(crate) fn lines(items: &[Item]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for item in items {
-        serde_json::to_writer(&mut bytes, item).expect("an item has only texts");
-        bytes.push(b'\n');
-    }
-    bytes
+/// Name of the file of rows without a label.
+pub(crate) fn unlabelled_name() -> &'static str {
+    "unlabelled.jsonl"
 }
 
 /// Is the folder free to build into? With `overwrite` a data set may stand there already, but
@@ -123,7 +121,7 @@ pub(crate) fn check_out(out: &Path, overwrite: bool) -> Result<()> {
     let ours: Vec<String> = Split::ALL
         .into_iter()
         .map(file_name)
-        .chain([MANIFEST.to_owned()])
+        .chain([MANIFEST, unlabelled_name(), "card.md", "card.html"].map(str::to_owned))
         .collect();
     for entry in entries {
         let name = entry
@@ -146,44 +144,109 @@ pub(crate) fn check_out(out: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-/// Writes the files into a folder beside `out`, the manifest last, and renames it. Nothing stands
-/// under the final name until everything is on disk.
-pub(crate) fn write(out: &Path, files: &[(String, Vec<u8>)], manifest: &Manifest) -> Result<()> {
-    let parent = match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    std::fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
-    let name = out.file_name().unwrap_or_default().to_string_lossy();
-    let workshop = tempfile::Builder::new()
-        .prefix(&format!(".{name}.partial-"))
-        .tempdir_in(&parent)
-        .map_err(Error::io(&parent))?;
-    let new = workshop.path().join("new");
-    std::fs::create_dir(&new).map_err(Error::io(&new))?;
-    for (name, bytes) in files {
-        write_file(&new.join(name), bytes)?;
-    }
-    let mut text =
-        serde_json::to_vec_pretty(manifest).expect("a manifest has only texts and numbers");
-    text.push(b'\n');
-    write_file(&new.join(MANIFEST), &text)?;
-    let old = workshop.path().join("old");
-    let replaced = match std::fs::rename(out, &old) {
-        Ok(()) => true,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(Error::io(out)(error)),
-    };
-    std::fs::rename(&new, out).map_err(|error| {
-        if replaced {
-            // Best effort: the old set goes back where it was.
-            let _ = std::fs::rename(&old, out);
-        }
-        Error::io(out)(error)
-    })
+/// A folder beside `out`, in which a set or a shard is made. Nothing stands under the final name until
+/// everything is on disk; what was begun and not finished goes.
+pub(crate) struct Workshop {
+    out: PathBuf,
+    folder: tempfile::TempDir,
+    new: PathBuf,
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+impl Workshop {
+    pub(crate) fn beside(out: &Path) -> Result<Workshop> {
+        let parent = match out.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        std::fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
+        let name = out.file_name().unwrap_or_default().to_string_lossy();
+        let folder = tempfile::Builder::new()
+            .prefix(&format!(".{name}.partial-"))
+            .tempdir_in(&parent)
+            .map_err(Error::io(&parent))?;
+        let new = folder.path().join("new");
+        std::fs::create_dir(&new).map_err(Error::io(&new))?;
+        Ok(Workshop {
+            out: out.to_owned(),
+            folder,
+            new,
+        })
+    }
+
+    /// The folder that will stand under the final name.
+    pub(crate) fn new_folder(&self) -> &Path {
+        &self.new
+    }
+
+    /// A folder for what is needed on the way.
+    pub(crate) fn scratch(&self) -> Result<PathBuf> {
+        let scratch = self.folder.path().join("scratch");
+        std::fs::create_dir(&scratch).map_err(Error::io(&scratch))?;
+        Ok(scratch)
+    }
+
+    /// A new file of the set.
+    pub(crate) fn file(&self, name: &str) -> Result<OutFile> {
+        let path = self.new.join(name);
+        let file = std::fs::File::create(&path).map_err(Error::io(&path))?;
+        Ok(OutFile {
+            path,
+            file: std::io::BufWriter::with_capacity(1 << 20, file),
+            hash: Sha256::new(),
+        })
+    }
+
+    /// Writes the manifest.
+    pub(crate) fn manifest(&self, manifest: &Manifest) -> Result<()> {
+        let mut text =
+            serde_json::to_vec_pretty(manifest).expect("a manifest has only texts and numbers");
+        text.push(b'\n');
+        write_file(&self.new.join(MANIFEST), &text)
+    }
+
+    /// Puts the new folder in the place of what stood there.
+    pub(crate) fn finish(self) -> Result<()> {
+        let old = self.folder.path().join("old");
+        let replaced = match std::fs::rename(&self.out, &old) {
+            Ok(()) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => return Err(Error::io(self.out)(error)),
+        };
+        std::fs::rename(&self.new, &self.out).map_err(|error| {
+            if replaced {
+                // Best effort: the old set goes back where it was.
+                let _ = std::fs::rename(&old, &self.out);
+            }
+            Error::io(&self.out)(error)
+        })
+    }
+}
+
+/// A file of a set while it is written, and its hash so far.
+pub(crate) struct OutFile {
+    path: PathBuf,
+    file: std::io::BufWriter<std::fs::File>,
+    hash: Sha256,
+}
+
+impl OutFile {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hash.update(bytes);
+        self.file.write_all(bytes).map_err(Error::io(&self.path))
+    }
+
+    /// Ends the file and gives its hash.
+    pub(crate) fn finish(mut self) -> Result<String> {
+        let sync = self
+            .file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_all());
+        sync.map_err(Error::io(&self.path))?;
+        Ok(hex(&self.hash.finalize()))
+    }
+}
+
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
         let mut file = std::fs::File::create(path)?;
         std::io::Write::write_all(&mut file, bytes)?;

@@ -64,6 +64,45 @@ pub enum Error {
         /// What stands after the kind.
         found: String,
     },
+    /// A source with something wrong behind its question mark.
+    #[error("source {text:?}: expected {expected}, found {found:?}")]
+    SourceOption {
+        /// The source as given.
+        text: String,
+        /// What may stand there.
+        expected: String,
+        /// The option.
+        found: String,
+    },
+    /// Shards that do not make one build.
+    #[error("{path}: expected {expected}, found {found}", path = path.display())]
+    Shards {
+        /// The shard's folder or file.
+        path: PathBuf,
+        /// What was expected.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// A row that no source has.
+    #[error("no row {id:?} in the sources")]
+    NoSuchRow {
+        /// Its id, as asked for.
+        id: String,
+    },
+    /// Reading ended because what was read had a fault, which is told in its place.
+    #[error("stopped")]
+    Stopped,
+    /// Rules for cleaning that are not what they should be.
+    #[error("{path}: {place}: {message}", path = path.display())]
+    Rules {
+        /// The file.
+        path: PathBuf,
+        /// A line, or a key with its pattern.
+        place: String,
+        /// What is wrong.
+        message: String,
+    },
     /// A build without any source.
     #[error("no sources: expected at least one of {known}", known = crate::source::KINDS)]
     NoSources,

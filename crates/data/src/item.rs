@@ -66,6 +66,25 @@ pub struct Item {
     pub text: String,
 }
 
+/// A question without a label, clean: a line of `unlabelled.jsonl`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unlabelled {
+    /// Name of the row, unique in the data set.
+    pub id: String,
+    /// The question, one line.
+    pub question: String,
+    /// One sentence out of the published conclusion, with no citation.
+    pub rationale: String,
+    /// Name of the source that the row came from.
+    pub source: String,
+    /// Name of the group; no row of validation or test is in it.
+    pub group: String,
+    /// Text before the question in the prompt, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+}
+
 impl Item {
     /// The training text of a row: `Q: {question}\nA: {label}. Rationale: {rationale}`, with
     /// `Context: {context}\n` before it where there is a context.

@@ -5,14 +5,14 @@
 //! splitter seats groups in train, validation and test. [`DataSet::read`] reads the finished folder.
 //! Nothing here knows of models or tokens.
 
-mod artefact;
 pub mod audit;
 mod build;
 pub mod citations;
+mod context;
 mod dataset;
 mod digest;
 mod error;
-mod group;
+mod input;
 mod item;
 mod label;
 pub mod manifest;
@@ -20,24 +20,28 @@ mod near;
 mod protect;
 mod rationale;
 mod raw;
-mod rules;
+pub mod rules;
 mod sentences;
 mod source;
 mod sources;
-mod split;
 mod text;
-mod tie;
 mod verify;
 
 pub use audit::audit;
-pub use build::{Balance, BuildReport, BuildSettings, build};
+pub use build::{
+    Balance, BuildReport, BuildSettings, Disagreement, Explanation, Shard, Step, build, explain,
+    merge, scan_shard,
+};
+pub use context::{Context, CountTokens};
 pub use dataset::DataSet;
 pub use error::{Error, Result};
-pub use item::{Item, Split};
+pub use input::{Columns, Input, OPTIONS};
+pub use item::{Item, Split, Unlabelled};
 pub use label::Label;
 pub use manifest::Manifest;
 pub use protect::Protect;
 pub use raw::RawItem;
+pub use rules::Rules;
 pub use sentences::sentences;
 pub use source::{KINDS, Source};
 pub use verify::verify;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::artefact::Artefact;
+pub use crate::build::Artefact;
+pub use crate::build::Suspect;
 use crate::dataset::file_name;
-pub use crate::tie::Suspect;
+use crate::sources::ReadFile;
 use crate::{Item, Label, Split};
 
 /// Rows of each label, in the order of [`Label::ALL`]; all three are always there.
@@ -31,7 +32,7 @@ pub struct Manifest {
     pub sources: Vec<SourceRecord>,
     /// Every rule of the pipeline, in the order it works, also those that touched nothing.
     pub rules: Vec<RuleRecord>,
-    /// Rows read from all sources: the rows kept and all rows dropped by rules add up to it.
+    /// Rows read from all sources: the rows kept, set apart and dropped by rules add up to it.
     pub rows_read: usize,
     /// Rows kept.
     pub rows_kept: usize,
@@ -39,6 +40,19 @@ pub struct Manifest {
     pub groups: usize,
     /// The files, in the order train, validation, test.
     pub splits: Vec<SplitRecord>,
+    /// Rows without a label, where there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlabelled: Option<UnlabelledRecord>,
+    /// What a class weighs in training so that all classes weigh the same: rows of the train split divided by
+    /// three times those of the class. Only where classes are not of one size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<BTreeMap<Label, f64>>,
+    /// Rows kept, by source and year of publication, where sources say it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub years: BTreeMap<String, BTreeMap<u16, usize>>,
+    /// Rows kept under each of the commonest MeSH headings, where sources say them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mesh: BTreeMap<String, usize>,
     /// How well single words of the question guess the label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artefact: Option<Artefact>,
@@ -50,15 +64,38 @@ pub struct Manifest {
 /// Settings of a build beside its sources and seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// `balanced` or `natural`.
+    /// `balanced`, `capped` or `natural`.
     pub balance: String,
-    /// Rows per class that were asked for; none where the largest balanced count was taken.
+    /// Rows per class that were asked for, or at most allowed; none where the largest balanced count was taken.
     pub per_class: Option<usize>,
     /// Rows of PubMedQA and BioASQ carry their abstract as context.
     pub contexts: bool,
+    /// How contexts were cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// What became of questions that sources answer differently: `dropped` or `uncertain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disagreement: Option<String>,
+    /// The rules by which rows were cleaned, where they are not the built-in ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
+    /// The sources as they were asked for, without folders, where more was asked than their rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
     /// Benchmarks that were kept out.
     #[serde(default)]
     pub protected: Vec<ProtectRecord>,
+}
+
+/// The file of rows without a label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnlabelledRecord {
+    /// File name.
+    pub file: String,
+    /// Hash of the file, hexadecimal.
+    pub sha256: String,
+    /// Rows.
+    pub rows: usize,
 }
 
 /// A benchmark that was kept out.
@@ -77,6 +114,9 @@ pub struct ProtectRecord {
 pub struct SourceRecord {
     /// Kind of source, as in each item's `source`.
     pub source: String,
+    /// Repository and commit, where the files came from a hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<String>,
     /// Rows read.
     pub rows: usize,
     /// Rows of a type that is not ours, such as BioASQ's list questions; not among `rows`.
@@ -93,7 +133,7 @@ pub struct FileRecord {
     /// Name without folder.
     pub name: String,
     /// Size.
-    pub bytes: usize,
+    pub bytes: u64,
     /// Hash of the bytes, hexadecimal.
     pub sha256: String,
 }
@@ -108,6 +148,8 @@ pub enum Effect {
     Dropped,
     /// The row stays, in the group of another.
     Tied,
+    /// The row goes to a file of its own.
+    Apart,
 }
 
 /// One rule and how many rows it touched.
@@ -138,6 +180,39 @@ pub struct SplitRecord {
     pub labels: LabelCounts,
     /// Rows by source.
     pub sources: BTreeMap<String, usize>,
+}
+
+impl SourceRecord {
+    /// Of a source that gave nothing yet.
+    pub(crate) fn new(kind: &str) -> SourceRecord {
+        SourceRecord {
+            source: kind.to_owned(),
+            hub: None,
+            rows: 0,
+            passed_over: 0,
+            labels: label_counts([]),
+            files: Vec::new(),
+        }
+    }
+
+    /// What the same source gave to another shard too.
+    pub(crate) fn add(&mut self, other: &SourceRecord) {
+        self.rows += other.rows;
+        self.passed_over += other.passed_over;
+        for (label, rows) in &other.labels {
+            *self.labels.entry(*label).or_default() += rows;
+        }
+    }
+}
+
+impl From<ReadFile> for FileRecord {
+    fn from(file: ReadFile) -> FileRecord {
+        FileRecord {
+            name: file.name,
+            bytes: file.bytes,
+            sha256: file.sha256,
+        }
+    }
 }
 
 impl SplitRecord {

@@ -11,11 +11,11 @@ use rayon::prelude::*;
 use crate::text::normal;
 
 /// Bands of a signature.
-const BANDS: usize = 25;
+pub(crate) const BANDS: usize = 25;
 /// Hashes in a band.
 const ROWS: usize = 5;
 /// Texts of fewer word pairs are never near another: one word would decide.
-const FEWEST: usize = 5;
+pub(crate) const FEWEST: usize = 5;
 /// Texts of a bucket that each text is compared with: this many first ones and as many before it. Bounds
 /// the work where thousands share a phrase; near texts share other bands too.
 const COMPARED: usize = 16;
@@ -27,7 +27,11 @@ pub(crate) struct Shingles(Vec<u32>);
 impl Shingles {
     /// Of a text, in the form in which dress is forgotten.
     pub(crate) fn of(text: &str) -> Self {
-        let normal = normal(text);
+        Shingles::of_normal(&normal(text))
+    }
+
+    /// Of a text that is in that form already.
+    pub(crate) fn of_normal(normal: &str) -> Self {
         let words: Vec<&str> = normal.split(' ').collect();
         let mut hashes: Vec<u32> = words
             .windows(2)
@@ -40,20 +44,14 @@ impl Shingles {
 
     /// Jaccard's index: the share of what is in both sets in what is in either.
     pub(crate) fn overlap(&self, other: &Self) -> f64 {
-        let (mut i, mut j, mut both) = (0, 0, 0_usize);
-        while let (Some(a), Some(b)) = (self.0.get(i), other.0.get(j)) {
-            both += usize::from(a == b);
-            (i, j) = (i + usize::from(a <= b), j + usize::from(b <= a));
-        }
-        let either = self.0.len() + other.0.len() - both;
-        match either {
-            0 => 0.0,
-            _ => both as f64 / either as f64,
-        }
+        overlap(&self.0, &other.0)
     }
 
-    /// One number for each band: texts with the same one are candidates.
-    fn bands(&self) -> [u32; BANDS] {
+    /// One number for each band: texts with the same one are candidates. None for a text of too few word pairs.
+    pub(crate) fn bands(&self) -> Option<[u32; BANDS]> {
+        if self.0.len() < FEWEST {
+            return None;
+        }
         let mut lowest = [u32::MAX; BANDS * ROWS];
         for shingle in &self.0 {
             for (lowest, (factor, term)) in lowest.iter_mut().zip(&FAMILY) {
@@ -68,7 +66,26 @@ impl Shingles {
                 .fold(0, |all, row| splitmix(all ^ u64::from(*row)));
             *band = (mixed >> 32) as u32;
         }
-        bands
+        Some(bands)
+    }
+
+    /// The hashes, for keeping.
+    pub(crate) fn hashes(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+/// Jaccard's index of two sorted sets.
+pub(crate) fn overlap(a: &[u32], b: &[u32]) -> f64 {
+    let (mut i, mut j, mut both) = (0, 0, 0_usize);
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        both += usize::from(x == y);
+        (i, j) = (i + usize::from(x <= y), j + usize::from(y <= x));
+    }
+    let either = a.len() + b.len() - both;
+    match either {
+        0 => 0.0,
+        _ => both as f64 / either as f64,
     }
 }
 
@@ -104,32 +121,111 @@ const FAMILY: [(u32, u32); BANDS * ROWS] = {
     family
 };
 
-/// Pairs of texts that overlap by at least `share`, the lower number first, sorted. The same for any number of
-/// threads.
+/// Texts by number, wherever they lie.
+pub(crate) trait Texts: Sync {
+    /// What reading them may end with.
+    type Error: Send;
+
+    /// The band's number of every text of [`FEWEST`] word pairs or more, with the text's number.
+    fn band(&self, band: usize, into: &mut Vec<(u32, u32)>) -> Result<(), Self::Error>;
+
+    /// The share of word pairs that both have.
+    fn overlap(&self, a: u32, b: u32) -> Result<f64, Self::Error>;
+}
+
+/// Texts in memory.
+pub(crate) struct Held<'a> {
+    texts: &'a [&'a Shingles],
+    bands: Vec<Option<[u32; BANDS]>>,
+}
+
+impl<'a> Held<'a> {
+    pub(crate) fn new(texts: &'a [&'a Shingles]) -> Held<'a> {
+        let bands = texts.par_iter().map(|text| text.bands()).collect();
+        Held { texts, bands }
+    }
+}
+
+impl Texts for Held<'_> {
+    type Error = std::convert::Infallible;
+
+    fn band(&self, band: usize, into: &mut Vec<(u32, u32)>) -> Result<(), Self::Error> {
+        let bands = self.bands.iter().enumerate();
+        into.extend(bands.filter_map(|(text, of)| Some(((*of)?[band], text as u32))));
+        Ok(())
+    }
+
+    fn overlap(&self, a: u32, b: u32) -> Result<f64, Self::Error> {
+        Ok(self.texts[a as usize].overlap(self.texts[b as usize]))
+    }
+}
+
+/// Who looks for near pairs.
+pub(crate) trait Seek {
+    /// Whether the overlap of a candidate is worth looking up.
+    fn wants(&mut self, _pair: (u32, u32)) -> bool {
+        true
+    }
+
+    /// A pair that overlaps by as much as was asked for, the lower number first; maybe not for the first time.
+    fn found(&mut self, pair: (u32, u32), overlap: f64);
+}
+
+/// Candidates that are looked up at once, each by any thread.
+const LOOKED_UP: usize = 1 << 15;
+
+/// Tells `seek` the pairs of texts that overlap by at least `share`, in the same order for any number of threads.
+pub(crate) fn seek<T: Texts>(texts: &T, share: f64, seek: &mut impl Seek) -> Result<(), T::Error> {
+    let mut rows = Vec::new();
+    let mut candidates = Vec::new();
+    for band in 0..BANDS {
+        rows.clear();
+        texts.band(band, &mut rows)?;
+        rows.par_sort_unstable();
+        for bucket in rows.chunk_by(|a, b| a.0 == b.0) {
+            let pairs = compared(bucket.len()).map(|(i, j)| (bucket[i].1, bucket[j].1));
+            candidates.extend(pairs.filter(|pair| seek.wants(*pair)));
+            if candidates.len() >= LOOKED_UP {
+                look_up(texts, share, &mut candidates, seek)?;
+            }
+        }
+        look_up(texts, share, &mut candidates, seek)?;
+    }
+    Ok(())
+}
+
+/// Checks the candidates against the sets themselves.
+fn look_up<T: Texts>(
+    texts: &T,
+    share: f64,
+    candidates: &mut Vec<(u32, u32)>,
+    seek: &mut impl Seek,
+) -> Result<(), T::Error> {
+    let overlaps: Result<Vec<f64>, T::Error> = candidates
+        .par_iter()
+        .map(|(a, b)| texts.overlap(*a, *b))
+        .collect();
+    for (pair, overlap) in candidates.drain(..).zip(overlaps?) {
+        if overlap >= share {
+            seek.found(pair, overlap);
+        }
+    }
+    Ok(())
+}
+
+/// Every pair that is found among texts in memory, sorted.
 pub(crate) fn pairs(texts: &[&Shingles], share: f64) -> Vec<(usize, usize)> {
-    let long: Vec<usize> = (0..texts.len())
-        .filter(|i| texts[*i].0.len() >= FEWEST)
-        .collect();
-    let bands: Vec<[u32; BANDS]> = long.par_iter().map(|i| texts[*i].bands()).collect();
-    let mut found: Vec<(usize, usize)> = (0..BANDS)
-        .into_par_iter()
-        .flat_map_iter(|band| {
-            let mut rows: Vec<(u32, usize)> = bands
-                .iter()
-                .zip(&long)
-                .map(|(bands, i)| (bands[band], *i))
-                .collect();
-            rows.sort_unstable();
-            let buckets = rows.chunk_by(|a, b| a.0 == b.0);
-            let near = |a: usize, b: usize| texts[a].overlap(texts[b]) >= share;
-            let pairs = buckets
-                .flat_map(|bucket| compared(bucket.len()).map(|(i, j)| (bucket[i].1, bucket[j].1)));
-            pairs.filter(|(a, b)| near(*a, *b)).collect::<Vec<_>>()
-        })
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+    struct All(Vec<(usize, usize)>);
+    impl Seek for All {
+        fn found(&mut self, (a, b): (u32, u32), _: f64) {
+            self.0.push((a as usize, b as usize));
+        }
+    }
+    let mut all = All(Vec::new());
+    let Ok(()) = seek(&Held::new(texts), share, &mut all);
+    all.0.sort_unstable();
+    all.0.dedup();
+    all.0
 }
 
 /// Which places of a bucket are compared.

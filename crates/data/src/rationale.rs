@@ -5,23 +5,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::Label;
 use crate::citations;
 use crate::sentences::sentences;
-use crate::text::{fixpoint, mend, regex, words};
+use crate::text::{fixpoint, mend_by, regex, tidy, words};
+use crate::{Label, Rules};
 
-/// A sentence of fewer words says nothing; the next one is taken.
-pub(crate) const MIN_WORDS: usize = 3;
-
-static LEAD: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?ix)^[\s\x22\x27“‘(]*
-        (?:(?:the\s+)?(?:short\s+)?answer\s*(?:is|:)\s*)?
-        (yes|no|maybe|uncertain)\b
-        (?:\s*[,.:;!–—]+\s*|\s+-+\s+|\s*$)
-        (?:rationale\s*:\s*)?",
-    )
-});
 /// "Yes it does", "Yes bortezomib is": no mark between, but no other reading either. The kinase Yes
 /// is one, and so is "yes or no".
 static BARE_YES: LazyLock<Regex> = LazyLock::new(|| regex(r"^[Yy]es\s+([a-z]+)\b"));
@@ -40,49 +28,75 @@ static NUMBERED: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^no\.\s*[0-9]"))
 /// What became of an answer text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cleaned {
-    /// The rationale; blank where the answer held no sentence of [`MIN_WORDS`] words.
+    /// The rationale; blank where the answer held no sentence of enough words.
     pub(crate) text: String,
     /// The label word that the answer opened with.
     pub(crate) lead: Option<Label>,
     /// The answer had more sentences than the one that was kept.
     pub(crate) cut: bool,
+    /// Speech about the study or a label word within was taken off.
+    pub(crate) talked: bool,
 }
 
 /// One sentence out of an answer text that is mended and free of citations. Cleaning what comes
 /// out changes nothing more.
-pub(crate) fn clean(answer: &str) -> Cleaned {
+pub(crate) fn clean(answer: &str, rules: &Rules) -> Cleaned {
     let mut cleaned = Cleaned {
-        lead: strip_lead(answer).map(|(label, _)| label),
+        lead: strip_lead(answer, rules).map(|(label, _)| label),
         ..Cleaned::default()
     };
-    let cut = std::cell::Cell::new(false);
     cleaned.text = fixpoint(answer.to_owned(), |text| {
-        let (text, _) = citations::remove(&mend(text));
-        let text = match strip_lead(&text) {
+        let (text, _) = rules.citations.remove(&mend_by(text, rules));
+        let text = match strip_lead(&text, rules) {
             Some((_, rest)) => rest.to_owned(),
             None => text,
         };
         let text = DEBRIS.replace(&text, "");
         let mut kept = "";
         for sentence in sentences(&text) {
-            if kept.is_empty() && words(sentence) >= MIN_WORDS {
+            if kept.is_empty() && words(sentence) >= rules.rationale_words {
                 kept = sentence;
             } else if !kept.is_empty() {
-                cut.set(true);
+                cleaned.cut = true;
             }
         }
-        finished(kept)
+        let spoken = unspoken(kept, rules);
+        cleaned.talked |= spoken.is_some();
+        finished(spoken.as_deref().unwrap_or(kept))
     });
-    cleaned.cut = cut.get();
     cleaned
 }
 
+/// A sentence without speech about the study before it and label words within it; none where it has neither, or
+/// where too little would be left.
+fn unspoken(sentence: &str, rules: &Rules) -> Option<String> {
+    let mut text = sentence;
+    while let Some(found) = rules
+        .study_speak
+        .iter()
+        .find_map(|speech| speech.find(text))
+    {
+        if found.is_empty() || words(&text[found.end()..]) < rules.rationale_words {
+            break;
+        }
+        text = &text[found.end()..];
+    }
+    let mut out = text.to_owned();
+    for label in &rules.label_words {
+        let without = tidy(&label.replace_all(&out, ""));
+        if words(&without) >= rules.rationale_words {
+            out = without;
+        }
+    }
+    (out != sentence).then_some(out)
+}
+
 /// The label word at the beginning and what follows it.
-fn strip_lead(text: &str) -> Option<(Label, &str)> {
+fn strip_lead<'a>(text: &'a str, rules: &Rules) -> Option<(Label, &'a str)> {
     if NUMBERED.is_match(text) {
         return None;
     }
-    if let Some(lead) = LEAD.captures(text) {
+    if let Some(lead) = rules.lead_in.captures(text) {
         let rest = text[lead[0].len()..].trim_start();
         return Some((Label::parse(&lead[1])?, rest));
     }
@@ -121,8 +135,12 @@ fn finished(sentence: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
-    use crate::Label;
+    use super::Cleaned;
+    use crate::{Label, Rules};
+
+    fn clean(answer: &str) -> Cleaned {
+        super::clean(answer, &Rules::default())
+    }
 
     #[test]
     fn keeps_one_sentence_without_the_label_word() {

@@ -10,16 +10,16 @@ pub struct RawItem {
     pub id: String,
     /// The question, as the source writes it.
     pub question: String,
-    /// The answer's class.
-    pub label: Label,
+    /// The answer's class; none where the source does not say.
+    pub label: Option<Label>,
     /// The answer text that the rationale is cut from. It may begin with a label word, hold
     /// citations and have several sentences; the pipeline mends all three.
     pub answer: String,
     /// Name of the source (`pubmedqa-labeled`, `bioasq`, `stats`, …).
-    pub source: String,
+    pub source: &'static str,
     /// Keys that tie rows together (`pmid:21645374`, `stats:ratio-ci/wording-3`). Rows that share
     /// any key, directly or through other rows, are one group, and a group never spans two splits.
-    /// The first key names the group. May be empty: then the question alone makes the group.
+    /// The first key names the group. The question is a key by itself and is not among them.
     pub group: Vec<String>,
     /// Text that stands before the question in the prompt. Part of what makes two rows duplicates:
     /// the same question on another context is another row.
@@ -27,4 +27,8 @@ pub struct RawItem {
     /// Where the row has to go, where the source knows: a wording that is held out from training is
     /// pinned to validation or test. `None` leaves the choice to the splitter.
     pub split: Option<Split>,
+    /// Year of publication, where the source says it.
+    pub year: Option<u16>,
+    /// MeSH headings of the publication, where the source says them.
+    pub mesh: Vec<String>,
 }

@@ -1,207 +1,218 @@
-//! The rules that look at one row alone, and the record of what every rule did.
+//! The rules by which rows are cleaned, as they stand in `rules.toml`, or in a file of the user's.
 
-use crate::manifest::{Effect, RuleRecord};
-use crate::rationale::{self, MIN_WORDS};
-use crate::text::{mend, question_key, words};
-use crate::{Item, RawItem, Split, citations};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
-/// A row after cleaning, before grouping.
-pub(crate) struct Clean {
-    pub(crate) item: Item,
-    pub(crate) keys: Vec<String>,
-    pub(crate) question_key: String,
-    pub(crate) pin: Option<Split>,
+use regex::Regex;
+use serde::Deserialize;
+
+use crate::citations::{Citations, Kind};
+use crate::{Error, Result};
+
+/// The built-in rules, as text.
+pub const BUILT_IN: &str = include_str!("rules.toml");
+
+/// A set of rules. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The file they were read from; none for the built-in ones.
+    text: Option<Arc<str>>,
+    pub(crate) question_words: usize,
+    pub(crate) rationale_words: usize,
+    /// Mark-up, and what stands there instead.
+    pub(crate) markup: Vec<(Regex, String)>,
+    pub(crate) citations: Arc<Citations>,
+    pub(crate) lead_in: Regex,
+    pub(crate) study_speak: Vec<Regex>,
+    pub(crate) label_words: Vec<Regex>,
 }
 
-/// Rows that each rule touched, in the order the rules work.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Tally {
-    pub(crate) mended: usize,
-    pub(crate) cited: usize,
-    pub(crate) led_in: usize,
-    pub(crate) cut: usize,
-    pub(crate) short_question: usize,
-    pub(crate) contradicted: usize,
-    pub(crate) short_rationale: usize,
-    pub(crate) disputed: usize,
-    pub(crate) duplicate: usize,
-    pub(crate) near: usize,
-    pub(crate) protected: usize,
-    pub(crate) unbalanced: usize,
-}
-
-impl Tally {
-    /// What the rules that look at one row alone did to another row too.
-    pub(crate) fn add(&mut self, other: Tally) {
-        self.mended += other.mended;
-        self.cited += other.cited;
-        self.led_in += other.led_in;
-        self.cut += other.cut;
-        self.short_question += other.short_question;
-        self.contradicted += other.contradicted;
-        self.short_rationale += other.short_rationale;
+impl PartialEq for Rules {
+    fn eq(&self, other: &Rules) -> bool {
+        self.text == other.text
     }
 }
 
-/// One row through the rules that look at it alone, and what they did to it.
-pub(crate) fn clean(row: RawItem) -> (Option<Clean>, Tally) {
-    let mut tally = Tally::default();
-    (cleaned(row, &mut tally), tally)
+impl Eq for Rules {}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        built_in().clone()
+    }
 }
 
-fn cleaned(row: RawItem, tally: &mut Tally) -> Option<Clean> {
-    let question = mend(&row.question);
-    let answer = mend(&row.answer);
-    let context = row.context.as_deref().map(mend);
-    let changed = question != row.question
-        || answer != row.answer
-        || context.as_deref() != row.context.as_deref();
-    tally.mended += usize::from(changed);
+static RULES: LazyLock<Rules> =
+    LazyLock::new(|| Rules::parse(Path::new("rules.toml"), BUILT_IN).expect("the built-in rules"));
 
-    let (question, from_question) = citations::remove(&question);
-    let (answer, from_answer) = citations::remove(&answer);
-    let (context, from_context) = match context.as_deref().map(citations::remove) {
-        Some((text, found)) => (Some(text).filter(|text| !text.is_empty()), found),
-        None => (None, Vec::new()),
-    };
-    let cited = from_question.len() + from_answer.len() + from_context.len() > 0;
-    tally.cited += usize::from(cited);
-
-    let question = as_question(question);
-    if words(&question) < MIN_WORDS {
-        tally.short_question += 1;
-        return None;
-    }
-    let cleaned = rationale::clean(&answer);
-    tally.led_in += usize::from(cleaned.lead.is_some());
-    tally.cut += usize::from(cleaned.cut);
-    if cleaned.lead.is_some_and(|lead| lead != row.label) {
-        tally.contradicted += 1;
-        return None;
-    }
-    if cleaned.text.is_empty() {
-        tally.short_rationale += 1;
-        return None;
-    }
-    let question_key = question_key(&question, context.as_deref());
-    let mut keys = row.group;
-    keys.push(question_key.clone());
-    let text = Item::render(context.as_deref(), &question, row.label, &cleaned.text);
-    let item = Item {
-        id: row.id,
-        question,
-        label: row.label,
-        rationale: cleaned.text,
-        source: row.source,
-        group: String::new(),
-        context,
-        text,
-    };
-    Some(Clean {
-        item,
-        keys,
-        question_key,
-        pin: row.split,
-    })
+/// The rules that are compiled in.
+pub(crate) fn built_in() -> &'static Rules {
+    &RULES
 }
 
-/// A question ends with its mark.
-fn as_question(mut question: String) -> String {
-    if !question.contains('?') {
-        let kept = question
-            .trim_end_matches(['.', ',', ';', ':', '!', ' '])
-            .len();
-        question.truncate(kept);
-        if !question.is_empty() {
-            question.push('?');
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    limits: Limits,
+    markup: Markup,
+    citations: CitationRules,
+    answers: Answers,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    question_words: usize,
+    rationale_words: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Markup {
+    replace: Vec<(String, String)>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CitationRules {
+    quick: Option<String>,
+    lead_up: Vec<String>,
+    patterns: BTreeMap<Kind, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answers {
+    lead_in: String,
+    study_speak: Vec<String>,
+    label_words: Vec<String>,
+}
+
+impl Rules {
+    /// Reads a file in the layout of the built-in one.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Rules`] with the key and what is wrong with it.
+    pub fn read(path: impl AsRef<Path>) -> Result<Rules> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        Rules::from_text(path, &text)
+    }
+
+    /// Of a text that was read before, with a name for errors.
+    pub(crate) fn from_text(path: &Path, text: &str) -> Result<Rules> {
+        let mut rules = Rules::parse(path, text)?;
+        rules.text = (text != BUILT_IN).then(|| text.into());
+        Ok(rules)
+    }
+
+    /// The file they were read from; none for the built-in ones.
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Rules> {
+        let fault = |place: String, message: String| Error::Rules {
+            path: path.to_owned(),
+            place,
+            message,
+        };
+        let file: File = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| {
+                1 + text[..span.start]
+                    .bytes()
+                    .filter(|byte| *byte == b'\n')
+                    .count()
+            });
+            fault(format!("line {line}"), error.message().to_owned())
+        })?;
+        let regex = |place: &str, pattern: &str| {
+            // The engine's message draws the pattern over several lines; its last line says what is wrong.
+            let last = |error: regex::Error| {
+                error
+                    .to_string()
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            let at = format!("{place}: {pattern:?}");
+            Regex::new(pattern).map_err(|error| fault(at, last(error)))
+        };
+        let all = |place: &str, patterns: &[String]| {
+            let regexes = patterns.iter().map(|pattern| regex(place, pattern));
+            regexes.collect::<Result<Vec<Regex>>>()
+        };
+        let lead_in = regex("answers.lead_in", &file.answers.lead_in)?;
+        if lead_in.captures_len() < 2 {
+            let message = "expected a group around the label word, found none";
+            return Err(fault("answers.lead_in".into(), message.into()));
         }
+        let markup = file.markup.replace.into_iter();
+        let markup = markup.map(|(from, to)| Ok((regex("markup.replace", &from)?, to)));
+        let mut patterns = Vec::new();
+        for (kind, texts) in file.citations.patterns {
+            for text in texts {
+                patterns.push((kind, regex("citations.patterns", &text)?));
+            }
+        }
+        let quick = file.citations.quick.as_deref();
+        let quick = quick.map(|quick| regex("citations.quick", quick));
+        Ok(Rules {
+            text: None,
+            question_words: file.limits.question_words,
+            rationale_words: file.limits.rationale_words,
+            markup: markup.collect::<Result<_>>()?,
+            citations: Arc::new(Citations::new(
+                patterns,
+                quick.transpose()?,
+                &file.citations.lead_up,
+            )),
+            lead_in,
+            study_speak: all("answers.study_speak", &file.answers.study_speak)?,
+            label_words: all("answers.label_words", &file.answers.label_words)?,
+        })
     }
-    question
 }
 
-/// Every rule of a build and the rows it touched, in the order they work.
-pub(crate) fn rules(tally: &Tally) -> Vec<RuleRecord> {
-    use Effect::{Changed, Dropped, Tied};
-    [
-        (
-            "mend",
-            Changed,
-            tally.mended,
-            "mark-up leftovers, entities, blanks and spacing put right",
-        ),
-        (
-            "citations",
-            Changed,
-            tally.cited,
-            "citations removed from question, answer and context",
-        ),
-        (
-            "short-question",
-            Dropped,
-            tally.short_question,
-            "the question has fewer than three words",
-        ),
-        (
-            "lead-in",
-            Changed,
-            tally.led_in,
-            "label word taken off the answer's beginning",
-        ),
-        (
-            "first-sentence",
-            Changed,
-            tally.cut,
-            "answer cut to its first sentence of three or more words",
-        ),
-        (
-            "contradicted",
-            Dropped,
-            tally.contradicted,
-            "the answer opens with another label than the row's",
-        ),
-        (
-            "no-rationale",
-            Dropped,
-            tally.short_rationale,
-            "the answer has no sentence of three or more words",
-        ),
-        (
-            "disputed",
-            Dropped,
-            tally.disputed,
-            "the same question stands under two labels; all its rows go",
-        ),
-        (
-            "duplicate",
-            Dropped,
-            tally.duplicate,
-            "the same question was there before",
-        ),
-        (
-            "near",
-            Tied,
-            tally.near,
-            "tied to a row with nearly the same question or rationale",
-        ),
-        (
-            "protected",
-            Dropped,
-            tally.protected,
-            "a benchmark asks it, or a row that is tied to it",
-        ),
-        (
-            "balance",
-            Dropped,
-            tally.unbalanced,
-            "left out by the seeded sample that makes the classes equal",
-        ),
-    ]
-    .into_iter()
-    .map(|(rule, effect, rows, about)| RuleRecord {
-        rule: rule.to_owned(),
-        about: about.to_owned(),
-        effect,
-        rows,
-    })
-    .collect()
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{BUILT_IN, Rules};
+
+    fn told(text: &str) -> String {
+        Rules::from_text(Path::new("r.toml"), text)
+            .expect_err("refused")
+            .to_string()
+    }
+
+    #[test]
+    fn the_built_in_rules_are_those_of_the_file_and_another_text_is_kept() {
+        let rules = Rules::from_text(Path::new("r.toml"), BUILT_IN).expect("good");
+        assert_eq!(rules, Rules::default());
+        assert_eq!(rules.text(), None);
+        let other = BUILT_IN.replace("question_words = 3", "question_words = 5");
+        let rules = Rules::from_text(Path::new("r.toml"), &other).expect("good");
+        assert_eq!((rules.question_words, rules.text()), (5, Some(&*other)));
+        assert_ne!(rules, Rules::default());
+    }
+
+    #[test]
+    fn faults_name_file_place_and_what_is_wrong() {
+        assert_eq!(
+            told(&BUILT_IN.replace("question_words = 3 ", "question_words = \"x\"")),
+            "r.toml: line 5: invalid type: string \"x\", expected usize"
+        );
+        assert!(told("[limits]\n").starts_with("r.toml: line 1: missing field"));
+        let broken = BUILT_IN.replace("quick = '(?i)", "quick = '(");
+        let text = told(&broken);
+        assert!(text.starts_with("r.toml: citations.quick: \"("), "{text}");
+        assert!(text.ends_with("unclosed group"), "{text}");
+        let groupless = BUILT_IN.replace("(yes|no|maybe|uncertain)\\b\n", "(?:yes|no)\\b\n");
+        assert_eq!(
+            told(&groupless),
+            "r.toml: answers.lead_in: expected a group around the label word, found none"
+        );
+    }
 }

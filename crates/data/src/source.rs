@@ -1,4 +1,4 @@
-//! The sources that a build takes, and how they are written on a command line or in a settings file.
+//! The sources that a build takes.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,21 +7,26 @@ use std::str::FromStr;
 use crate::{Error, Result};
 
 /// Every way to write a source, for messages and help.
-pub const KINDS: &str = "pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, bioasq:PATH-OR-FOLDER, \
-     jsonl:PATH, stats:ROWS, clinical";
+pub const KINDS: &str = "pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, \
+     bioasq:PATH, jsonl:PATH, csv:PATH, stats:ROWS, clinical";
 
-/// One source of rows. Reads from and writes as `kind:argument`.
+/// One source of rows: a file, a folder of files, or rows that are made. Reads from and writes as
+/// `kind:argument`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// PubMedQA's expert-labelled part (PQA-L, `ori_pqal.json`): yes, no and maybe.
     PubmedqaLabeled(PathBuf),
     /// PubMedQA's artificial part (PQA-A, `ori_pqaa.json`): yes and no, same layout.
     PubmedqaArtificial(PathBuf),
-    /// A BioASQ Task B golden file, or a folder of them; only their yes/no questions are taken.
+    /// PubMedQA's unlabelled part (PQA-U, `ori_pqau.json`): same layout, no answers. Its rows are set
+    /// apart.
+    PubmedqaUnlabeled(PathBuf),
+    /// BioASQ Task B, golden or training files; only their yes/no questions are taken.
     Bioasq(PathBuf),
-    /// A file with one JSON object a line: `question`, `label`, `rationale` and, where wanted,
-    /// `context`, `id`, `group`.
+    /// JSON lines with `question`, `label`, `rationale` and, where wanted, `context`, `id`, `group`.
     Jsonl(PathBuf),
+    /// The same as a table with a header: commas, or tabs where the name ends in `.tsv`.
+    Csv(PathBuf),
     /// Generated questions on reading study results; the number of rows to generate.
     Stats(usize),
     /// The built-in clinical questions.
@@ -34,13 +39,20 @@ impl Source {
         kind == Source::Stats(0).kind()
     }
 
+    /// Whether rows of this kind say their label.
+    pub(crate) fn labels(kind: &str) -> bool {
+        kind != Source::PubmedqaUnlabeled(PathBuf::new()).kind()
+    }
+
     /// The kind, which is also the name in each item's `source`.
     pub fn kind(&self) -> &'static str {
         match self {
             Source::PubmedqaLabeled(_) => "pubmedqa-labeled",
             Source::PubmedqaArtificial(_) => "pubmedqa-artificial",
+            Source::PubmedqaUnlabeled(_) => "pubmedqa-unlabeled",
             Source::Bioasq(_) => "bioasq",
             Source::Jsonl(_) => "jsonl",
+            Source::Csv(_) => "csv",
             Source::Stats(_) => "stats",
             Source::Clinical => "clinical",
         }
@@ -71,8 +83,10 @@ impl FromStr for Source {
             "pubmedqa-artificial" => Ok(Source::PubmedqaArtificial(path(
                 "pubmedqa-artificial:PATH",
             )?)),
-            "bioasq" => Ok(Source::Bioasq(path("bioasq:PATH-OR-FOLDER")?)),
+            "pubmedqa-unlabeled" => Ok(Source::PubmedqaUnlabeled(path("pubmedqa-unlabeled:PATH")?)),
+            "bioasq" => Ok(Source::Bioasq(path("bioasq:PATH")?)),
             "jsonl" => Ok(Source::Jsonl(path("jsonl:PATH")?)),
+            "csv" => Ok(Source::Csv(path("csv:PATH")?)),
             "stats" => match argument.map(|rows| rows.parse::<usize>()) {
                 Some(Ok(rows)) if rows > 0 => Ok(Source::Stats(rows)),
                 _ => Err(wrong("stats:ROWS with a whole number above zero", argument)),
@@ -94,8 +108,10 @@ impl fmt::Display for Source {
         match self {
             Source::PubmedqaLabeled(path)
             | Source::PubmedqaArtificial(path)
+            | Source::PubmedqaUnlabeled(path)
             | Source::Bioasq(path)
-            | Source::Jsonl(path) => write!(f, "{}:{}", self.kind(), path.display()),
+            | Source::Jsonl(path)
+            | Source::Csv(path) => write!(f, "{}:{}", self.kind(), path.display()),
             Source::Stats(rows) => write!(f, "stats:{rows}"),
             Source::Clinical => f.write_str("clinical"),
         }
@@ -111,7 +127,9 @@ mod tests {
         for text in [
             "pubmedqa-labeled:data/ori_pqal.json",
             "pubmedqa-artificial:C:/data/ori_pqaa.json",
+            "pubmedqa-unlabeled:ori_pqau.json",
             "bioasq:golden",
+            "csv:rows.tsv",
             "jsonl:rows.jsonl",
             "stats:3000",
             "clinical",
@@ -126,12 +144,12 @@ mod tests {
         assert_eq!(
             text("pubmed:x"),
             "source \"pubmed:x\": no such kind \"pubmed\", expected one of \
-             pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, bioasq:PATH-OR-FOLDER, jsonl:PATH, \
-             stats:ROWS, clinical"
+             pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, bioasq:PATH, \
+             jsonl:PATH, csv:PATH, stats:ROWS, clinical"
         );
         assert_eq!(
             text("bioasq"),
-            "source \"bioasq\": expected bioasq:PATH-OR-FOLDER, found nothing after the kind"
+            "source \"bioasq\": expected bioasq:PATH, found nothing after the kind"
         );
         assert_eq!(
             text("jsonl: "),

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::Rules;
 use crate::digest::short;
+use crate::rules::built_in;
 
 /// A regular expression compiled once. The pattern is a constant of this crate, so a wrong one
 /// fails in the first test that runs.
@@ -12,12 +14,6 @@ pub(crate) fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern")
 }
 
-static TAG: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r#"(?i)</?(?:sup|sub|i|b|u|em|strong|p|br|span|div|italic|bold|sc|xref|title|abstracttext)(?:\s+[a-z:-]+\s*=\s*(?:"[^"<>]*"|'[^'<>]*'))*\s*/?>"#,
-    )
-});
-static OR_EQUAL: LazyLock<Regex> = LazyLock::new(|| regex(r"\s*([<>])\s*or\s*=\s*(?:to\s+)?"));
 static EMPTY_BRACKETS: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\s*(?:\(\s*[.,;:]*\s*\)|\[\s*[.,;:]*\s*\])"));
 static AFTER_OPENING: LazyLock<Regex> = LazyLock::new(|| regex(r"([(\[])\s+"));
@@ -26,13 +22,18 @@ static BEFORE_MARK: LazyLock<Regex> = LazyLock::new(|| regex(r"\s+([.,;!?])(\s|$
 static DOUBLE_MARK: LazyLock<Regex> =
     LazyLock::new(|| regex(r"([^.])(?:\.\.|[,;]+\s*\.|([?!])\.)(\s|$)"));
 
-/// Text as it should have been written: entities and tags resolved, `<or=` turned into `≤`, every
+/// Text as it should have been written: entities and mark-up resolved, every
 /// kind of blank one space, no zero-width characters, no blanks before commas, no empty brackets.
-/// Mending twice changes nothing more.
+/// Mending twice changes nothing more. By the built-in rules.
 pub(crate) fn mend(text: &str) -> String {
-    match is_plain(text) {
+    mend_by(text, built_in())
+}
+
+/// The same by other rules on mark-up.
+pub(crate) fn mend_by(text: &str, rules: &Rules) -> String {
+    match rules.text().is_none() && is_plain(text) {
         true => text.to_owned(),
-        false => mended(text),
+        false => mended(text, rules),
     }
 }
 
@@ -59,17 +60,12 @@ fn is_plain(text: &str) -> bool {
     before != b' ' || text.is_empty()
 }
 
-fn mended(text: &str) -> String {
+fn mended(text: &str, rules: &Rules) -> String {
     fixpoint(text.to_owned(), |text| {
-        let text = html_escape::decode_html_entities(text);
-        let text = TAG.replace_all(&text, "");
-        let text = blanks(&text);
-        let text = OR_EQUAL.replace_all(
-            &text,
-            |found: &regex::Captures<'_>| {
-                if &found[1] == "<" { " ≤ " } else { " ≥ " }
-            },
-        );
+        let mut text = blanks(&html_escape::decode_html_entities(text));
+        for (markup, instead) in &rules.markup {
+            text = blanks(&markup.replace_all(&text, instead.as_str()));
+        }
         tidy(&text)
     })
 }
@@ -91,7 +87,7 @@ pub(crate) fn tidy(text: &str) -> String {
 
 /// Applies `step` until it changes nothing. Each step here shortens the text or leaves it, but for
 /// a last comparison sign or full stop, so that a few rounds do; the bound is against a mistake.
-pub(crate) fn fixpoint(mut text: String, step: impl Fn(&str) -> String) -> String {
+pub(crate) fn fixpoint(mut text: String, mut step: impl FnMut(&str) -> String) -> String {
     for _ in 0..64 {
         let next = step(&text);
         if next == text {
@@ -147,11 +143,13 @@ pub(crate) fn normal(text: &str) -> String {
 
 /// The key that ties rows with the same question (on the same context, where it has one).
 pub(crate) fn question_key(question: &str, context: Option<&str>) -> String {
+    question_key_of_normal(&normal(question), context)
+}
+
+/// The same of a question that is in its normal form already.
+pub(crate) fn question_key_of_normal(question: &str, context: Option<&str>) -> String {
     let context = context.map(normal).unwrap_or_default();
-    format!(
-        "question:{}",
-        short(&format!("{}\n{context}", normal(question)))
-    )
+    format!("question:{}", short(&format!("{question}\n{context}")))
 }
 
 /// The key that ties rows with the same abstract, by its letters and digits alone; none where it has none.
@@ -179,6 +177,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{abstract_key, is_plain, mend, mended, normal, question_key, words};
+    use crate::rules::built_in;
 
     #[test]
     fn mends_what_published_files_hold() {
@@ -220,7 +219,7 @@ mod tests {
             text in "[a-c .,;:?!()\\[\\]<>&=0-1-]{0,14}|[ -~\u{a0}\u{ad}–]{0,12}"
         ) {
             if is_plain(&text) {
-                prop_assert_eq!(mended(&text), text);
+                prop_assert_eq!(mended(&text, built_in()), text);
             }
         }
     }

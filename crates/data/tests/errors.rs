@@ -83,12 +83,12 @@ fn a_truncated_json_file_is_named_by_its_line() {
     let file = bench.file("pqal.json", text);
     assert_eq!(
         bench.build_fails(Source::PubmedqaLabeled(file)),
-        "DIR/pqal.json: line 3: column 0: EOF while parsing an object"
+        "DIR/pqal.json: line 3: column 1: expected the end of the entry, found the end of the file"
     );
     let file = bench.file("golden.json", "{\"questions\": [\n{},,");
     assert_eq!(
         bench.build_fails(Source::Bioasq(file)),
-        "DIR/golden.json: line 2: column 4: expected value"
+        "DIR/golden.json: line 2: column 4: expected a value, found `,`"
     );
 }
 
@@ -129,7 +129,7 @@ fn a_missing_or_wrong_field_is_named_with_its_row() {
     );
     assert_eq!(
         pubmedqa("[]"),
-        "DIR/pqal.json: line 1: column 0: invalid type: sequence, expected an object keyed by PMID"
+        "DIR/pqal.json: line 1: column 1: expected an object keyed by PMID, found `[`"
     );
 }
 
@@ -204,11 +204,11 @@ fn an_empty_or_small_class_is_told_with_the_counts() {
         "no rows left: expected questions with answers, found 0 rows, none of which could be used"
     );
     assert_eq!(
-        build(&BuildSettings::new(Vec::new(), bench.path("set")))
+        build(&BuildSettings::new(Vec::<Source>::new(), bench.path("set")))
             .unwrap_err()
             .to_string(),
         "no sources: expected at least one of pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, \
-         bioasq:PATH-OR-FOLDER, jsonl:PATH, stats:ROWS, clinical"
+         pubmedqa-unlabeled:PATH, bioasq:PATH, jsonl:PATH, csv:PATH, stats:ROWS, clinical"
     );
 }
 

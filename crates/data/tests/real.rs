@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use verdict_data::{
-    Balance, BuildSettings, DataSet, Item, Label, Protect, Source, Split, audit, build, citations,
-    verify,
+    Balance, BuildSettings, Context, DataSet, Item, Label, Protect, Source, Split, audit, build,
+    citations, verify,
 };
 
 /// The folder of published data, or `None` with a line that says what is skipped.
@@ -130,7 +130,7 @@ fn natural_labels_keep_every_clean_row() {
     let out = tempfile::tempdir().unwrap();
     let mut settings = BuildSettings::new(sources(&data), out.path().join("set"));
     settings.balance = Balance::Natural;
-    settings.contexts = true;
+    settings.context = Some(Context::estimated(4000));
     settings.protect = Vec::new();
     let report = build(&settings).unwrap();
     let set = DataSet::read(&report.out).unwrap();

@@ -1,15 +1,22 @@
 //! `verdict build`: raw sources to a data set folder.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod audit;
+mod explain;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use verdict_data::audit::{Leak, LeakKind};
 use verdict_data::manifest::Effect;
-use verdict_data::{Balance, BuildReport, BuildSettings, Label, Manifest, Protect, Source};
+use verdict_data::{
+    Balance, BuildReport, BuildSettings, Context, Disagreement, Input, Label, Manifest, Protect,
+    Rules, Shard,
+};
 use verdict_eval::Proportion;
 
 use crate::failure::{Failure, Result};
+use crate::loading;
 use crate::printer::Printer;
 use crate::settings;
 use crate::table::Table;
@@ -31,6 +38,18 @@ pub struct Args {
     /// also one made elsewhere) and to the benchmarks of --protect
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["out", "overwrite", "source"])]
     pub audit: Option<PathBuf>,
+    /// Show one row of the sources before and after, rule by rule, and what became of it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["out", "overwrite", "audit", "verify"])]
+    pub explain: Option<String>,
+    /// Only read and clean the N-th of M equal shares of the input into --out, for --merge
+    #[arg(long, value_name = "N/M", value_parser = shard, conflicts_with_all = ["audit", "verify", "explain", "overwrite"])]
+    pub shard: Option<Shard>,
+    /// Make the data set out of the folders of all shards: the same bytes as one build
+    #[arg(long, value_name = "FOLDER", num_args = 1.., conflicts_with_all = ["audit", "verify", "explain", "shard", "source", "seed", "context", "rules"])]
+    pub merge: Vec<PathBuf>,
+    /// Print the built-in cleaning rules, as a file for --rules to begin with
+    #[arg(long, conflicts_with_all = ["audit", "verify", "explain", "shard", "merge", "out", "source"])]
+    pub print_rules: bool,
     #[command(flatten)]
     pub settings: Settings,
 }
@@ -40,21 +59,40 @@ pub struct Args {
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where rows come from; may be given several times. One of pubmedqa-labeled:PATH,
-    /// pubmedqa-artificial:PATH, bioasq:PATH-OR-FOLDER, jsonl:PATH, stats:ROWS, clinical
+    /// pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, bioasq:PATH, jsonl:PATH, csv:PATH (a file
+    /// or a folder of them), stats:ROWS, clinical. Behind a question mark may stand, joined by &:
+    /// weight=2, cap=1000, cap.yes=500, and for jsonl and csv the columns' names: question=Q,
+    /// label=answer, label.yes=1, rationale, context, id, group
     #[arg(long, value_name = "SOURCE")]
     #[serde(deserialize_with = "settings::one_or_many")]
     pub source: Option<Vec<String>>,
     /// Rows of each class [default: as many as the rarest class has]
-    #[arg(long, value_name = "ROWS", conflicts_with = "natural")]
+    #[arg(long, value_name = "ROWS", conflicts_with_all = ["natural", "at_most"])]
     pub per_class: Option<usize>,
-    /// Keep every row, the classes as the sources have them
+    /// Rows of each class at most; a rarer class keeps all it has
+    #[arg(long, value_name = "ROWS", conflicts_with = "natural")]
+    pub at_most: Option<usize>,
+    /// Keep every row, the classes as the sources have them; their weights stand in the manifest
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub natural: bool,
-    /// Put the abstracts of PubMedQA and BioASQ before their questions
-    #[arg(long)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub contexts: bool,
+    /// What becomes of a question that sources answer differently: drop, or one row whose answer is
+    /// Uncertain and whose source is "disagreement" [default: drop]
+    #[arg(long, value_name = "WHAT", value_parser = ["drop", "uncertain"])]
+    pub disagreement: Option<String>,
+    /// What stands before the questions of PubMedQA and BioASQ: none or abstract [default: none]
+    #[arg(long, value_name = "WHAT", value_parser = ["none", "abstract"])]
+    pub context: Option<String>,
+    /// Tokens of context at most; cut at the end of a sentence [default: 384]
+    #[arg(long, value_name = "TOKENS")]
+    pub context_tokens: Option<usize>,
+    /// Model by whose tokenizer they are counted, or a tokenizer.json [default: an estimate, one
+    /// for every three and a half characters]
+    #[arg(long, value_name = "MODEL")]
+    pub tokenizer: Option<String>,
+    /// Cleaning rules (TOML) in the place of the built-in ones; see --print-rules
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
     /// Benchmark whose questions stay out, with their near copies and what shares their abstract:
     /// pubmedqa-test, a file (PubMedQA, BioASQ, JSON lines, PMIDs), or none; may be given
     /// several times [default: pubmedqa-test]
@@ -86,156 +124,158 @@ fn protect(named: Option<&[String]>, faults: &mut Vec<String>) -> Vec<Protect> {
 
 impl Settings {
     /// What the data crate wants; every fault at once.
-    fn resolve(self, overwrite: bool) -> Result<BuildSettings> {
+    fn resolve(self, overwrite: bool, printer: &Printer) -> Result<BuildSettings> {
         let mut faults = Vec::new();
         let texts = self.source.unwrap_or_default();
         if texts.is_empty() {
             faults.push(format!("--source: {}", verdict_data::Error::NoSources));
         }
-        let sources = texts.iter().map(|text| text.parse::<Source>());
-        let sources: Vec<Source> = sources
+        let sources = texts.iter().map(|text| text.parse::<Input>());
+        let sources: Vec<Input> = sources
             .filter_map(|source| source.map_err(|fault| faults.push(fault.to_string())).ok())
             .collect();
         let out = self.out.unwrap_or_else(|| {
             faults.push("--out: expected a folder for the data set, found none".into());
             PathBuf::new()
         });
-        let balance = match (self.per_class, self.natural) {
-            (Some(_), true) => {
-                faults.push("per_class: expected per_class or natural, found both".into());
-                Balance::Natural
-            }
-            (Some(0), false) => {
-                faults.push("--per-class: expected at least 1, found 0".into());
+        let balance = match (self.per_class, self.at_most, self.natural) {
+            (Some(0), ..) | (_, Some(0), _) => {
+                let flag = if self.at_most.is_some() {
+                    "at-most"
+                } else {
+                    "per-class"
+                };
+                faults.push(format!("--{flag}: expected at least 1, found 0"));
                 Balance::Largest
             }
-            (Some(rows), false) => Balance::PerClass(rows),
-            (None, true) => Balance::Natural,
-            (None, false) => Balance::Largest,
+            (None, None, true) => Balance::Natural,
+            (None, Some(rows), false) => Balance::AtMost(rows),
+            (Some(rows), None, false) => Balance::PerClass(rows),
+            (None, None, false) => Balance::Largest,
+            _ => {
+                faults.push(
+                    "per_class: expected one of per_class, at_most and natural, found several"
+                        .into(),
+                );
+                Balance::Natural
+            }
         };
         let protect = protect(self.protect.as_deref(), &mut faults);
+        let rules = match self.rules.as_deref().map(Rules::read).transpose() {
+            Ok(rules) => rules.unwrap_or_default(),
+            Err(fault) => {
+                faults.push(fault.to_string());
+                Rules::default()
+            }
+        };
+        let context = self.context.as_deref() == Some("abstract");
+        if !context && (self.context_tokens.is_some() || self.tokenizer.is_some()) {
+            faults.push(
+                "--context-tokens, --tokenizer: expected --context abstract with them".into(),
+            );
+        }
         if !faults.is_empty() {
             return Err(Failure::faults(faults));
         }
+        let tokens = self.context_tokens.unwrap_or(CONTEXT_TOKENS);
+        let context = match (context, self.tokenizer) {
+            (false, _) => None,
+            (true, None) => Some(Context::estimated(tokens)),
+            (true, Some(model)) => Some(counted(tokens, &model, printer)?),
+        };
         let defaults = BuildSettings::new(sources, out);
         let seed = self.seed.unwrap_or(defaults.seed);
+        let disagreement = match self.disagreement.as_deref() {
+            Some("uncertain") => Disagreement::Uncertain,
+            _ => Disagreement::Drop,
+        };
         Ok(BuildSettings {
             balance,
+            disagreement,
             seed,
-            contexts: self.contexts,
+            context,
             protect,
+            rules,
             overwrite,
             ..defaults
         })
     }
 }
 
+/// Tokens of context, unless told otherwise: a row of 512 has room for question and answer.
+const CONTEXT_TOKENS: usize = 384;
+
+/// A budget counted by a model's tokenizer.
+fn counted(tokens: usize, model: &str, printer: &Printer) -> Result<Context> {
+    let tokenizer = match model.ends_with("tokenizer.json") {
+        true => tokenizers::Tokenizer::from_file(model)
+            .map_err(|fault| Failure::input(format!("{model}: {fault}")))?,
+        false => loading::find(model, printer)?.tokenizer()?,
+    };
+    let count = move |text: &str| {
+        // What a tokenizer cannot encode is as long as it can be.
+        tokenizer
+            .encode_fast(text, false)
+            .map_or(text.len(), |encoded| encoded.len())
+    };
+    let name = model
+        .rsplit('/')
+        .find(|part| *part != "tokenizer.json")
+        .unwrap_or(model);
+    Ok(Context::counted(tokens, name, Arc::new(count)))
+}
+
+/// `2/8` as a shard.
+fn shard(text: &str) -> std::result::Result<Shard, String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(n, of)| Some((n.parse().ok()?, of.parse().ok()?)));
+    match parts {
+        Some((n, of)) if (1..=of).contains(&n) => Ok((n, of)),
+        _ => Err("expected N/M with N from 1 to M".into()),
+    }
+}
+
 /// Builds and tells what was read, what was dropped and what came out.
 pub fn run(args: Args, printer: &Printer) -> Result {
-    let settings = settings::resolve(args.settings, args.config.as_deref())?;
-    match (args.verify, args.audit) {
-        (Some(folder), _) => verify(&folder, settings, printer),
-        (None, Some(folder)) => audit(&folder, settings.protect.as_deref(), printer),
-        (None, None) => {
-            let report = verdict_data::build(&settings.resolve(args.overwrite)?)?;
-            tell(&report, printer);
-            Ok(())
-        }
-    }
-}
-
-/// Checks a finished set, and where sources are given builds it anew beside it.
-fn verify(folder: &Path, mut settings: Settings, printer: &Printer) -> Result {
-    let set = verdict_data::verify(folder)?;
-    let mut told = vec![format!(
-        "{}: {} rows in {} groups are what the manifest says",
-        folder.display(),
-        set.manifest.rows_kept,
-        set.manifest.groups
-    )];
-    let rebuilt = settings.source.is_some();
-    if rebuilt {
-        let workshop = tempfile::tempdir().map_err(|e| Failure::from_error(&e))?;
-        settings.out = Some(workshop.path().join("set"));
-        let again = verdict_data::build(&settings.resolve(false)?)?.manifest;
-        for (ours, theirs) in set.manifest.splits.iter().zip(&again.splits) {
-            if ours.sha256 != theirs.sha256 {
-                let fault = format!(
-                    "{}: {}: expected SHA-256 {} as built anew, found {}",
-                    folder.display(),
-                    ours.file,
-                    theirs.sha256,
-                    ours.sha256
-                );
-                let hint = "other sources, settings, seed or version: MANIFEST.json says with which it was built";
-                return Err(Failure::input(fault).hint(hint));
-            }
-        }
-        told.push("built anew from its sources: the same bytes".into());
-    }
-    printer.json(&Verified {
-        folder,
-        rows: set.manifest.rows_kept,
-        rebuilt,
-    });
-    told.iter().for_each(|line| printer.line(line));
-    Ok(())
-}
-
-#[derive(Serialize)]
-struct Verified<'a> {
-    folder: &'a Path,
-    rows: usize,
-    /// Whether it was built anew and came out the same.
-    rebuilt: bool,
-}
-
-/// Examples of each kind of leak that are shown.
-const SHOWN: usize = 3;
-
-/// Tells the leaks of a set; having some is a failure, so that a script may ask.
-fn audit(folder: &Path, named: Option<&[String]>, printer: &Printer) -> Result {
-    let mut faults = Vec::new();
-    let protect = protect(named, &mut faults);
-    if !faults.is_empty() {
-        return Err(Failure::faults(faults));
-    }
-    let audit = verdict_data::audit(folder, &protect)?;
-    printer.json(&audit);
-    let rows = audit
-        .rows
-        .iter()
-        .map(|(name, rows)| format!("{name} {rows}"));
-    let rows: Vec<String> = rows.collect();
-    printer.line(format!("rows       {}", rows.join(", ")));
-    if audit.leaks.is_empty() {
-        printer.line("leaks      none: no row stands in two of them");
+    if args.print_rules {
+        printer.raw(verdict_data::rules::BUILT_IN);
         return Ok(());
     }
-    let mut table = Table::new(["leak", "of", "seen in", "rows", "such as"]);
-    for kind in LeakKind::ALL {
-        let mut places: BTreeMap<(&str, &str), Vec<&Leak>> = BTreeMap::new();
-        for leak in audit.leaks.iter().filter(|leak| leak.kind == kind) {
-            let place = (leak.row.split.as_str(), leak.seen.split.as_str());
-            places.entry(place).or_default().push(leak);
-        }
-        for ((of, seen), leaks) in places {
-            let lines = leaks.iter().take(SHOWN);
-            let lines = lines.map(|leak| format!("{} in {}", leak.row.line, leak.seen.line));
-            table.row(vec![
-                kind.about().into(),
-                of.into(),
-                seen.into(),
-                leaks.len().to_string(),
-                format!("line {}", lines.collect::<Vec<_>>().join(", ")),
-            ]);
-        }
+    let mut settings = settings::resolve(args.settings, args.config.as_deref())?;
+    if let Some(folder) = args.verify {
+        return verify::verify(&folder, settings, printer);
     }
-    printer.table(&table);
-    let (leaks, place) = (audit.leaks.len(), folder.display());
-    Err(Failure::failed(format!(
-        "{place}: {leaks} leaks between its splits and benchmarks"
-    )))
+    if let Some(folder) = args.audit {
+        let mut faults = Vec::new();
+        let protect = protect(settings.protect.as_deref(), &mut faults);
+        return match faults.is_empty() {
+            true => audit::audit(&folder, &protect, printer),
+            false => Err(Failure::faults(faults)),
+        };
+    }
+    if let Some(id) = args.explain {
+        settings.out.get_or_insert_default();
+        return explain::explain(&id, &settings.resolve(false, printer)?, printer);
+    }
+    if !args.merge.is_empty() {
+        // The shards know their sources.
+        settings.source = Some(vec!["clinical".into()]);
+        let settings = settings.resolve(args.overwrite, printer)?;
+        tell(&verdict_data::merge(&args.merge, &settings)?, printer);
+        return Ok(());
+    }
+    let settings = settings.resolve(args.overwrite, printer)?;
+    if let Some((n, of)) = args.shard {
+        let rows = verdict_data::scan_shard(&settings, (n, of))?;
+        printer.json(&serde_json::json!({"out": settings.out, "shard": n, "of": of, "rows": rows}));
+        printer.line(format!(
+            "shard      {n} of {of}: {rows} rows in {}",
+            settings.out.display()
+        ));
+        return Ok(());
+    }
+    tell(&verdict_data::build(&settings)?, printer);
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -265,6 +305,7 @@ fn tell(report: &BuildReport, printer: &Printer) {
             Effect::Changed => "changed",
             Effect::Dropped => "dropped",
             Effect::Tied => "tied",
+            Effect::Apart => "apart",
         };
         printer.line(format!("{effect:<11}{} rows: {}", rule.rows, rule.about));
     }
@@ -286,6 +327,15 @@ fn tell(report: &BuildReport, printer: &Printer) {
         printer.line(format!(
             "suspect    {} pairs of nearly equal questions with different labels: `suspects` in MANIFEST.json",
             manifest.suspects.len()
+        ));
+    }
+    if let Some(weights) = &manifest.class_weights {
+        let weights = weights
+            .iter()
+            .map(|(label, weight)| format!("{label} {weight:.3}"));
+        printer.line(format!(
+            "weights    {}",
+            weights.collect::<Vec<_>>().join(", ")
         ));
     }
     printer.line("");
@@ -312,6 +362,7 @@ pub fn splits(manifest: &Manifest) -> Table {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use verdict_data::Source;
 
     use super::*;
 
@@ -324,7 +375,8 @@ mod tests {
     fn resolve(flags: &[&str]) -> Result<BuildSettings> {
         let words = std::iter::once("build").chain(flags.iter().copied());
         let args = Line::try_parse_from(words).expect("good usage").args;
-        settings::resolve(args.settings, args.config.as_deref())?.resolve(args.overwrite)
+        settings::resolve(args.settings, args.config.as_deref())?
+            .resolve(args.overwrite, &Printer::new(false, true))
     }
 
     #[test]
@@ -336,7 +388,12 @@ mod tests {
             "clinical",
             "--per-class",
             "7",
-            "--contexts",
+            "--context",
+            "abstract",
+            "--context-tokens",
+            "200",
+            "--disagreement",
+            "uncertain",
             "--protect",
             "mine.jsonl",
             "--seed",
@@ -346,10 +403,12 @@ mod tests {
             "--overwrite",
         ];
         let expected = BuildSettings {
-            sources: vec![Source::Stats(30), Source::Clinical],
+            sources: vec![Source::Stats(30).into(), Source::Clinical.into()],
             balance: Balance::PerClass(7),
             seed: 3,
-            contexts: true,
+            context: Some(Context::estimated(200)),
+            disagreement: Disagreement::Uncertain,
+            rules: Rules::default(),
             protect: vec![Protect::File("mine.jsonl".into())],
             out: "d".into(),
             overwrite: true,
@@ -371,15 +430,20 @@ mod tests {
     #[test]
     fn a_file_may_hold_every_key_and_flags_win() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let text = "source = \"clinical\"\nper_class = 5\ncontexts = true\nseed = 1\nout = \"a\"\n";
+        let text =
+            "source = \"clinical\"\nper_class = 5\ncontext = \"abstract\"\nseed = 1\nout = \"a\"\n";
         std::fs::write(file.path(), text).expect("written");
         let path = file.path().display().to_string();
         let found = resolve(&["--config", &path, "--seed", "2"]).expect("good");
         assert_eq!(
-            (found.seed, found.contexts, found.balance),
-            (2, true, Balance::PerClass(5))
+            (found.seed, found.context, found.balance),
+            (
+                2,
+                Some(Context::estimated(CONTEXT_TOKENS)),
+                Balance::PerClass(5)
+            )
         );
-        assert_eq!(found.sources, [Source::Clinical]);
+        assert_eq!(found.sources, [Source::Clinical.into()]);
     }
 
     #[test]

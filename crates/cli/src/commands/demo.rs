@@ -74,7 +74,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
 
     printer.stage("2/5  data set");
     let data = args.out.join("data");
-    let sources = vec![Source::Stats(STATS_ROWS), Source::Clinical];
+    let sources = [Source::Stats(STATS_ROWS), Source::Clinical];
     let settings = BuildSettings {
         overwrite: true,
         ..BuildSettings::new(sources, &data)

@@ -1,75 +1,39 @@
-//! BioASQ Task B golden files as published: `{"questions": [...]}`. Only questions of type `yesno`
-//! are ours.
+//! BioASQ Task B files as published, golden or training, of any edition: `{"questions": [...]}`. Only
+//! questions of type `yesno` are ours.
 //!
 //! Source: Tsatsaronis et al., "An overview of the BIOASQ large-scale biomedical semantic indexing
 //! and question answering competition", BMC Bioinformatics 16, 2015.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
-use super::fields::{Row, kind};
-use crate::dataset::json_error;
-use crate::text::question_key;
-use crate::{Error, RawItem, Result};
+use super::cut::{self, Cut, Shape};
+use super::fields::Row;
+use super::{Emit, ReadFile, Rows};
+use crate::{RawItem, Result};
 
-/// The golden files that a path means: itself, or every `.json` of a folder in the order of names.
-pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(Error::io(path))? {
-        let file = entry.map_err(Error::io(path))?.path();
-        if file
-            .extension()
-            .is_some_and(|end| end.eq_ignore_ascii_case("json"))
-            && file.is_file()
-        {
-            files.push(file);
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        return Err(Error::NoFiles {
-            path: path.to_owned(),
-            expected: "BioASQ golden files (*.json)",
-        });
-    }
-    Ok(files)
-}
-
-/// The yes/no questions of a file, in its order, and how many of other types were passed over.
-pub(super) fn parse(path: &Path, bytes: &[u8], contexts: bool) -> Result<(Vec<RawItem>, usize)> {
-    let whole: Value =
-        serde_json::from_slice(bytes).map_err(|error| json_error(path, 1, &error))?;
-    let Some(questions) = whole["questions"].as_array() else {
-        return Err(Error::Field {
-            path: path.to_owned(),
-            place: "top level".into(),
-            expected: "field \"questions\" as a list".into(),
-            found: kind(&whole["questions"]),
-        });
-    };
-    let mut rows = Vec::new();
-    let mut passed_over = 0;
-    for (index, object) in questions.iter().enumerate() {
+/// Reads a file: its yes/no questions, and how many of other types were passed over.
+pub(super) fn read(path: &Path, contexts: bool, emit: &mut Emit<'_>) -> Result<ReadFile> {
+    let row = move |cut: &Cut<'_>, rows: &mut Rows| {
+        let object: Value = serde_json::from_slice(cut.text).map_err(|error| cut.fault(&error))?;
         let place = match object["id"].as_str() {
-            Some(id) => format!("question {index} (id {id})"),
-            None => format!("question {index}"),
+            Some(id) => format!("question {} (id {id})", cut.index),
+            None => format!("question {}", cut.index),
         };
         let row = Row {
-            path,
+            path: cut.path,
             place,
-            object,
+            object: &object,
         };
         if row.text("type")? == "yesno" {
-            rows.push(item(&row, contexts)?);
+            rows.rows.push(item(&row, contexts)?);
         } else {
-            passed_over += 1;
+            rows.passed_over += 1;
         }
-    }
-    Ok((rows, passed_over))
+        Ok(())
+    };
+    cut::read(path, Shape::List("questions"), row, emit)
 }
 
 fn item(row: &Row<'_>, contexts: bool) -> Result<RawItem> {
@@ -77,7 +41,7 @@ fn item(row: &Row<'_>, contexts: bool) -> Result<RawItem> {
     let question = row.text("body")?.to_owned();
     let label = row.label("exact_answer", row.text_or_list("exact_answer")?)?;
     let answer = row.text_or_list("ideal_answer")?.to_owned();
-    let mut group = vec![format!("bioasq:{id}"), question_key(&question, None)];
+    let mut group = vec![format!("bioasq:{id}")];
     // Documents are addresses that end in a PMID.
     group.extend(row.texts("documents")?.iter().filter_map(|address| {
         let pmid = address.rsplit('/').next()?;
@@ -88,12 +52,14 @@ fn item(row: &Row<'_>, contexts: bool) -> Result<RawItem> {
     Ok(RawItem {
         id: format!("bioasq:{id}"),
         question,
-        label,
+        label: Some(label),
         answer,
-        source: "bioasq".to_owned(),
+        source: "bioasq",
         group,
         context,
         split: None,
+        year: None,
+        mesh: Vec::new(),
     })
 }
 

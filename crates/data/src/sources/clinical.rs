@@ -31,12 +31,14 @@ pub(super) fn clinical() -> Vec<RawItem> {
         .map(|line| RawItem {
             id: format!("clinical:{}", line.id),
             question: line.question,
-            label: line.label,
+            label: Some(line.label),
             answer: line.rationale,
-            source: "clinical".to_owned(),
+            source: "clinical",
             group: vec![format!("clinical:{}", line.id)],
             context: None,
             split: None,
+            year: None,
+            mesh: Vec::new(),
         })
         .collect()
 }
@@ -139,7 +141,7 @@ mod tests {
     #[test]
     fn cleaning_changes_nothing() {
         for row in clinical() {
-            let cleaned = crate::rationale::clean(&row.answer);
+            let cleaned = crate::rationale::clean(&row.answer, &crate::Rules::default());
             assert_eq!(
                 (cleaned.text, cleaned.cut, cleaned.lead),
                 (row.answer, false, None)
@@ -187,7 +189,7 @@ mod tests {
             .map(|row| {
                 let text = row.question.to_lowercase();
                 let words = text.split(|c: char| !c.is_alphanumeric() && c != '-');
-                (words.map(str::to_owned).collect(), row.label)
+                (words.map(str::to_owned).collect(), row.label.unwrap())
             })
             .collect();
         let mut counts: BTreeMap<&str, [f64; 3]> = BTreeMap::new();

@@ -15,6 +15,11 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// A fault that no single field explains.
+    pub(super) fn other(&self) -> Error {
+        self.fault("a row as it is published".into(), kind(self.object))
+    }
+
     fn fault(&self, expected: String, found: String) -> Error {
         Error::Field {
             path: self.path.to_owned(),
@@ -29,6 +34,15 @@ impl<'a> Row<'a> {
         match &self.object[name] {
             Value::String(text) => Ok(text),
             other => Err(self.fault(format!("field {name:?} as text"), kind(other))),
+        }
+    }
+
+    /// A field that is text, a number or a truth value, as it is written.
+    pub(super) fn word(&self, name: &str) -> Result<String> {
+        match &self.object[name] {
+            Value::Number(number) => Ok(number.to_string()),
+            Value::Bool(value) => Ok(value.to_string()),
+            _ => self.text(name).map(str::to_owned),
         }
     }
 
@@ -69,12 +83,12 @@ impl<'a> Row<'a> {
 
     /// A label out of its text.
     pub(super) fn label(&self, name: &str, text: &str) -> Result<Label> {
-        Label::parse(text).ok_or_else(|| {
-            self.fault(
-                format!("field {name:?} as yes, no, maybe or uncertain"),
-                format!("{text:?}"),
-            )
-        })
+        Label::parse(text).ok_or_else(|| self.no_label(name, "yes, no, maybe or uncertain", text))
+    }
+
+    /// A text that is no label.
+    pub(super) fn no_label(&self, name: &str, expected: &str, text: &str) -> Error {
+        self.fault(format!("field {name:?} as {expected}"), format!("{text:?}"))
     }
 }
 

@@ -1,111 +1,133 @@
-//! Readers: one file per kind of source, each from bytes to raw rows.
+//! Readers: one file per layout of a source, each from bytes to pieces of raw rows.
+//!
+//! A reader goes through its file once and hands on [`Piece`]s in the file's order. A piece is taken
+//! apart by whichever thread is free, so that reading holds a few pieces in memory, never a file.
+//! Where a piece ends hangs on the file alone: shards of one build cut alike.
 
 mod bioasq;
 mod clinical;
+mod cut;
 mod fields;
-mod jsonl;
+mod hashed;
 mod pubmedqa;
 mod stats;
+mod table;
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use fields::kind;
 
-use crate::digest::sha256;
-use crate::{Error, RawItem, Result, Source};
+use crate::{Error, Input, RawItem, Result, Source};
+
+/// Rows of a piece, at most.
+const ROWS: usize = 256;
 
 /// A file that was read, for the manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReadFile {
     pub(crate) name: String,
     pub(crate) sha256: String,
-    pub(crate) bytes: usize,
+    pub(crate) bytes: u64,
 }
 
-/// Everything that one source gave.
-pub(crate) struct Reading {
+/// The rows of a piece.
+#[derive(Default)]
+pub(crate) struct Rows {
     pub(crate) rows: Vec<RawItem>,
     /// Rows that are not ours by kind: BioASQ questions that ask for something else than yes or no.
     pub(crate) passed_over: usize,
-    pub(crate) files: Vec<ReadFile>,
 }
 
-/// Reads one source. With `contexts` the rows of PubMedQA and BioASQ carry their abstract; the seed
-/// is for generated rows.
-pub(crate) fn read(source: &Source, seed: u64, contexts: bool) -> Result<Reading> {
-    let kind = source.kind();
-    match source {
-        Source::PubmedqaLabeled(path) | Source::PubmedqaArtificial(path) => {
-            let bytes = std::fs::read(path).map_err(Error::io(path))?;
-            // Half a gigabyte takes as long to hash as to take apart.
-            let (file, rows) = rayon::join(
-                || ReadFile::of(path, &bytes),
-                || pubmedqa::parse(path, &bytes, kind, contexts),
-            );
-            Ok(Reading {
-                rows: rows?,
-                passed_over: 0,
-                files: vec![file],
-            })
+/// Some rows of a source, still to be taken apart.
+pub(crate) type Piece = Box<dyn FnOnce() -> Result<Rows> + Send>;
+
+/// Takes the pieces of a source in order; its error ends the reading.
+pub(crate) type Emit<'a> = dyn FnMut(Piece) -> Result<()> + 'a;
+
+/// What readers have to know beside the source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// For generated rows.
+    pub(crate) seed: u64,
+    /// Rows of PubMedQA and BioASQ carry their abstract.
+    pub(crate) contexts: bool,
+}
+
+/// Reads one source, and tells the files it read.
+pub(crate) fn read(input: &Input, reading: Reading, emit: &mut Emit<'_>) -> Result<Vec<ReadFile>> {
+    let kind = input.source.kind();
+    match &input.source {
+        Source::PubmedqaLabeled(path)
+        | Source::PubmedqaArtificial(path)
+        | Source::PubmedqaUnlabeled(path) => {
+            let files = files(path, &["json"], "PubMedQA files (*.json)")?;
+            let read = |path: &PathBuf| pubmedqa::read(path, kind, reading.contexts, emit);
+            files.iter().map(read).collect()
         }
         Source::Bioasq(path) => {
-            let mut reading = Reading {
-                rows: Vec::new(),
-                passed_over: 0,
-                files: Vec::new(),
-            };
-            for path in bioasq::files(path)? {
-                let (bytes, file) = read_file(&path)?;
-                let (rows, passed_over) = bioasq::parse(&path, &bytes, contexts)?;
-                reading.rows.extend(rows);
-                reading.passed_over += passed_over;
-                reading.files.push(file);
-            }
-            Ok(reading)
+            let files = files(path, &["json"], "BioASQ golden files (*.json)")?;
+            let read = |path: &PathBuf| bioasq::read(path, reading.contexts, emit);
+            files.iter().map(read).collect()
         }
         Source::Jsonl(path) => {
-            let (bytes, file) = read_file(path)?;
-            let rows = jsonl::parse(path, &bytes)?;
-            Ok(Reading {
-                rows,
-                passed_over: 0,
-                files: vec![file],
-            })
+            let files = files(path, &["jsonl"], "JSON lines (*.jsonl)")?;
+            let read = |path: &PathBuf| table::jsonl(path, &input.columns, emit);
+            files.iter().map(read).collect()
         }
-        Source::Stats(rows) => Ok(Reading {
-            rows: stats::stats(*rows, seed),
-            passed_over: 0,
-            files: Vec::new(),
-        }),
-        Source::Clinical => Ok(Reading {
-            rows: clinical::clinical(),
-            passed_over: 0,
-            files: Vec::new(),
-        }),
+        Source::Csv(path) => {
+            let files = files(path, &["csv", "tsv"], "tables (*.csv, *.tsv)")?;
+            let read = |path: &PathBuf| table::csv(path, &input.columns, emit);
+            files.iter().map(read).collect()
+        }
+        Source::Stats(rows) => made(stats::stats(*rows, reading.seed), emit),
+        Source::Clinical => made(clinical::clinical(), emit),
     }
 }
 
-fn read_file(path: &Path) -> Result<(Vec<u8>, ReadFile)> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let file = ReadFile::of(path, &bytes);
-    Ok((bytes, file))
+/// Rows that stand in no file.
+fn made(rows: Vec<RawItem>, emit: &mut Emit<'_>) -> Result<Vec<ReadFile>> {
+    let mut rows = rows.into_iter();
+    loop {
+        let piece: Vec<RawItem> = rows.by_ref().take(ROWS).collect();
+        if piece.is_empty() {
+            return Ok(Vec::new());
+        }
+        emit(Box::new(|| {
+            Ok(Rows {
+                rows: piece,
+                passed_over: 0,
+            })
+        }))?;
+    }
 }
 
-impl ReadFile {
-    fn of(path: &Path, bytes: &[u8]) -> Self {
-        ReadFile {
-            name: file_name(path),
-            sha256: sha256(bytes),
-            bytes: bytes.len(),
+/// The files that a path means: itself, or every file of a folder with one of the `endings`, in the
+/// order of their names.
+fn files(path: &Path, endings: &[&str], expected: &'static str) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(Error::io(path))? {
+        let file = entry.map_err(Error::io(path))?.path();
+        let ending = file.extension().unwrap_or_default().to_ascii_lowercase();
+        if endings.iter().any(|of| ending == *of) && file.is_file() {
+            files.push(file);
         }
+    }
+    files.sort();
+    match files.is_empty() {
+        true => Err(Error::NoFiles {
+            path: path.to_owned(),
+            expected,
+        }),
+        false => Ok(files),
     }
 }
 
 /// The last part of a path. The manifest holds no folders: the same files give the same manifest
 /// wherever they lie.
 fn file_name(path: &Path) -> String {
-    let name: PathBuf = path
-        .file_name()
-        .map(PathBuf::from)
-        .unwrap_or_else(|| path.to_path_buf());
+    let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
 }

@@ -1,90 +1,179 @@
 //! PubMedQA as published: one JSON object, keyed by PMID, the same layout for the expert-labelled
-//! part (PQA-L) and the artificial one (PQA-A).
+//! part (PQA-L), the artificial one (PQA-A) and the unlabelled one (PQA-U), whose rows have no
+//! `final_decision`.
 //!
 //! Source: Jin, Dhingra, Liu, Cohen and Lu, "PubMedQA: A Dataset for Biomedical Research Question
 //! Answering", EMNLP 2019.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::path::Path;
 
-use rayon::prelude::*;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
+use super::cut::{self, Cut, Shape};
 use super::fields::Row;
-use crate::dataset::json_error;
-use crate::text::{abstract_key, question_key};
-use crate::{RawItem, Result};
+use super::{Emit, ReadFile, Rows};
+use crate::text::abstract_key;
+use crate::{Error, Label, RawItem, Result, Source};
 
-/// The rows of a file, in its order.
-pub(super) fn parse(
+/// Reads a file.
+pub(super) fn read(
     path: &Path,
-    bytes: &[u8],
     source: &'static str,
     contexts: bool,
-) -> Result<Vec<RawItem>> {
-    let mut parser = serde_json::Deserializer::from_slice(bytes);
-    // Where the rows stand, then the rows themselves on all threads: the artificial part has 211,269.
-    let places = parser.deserialize_map(Places).and_then(|places| {
-        parser.end()?;
-        Ok(places)
-    });
-    let places = places.map_err(|error| json_error(path, 1, &error))?;
-    let read = |(pmid, text): &(String, &RawValue)| {
-        // It was read once already.
-        let object: Value =
-            serde_json::from_str(text.get()).map_err(|error| json_error(path, 1, &error))?;
-        let row = Row {
-            path,
-            place: format!("PMID {pmid}"),
-            object: &object,
+    emit: &mut Emit<'_>,
+) -> Result<ReadFile> {
+    let row = move |cut: &Cut<'_>, rows: &mut Rows| {
+        let pmid = cut.key.as_deref().unwrap_or_default();
+        let row = match serde_json::from_slice::<Published<'_>>(cut.text) {
+            Ok(row) => row,
+            Err(error) => return Err(fault(cut, pmid, source, &error)),
         };
-        item(&row, pmid, source, contexts)
+        let label = match (&row.final_decision, Source::labels(source)) {
+            (Some(Text(text)), true) => match Label::parse(text) {
+                Some(label) => Some(label),
+                None => {
+                    return Err(field(cut, pmid, &|row| {
+                        row.label("final_decision", text).err()
+                    }));
+                }
+            },
+            (None, true) => {
+                return Err(field(cut, pmid, &|row| row.text("final_decision").err()));
+            }
+            (_, false) => None,
+        };
+        rows.rows.push(row.item(pmid, label, source, contexts));
+        Ok(())
     };
-    // The first fault in the file's order, whichever thread was faster.
-    let rows: Vec<Result<RawItem>> = places.par_iter().map(read).collect();
-    rows.into_iter().collect()
+    cut::read(path, Shape::Object, row, emit)
 }
 
-/// PMIDs, and the text of their rows.
-struct Places;
+/// A text that is borrowed from the file where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Visitor<'de> for Places {
-    type Value = Vec<(String, &'de RawValue)>;
+/// A row as it is published; other fields are passed over.
+#[derive(Deserialize)]
+struct Published<'a> {
+    #[serde(borrow, rename = "QUESTION")]
+    question: Text<'a>,
+    #[serde(borrow, rename = "CONTEXTS", default)]
+    contexts: Option<Vec<Text<'a>>>,
+    #[serde(borrow, rename = "MESHES", default)]
+    meshes: Option<Vec<Text<'a>>>,
+    #[serde(borrow, rename = "YEAR", default)]
+    year: Option<Year<'a>>,
+    #[serde(borrow, rename = "LONG_ANSWER")]
+    long_answer: Text<'a>,
+    #[serde(borrow, default)]
+    final_decision: Option<Text<'a>>,
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object keyed by PMID")
-    }
+/// A year, in quotes or without.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Year<'a> {
+    Number(u16),
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+}
 
-    fn visit_map<M: MapAccess<'de>>(
+impl Published<'_> {
+    fn item(
         self,
-        mut map: M,
-    ) -> std::result::Result<Self::Value, M::Error> {
-        let mut places = Vec::new();
-        while let Some(place) = map.next_entry()? {
-            places.push(place);
-        }
-        Ok(places)
+        pmid: &str,
+        label: Option<Label>,
+        source: &'static str,
+        contexts: bool,
+    ) -> RawItem {
+        let texts = |list: Option<Vec<Text<'_>>>| -> Vec<String> {
+            let list = list.unwrap_or_default().into_iter();
+            list.map(|text| text.0.into_owned()).collect()
+        };
+        let year = self.year.and_then(|year| match year {
+            Year::Number(year) => Some(year),
+            Year::Text(text) => text.trim().parse().ok(),
+        });
+        item(
+            Parts {
+                pmid,
+                question: self.question.0.into_owned(),
+                label,
+                answer: self.long_answer.0.into_owned(),
+                body: texts(self.contexts).join(" "),
+                year,
+                mesh: texts(self.meshes),
+            },
+            source,
+            contexts,
+        )
     }
 }
 
-fn item(row: &Row<'_>, pmid: &str, source: &'static str, contexts: bool) -> Result<RawItem> {
-    let question = row.text("QUESTION")?.to_owned();
-    let label = row.label("final_decision", row.text("final_decision")?)?;
-    let answer = row.text("LONG_ANSWER")?.to_owned();
-    let body = row.texts("CONTEXTS")?.join(" ");
-    let mut group = vec![format!("pmid:{pmid}")];
-    group.extend(abstract_key(&body));
-    group.push(question_key(&question, None));
-    Ok(RawItem {
-        id: format!("{source}:{pmid}"),
-        question,
-        label,
-        answer,
-        source: source.to_owned(),
+/// What a row of PubMedQA holds, whatever its file's layout.
+pub(super) struct Parts<'a> {
+    pub(super) pmid: &'a str,
+    pub(super) question: String,
+    pub(super) label: Option<Label>,
+    pub(super) answer: String,
+    pub(super) body: String,
+    pub(super) year: Option<u16>,
+    pub(super) mesh: Vec<String>,
+}
+
+/// The raw row.
+pub(super) fn item(parts: Parts<'_>, source: &'static str, contexts: bool) -> RawItem {
+    let mut group = vec![format!("pmid:{}", parts.pmid)];
+    group.extend(abstract_key(&parts.body));
+    let context = (contexts && !parts.body.trim().is_empty()).then_some(parts.body);
+    RawItem {
+        id: format!("{source}:{}", parts.pmid),
+        question: parts.question,
+        label: parts.label,
+        answer: parts.answer,
+        source,
         group,
-        context: (contexts && !body.trim().is_empty()).then_some(body),
+        context,
         split: None,
-    })
+        year: parts.year,
+        mesh: parts.mesh,
+    }
+}
+
+/// What is wrong with a row that could not be read: a field, or the JSON itself.
+fn fault(cut: &Cut<'_>, pmid: &str, source: &str, error: &serde_json::Error) -> Error {
+    match error.classify() {
+        serde_json::error::Category::Data => field(cut, pmid, &|row| {
+            let labels = Source::labels(source).then(|| row.text("final_decision").err());
+            let year = match &row.object["YEAR"] {
+                Value::Null | Value::Number(_) => None,
+                _ => row.text("YEAR").err(),
+            };
+            row.text("QUESTION")
+                .err()
+                .or(labels.flatten())
+                .or(row.text("LONG_ANSWER").err())
+                .or(row.texts("CONTEXTS").err())
+                .or(row.texts("MESHES").err())
+                .or(year)
+        }),
+        _ => cut.fault(error),
+    }
+}
+
+/// The fault that `look` finds in a row.
+fn field(cut: &Cut<'_>, pmid: &str, look: &dyn Fn(&Row<'_>) -> Option<Error>) -> Error {
+    match serde_json::from_slice::<Value>(cut.text) {
+        Err(error) => cut.fault(&error),
+        Ok(object) => {
+            let row = Row {
+                path: cut.path,
+                place: format!("PMID {pmid}"),
+                object: &object,
+            };
+            look(&row).unwrap_or_else(|| row.other())
+        }
+    }
 }

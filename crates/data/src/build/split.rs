@@ -13,6 +13,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) id: &'a str,
     pub(crate) label: Label,
     pub(crate) source: &'a str,
+    /// Seats that a row of its source gets where classes are sampled, against 1 of another's.
+    pub(crate) weight: u32,
     pub(crate) group: usize,
     /// The same for every row of a group.
     pub(crate) pin: Option<Split>,
@@ -129,14 +131,14 @@ impl Class {
         }
     }
 
-    /// `seats` parted among the sources in proportion to their rows of this class, by largest
-    /// remainder.
+    /// `seats` parted among the sources in proportion to their rows of this class by their weight, by
+    /// largest remainder.
     fn share<'a>(&self, seats: usize, candidates: &[Candidate<'a>]) -> BTreeMap<&'a str, usize> {
         let mut rows: BTreeMap<&str, usize> = BTreeMap::new();
         for &row in self.free.iter().chain(self.pinned.iter().flatten()) {
-            *rows.entry(candidates[row].source).or_default() += 1;
+            *rows.entry(candidates[row].source).or_default() += candidates[row].weight as usize;
         }
-        let total = self.rows().max(1);
+        let total = rows.values().sum::<usize>().max(1);
         let mut parts: Vec<(&str, usize, usize)> = rows
             .into_iter()
             .map(|(source, rows)| (source, seats * rows / total, seats * rows % total))
@@ -170,7 +172,7 @@ pub(crate) fn capacities(candidates: &[Candidate<'_>]) -> [usize; 3] {
 /// capacity; without it every row is kept.
 pub(crate) fn assign(
     candidates: &[Candidate<'_>],
-    per_class: Option<usize>,
+    per_class: Option<[usize; 3]>,
     seed: u64,
 ) -> Vec<Option<Split>> {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
@@ -183,7 +185,8 @@ pub(crate) fn assign(
     let mut plan = Plan::default();
     for label in Label::ALL {
         let class = Class::new(label, candidates, &order);
-        let seats = per_class.map_or_else(|| class.seats_for_all(), seats);
+        let rows = per_class.map(|rows| rows[label.index()]);
+        let seats = rows.map_or_else(|| class.seats_for_all(), seats);
         class.choose(seats, candidates, &mut plan);
     }
     seat_groups(candidates, plan, seed)
@@ -321,6 +324,7 @@ mod tests {
             id,
             label: Label::Yes,
             source: "s",
+            weight: 1,
             group: 0,
             pin,
         };
@@ -344,6 +348,7 @@ mod tests {
                 id,
                 label: Label::ALL[n % 3],
                 source: if n < 45 { "generated" } else { "read" },
+                weight: 1,
                 group: n,
                 pin: (n < 12).then_some(Split::Test),
             })
@@ -352,7 +357,7 @@ mod tests {
         let most = capacities(&rows)[0];
         assert_eq!(most, 29);
         for seed in 0..20 {
-            let splits = assign(&rows, Some(most), seed);
+            let splits = assign(&rows, Some([most; 3]), seed);
             let seated = |label: Label| {
                 Split::ALL.map(|split| {
                     (0..90)
@@ -383,12 +388,13 @@ mod tests {
                 id,
                 label: Label::ALL[n % 3],
                 source: "read",
+                weight: 1,
                 group: if n < 15 { 0 } else { n },
                 pin: None,
             })
             .collect();
         for seed in 0..20 {
-            let splits = assign(&rows, Some(10), seed);
+            let splits = assign(&rows, Some([10; 3]), seed);
             assert!(
                 splits[..15]
                     .iter()
@@ -409,6 +415,7 @@ mod tests {
                 id,
                 label: Label::ALL[n % 2],
                 source: if n % 3 == 0 { "a" } else { "b" },
+                weight: 1,
                 group: n,
                 pin: (n < 6).then_some(Split::Validation),
             })

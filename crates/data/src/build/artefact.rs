@@ -61,12 +61,49 @@ impl Row {
     }
 }
 
+/// Rows that are guessed at most: enough for a tenth of a per cent.
+const MOST: usize = 100_000;
+
+/// The rows as they are written, to be guessed in the end.
+#[derive(Default)]
+pub(crate) struct Guess {
+    rows: Vec<Row>,
+    /// Of 2^32 rows so many are seen.
+    share: u64,
+}
+
+impl Guess {
+    /// Tells how many rows will come: where there are more than [`MOST`], a sample by their ids is seen.
+    pub(crate) fn sample(&mut self, rows: usize) {
+        self.share = ((MOST as u64) << 32) / rows.max(MOST) as u64;
+    }
+
+    /// A row that is kept.
+    pub(crate) fn see(&mut self, item: &Item) {
+        if self.share == 1 << 32 || hash(&["artefact", &item.id]) >> 32 < self.share {
+            self.rows.push(Row::of(item));
+        }
+    }
+
+    /// Guesses every row that was seen from the words of its question.
+    pub(crate) fn artefact(self) -> Artefact {
+        guess(&self.rows)
+    }
+}
+
 /// Guesses every row from the words of its question.
+#[cfg(test)]
 pub(crate) fn artefact(items: &[&Item]) -> Artefact {
-    let rows: Vec<Row> = items.par_iter().map(|item| Row::of(item)).collect();
+    let mut all = Guess::default();
+    all.sample(items.len());
+    items.iter().for_each(|item| all.see(item));
+    all.artefact()
+}
+
+fn guess(rows: &[Row]) -> Artefact {
     let mut words: HashMap<u64, Counts> = HashMap::new();
     let (mut seen, mut totals) = (Counts::default(), Counts::default());
-    for row in &rows {
+    for row in rows {
         seen[row.fold][row.label.index()] += 1;
         totals[row.fold][row.label.index()] += row.words.len() as u32;
         for word in &row.words {

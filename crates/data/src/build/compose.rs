@@ -1,0 +1,663 @@
+//! The second half of a build: which of the cleaned rows are kept, which split each goes to, and the files.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rayon::prelude::*;
+
+use super::artefact::Guess;
+use super::group::Sets;
+use super::rules::{Kept, Tally, rules};
+use super::split::{Candidate, assign, capacities};
+use super::store::Store;
+use super::tie::{Suspect, tie};
+use super::{Balance, BuildSettings, Disagreement};
+use crate::dataset::{OutFile, Workshop, file_name, unlabelled_name};
+use crate::digest::place;
+use crate::item::{Item, Unlabelled};
+use crate::manifest::{
+    Manifest, ProtectRecord, Settings, SplitRecord, UnlabelledRecord, label_counts,
+};
+use crate::near::hash;
+use crate::protect::{Benchmark, Question};
+use crate::{Error, Input, Label, Result, Split};
+
+/// Rows that are put together at once.
+const AT_ONCE: usize = 4096;
+/// MeSH headings in the manifest.
+const HEADINGS: usize = 60;
+/// Source of rows that say that sources disagree.
+const DISAGREEMENT: &str = "disagreement";
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The same question stands under two labels.
+    Disputed,
+    /// Another row says that sources disagree.
+    Disagreed,
+    /// The same question was there before, in this row.
+    Duplicate(u32),
+    /// A benchmark asks it.
+    Protected,
+    /// Its source has enough.
+    Capped,
+    /// Its class has enough.
+    Unbalanced,
+    /// No label, and tied to what is not trained on.
+    HeldOut,
+    /// No label.
+    Apart,
+    /// Kept.
+    In(Split),
+}
+
+/// A row while it is decided on.
+struct Fates(Vec<Option<Fate>>);
+
+impl Fates {
+    fn open(&self, row: u32) -> bool {
+        self.0[row as usize].is_none()
+    }
+
+    fn set(&mut self, row: u32, fate: Fate) {
+        self.0[row as usize] = Some(fate);
+    }
+}
+
+/// Everything that is decided before a text is read again.
+pub(crate) struct Plan {
+    pub(crate) fates: Vec<Fate>,
+    pub(crate) group_of: Vec<u32>,
+    /// Rows of which an earlier one has the id too: the number behind theirs.
+    numbers: HashMap<u32, u32>,
+    /// Rows that say that sources disagree: what they say.
+    said: HashMap<u32, String>,
+    suspects: Vec<Suspect>,
+    tally: Tally,
+}
+
+/// Decides on every row.
+pub(crate) fn plan(
+    store: &mut Store,
+    inputs: &[Input],
+    benchmarks: &[Benchmark],
+    settings: &BuildSettings,
+) -> Result<Plan> {
+    let read = store.tally.read;
+    let mut tally = store.tally;
+    let mut fates = Fates(vec![None; store.rows.len()]);
+    let mut sets = Sets::new(
+        store.rows.len()
+            + benchmarks
+                .iter()
+                .map(|of| of.questions.len())
+                .sum::<usize>(),
+    );
+    let said = distinct(store, inputs, settings, &mut sets, &mut fates, &mut tally);
+    let rows = || 0..store.rows.len() as u32;
+    if !rows().any(|row| fates.open(row)) {
+        return Err(Error::NoRows { read });
+    }
+    let numbers = unique_ids(store, &fates);
+    let questions: Vec<&Question> = benchmarks.iter().flat_map(|of| &of.questions).collect();
+    let gone = |row: u32| {
+        matches!(
+            fates.0.get(row as usize),
+            Some(Some(Fate::Disputed | Fate::Disagreed))
+        )
+    };
+    let open = |row: u32| fates.open(row);
+    let tied = tie(store, sets, gone, open, &questions)?;
+    let rows = || 0..store.rows.len() as u32;
+    tally.near = tied.near;
+    for row in rows() {
+        if fates.open(row) && tied.protected[row as usize] {
+            fates.set(row, Fate::Protected);
+            tally.protected += 1;
+        }
+    }
+    let group_of = tied.group_of;
+    let mut pins: HashMap<u32, Split> = HashMap::new();
+    for row in rows() {
+        if let (Some(pin), false) = (
+            store.rows[row as usize].pin,
+            matches!(fates.0[row as usize], Some(Fate::Disputed)),
+        ) {
+            let strictest = pins.entry(group_of[row as usize]).or_insert(pin);
+            *strictest = pin.max(*strictest);
+        }
+    }
+    let ids = Ids {
+        store,
+        numbers: &numbers,
+    };
+    cap(&ids, inputs, settings.seed, &mut fates, &mut tally);
+    let labelled =
+        rows().filter(|row| fates.open(*row) && store.rows[*row as usize].label.is_some());
+    let labelled: Vec<u32> = labelled.collect();
+    if labelled.is_empty() {
+        return Err(Error::NoRows { read });
+    }
+    let names: Vec<std::borrow::Cow<'_, str>> = labelled.iter().map(|row| ids.of(*row)).collect();
+    let candidates: Vec<Candidate<'_>> = labelled
+        .iter()
+        .zip(&names)
+        .map(|(row, id)| {
+            let of = &store.rows[*row as usize];
+            let input = &inputs[usize::from(of.source)];
+            let said = said.contains_key(row);
+            Candidate {
+                id,
+                label: of.label.unwrap_or(Label::Uncertain),
+                source: if said {
+                    DISAGREEMENT
+                } else {
+                    input.source.kind()
+                },
+                weight: if said { 1 } else { input.weight },
+                group: group_of[*row as usize] as usize,
+                pin: pins.get(&group_of[*row as usize]).copied(),
+            }
+        })
+        .collect();
+    let per_class = per_class(&candidates, settings.balance)?;
+    let splits = assign(&candidates, per_class, settings.seed);
+    drop(candidates);
+    let mut held_out: HashSet<u32> = HashSet::new();
+    for (row, split) in labelled.iter().zip(splits) {
+        fates.set(*row, split.map_or(Fate::Unbalanced, Fate::In));
+        tally.unbalanced += usize::from(split.is_none());
+        if matches!(split, Some(Split::Validation | Split::Test)) {
+            held_out.insert(group_of[*row as usize]);
+        }
+    }
+    for row in rows() {
+        if fates.open(row) {
+            let out = held_out.contains(&group_of[row as usize]);
+            fates.set(row, if out { Fate::HeldOut } else { Fate::Apart });
+            *(if out {
+                &mut tally.held_out
+            } else {
+                &mut tally.unlabelled
+            }) += 1;
+        }
+    }
+    let label = |row: u32| store.rows[row as usize].label.unwrap_or(Label::Uncertain);
+    let suspects = tied.suspects.into_iter().map(|(a, b, overlap)| Suspect {
+        ids: [a, b].map(|row| ids.of(row).into_owned()),
+        labels: [a, b].map(label),
+        overlap: (overlap * 1e3).round() / 1e3,
+    });
+    Ok(Plan {
+        suspects: suspects.collect(),
+        fates: fates.0.into_iter().flatten().collect(),
+        group_of,
+        numbers,
+        said,
+        tally,
+    })
+}
+
+/// The first row of each question stays; none where its rows disagree. A row that goes leaves its keys and its
+/// pin to the one that stays: what it was tied to must still not cross the splits. With
+/// [`Disagreement::Uncertain`] the first of rows that sources answer differently stays and says so.
+fn distinct(
+    store: &mut Store,
+    inputs: &[Input],
+    settings: &BuildSettings,
+    sets: &mut Sets,
+    fates: &mut Fates,
+    tally: &mut Tally,
+) -> HashMap<u32, String> {
+    let mut order: Vec<(u64, u32)> = store
+        .rows
+        .iter()
+        .zip(0..)
+        .map(|(row, n)| (row.question, n))
+        .collect();
+    order.par_sort_unstable();
+    let mut said = HashMap::new();
+    for same in order.chunk_by(|a, b| a.0 == b.0) {
+        let answers: Vec<(u32, &'static str, Label)> = same
+            .iter()
+            .filter_map(|(_, row)| {
+                let of = &store.rows[*row as usize];
+                Some((
+                    *row,
+                    inputs[usize::from(of.source)].source.kind(),
+                    of.label?,
+                ))
+            })
+            .collect();
+        let disputed = answers.iter().any(|(_, _, label)| *label != answers[0].2);
+        // Rows without a label are duplicates of any that has one.
+        let first = answers.first().map_or(same[0].1, |(row, _, _)| *row);
+        if disputed {
+            let apart = settings.disagreement == Disagreement::Uncertain
+                && answers
+                    .iter()
+                    .any(|(_, source, label)| *source != answers[0].1 && *label != answers[0].2);
+            if apart {
+                said.insert(first, says(&answers));
+                store.rows[first as usize].label = Some(Label::Uncertain);
+            }
+            for (_, row) in same {
+                match apart {
+                    true if *row == first => {}
+                    true => {
+                        fates.set(*row, Fate::Disagreed);
+                        tally.disagreed += 1;
+                    }
+                    false => {
+                        fates.set(*row, Fate::Disputed);
+                        tally.disputed += 1;
+                    }
+                }
+            }
+            continue;
+        }
+        for (_, row) in same.iter().filter(|(_, row)| *row != first) {
+            fates.set(*row, Fate::Duplicate(first));
+            tally.duplicate += 1;
+            sets.join(first, *row);
+        }
+    }
+    said
+}
+
+/// Which source answers what, in the order of the rows.
+fn says(answers: &[(u32, &str, Label)]) -> String {
+    let mut told: Vec<(&str, Label)> = Vec::new();
+    for (_, source, label) in answers {
+        if !told.contains(&(source, *label)) {
+            told.push((source, *label));
+        }
+    }
+    let told: Vec<String> = told
+        .iter()
+        .map(|(source, label)| format!("{source} answers {label}"))
+        .collect();
+    format!(
+        "Published answers to this question disagree: {}.",
+        told.join(", ")
+    )
+}
+
+/// The number behind the id of each row whose id an earlier one has already taken.
+fn unique_ids(store: &Store, fates: &Fates) -> HashMap<u32, u32> {
+    let mut ids: Vec<(u64, u32)> = (0..store.rows.len() as u32)
+        .filter(|row| fates.open(*row))
+        .map(|row| (hash(&[store.id(row)]), row))
+        .collect();
+    ids.par_sort_unstable();
+    let mut numbers = HashMap::new();
+    let taken = |id: &str| {
+        let hash = hash(&[id]);
+        ids.binary_search_by_key(&hash, |(of, _)| *of).is_ok()
+    };
+    for same in ids.chunk_by(|a, b| a.0 == b.0) {
+        let mut number = 2;
+        for (_, row) in &same[1..] {
+            let id = store.id(*row);
+            while taken(&numbered(id, number)) {
+                number += 1;
+            }
+            numbers.insert(*row, number);
+            number += 1;
+        }
+    }
+    numbers
+}
+
+fn numbered(id: &str, number: u32) -> String {
+    format!("{id}#{number}")
+}
+
+/// The ids that rows have in the end.
+struct Ids<'a> {
+    store: &'a Store,
+    numbers: &'a HashMap<u32, u32>,
+}
+
+impl<'a> Ids<'a> {
+    fn of(&self, row: u32) -> std::borrow::Cow<'a, str> {
+        let id = self.store.id(row);
+        match self.numbers.get(&row) {
+            Some(number) => numbered(id, *number).into(),
+            None => id.into(),
+        }
+    }
+}
+
+/// Drops what a source, or a class of it, has too many of; which rows stay, the seed draws.
+fn cap(ids: &Ids<'_>, inputs: &[Input], seed: u64, fates: &mut Fates, tally: &mut Tally) {
+    for (number, input) in inputs.iter().enumerate() {
+        if input.cap.is_none() && input.class_caps == [None; 3] {
+            continue;
+        }
+        let ours = |row: &u32| {
+            usize::from(ids.store.rows[*row as usize].source) == number && fates.open(*row)
+        };
+        let mut rows: Vec<u32> = (0..ids.store.rows.len() as u32).filter(ours).collect();
+        rows.sort_by_cached_key(|row| (place(seed, "cap", &ids.of(*row)), *row));
+        let (mut kept, mut of_class) = (0, [0; 3]);
+        for row in rows {
+            let class = ids.store.rows[row as usize].label.map(Label::index);
+            let full = input.cap.is_some_and(|most| kept >= most)
+                || class.is_some_and(|class| {
+                    input.class_caps[class].is_some_and(|most| of_class[class] >= most)
+                });
+            if full {
+                fates.set(row, Fate::Capped);
+                tally.capped += 1;
+            } else {
+                kept += 1;
+                class.into_iter().for_each(|class| of_class[class] += 1);
+            }
+        }
+    }
+}
+
+/// Rows of each class, or `None` for all.
+fn per_class(candidates: &[Candidate<'_>], balance: Balance) -> Result<Option<[usize; 3]>> {
+    if balance == Balance::Natural {
+        return Ok(None);
+    }
+    let counts = Label::ALL.map(|label| candidates.iter().filter(|row| row.label == label).count());
+    let usable = capacities(candidates);
+    if let Balance::AtMost(most) = balance {
+        return Ok(Some(usable.map(|usable| usable.min(most))));
+    }
+    if let Some(label) = Label::ALL
+        .into_iter()
+        .find(|label| counts[label.index()] == 0)
+    {
+        return Err(Error::EmptyClass { label, counts });
+    }
+    let largest = usable.into_iter().min().unwrap_or(0);
+    let Balance::PerClass(asked) = balance else {
+        return Ok(Some([largest; 3]));
+    };
+    match Label::ALL
+        .into_iter()
+        .find(|label| usable[label.index()] < asked)
+    {
+        Some(label) => Err(Error::TooFewRows {
+            label,
+            asked,
+            found: usable[label.index()],
+            counts,
+        }),
+        None => Ok(Some([asked; 3])),
+    }
+}
+
+/// What is counted of the rows kept, while they are written.
+#[derive(Default)]
+struct Counts {
+    years: BTreeMap<String, BTreeMap<u16, usize>>,
+    mesh: HashMap<String, usize>,
+    groups: HashSet<u64>,
+    guess: Guess,
+}
+
+/// Writes the planned rows into the workshop, and gives the manifest.
+pub(crate) fn write(
+    store: &Store,
+    plan: Plan,
+    benchmarks: &[Benchmark],
+    settings: &BuildSettings,
+    workshop: &Workshop,
+) -> Result<Manifest> {
+    let ids = Ids {
+        store,
+        numbers: &plan.numbers,
+    };
+    let mut counts = Counts::default();
+    let kept = plan
+        .fates
+        .iter()
+        .filter(|fate| matches!(fate, Fate::In(_)))
+        .count();
+    counts.guess.sample(kept);
+    let mut splits = Vec::new();
+    for split in Split::ALL {
+        let rows = in_order(&plan, &ids, settings.seed, Fate::In(split));
+        let mut file = workshop.file(&file_name(split))?;
+        let mut record = SplitRecord::empty(split);
+        put(
+            &rows,
+            &mut file,
+            |row| item(store, &plan, &ids, row),
+            |item, kept: &Kept| {
+                record.count(item);
+                counts.groups.insert(hash(&[&item.group]));
+                counts.guess.see(item);
+                if let Some(year) = kept.year {
+                    *counts
+                        .years
+                        .entry(item.source.clone())
+                        .or_default()
+                        .entry(year)
+                        .or_default() += 1;
+                }
+                for heading in &kept.mesh {
+                    match counts.mesh.get_mut(heading) {
+                        Some(rows) => *rows += 1,
+                        None => drop(counts.mesh.insert(heading.clone(), 1)),
+                    }
+                }
+            },
+        )?;
+        record.sha256 = file.finish()?;
+        splits.push(record);
+    }
+    let apart = in_order(&plan, &ids, settings.seed, Fate::Apart);
+    let unlabelled = match apart.is_empty() {
+        true => None,
+        false => {
+            let mut file = workshop.file(unlabelled_name())?;
+            put(
+                &apart,
+                &mut file,
+                |row| unlabelled(store, &plan, &ids, row),
+                |_, _| {},
+            )?;
+            Some(UnlabelledRecord {
+                file: unlabelled_name().to_owned(),
+                sha256: file.finish()?,
+                rows: apart.len(),
+            })
+        }
+    };
+    Ok(manifest(
+        store, plan, counts, splits, unlabelled, benchmarks, settings,
+    ))
+}
+
+/// The rows of one fate, in the seed's order.
+fn in_order(plan: &Plan, ids: &Ids<'_>, seed: u64, fate: Fate) -> Vec<u32> {
+    let rows = plan.fates.par_iter().enumerate();
+    let rows = rows.filter(|(_, of)| **of == fate);
+    let mut rows: Vec<(u64, u32)> = rows
+        .map(|(row, _)| (place(seed, "order", &ids.of(row as u32)), row as u32))
+        .collect();
+    rows.par_sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| ids.of(a.1).cmp(&ids.of(b.1))));
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Puts rows together on all threads and writes them in order, one a line.
+fn put<T: serde::Serialize + Send>(
+    rows: &[u32],
+    file: &mut OutFile,
+    make: impl Fn(u32) -> Result<(T, Kept)> + Sync,
+    mut seen: impl FnMut(&T, &Kept),
+) -> Result<()> {
+    for rows in rows.chunks(AT_ONCE) {
+        let made: Vec<Result<(T, Kept, Vec<u8>)>> = rows
+            .par_iter()
+            .map(|row| {
+                let (item, kept) = make(*row)?;
+                let mut line = serde_json::to_vec(&item).expect("an item has only texts");
+                line.push(b'\n');
+                Ok((item, kept, line))
+            })
+            .collect();
+        for made in made {
+            let (item, kept, line) = made?;
+            seen(&item, &kept);
+            file.write(&line)?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of a row's group: the first key of the group's first row.
+fn group(store: &Store, plan: &Plan, row: u32, kept: &Kept) -> Result<String> {
+    match plan.group_of[row as usize] {
+        first if first == row => Ok(kept.name.clone()),
+        first => Ok(store.read(first)?.name),
+    }
+}
+
+fn item(store: &Store, plan: &Plan, ids: &Ids<'_>, row: u32) -> Result<(Item, Kept)> {
+    let mut kept = store.read(row)?;
+    let group = group(store, plan, row, &kept)?;
+    let mut id = ids.of(row).into_owned();
+    if let Some(said) = plan.said.get(&row) {
+        id = format!("{DISAGREEMENT}:{id}");
+        said.clone_into(&mut kept.rationale);
+        kept.source = DISAGREEMENT.to_owned();
+    }
+    let label = store.rows[row as usize].label.unwrap_or(Label::Uncertain);
+    let take = std::mem::take::<String>;
+    let (question, rationale) = (take(&mut kept.question), take(&mut kept.rationale));
+    let context = kept.context.take();
+    let item = Item {
+        id,
+        label,
+        source: take(&mut kept.source),
+        group,
+        text: Item::render(context.as_deref(), &question, label, &rationale),
+        question,
+        rationale,
+        context,
+    };
+    Ok((item, kept))
+}
+
+fn unlabelled(store: &Store, plan: &Plan, ids: &Ids<'_>, row: u32) -> Result<(Unlabelled, Kept)> {
+    let mut kept = store.read(row)?;
+    let group = group(store, plan, row, &kept)?;
+    let take = std::mem::take::<String>;
+    let item = Unlabelled {
+        id: ids.of(row).into_owned(),
+        question: take(&mut kept.question),
+        rationale: take(&mut kept.rationale),
+        source: take(&mut kept.source),
+        group,
+        context: kept.context.take(),
+    };
+    Ok((item, kept))
+}
+
+fn manifest(
+    store: &Store,
+    plan: Plan,
+    counts: Counts,
+    splits: Vec<SplitRecord>,
+    unlabelled: Option<UnlabelledRecord>,
+    benchmarks: &[Benchmark],
+    settings: &BuildSettings,
+) -> Manifest {
+    let mut mesh: Vec<(String, usize)> = counts.mesh.into_iter().collect();
+    mesh.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    mesh.truncate(HEADINGS);
+    let protected = benchmarks.iter().map(|benchmark| ProtectRecord {
+        name: benchmark.name.clone(),
+        sha256: benchmark.sha256.clone(),
+        questions: benchmark.questions.len(),
+    });
+    let (balance, per_class) = match settings.balance {
+        Balance::Largest => ("balanced", None),
+        Balance::PerClass(rows) => ("balanced", Some(rows)),
+        Balance::AtMost(rows) => ("capped", Some(rows)),
+        Balance::Natural => ("natural", None),
+    };
+    let asked = store.inputs.iter().filter_map(|input| {
+        let (source, options) = input.text.split_once('?')?;
+        Some(format!(
+            "{}?{options}",
+            source.split(':').next().unwrap_or(source)
+        ))
+    });
+    Manifest {
+        kind: "verdict data set".to_owned(),
+        layout: 1,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed: settings.seed,
+        settings: Settings {
+            balance: balance.to_owned(),
+            per_class,
+            contexts: store.share.context.is_some(),
+            context: store.share.context.clone(),
+            disagreement: (settings.disagreement == Disagreement::Uncertain)
+                .then(|| "uncertain".to_owned()),
+            rules: store.share.rules.clone(),
+            sources: asked.collect(),
+            protected: protected.collect(),
+        },
+        sources: store
+            .inputs
+            .iter()
+            .map(|input| input.record.clone())
+            .collect(),
+        rules: rules(&plan.tally),
+        rows_read: plan.tally.read,
+        rows_kept: splits.iter().map(|split| split.rows).sum(),
+        groups: counts.groups.len(),
+        class_weights: class_weights(&splits[0]),
+        splits,
+        unlabelled,
+        years: counts.years,
+        mesh: mesh.into_iter().collect(),
+        artefact: Some(counts.guess.artefact()),
+        suspects: plan.suspects,
+    }
+}
+
+/// What each class of the train split weighs; none where all are of one size.
+fn class_weights(train: &SplitRecord) -> Option<BTreeMap<Label, f64>> {
+    let counts = Label::ALL.map(|label| train.labels[&label]);
+    let there = counts.iter().filter(|rows| **rows > 0).count();
+    (counts.iter().any(|rows| *rows != counts[0])).then(|| {
+        let weight = |rows: usize| match rows {
+            0 => 0.0,
+            rows => train.rows as f64 / (there * rows) as f64,
+        };
+        Label::ALL.into_iter().zip(counts.map(weight)).collect()
+    })
+}
+
+/// Counts that are kept beside the rows of a split.
+impl SplitRecord {
+    fn empty(split: Split) -> SplitRecord {
+        SplitRecord {
+            split: split.to_string(),
+            file: file_name(split),
+            sha256: String::new(),
+            rows: 0,
+            labels: label_counts([]),
+            sources: BTreeMap::new(),
+        }
+    }
+
+    fn count(&mut self, item: &Item) {
+        self.rows += 1;
+        *self.labels.entry(item.label).or_default() += 1;
+        match self.sources.get_mut(&item.source) {
+            Some(rows) => *rows += 1,
+            None => drop(self.sources.insert(item.source.clone(), 1)),
+        }
+    }
+}

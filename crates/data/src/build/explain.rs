@@ -1,0 +1,144 @@
+//! What a build does to one row, and why.
+
+use serde::Serialize;
+
+use super::compose::{Fate, plan};
+use super::rules::clean;
+use super::{BuildSettings, check};
+use crate::dataset::Workshop;
+use crate::sources::{self, Reading};
+use crate::{Error, RawItem, Result, Split};
+
+/// One change of a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The rule, as the manifest names it; `rationale` is all that makes a sentence out of an answer.
+    pub rule: &'static str,
+    /// The text before.
+    pub before: String,
+    /// The text after.
+    pub after: String,
+}
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Its id.
+    pub id: String,
+    /// The question as the source writes it.
+    pub question: String,
+    /// Its label; none where it has none.
+    pub label: Option<String>,
+    /// The answer as the source writes it.
+    pub answer: String,
+    /// The changes, in order.
+    pub steps: Vec<Step>,
+    /// The split it went to; none where it was dropped or set apart.
+    pub split: Option<Split>,
+    /// What became of it, in words.
+    pub fate: String,
+    /// Rows that are tied to it, the first few.
+    pub tied: Vec<String>,
+}
+
+/// Rows of a group that are told.
+const TOLD: usize = 10;
+
+/// Builds without writing a data set, and tells what became of one row.
+///
+/// # Errors
+/// As [`build`](super::build()); [`Error::NoSuchRow`] where no source has the row.
+pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
+    let benchmarks = check(settings)?;
+    let raw = find(settings, id)?;
+    let mut explanation = Explanation {
+        id: id.to_owned(),
+        question: raw.question.clone(),
+        label: raw.label.map(|label| label.to_string()),
+        answer: raw.answer.clone(),
+        steps: Vec::new(),
+        split: None,
+        fate: String::new(),
+        tied: Vec::new(),
+    };
+    let mut trace = |rule, before: &str, after: &str| {
+        explanation.steps.push(Step {
+            rule,
+            before: before.to_owned(),
+            after: after.to_owned(),
+        });
+    };
+    let (clean, tally) = clean(raw, settings, &mut trace);
+    if clean.is_none() {
+        let rules = super::rules::rules(&tally);
+        let dropped = |rule: &&crate::manifest::RuleRecord| {
+            rule.rows > 0 && rule.effect == crate::manifest::Effect::Dropped
+        };
+        let why = rules.iter().find(dropped).map_or("", |rule| &rule.about);
+        explanation.fate = format!("dropped: {why}");
+        return Ok(explanation);
+    }
+    let scratch = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
+    let workshop = Workshop::beside(&scratch.path().join("set"))?;
+    let mut store = super::scan::scan(settings, &workshop.scratch()?, (1, 1))?;
+    let plan = plan(&mut store, &settings.sources, &benchmarks, settings)?;
+    let rows = || 0..store.rows.len() as u32;
+    let Some(row) = rows().find(|row| store.id(*row) == id) else {
+        return Err(Error::NoSuchRow { id: id.to_owned() });
+    };
+    let group = plan.group_of[row as usize];
+    let others = rows().filter(|other| plan.group_of[*other as usize] == group && *other != row);
+    explanation.tied = others
+        .take(TOLD)
+        .map(|other| store.id(other).to_owned())
+        .collect();
+    explanation.fate = match plan.fates[row as usize] {
+        Fate::Disputed => "dropped: the same question stands under two labels".into(),
+        Fate::Disagreed => {
+            "dropped: sources answer the question differently, and one Uncertain row says so".into()
+        }
+        Fate::Duplicate(first) => {
+            format!("dropped: the same question stands in {}", store.id(first))
+        }
+        Fate::Protected => "dropped: a benchmark asks it, or a row that is tied to it".into(),
+        Fate::Capped => {
+            "dropped: its source, or its source's class, has as many rows as it may".into()
+        }
+        Fate::Unbalanced => {
+            "dropped: left out by the seeded sample that makes the classes equal".into()
+        }
+        Fate::HeldOut => {
+            "dropped: it has no label, and is tied to a row of validation or test".into()
+        }
+        Fate::Apart => "set apart: it has no label".into(),
+        Fate::In(split) => {
+            explanation.split = Some(split);
+            format!("kept: {split}")
+        }
+    };
+    Ok(explanation)
+}
+
+/// The row as it was read.
+fn find(settings: &BuildSettings, id: &str) -> Result<RawItem> {
+    let reading = Reading {
+        seed: settings.seed,
+        contexts: settings.context.is_some(),
+    };
+    let mut found = None;
+    for input in &settings.sources {
+        let read = sources::read(input, reading, &mut |piece| {
+            found = piece()?.rows.into_iter().find(|row| row.id == id);
+            match found.is_some() {
+                true => Err(Error::Stopped),
+                false => Ok(()),
+            }
+        });
+        match (found.take(), read) {
+            (Some(row), _) => return Ok(row),
+            (None, Err(error)) => return Err(error),
+            (None, Ok(_)) => {}
+        }
+    }
+    Err(Error::NoSuchRow { id: id.to_owned() })
+}

@@ -1,0 +1,329 @@
+//! The rules that look at one row alone, and the record of what every rule did.
+
+use serde::{Deserialize, Serialize};
+
+use super::BuildSettings;
+use crate::manifest::{Effect, RuleRecord};
+use crate::near::{Shingles, hash};
+use crate::text::{mend_by, normal, question_key_of_normal, words};
+use crate::{Label, RawItem, Source, Split, rationale};
+
+/// A row after cleaning, as it is kept until it is known where it goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) id: String,
+    pub(crate) question: String,
+    pub(crate) label: Option<Label>,
+    pub(crate) rationale: String,
+    pub(crate) source: String,
+    pub(crate) context: Option<String>,
+    /// The first of its keys, by which its group may be named.
+    pub(crate) name: String,
+    pub(crate) year: Option<u16>,
+    pub(crate) mesh: Vec<String>,
+}
+
+/// A row after cleaning, and what ties it to others.
+pub(crate) struct Clean {
+    pub(crate) kept: Kept,
+    /// Hashes of the keys.
+    pub(crate) keys: Vec<u64>,
+    /// Hash of the key that only a duplicate shares.
+    pub(crate) question_key: u64,
+    pub(crate) pin: Option<Split>,
+    pub(crate) question: Shingles,
+    pub(crate) rationale: Shingles,
+}
+
+/// Rows that each rule touched, in the order the rules work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    pub(crate) read: usize,
+    pub(crate) shortened: usize,
+    pub(crate) talked: usize,
+    pub(crate) mended: usize,
+    pub(crate) cited: usize,
+    pub(crate) led_in: usize,
+    pub(crate) cut: usize,
+    pub(crate) short_question: usize,
+    pub(crate) contradicted: usize,
+    pub(crate) short_rationale: usize,
+    pub(crate) disputed: usize,
+    pub(crate) duplicate: usize,
+    pub(crate) near: usize,
+    pub(crate) protected: usize,
+    pub(crate) capped: usize,
+    pub(crate) unbalanced: usize,
+    pub(crate) disagreed: usize,
+    pub(crate) held_out: usize,
+    pub(crate) unlabelled: usize,
+}
+
+impl Tally {
+    /// What the rules that look at one row alone did to another row too.
+    pub(crate) fn add(&mut self, other: Tally) {
+        self.read += other.read;
+        self.shortened += other.shortened;
+        self.talked += other.talked;
+        self.mended += other.mended;
+        self.cited += other.cited;
+        self.led_in += other.led_in;
+        self.cut += other.cut;
+        self.short_question += other.short_question;
+        self.contradicted += other.contradicted;
+        self.short_rationale += other.short_rationale;
+    }
+}
+
+/// One row through the rules that look at it alone, and what they did to it. `trace` is told every change:
+/// the rule, the text before and after.
+pub(crate) fn clean(
+    row: RawItem,
+    settings: &BuildSettings,
+    trace: &mut dyn FnMut(&'static str, &str, &str),
+) -> (Option<Clean>, Tally) {
+    let mut tally = Tally {
+        read: 1,
+        ..Tally::default()
+    };
+    (cleaned(row, settings, &mut tally, trace), tally)
+}
+
+fn cleaned(
+    row: RawItem,
+    settings: &BuildSettings,
+    tally: &mut Tally,
+    trace: &mut dyn FnMut(&'static str, &str, &str),
+) -> Option<Clean> {
+    let rules = &settings.rules;
+    let mut changed = |rule, before: &str, after: &str| {
+        let changed = before != after;
+        if changed {
+            trace(rule, before, after);
+        }
+        changed
+    };
+    let question = mend_by(&row.question, rules);
+    let answer = mend_by(&row.answer, rules);
+    let context = row.context.as_deref().map(|text| mend_by(text, rules));
+    let mended = [
+        changed("mend", &row.question, &question),
+        changed("mend", &row.answer, &answer),
+        changed(
+            "mend",
+            row.context.as_deref().unwrap_or_default(),
+            context.as_deref().unwrap_or_default(),
+        ),
+    ];
+    tally.mended += usize::from(mended.contains(&true));
+
+    let mut cited = false;
+    let mut uncited = |text: &str, changed: &mut dyn FnMut(&'static str, &str, &str) -> bool| {
+        let (without, found) = rules.citations.remove(text);
+        changed("citations", text, &without);
+        cited |= !found.is_empty();
+        without
+    };
+    let question = uncited(&question, &mut changed);
+    let answer = uncited(&answer, &mut changed);
+    let context = context.map(|text| uncited(&text, &mut changed));
+    let context = context.filter(|text| !text.is_empty());
+    let context = context.map(|text| match &settings.context {
+        Some(budget) => {
+            let cut = budget.cut(&text).to_owned();
+            tally.shortened += usize::from(changed("context", &text, &cut));
+            cut
+        }
+        None => text,
+    });
+    tally.cited += usize::from(cited);
+
+    let question = as_question(question);
+    if words(&question) < rules.question_words {
+        tally.short_question += 1;
+        return None;
+    }
+    let cleaned = rationale::clean(&answer, rules);
+    changed("rationale", &answer, &cleaned.text);
+    tally.led_in += usize::from(cleaned.lead.is_some());
+    tally.talked += usize::from(cleaned.talked);
+    tally.cut += usize::from(cleaned.cut);
+    if let (Some(lead), Some(label)) = (cleaned.lead, row.label)
+        && lead != label
+    {
+        tally.contradicted += 1;
+        return None;
+    }
+    if cleaned.text.is_empty() {
+        tally.short_rationale += 1;
+        return None;
+    }
+    let normal = normal(&question);
+    let mut keys = row.group;
+    let key = question_key_of_normal(&normal, None);
+    let question_key = match &context {
+        Some(context) => hash(&[&question_key_of_normal(&normal, Some(context))]),
+        None => hash(&[&key]),
+    };
+    keys.push(key);
+    // Generated rows differ in their numbers, which are what they ask for; their wordings are their keys.
+    let shingles = |normal: &str| match Source::generates(row.source) {
+        true => Shingles::default(),
+        false => Shingles::of_normal(normal),
+    };
+    Some(Clean {
+        question: shingles(&normal),
+        rationale: shingles(&self::normal(&cleaned.text)),
+        keys: keys.iter().map(|key| hash(&[key])).collect(),
+        question_key,
+        pin: row.split,
+        kept: Kept {
+            id: row.id,
+            question,
+            label: row.label,
+            rationale: cleaned.text,
+            source: row.source.to_owned(),
+            context,
+            name: keys.swap_remove(0),
+            year: row.year,
+            mesh: row.mesh,
+        },
+    })
+}
+
+/// A question ends with its mark.
+fn as_question(mut question: String) -> String {
+    if !question.contains('?') {
+        let kept = question
+            .trim_end_matches(['.', ',', ';', ':', '!', ' '])
+            .len();
+        question.truncate(kept);
+        if !question.is_empty() {
+            question.push('?');
+        }
+    }
+    question
+}
+
+/// Every rule of a build and the rows it touched, in the order they work.
+pub(crate) fn rules(tally: &Tally) -> Vec<RuleRecord> {
+    use Effect::{Apart, Changed, Dropped, Tied};
+    [
+        (
+            "mend",
+            Changed,
+            tally.mended,
+            "mark-up leftovers, entities, blanks and spacing put right",
+        ),
+        (
+            "citations",
+            Changed,
+            tally.cited,
+            "citations removed from question, answer and context",
+        ),
+        (
+            "context",
+            Changed,
+            tally.shortened,
+            "context cut to its budget of tokens, at the end of a sentence",
+        ),
+        (
+            "short-question",
+            Dropped,
+            tally.short_question,
+            "the question has fewer than three words",
+        ),
+        (
+            "lead-in",
+            Changed,
+            tally.led_in,
+            "label word taken off the answer's beginning",
+        ),
+        (
+            "first-sentence",
+            Changed,
+            tally.cut,
+            "answer cut to its first sentence of three or more words",
+        ),
+        (
+            "study-speak",
+            Changed,
+            tally.talked,
+            "speech about the study, or a label word, taken off the rationale",
+        ),
+        (
+            "contradicted",
+            Dropped,
+            tally.contradicted,
+            "the answer opens with another label than the row's",
+        ),
+        (
+            "no-rationale",
+            Dropped,
+            tally.short_rationale,
+            "the answer has no sentence of three or more words",
+        ),
+        (
+            "disputed",
+            Dropped,
+            tally.disputed,
+            "the same question stands under two labels; all its rows go",
+        ),
+        (
+            "disagreement",
+            Dropped,
+            tally.disagreed,
+            "sources answer the same question differently; one Uncertain row says so, the others go",
+        ),
+        (
+            "duplicate",
+            Dropped,
+            tally.duplicate,
+            "the same question was there before",
+        ),
+        (
+            "near",
+            Tied,
+            tally.near,
+            "tied to a row with nearly the same question or rationale",
+        ),
+        (
+            "protected",
+            Dropped,
+            tally.protected,
+            "a benchmark asks it, or a row that is tied to it",
+        ),
+        (
+            "cap",
+            Dropped,
+            tally.capped,
+            "its source, or its source's class, has as many rows as it may",
+        ),
+        (
+            "balance",
+            Dropped,
+            tally.unbalanced,
+            "left out by the seeded sample that makes the classes equal",
+        ),
+        (
+            "held-out",
+            Dropped,
+            tally.held_out,
+            "has no label, and is tied to a row of validation or test",
+        ),
+        (
+            "unlabelled",
+            Apart,
+            tally.unlabelled,
+            "has no label: goes to unlabelled.jsonl",
+        ),
+    ]
+    .into_iter()
+    .map(|(rule, effect, rows, about)| RuleRecord {
+        rule: rule.to_owned(),
+        about: about.to_owned(),
+        effect,
+        rows,
+    })
+    .collect()
+}

@@ -1,0 +1,619 @@
+//! Cleaned rows on disk, and in memory what has to be known of all of them at once.
+//!
+//! The texts of a row, its word pairs and its band numbers lie in three files; a row in memory is its label, its
+//! keys and where it lies: about a hundred bytes. A store is one shard of a build or, for merging, several: rows
+//! are numbered as one build would have read them, by source, then by piece, then within the piece.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::rules::{Clean, Kept, Tally};
+use crate::manifest::SourceRecord;
+use crate::near::{self, BANDS, Texts};
+use crate::{Error, Label, Result, Split};
+
+const ROWS: &str = "rows.bin";
+const SHINGLES: &str = "shingles.bin";
+const BANDS_FILE: &str = "bands.bin";
+const INDEX: &str = "shard.bin";
+/// First bytes of an index: what it is and the version of its layout.
+const MAGIC: &str = "verdict shard 1";
+
+/// What is known in memory of a row.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// Where its texts begin, and how long they are.
+    at: u64,
+    bytes: u32,
+    /// Where its word pairs begin, and how many the question and the rationale have.
+    shingles_at: u64,
+    question_shingles: u16,
+    rationale_shingles: u16,
+    /// Number of its source.
+    pub(crate) source: u16,
+    /// Number of its shard, given when it is opened.
+    shard: u16,
+    /// Hash of the key that only a duplicate shares.
+    pub(crate) question: u64,
+    /// Keys that it has, behind those of the row before.
+    keys: u16,
+    /// Bytes of its id, behind those of the row before.
+    id: u16,
+    pub(crate) label: Option<Label>,
+    pub(crate) pin: Option<Split>,
+}
+
+/// Rows of one piece that were kept.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Piece {
+    source: u16,
+    number: u32,
+    rows: u32,
+    bands_at: u64,
+}
+
+/// What a source gave to a shard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Input {
+    /// As it was written.
+    pub(crate) text: String,
+    pub(crate) record: SourceRecord,
+}
+
+/// What shards of one build must have in common, and which one this is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Share {
+    pub(crate) seed: u64,
+    pub(crate) context: Option<String>,
+    pub(crate) rules: Option<String>,
+    /// Number, from 1, of how many.
+    pub(crate) shard: (u32, u32),
+}
+
+/// Everything of a shard but its three files.
+#[derive(Debug, Serialize, Deserialize)]
+struct Index {
+    magic: String,
+    version: String,
+    share: Share,
+    inputs: Vec<Input>,
+    tally: Tally,
+    pieces: Vec<Piece>,
+    rows: Vec<Row>,
+    keys: Vec<u64>,
+    ids: String,
+}
+
+/// A piece that was cleaned, ready to be appended.
+#[derive(Default)]
+pub(crate) struct Block {
+    rows: Vec<Row>,
+    texts: Vec<u8>,
+    shingles: Vec<u32>,
+    /// By band, then by row: of the questions, then of the rationales.
+    bands: Vec<u32>,
+    keys: Vec<u64>,
+    ids: String,
+}
+
+impl Block {
+    /// Of the cleaned rows of a piece.
+    pub(crate) fn of(rows: &[Clean], source: u16) -> Block {
+        let mut block = Block::default();
+        for row in rows {
+            let at = block.texts.len();
+            block.texts = postcard::to_extend(&row.kept, std::mem::take(&mut block.texts))
+                .expect("a row has only texts and numbers");
+            let shingles_at = block.shingles.len() as u64;
+            // A text of more word pairs than a number of 16 bits counts is compared by its first ones.
+            let most =
+                |shingles: &near::Shingles| shingles.hashes().len().min(usize::from(u16::MAX));
+            let (of_question, of_rationale) = (most(&row.question), most(&row.rationale));
+            block.shingles.extend(&row.question.hashes()[..of_question]);
+            block
+                .shingles
+                .extend(&row.rationale.hashes()[..of_rationale]);
+            let id = cut(&row.kept.id);
+            let keys = row.keys.len().min(usize::from(u16::MAX));
+            block.keys.extend(&row.keys[..keys]);
+            block.ids.push_str(id);
+            block.rows.push(Row {
+                at: at as u64,
+                bytes: (block.texts.len() - at) as u32,
+                shingles_at,
+                question_shingles: of_question as u16,
+                rationale_shingles: of_rationale as u16,
+                source,
+                shard: 0,
+                question: row.question_key,
+                keys: keys as u16,
+                id: id.len() as u16,
+                label: row.kept.label,
+                pin: row.pin,
+            });
+        }
+        for text in [
+            |row: &Clean| row.question.bands(),
+            |row: &Clean| row.rationale.bands(),
+        ] {
+            let bands: Vec<[u32; BANDS]> = rows
+                .iter()
+                .map(|row| text(row).unwrap_or_default())
+                .collect();
+            for band in 0..BANDS {
+                block.bands.extend(bands.iter().map(|of| of[band]));
+            }
+        }
+        block
+    }
+}
+
+/// An id, as long as ids may be.
+fn cut(id: &str) -> &str {
+    let most = id.floor_char_boundary(usize::from(u16::MAX));
+    &id[..most]
+}
+
+/// Numbers as bytes that read the same on every machine.
+fn bytes(numbers: &[u32]) -> Vec<u8> {
+    numbers
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect()
+}
+
+fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    let four = |four: &[u8]| u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+    bytes.chunks_exact(4).map(four)
+}
+
+/// A shard that is being written.
+pub(crate) struct Writer {
+    dir: PathBuf,
+    texts: BufWriter<File>,
+    shingles: BufWriter<File>,
+    bands: BufWriter<File>,
+    /// Bytes of texts, number of word pairs and bytes of bands so far.
+    ends: (u64, u64, u64),
+    index: Index,
+}
+
+impl Writer {
+    /// Begins a shard in a folder that is there.
+    pub(crate) fn new(dir: &Path, share: Share) -> Result<Writer> {
+        let create = |name| {
+            let path = dir.join(name);
+            let file = File::create(&path).map_err(Error::io(path))?;
+            Ok(BufWriter::with_capacity(1 << 20, file))
+        };
+        Ok(Writer {
+            dir: dir.to_owned(),
+            texts: create(ROWS)?,
+            shingles: create(SHINGLES)?,
+            bands: create(BANDS_FILE)?,
+            ends: (0, 0, 0),
+            index: Index {
+                magic: MAGIC.into(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                share,
+                inputs: Vec::new(),
+                tally: Tally::default(),
+                pieces: Vec::new(),
+                rows: Vec::new(),
+                keys: Vec::new(),
+                ids: String::new(),
+            },
+        })
+    }
+
+    /// Appends a piece.
+    pub(crate) fn append(&mut self, number: u32, source: u16, block: Block) -> Result<()> {
+        let (texts_at, shingles_at, bands_at) = self.ends;
+        self.index.pieces.push(Piece {
+            source,
+            number,
+            rows: block.rows.len() as u32,
+            bands_at,
+        });
+        self.index.rows.extend(block.rows.iter().map(|row| Row {
+            at: row.at + texts_at,
+            shingles_at: row.shingles_at + shingles_at,
+            ..*row
+        }));
+        self.index.keys.extend(block.keys);
+        self.index.ids.push_str(&block.ids);
+        self.ends = (
+            texts_at + block.texts.len() as u64,
+            shingles_at + block.shingles.len() as u64,
+            bands_at + 4 * block.bands.len() as u64,
+        );
+        let write = |name: &str, file: &mut BufWriter<File>, bytes: &[u8]| {
+            file.write_all(bytes)
+                .map_err(Error::io(self.dir.join(name)))
+        };
+        write(ROWS, &mut self.texts, &block.texts)?;
+        write(SHINGLES, &mut self.shingles, &bytes(&block.shingles))?;
+        write(BANDS_FILE, &mut self.bands, &bytes(&block.bands))
+    }
+
+    /// Tells what the sources were and what the rules did.
+    pub(crate) fn finish(mut self, inputs: Vec<Input>, tally: Tally) -> Result<Store> {
+        self.index.inputs = inputs;
+        self.index.tally = tally;
+        for (name, file) in [
+            (ROWS, &mut self.texts),
+            (SHINGLES, &mut self.shingles),
+            (BANDS_FILE, &mut self.bands),
+        ] {
+            file.flush().map_err(Error::io(self.dir.join(name)))?;
+        }
+        Store::new(vec![(self.dir, self.index)])
+    }
+}
+
+/// The files of a shard.
+struct Files {
+    dir: PathBuf,
+    texts: File,
+    shingles: File,
+    bands: File,
+}
+
+impl Files {
+    fn open(dir: &Path) -> Result<Files> {
+        let open = |name| {
+            let path = dir.join(name);
+            File::open(&path).map_err(Error::io(path))
+        };
+        Ok(Files {
+            dir: dir.to_owned(),
+            texts: open(ROWS)?,
+            shingles: open(SHINGLES)?,
+            bands: open(BANDS_FILE)?,
+        })
+    }
+
+    fn read(&self, name: &str, file: &File, at: u64, into: &mut [u8]) -> Result<()> {
+        file.read_exact_at(into, at)
+            .map_err(Error::io(self.dir.join(name)))
+    }
+}
+
+/// Which text of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Question,
+    Rationale,
+}
+
+/// All rows of a build.
+pub(crate) struct Store {
+    shards: Vec<Files>,
+    /// Pieces in the order of rows, with the shard and the number of their first row.
+    pieces: Vec<(u16, u32, Piece)>,
+    pub(crate) rows: Vec<Row>,
+    /// Hashes of the keys of all rows, one row's behind another's. Empty once they were taken.
+    keys: Vec<u64>,
+    ids: String,
+    /// Where each row's id ends.
+    id_ends: Vec<u64>,
+    pub(crate) share: Share,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) tally: Tally,
+}
+
+impl Store {
+    fn new(shards: Vec<(PathBuf, Index)>) -> Result<Store> {
+        let files = shards.iter().map(|(dir, _)| Files::open(dir));
+        let files: Vec<Files> = files.collect::<Result<_>>()?;
+        let (dirs, mut indexes): (Vec<PathBuf>, Vec<Index>) = shards.into_iter().unzip();
+        check(&dirs, &indexes)?;
+        let mut order: Vec<(u16, u32, usize, usize)> = Vec::new();
+        let mut starts: Vec<Vec<(usize, usize, usize)>> = Vec::new();
+        for (shard, index) in indexes.iter().enumerate() {
+            let (mut row, mut key, mut id) = (0, 0, 0);
+            let mut of_pieces = Vec::with_capacity(index.pieces.len());
+            for (number, piece) in index.pieces.iter().enumerate() {
+                of_pieces.push((row, key, id));
+                order.push((piece.source, piece.number, shard, number));
+                let rows = &index.rows[row..][..piece.rows as usize];
+                key += rows.iter().map(|row| usize::from(row.keys)).sum::<usize>();
+                id += rows.iter().map(|row| usize::from(row.id)).sum::<usize>();
+                row += rows.len();
+            }
+            starts.push(of_pieces);
+        }
+        order.sort_unstable();
+        let mut store = Store {
+            shards: files,
+            pieces: Vec::with_capacity(order.len()),
+            rows: Vec::new(),
+            keys: Vec::new(),
+            ids: String::new(),
+            id_ends: Vec::new(),
+            share: indexes[0].share.clone(),
+            inputs: merged(&indexes),
+            tally: Tally::default(),
+        };
+        for index in &indexes {
+            store.tally.add(index.tally);
+        }
+        if let [only] = &mut indexes[..] {
+            // One shard is in order as it is.
+            store.rows = std::mem::take(&mut only.rows);
+            store.keys = std::mem::take(&mut only.keys);
+            store.ids = std::mem::take(&mut only.ids);
+        }
+        let whole = !store.rows.is_empty();
+        let mut first = 0;
+        for (_, _, shard, number) in order {
+            let index = &indexes[shard];
+            let piece = index.pieces[number];
+            store.pieces.push((shard as u16, first, piece));
+            first += piece.rows;
+            if whole {
+                continue;
+            }
+            let (row, mut key, mut id) = starts[shard][number];
+            for row in &index.rows[row..][..piece.rows as usize] {
+                store
+                    .keys
+                    .extend(&index.keys[key..][..usize::from(row.keys)]);
+                store.ids.push_str(&index.ids[id..][..usize::from(row.id)]);
+                key += usize::from(row.keys);
+                id += usize::from(row.id);
+                store.rows.push(Row {
+                    shard: shard as u16,
+                    ..*row
+                });
+            }
+        }
+        let mut end = 0;
+        store.id_ends = store
+            .rows
+            .iter()
+            .map(|row| {
+                end += u64::from(row.id);
+                end
+            })
+            .collect();
+        Ok(store)
+    }
+
+    /// Opens shards that were written apart.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Shards`] where they are not all the shards of one build.
+    pub(crate) fn open(dirs: &[PathBuf]) -> Result<Store> {
+        let read = |dir: &PathBuf| {
+            let path = dir.join(INDEX);
+            let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+            let index: Index = postcard::from_bytes(&bytes)
+                .ok()
+                .filter(|index: &Index| index.magic == MAGIC)
+                .ok_or_else(|| Error::Shards {
+                    path,
+                    expected: "a shard as `verdict build --shard` writes it".into(),
+                    found: "something else, or another version's".into(),
+                })?;
+            Ok((dir.clone(), index))
+        };
+        let mut shards: Vec<(PathBuf, Index)> = dirs.iter().map(read).collect::<Result<_>>()?;
+        shards.sort_by_key(|(_, index)| index.share.shard);
+        Store::new(shards)
+    }
+
+    /// Writes the index beside the three files, last: its presence means that the shard is whole.
+    pub(crate) fn seal(self) -> Result<()> {
+        let dir = self.shards[0].dir.clone();
+        let index = Index {
+            magic: MAGIC.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            share: self.share,
+            inputs: self.inputs,
+            tally: self.tally,
+            pieces: self.pieces.into_iter().map(|(_, _, piece)| piece).collect(),
+            rows: self.rows,
+            keys: self.keys,
+            ids: self.ids,
+        };
+        let bytes = postcard::to_stdvec(&index).expect("an index has only texts and numbers");
+        crate::dataset::write_file(&dir.join(INDEX), &bytes)
+    }
+
+    /// The name of a row.
+    pub(crate) fn id(&self, row: u32) -> &str {
+        let end = self.id_ends[row as usize] as usize;
+        &self.ids[end - usize::from(self.rows[row as usize].id)..end]
+    }
+
+    /// Every key's hash with its row. They are gone from memory afterwards.
+    pub(crate) fn take_keys(&mut self) -> Vec<(u64, u32)> {
+        let keys = std::mem::take(&mut self.keys);
+        let rows = self.rows.iter().enumerate();
+        let rows = rows.flat_map(|(n, row)| std::iter::repeat_n(n as u32, usize::from(row.keys)));
+        keys.into_iter().zip(rows).collect()
+    }
+
+    /// The texts of a row.
+    pub(crate) fn read(&self, row: u32) -> Result<Kept> {
+        let row = &self.rows[row as usize];
+        let files = &self.shards[usize::from(row.shard)];
+        let mut bytes = vec![0; row.bytes as usize];
+        files.read(ROWS, &files.texts, row.at, &mut bytes)?;
+        postcard::from_bytes(&bytes).map_err(|error| Error::Shards {
+            path: files.dir.join(ROWS),
+            expected: "rows as the index has them".into(),
+            found: error.to_string(),
+        })
+    }
+
+    /// The word pairs of a text, as bytes, into `into`.
+    fn shingles(&self, row: u32, side: Side, into: &mut Vec<u32>) -> Result<()> {
+        let row = &self.rows[row as usize];
+        let files = &self.shards[usize::from(row.shard)];
+        let (from, count) = match side {
+            Side::Question => (row.shingles_at, row.question_shingles),
+            Side::Rationale => (
+                row.shingles_at + u64::from(row.question_shingles),
+                row.rationale_shingles,
+            ),
+        };
+        let mut bytes = [0; 4096];
+        let mut left = 4 * usize::from(count);
+        let mut at = 4 * from;
+        into.clear();
+        while left > 0 {
+            let page = left.min(bytes.len());
+            files.read(SHINGLES, &files.shingles, at, &mut bytes[..page])?;
+            into.extend(numbers(&bytes[..page]));
+            (at, left) = (at + page as u64, left - page);
+        }
+        Ok(())
+    }
+}
+
+/// Shards of one build, all of them, each once.
+fn check(dirs: &[PathBuf], indexes: &[Index]) -> Result<()> {
+    let fault = |n: usize, expected: String, found: String| {
+        Err(Error::Shards {
+            path: dirs[n].clone(),
+            expected,
+            found,
+        })
+    };
+    let first = &indexes[0];
+    let (_, of) = first.share.shard;
+    for (n, index) in indexes.iter().enumerate() {
+        let alike = Share {
+            shard: first.share.shard,
+            ..index.share.clone()
+        };
+        let files = |index: &Index| -> Vec<_> {
+            let inputs = index.inputs.iter();
+            inputs
+                .map(|input| (input.record.source.clone(), input.record.files.clone()))
+                .collect()
+        };
+        if index.version != first.version {
+            return fault(
+                n,
+                format!("version {}", first.version),
+                index.version.clone(),
+            );
+        }
+        if alike != first.share || index.share.shard.1 != of {
+            let found = "another seed, context, rules or number of shards";
+            return fault(
+                n,
+                format!("the settings of {}", dirs[0].display()),
+                found.into(),
+            );
+        }
+        if files(index) != files(first) {
+            let found = "other sources or other files";
+            return fault(
+                n,
+                format!("the sources of {}", dirs[0].display()),
+                found.into(),
+            );
+        }
+        let expected = n as u32 + 1;
+        if index.share.shard.0 != expected {
+            let found = format!("shard {}", index.share.shard.0);
+            return fault(n, format!("shard {expected} of {of}"), found);
+        }
+    }
+    match indexes.len() as u32 {
+        given if given < of => fault(indexes.len() - 1, format!("{of} shards"), given.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// What the sources gave to all shards together.
+fn merged(indexes: &[Index]) -> Vec<Input> {
+    let mut inputs = indexes[0].inputs.clone();
+    for index in &indexes[1..] {
+        for (all, of) in inputs.iter_mut().zip(&index.inputs) {
+            all.record.add(&of.record);
+        }
+    }
+    inputs
+}
+
+/// The texts of one side, and behind the rows those of a benchmark.
+pub(crate) struct Sides<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) side: Side,
+    /// Texts that are no rows, numbered behind them.
+    pub(crate) others: Vec<&'a near::Shingles>,
+}
+
+impl Sides<'_> {
+    fn of(&self, row: u32, into: &mut Vec<u32>) -> Result<()> {
+        match (row as usize).checked_sub(self.store.rows.len()) {
+            Some(other) => {
+                into.clear();
+                into.extend(self.others[other].hashes());
+                Ok(())
+            }
+            None => self.store.shingles(row, self.side, into),
+        }
+    }
+}
+
+thread_local! {
+    static PAIR: std::cell::RefCell<(Vec<u32>, Vec<u32>)> = const { std::cell::RefCell::new((Vec::new(), Vec::new())) };
+}
+
+impl Texts for Sides<'_> {
+    type Error = Error;
+
+    fn band(&self, band: usize, into: &mut Vec<(u32, u32)>) -> Result<()> {
+        let side = if self.side == Side::Question {
+            0
+        } else {
+            BANDS
+        };
+        let read = |(shard, first, piece): &(u16, u32, Piece)| {
+            let files = &self.store.shards[usize::from(*shard)];
+            let rows = piece.rows as usize;
+            let mut bytes = vec![0; 4 * rows];
+            let at = piece.bands_at + (4 * rows * (side + band)) as u64;
+            files.read(BANDS_FILE, &files.bands, at, &mut bytes)?;
+            let long = |row: &u32| {
+                let row = &self.store.rows[*row as usize];
+                let shingles = match self.side {
+                    Side::Question => row.question_shingles,
+                    Side::Rationale => row.rationale_shingles,
+                };
+                usize::from(shingles) >= near::FEWEST
+            };
+            let rows = numbers(&bytes).zip(*first..).filter(|(_, row)| long(row));
+            Ok(rows.collect::<Vec<(u32, u32)>>())
+        };
+        let pieces: Vec<Vec<(u32, u32)>> = self
+            .store
+            .pieces
+            .par_iter()
+            .map(read)
+            .collect::<Result<_>>()?;
+        into.extend(pieces.into_iter().flatten());
+        let others = self.others.iter().zip(self.store.rows.len() as u32..);
+        into.extend(others.filter_map(|(text, row)| Some((text.bands()?[band], row))));
+        Ok(())
+    }
+
+    fn overlap(&self, a: u32, b: u32) -> Result<f64> {
+        PAIR.with_borrow_mut(|(one, two)| {
+            self.of(a, one)?;
+            self.of(b, two)?;
+            Ok(near::overlap(one, two))
+        })
+    }
+}

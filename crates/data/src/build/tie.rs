@@ -1,0 +1,132 @@
+//! Which rows belong together, and which of them a benchmark asks for.
+
+use serde::{Deserialize, Serialize};
+
+use super::group::Sets;
+use super::store::{Side, Sides, Store};
+use crate::near::{Seek, hash, seek};
+use crate::protect::Question;
+use crate::{Label, Result};
+
+/// Overlap of word pairs from which on two questions are the same but for a word or two.
+pub(crate) const NEAR_QUESTIONS: f64 = 0.7;
+/// The same of rationales, which are longer.
+pub(crate) const NEAR_RATIONALES: f64 = 0.8;
+
+/// Two questions that are nearly the same and have different answers: one of the labels may be wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// Ids of the two rows.
+    pub ids: [String; 2],
+    /// Their labels.
+    pub labels: [Label; 2],
+    /// Share of their word pairs that both have.
+    pub overlap: f64,
+}
+
+/// Rows, tied.
+pub(crate) struct Tied {
+    /// For each row the number of its group's first row.
+    pub(crate) group_of: Vec<u32>,
+    /// Whether a benchmark's question is in the row's group.
+    pub(crate) protected: Vec<bool>,
+    /// Rows that only a near text ties to another row.
+    pub(crate) near: usize,
+    /// Pairs of rows that no benchmark asks for, with their overlap.
+    pub(crate) suspects: Vec<(u32, u32, f64)>,
+}
+
+/// Ties rows that share a key, or a nearly equal question or rationale, directly or through others. Rows that are
+/// `gone` tie nothing; `sets` may have rows that are tied already.
+pub(crate) fn tie(
+    store: &mut Store,
+    mut sets: Sets,
+    gone: impl Fn(u32) -> bool,
+    distinct: impl Fn(u32) -> bool,
+    protected: &[&Question],
+) -> Result<Tied> {
+    let rows = store.rows.len();
+    let mut keys = store.take_keys();
+    keys.retain(|(_, row)| !gone(*row));
+    let others = protected.iter().zip(rows as u32..);
+    keys.extend(
+        others.flat_map(|(question, row)| question.keys.iter().map(move |key| (hash(&[key]), row))),
+    );
+    sets.join_equal(&mut keys);
+    drop(keys);
+    let by_keys = sets.roots();
+    let store = &*store;
+    let label = |row: u32| store.rows.get(row as usize).and_then(|row| row.label);
+    let mut found = Joining {
+        sets,
+        gone: &gone,
+        // Questions alike under two labels are told, however they are tied.
+        told: &|a, b| matches!((label(a), label(b)), (Some(a), Some(b)) if a != b),
+        suspects: Vec::new(),
+    };
+    let questions = Sides {
+        store,
+        side: Side::Question,
+        others: protected
+            .iter()
+            .map(|question| &question.shingles)
+            .collect(),
+    };
+    seek(&questions, NEAR_QUESTIONS, &mut found)?;
+    let mut suspects = std::mem::take(&mut found.suspects);
+    found.told = &|_, _| false;
+    let rationales = Sides {
+        store,
+        side: Side::Rationale,
+        others: Vec::new(),
+    };
+    seek(&rationales, NEAR_RATIONALES, &mut found)?;
+    let group_of = found.sets.roots();
+    let mut asked = vec![false; group_of.len()];
+    for group in &group_of[rows..] {
+        asked[*group as usize] = true;
+    }
+    // A benchmark's question stands behind the rows, so the first of a group that has both is a row.
+    let protected: Vec<bool> = group_of[..rows]
+        .iter()
+        .map(|group| asked[*group as usize])
+        .collect();
+    // What is protected goes; near rows share a group, so both go or neither.
+    suspects.retain(|(a, b, _)| distinct(*a) && distinct(*b) && !protected[*b as usize]);
+    suspects.sort_by_key(|(a, b, _)| (*a, *b));
+    suspects.dedup_by_key(|(a, b, _)| (*a, *b));
+    // A row that near texts move to another group is tied by them alone.
+    let moved = |row: &u32| {
+        let at = *row as usize;
+        by_keys[at] == *row && group_of[at] != *row && distinct(*row)
+    };
+    Ok(Tied {
+        near: (0..rows as u32).filter(moved).count(),
+        protected,
+        group_of: group_of[..rows].to_vec(),
+        suspects,
+    })
+}
+
+/// Joins near rows as they are found.
+struct Joining<'a> {
+    sets: Sets,
+    gone: &'a dyn Fn(u32) -> bool,
+    told: &'a dyn Fn(u32, u32) -> bool,
+    suspects: Vec<(u32, u32, f64)>,
+}
+
+impl Seek for Joining<'_> {
+    fn wants(&mut self, (a, b): (u32, u32)) -> bool {
+        // What is tied already need not be looked at again: most rows of a bucket are copies of one another.
+        let news = self.sets.root(a) != self.sets.root(b) || (self.told)(a, b);
+        news && !(self.gone)(a) && !(self.gone)(b)
+    }
+
+    fn found(&mut self, (a, b): (u32, u32), overlap: f64) {
+        self.sets.join(a, b);
+        if (self.told)(a, b) {
+            self.suspects.push((a, b, overlap));
+        }
+    }
+}

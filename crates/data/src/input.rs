@@ -1,0 +1,240 @@
+//! How a source is written on a command line or in a settings file: `kind:argument`, and behind a
+//! question mark what is to be done with its rows.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Error, Label, Result, Source};
+
+/// A source and what is to be done with its rows. Reads from and writes as
+/// `kind:argument?name=value&name=value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// The source.
+    pub source: Source,
+    /// Seats that a row of this source gets where classes are sampled, against 1 of another's.
+    pub weight: u32,
+    /// The most rows that it gives, drawn by the seed.
+    pub cap: Option<usize>,
+    /// The same of each class, in the order of [`Label::ALL`].
+    pub class_caps: [Option<usize>; 3],
+    /// What the columns of own rows are called.
+    pub columns: Columns,
+    /// Repository and commit that the files came from, for the manifest. Is not written.
+    pub hub: Option<String>,
+}
+
+/// What the columns of own rows (`jsonl`, `csv`) are called, and how they write the labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    /// The question.
+    pub question: String,
+    /// Its label.
+    pub label: String,
+    /// Why.
+    pub rationale: String,
+    /// Text before the question; may be missing.
+    pub context: String,
+    /// Name of the row; may be missing.
+    pub id: String,
+    /// What ties rows together; may be missing.
+    pub group: String,
+    /// The words for each label, in the order of [`Label::ALL`]; none where they are `yes`, `no`,
+    /// `maybe` or `uncertain`.
+    pub words: [Option<String>; 3],
+}
+
+impl Default for Columns {
+    fn default() -> Columns {
+        Columns {
+            question: "question".into(),
+            label: "label".into(),
+            rationale: "rationale".into(),
+            context: "context".into(),
+            id: "id".into(),
+            group: "group".into(),
+            words: [None, None, None],
+        }
+    }
+}
+
+impl Columns {
+    /// A label by its own word, or by the usual ones where none was given.
+    pub(crate) fn read_label(&self, text: &str) -> Option<Label> {
+        let text = text.trim();
+        let is = |label: &Label| {
+            let own = self.words[label.index()].as_ref();
+            own.is_some_and(|own| own.eq_ignore_ascii_case(text))
+        };
+        let own = Label::ALL.into_iter().find(is);
+        own.or_else(|| Label::parse(text).filter(|label| self.words[label.index()].is_none()))
+    }
+
+    /// The words, for an error.
+    pub(crate) fn label_words(&self) -> String {
+        match &self.words {
+            [None, None, None] => "yes, no, maybe or uncertain".into(),
+            words => {
+                let usual = ["yes", "no", "maybe or uncertain"];
+                let words = words.iter().zip(usual);
+                let words = words.map(|(own, usual)| own.as_deref().unwrap_or(usual));
+                words.collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
+    /// The fields by the names of their options.
+    fn named(&mut self, name: &str) -> Option<&mut String> {
+        Some(match name {
+            "question" => &mut self.question,
+            "label" => &mut self.label,
+            "rationale" => &mut self.rationale,
+            "context" => &mut self.context,
+            "id" => &mut self.id,
+            "group" => &mut self.group,
+            _ => return None,
+        })
+    }
+}
+
+const NAMES: [&str; 6] = ["question", "label", "rationale", "context", "id", "group"];
+
+/// Every option, for messages and help.
+pub const OPTIONS: &str = "weight, cap, cap.yes, cap.no, cap.uncertain, and for jsonl and csv question, label, \
+     rationale, context, id, group (names of columns), label.yes, label.no, label.uncertain (their words)";
+
+impl From<Source> for Input {
+    fn from(source: Source) -> Input {
+        Input {
+            source,
+            weight: 1,
+            cap: None,
+            class_caps: [None; 3],
+            columns: Columns::default(),
+            hub: None,
+        }
+    }
+}
+
+impl FromStr for Input {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Input> {
+        let (source, options) = match text.split_once('?') {
+            Some((source, options)) => (source, Some(options)),
+            None => (text, None),
+        };
+        let mut input = Input::from(source.parse::<Source>()?);
+        for option in options.into_iter().flat_map(|options| options.split('&')) {
+            input.set(text, option)?;
+        }
+        Ok(input)
+    }
+}
+
+/// The class that `cap.yes` or `label.yes` names.
+fn class(name: &str, of: &str) -> Option<usize> {
+    let label = name.strip_prefix(of)?.strip_prefix('.')?;
+    Label::parse(label).map(Label::index)
+}
+
+impl Input {
+    fn set(&mut self, text: &str, option: &str) -> Result<()> {
+        let wrong = |expected: String| Error::SourceOption {
+            text: text.to_owned(),
+            expected,
+            found: option.to_owned(),
+        };
+        let Some((name, value)) = option.split_once('=') else {
+            return Err(wrong(format!("name=value, with a name of {OPTIONS}")));
+        };
+        let number = |least: usize| match value.parse::<usize>() {
+            Ok(number) if number >= least => Ok(number),
+            _ => Err(wrong(format!("{name} as a whole number from {least} on"))),
+        };
+        let table = matches!(self.source, Source::Jsonl(_) | Source::Csv(_));
+        if name == "weight" {
+            self.weight =
+                u32::try_from(number(1)?).map_err(|_| wrong("a smaller weight".into()))?;
+        } else if name == "cap" {
+            self.cap = Some(number(0)?);
+        } else if let Some(class) = class(name, "cap") {
+            self.class_caps[class] = Some(number(0)?);
+        } else if let (Some(class), true) = (class(name, "label"), table) {
+            self.columns.words[class] = Some(value.to_owned());
+        } else if let (Some(column), true) = (self.columns.named(name), table) {
+            value.clone_into(column);
+        } else {
+            return Err(wrong(format!("a name of {OPTIONS}")));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut options = Vec::new();
+        if self.weight != 1 {
+            options.push(format!("weight={}", self.weight));
+        }
+        options.extend(self.cap.map(|cap| format!("cap={cap}")));
+        let names = Label::ALL.map(|label| label.as_str().to_lowercase());
+        for (cap, label) in self.class_caps.iter().zip(&names) {
+            options.extend(cap.map(|cap| format!("cap.{label}={cap}")));
+        }
+        let (mut usual, mut own) = (Columns::default(), self.columns.clone());
+        for name in NAMES {
+            if let (Some(own), Some(usual)) = (own.named(name), usual.named(name))
+                && own != usual
+            {
+                options.push(format!("{name}={own}"));
+            }
+        }
+        for (word, label) in own.words.iter().zip(&names) {
+            options.extend(word.as_ref().map(|word| format!("label.{label}={word}")));
+        }
+        let mark = if options.is_empty() { "" } else { "?" };
+        write!(f, "{}{mark}{}", self.source, options.join("&"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Input;
+    use crate::Label;
+
+    #[test]
+    fn every_option_reads_what_it_writes() {
+        for text in [
+            "clinical",
+            "stats:30?weight=3",
+            "pubmedqa-artificial:a.json?cap=100&cap.yes=40&cap.uncertain=0",
+            "csv:a.csv?question=Q&label=y&rationale=why&context=c&id=n&group=g&label.yes=1&label.no=0",
+        ] {
+            assert_eq!(text.parse::<Input>().expect("good").to_string(), text);
+        }
+    }
+
+    #[test]
+    fn faults_name_the_source_the_option_and_what_it_may_be() {
+        let told = |text: &str| text.parse::<Input>().expect_err("refused").to_string();
+        assert_eq!(
+            told("stats:30?weight=0"),
+            "source \"stats:30?weight=0\": expected weight as a whole number from 1 on, found \"weight=0\""
+        );
+        assert!(told("stats:30?question=q").contains("expected a name of weight, cap"));
+        assert!(told("clinical?heavy").contains("expected name=value"));
+        assert!(told("clinical?cap.perhaps=3").contains("found \"cap.perhaps=3\""));
+    }
+
+    #[test]
+    fn own_words_for_labels_stand_for_the_usual_ones() {
+        let input: Input = "csv:a?label.yes=1&label.no=0".parse().expect("good");
+        let read = |text| input.columns.read_label(text);
+        assert_eq!(read("1"), Some(Label::Yes));
+        assert_eq!(read(" 0 "), Some(Label::No));
+        assert_eq!(read("maybe"), Some(Label::Uncertain));
+        assert_eq!(read("yes"), None);
+        assert_eq!(input.columns.label_words(), "1, 0, maybe or uncertain");
+    }
+}

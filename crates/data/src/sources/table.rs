@@ -1,0 +1,208 @@
+//! Own rows, as JSON lines or as CSV (or TSV) with a header: `question`, `label` and `rationale`
+//! and, where wanted, `context`, `id` and `group`, under these names or those of a
+//! [`Columns`]. Other fields are passed over, so that the files of a finished data set can be read
+//! back.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::fields::Row;
+use super::hashed::Hashed;
+use super::{Emit, Piece, ROWS, ReadFile, Rows, file_name};
+use crate::dataset::json_error;
+use crate::text::abstract_key;
+use crate::{Columns, Error, RawItem, Result};
+
+/// Reads JSON lines. Blank ones are passed over.
+pub(super) fn jsonl(path: &Path, columns: &Columns, emit: &mut Emit<'_>) -> Result<ReadFile> {
+    let table = Arc::new(Table::new(path, "jsonl", columns));
+    let mut file = Hashed::open(path)?;
+    let mut bytes = Vec::new();
+    let mut line = 1;
+    loop {
+        let more = file.append(&mut bytes)? > 0;
+        // Whole lines only; at the end what there is.
+        let cut = match more {
+            true => memchr::memrchr(b'\n', &bytes).map_or(0, |last| last + 1),
+            false => bytes.len(),
+        };
+        let rest = bytes.split_off(cut);
+        let piece = std::mem::replace(&mut bytes, rest);
+        if !piece.is_empty() {
+            let first = line;
+            line += memchr::memchr_iter(b'\n', &piece).count();
+            let table = Arc::clone(&table);
+            emit(Box::new(move || table.lines(&piece, first)))?;
+        }
+        if !more {
+            return file.record();
+        }
+    }
+}
+
+/// Reads comma-separated values with a header; tab-separated ones where the name ends in `.tsv`.
+pub(super) fn csv(path: &Path, columns: &Columns, emit: &mut Emit<'_>) -> Result<ReadFile> {
+    let table = Arc::new(Table::new(path, "csv", columns));
+    let mut file = Hashed::open(path)?;
+    let tabs = path
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("tsv"));
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(if tabs { b'\t' } else { b',' })
+        .from_reader(&mut file);
+    let fault = |error: csv::Error| csv_error(path, &error);
+    let header: Vec<String> = reader
+        .headers()
+        .map_err(fault)?
+        .iter()
+        .map(Into::into)
+        .collect();
+    // What a column that is missing should be called is told once, not by the first row.
+    for name in [&columns.question, &columns.label, &columns.rationale] {
+        if !header.contains(name) {
+            return Err(Error::Field {
+                path: path.to_owned(),
+                place: "line 1".into(),
+                expected: format!("column {name:?}"),
+                found: format!("columns {}", header.join(", ")),
+            });
+        }
+    }
+    let header = Arc::new(header);
+    let mut records = reader.into_records();
+    let mut number = 0;
+    loop {
+        let piece: Vec<csv::StringRecord> = records
+            .by_ref()
+            .take(ROWS)
+            .collect::<std::result::Result<_, _>>()
+            .map_err(fault)?;
+        if piece.is_empty() {
+            break;
+        }
+        let (first, table, header) = (number, Arc::clone(&table), Arc::clone(&header));
+        number += piece.len();
+        emit(Box::new(move || table.records(&piece, first, &header)) as Piece)?;
+    }
+    drop(records);
+    file.record()
+}
+
+fn csv_error(path: &Path, error: &csv::Error) -> Error {
+    let line = error
+        .position()
+        .map_or(1, |position| position.line() as usize);
+    let message = match error.kind() {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => format!("expected {expected_len} fields as in the header, found {len}"),
+        csv::ErrorKind::Utf8 { err, .. } => format!("expected UTF-8, found {err}"),
+        _ => error.to_string(),
+    };
+    Error::Json {
+        path: path.to_owned(),
+        line,
+        message,
+    }
+}
+
+/// A file of rows and what its columns are called.
+struct Table {
+    path: std::path::PathBuf,
+    name: String,
+    source: &'static str,
+    columns: Columns,
+}
+
+impl Table {
+    fn new(path: &Path, source: &'static str, columns: &Columns) -> Table {
+        Table {
+            path: path.to_owned(),
+            name: file_name(path),
+            source,
+            columns: columns.clone(),
+        }
+    }
+
+    fn lines(&self, bytes: &[u8], first: usize) -> Result<Rows> {
+        let mut rows = Rows::default();
+        for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+            let number = first + index;
+            // Some editors put a byte order mark before the first line.
+            let line = line
+                .strip_prefix(b"\xef\xbb\xbf")
+                .unwrap_or(line)
+                .trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            let object: Value = serde_json::from_slice(line)
+                .map_err(|error| json_error(&self.path, number, &error))?;
+            rows.rows
+                .push(self.item(&object, format!("line {number}"), number)?);
+        }
+        Ok(rows)
+    }
+
+    fn records(
+        &self,
+        records: &[csv::StringRecord],
+        first: usize,
+        header: &[String],
+    ) -> Result<Rows> {
+        let mut rows = Rows::default();
+        for (index, record) in records.iter().enumerate() {
+            // An empty field of a table is a missing one.
+            let fields = header
+                .iter()
+                .zip(record)
+                .filter(|(_, text)| !text.is_empty());
+            let fields = fields.map(|(name, text)| (name.clone(), Value::from(text)));
+            let object = Value::Object(fields.collect());
+            let line = record.position().map_or(0, csv::Position::line);
+            rows.rows
+                .push(self.item(&object, format!("line {line}"), first + index + 1)?);
+        }
+        Ok(rows)
+    }
+
+    fn item(&self, object: &Value, place: String, number: usize) -> Result<RawItem> {
+        let row = Row {
+            path: &self.path,
+            place,
+            object,
+        };
+        let columns = &self.columns;
+        let question = row.text(&columns.question)?.to_owned();
+        let word = row.word(&columns.label)?;
+        let label = columns.read_label(&word);
+        let label =
+            label.ok_or_else(|| row.no_label(&columns.label, &columns.label_words(), &word))?;
+        let answer = row.text(&columns.rationale)?.to_owned();
+        let context = row.optional_text(&columns.context)?.map(str::to_owned);
+        let mut group: Vec<String> = row
+            .optional_text(&columns.group)?
+            .map(str::to_owned)
+            .into_iter()
+            .collect();
+        group.extend(context.as_deref().and_then(abstract_key));
+        let id = match row.optional_text(&columns.id)? {
+            Some(id) if !id.trim().is_empty() => id.to_owned(),
+            _ => format!("{}:{}:{number}", self.source, self.name),
+        };
+        Ok(RawItem {
+            id,
+            question,
+            label: Some(label),
+            answer,
+            source: self.source,
+            group,
+            context,
+            split: None,
+            year: None,
+            mesh: Vec::new(),
+        })
+    }
+}
