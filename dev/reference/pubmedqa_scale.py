@@ -1,10 +1,12 @@
-"""Writes PubMedQA's artificial part in its real size, layout and lengths, from the rows of the labelled part.
+"""Writes PubMedQA's artificial or unlabelled part in its real size, layout and lengths, from the rows of the labelled part.
 
-    python3 dev/reference/pubmedqa_scale.py ori_pqal.json OUT.json [--rows 211269] [--near 0.02]
+    python3 dev/reference/pubmedqa_scale.py ori_pqal.json pqaa.json [--rows 211269] [--near 0.02] [--seed 42]
+    python3 dev/reference/pubmedqa_scale.py ori_pqal.json pqau.json --rows 61249 --unlabelled --seed 43
 
 Each row takes a real question, conclusion and abstract and trades words of them for words of other real rows, so that
 lengths and vocabulary are PubMed's and no two rows are equal. A share of --near rows keeps all words of an earlier row's
-question but one: near copies, to be found. 92.8 % are yes, as in the published file. No MeSH terms are traded.
+question but one: near copies, to be found. 92.8 % are yes, as in the published file; unlabelled rows have no decision.
+No MeSH terms are traded.
 """
 
 import argparse
@@ -18,8 +20,10 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--rows", type=int, default=211_269)
     parser.add_argument("--near", type=float, default=0.02)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--unlabelled", action="store_true")
     args = parser.parse_args()
-    draw = random.Random(42)
+    draw = random.Random(args.seed)
     rows = list(json.load(open(args.labelled)).values())
     words = sorted({w for row in rows for w in row["QUESTION"].split() if len(w) > 4 and w.isalpha()})
 
@@ -46,7 +50,10 @@ def main():
                 "LONG_ANSWER": traded(row["LONG_ANSWER"], 0.4),
                 "final_decision": "yes" if draw.random() < 0.928 else "no",
             }
-            out.write(("" if n == 0 else ",\n") + json.dumps(str(40_000_000 + n)) + ": " + json.dumps(row))
+            if args.unlabelled:
+                del row["final_decision"]
+            pmid = (args.seed - 2) * 1_000_000 + n
+            out.write(("" if n == 0 else ",\n") + json.dumps(str(pmid)) + ": " + json.dumps(row))
         out.write("}\n")
 
 

@@ -1,7 +1,7 @@
 """The steps of `verdict build` on PubMedQA, written with the usual Python tools: json, re, datasketch.
 
     pip install datasketch==2.0.0 numpy
-    python3 dev/reference/peers/pubmedqa_build.py ori_pqal.json ori_pqaa.json OUT
+    python3 dev/reference/peers/pubmedqa_build.py OUT ori_pqal.json ori_pqaa.json ori_pqau.json
 
 Reads, resolves mark-up, removes citations, takes the first sentence, drops equal questions, finds near ones (MinHash of
 125 permutations of word pairs, LSH at 0.7 for questions and 0.8 for rationales), ties them with rows of one PMID or
@@ -43,7 +43,7 @@ def shingles(text):
 def main():
     started = time.time()
     rows, seen = [], {}
-    for path in sys.argv[1:3]:
+    for path in sys.argv[2:]:
         for pmid, row in json.load(open(path)).items():
             question = clean(row["QUESTION"])
             answer = SENTENCE.split(LEAD.sub("", clean(row["LONG_ANSWER"])), 1)[0]
@@ -51,7 +51,7 @@ def main():
                 continue
             seen[question.lower()] = pmid
             body = hashlib.sha256(" ".join(row["CONTEXTS"]).lower().encode()).hexdigest()
-            rows.append((pmid, question, answer, row["final_decision"], body))
+            rows.append((pmid, question, answer, row.get("final_decision"), body))
     read = time.time()
     parent = list(range(len(rows)))
 
@@ -83,12 +83,18 @@ def main():
             lsh.insert(i, signature)
     tied = time.time()
     homes, draw = {}, random.Random(42)
-    out = Path(sys.argv[3])
+    out = Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
-    files = {name: open(out / f"{name}.jsonl", "w") for name in ("train", "validation", "test")}
+    files = {name: open(out / f"{name}.jsonl", "w") for name in ("train", "validation", "test", "unlabelled")}
     for i, (pmid, question, answer, label, _) in enumerate(rows):
         home = homes.setdefault(root(i), draw.choices(("train", "validation", "test"), (8, 1, 1))[0])
         item = {"id": pmid, "question": question, "label": label, "rationale": answer, "group": root(i)}
+        if label is None:
+            # Set apart, unless it is tied to what is not trained on.
+            if home != "train":
+                continue
+            home = "unlabelled"
+            del item["label"]
         files[home].write(json.dumps(item) + "\n")
     for file in files.values():
         file.close()

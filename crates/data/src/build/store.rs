@@ -62,7 +62,30 @@ struct Piece {
 pub(crate) struct Input {
     /// As it was written.
     pub(crate) text: String,
+    #[serde(with = "as_json")]
     pub(crate) record: SourceRecord,
+}
+
+/// A record of the manifest leaves out what it has not, which only a self-describing format can read again.
+mod as_json {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::manifest::SourceRecord;
+
+    pub(super) fn serialize<S: Serializer>(
+        record: &SourceRecord,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = serde_json::to_string(record).map_err(serde::ser::Error::custom)?;
+        text.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<SourceRecord, D::Error> {
+        let text = String::deserialize(from)?;
+        serde_json::from_str(&text).map_err(serde::de::Error::custom)
+    }
 }
 
 /// What shards of one build must have in common, and which one this is.
@@ -311,8 +334,7 @@ impl Store {
     fn new(shards: Vec<(PathBuf, Index)>) -> Result<Store> {
         let files = shards.iter().map(|(dir, _)| Files::open(dir));
         let files: Vec<Files> = files.collect::<Result<_>>()?;
-        let (dirs, mut indexes): (Vec<PathBuf>, Vec<Index>) = shards.into_iter().unzip();
-        check(&dirs, &indexes)?;
+        let mut indexes: Vec<Index> = shards.into_iter().map(|(_, index)| index).collect();
         let mut order: Vec<(u16, u32, usize, usize)> = Vec::new();
         let mut starts: Vec<Vec<(usize, usize, usize)>> = Vec::new();
         for (shard, index) in indexes.iter().enumerate() {
@@ -405,6 +427,7 @@ impl Store {
         };
         let mut shards: Vec<(PathBuf, Index)> = dirs.iter().map(read).collect::<Result<_>>()?;
         shards.sort_by_key(|(_, index)| index.share.shard);
+        check(&shards)?;
         Store::new(shards)
     }
 
@@ -479,17 +502,17 @@ impl Store {
 }
 
 /// Shards of one build, all of them, each once.
-fn check(dirs: &[PathBuf], indexes: &[Index]) -> Result<()> {
+fn check(shards: &[(PathBuf, Index)]) -> Result<()> {
     let fault = |n: usize, expected: String, found: String| {
         Err(Error::Shards {
-            path: dirs[n].clone(),
+            path: shards[n].0.clone(),
             expected,
             found,
         })
     };
-    let first = &indexes[0];
+    let (dir, first) = &shards[0];
     let (_, of) = first.share.shard;
-    for (n, index) in indexes.iter().enumerate() {
+    for (n, (_, index)) in shards.iter().enumerate() {
         let alike = Share {
             shard: first.share.shard,
             ..index.share.clone()
@@ -511,17 +534,13 @@ fn check(dirs: &[PathBuf], indexes: &[Index]) -> Result<()> {
             let found = "another seed, context, rules or number of shards";
             return fault(
                 n,
-                format!("the settings of {}", dirs[0].display()),
+                format!("the settings of {}", dir.display()),
                 found.into(),
             );
         }
         if files(index) != files(first) {
             let found = "other sources or other files";
-            return fault(
-                n,
-                format!("the sources of {}", dirs[0].display()),
-                found.into(),
-            );
+            return fault(n, format!("the sources of {}", dir.display()), found.into());
         }
         let expected = n as u32 + 1;
         if index.share.shard.0 != expected {
@@ -529,8 +548,8 @@ fn check(dirs: &[PathBuf], indexes: &[Index]) -> Result<()> {
             return fault(n, format!("shard {expected} of {of}"), found);
         }
     }
-    match indexes.len() as u32 {
-        given if given < of => fault(indexes.len() - 1, format!("{of} shards"), given.to_string()),
+    match shards.len() as u32 {
+        given if given < of => fault(shards.len() - 1, format!("{of} shards"), given.to_string()),
         _ => Ok(()),
     }
 }
