@@ -154,14 +154,19 @@ pub(crate) fn question_key_of_normal(question: &str, context: Option<&str>) -> S
 
 /// The key that ties rows with the same abstract, by its letters and digits alone; none where it has none.
 pub(crate) fn abstract_key(body: &str) -> Option<String> {
-    let mut letters = String::with_capacity(body.len());
-    for character in body.chars() {
-        if character.is_ascii_alphanumeric() {
-            letters.push(character.to_ascii_lowercase());
-        } else if !character.is_ascii() && character.is_alphanumeric() {
-            letters.extend(character.to_lowercase());
+    let letters = match body.is_ascii() {
+        // As most are: a byte at a time.
+        true => {
+            let letters = body.bytes().filter(u8::is_ascii_alphanumeric);
+            letters
+                .map(|byte| char::from(byte.to_ascii_lowercase()))
+                .collect()
         }
-    }
+        false => {
+            let letters = body.chars().filter(|letter| letter.is_alphanumeric());
+            letters.flat_map(char::to_lowercase).collect::<String>()
+        }
+    };
     (!letters.is_empty()).then(|| format!("abstract:{}", short(&letters)))
 }
 

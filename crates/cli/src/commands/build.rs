@@ -102,6 +102,9 @@ pub struct Settings {
     /// Seed of sampling, splitting and generated rows [default: 42]
     #[arg(long)]
     pub seed: Option<u64>,
+    /// MiB of memory that a build may take; changes no byte of the set [default: 1024]
+    #[arg(long, value_name = "MIB")]
+    pub memory_mib: Option<usize>,
     /// Data set folder to make
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
@@ -196,6 +199,7 @@ impl Settings {
             context,
             protect,
             rules,
+            memory_mib: self.memory_mib.unwrap_or(defaults.memory_mib),
             overwrite,
             ..defaults
         })
@@ -392,6 +396,8 @@ mod tests {
             "abstract",
             "--context-tokens",
             "200",
+            "--memory-mib",
+            "100",
             "--disagreement",
             "uncertain",
             "--protect",
@@ -409,6 +415,7 @@ mod tests {
             context: Some(Context::estimated(200)),
             disagreement: Disagreement::Uncertain,
             rules: Rules::default(),
+            memory_mib: 100,
             protect: vec![Protect::File("mine.jsonl".into())],
             out: "d".into(),
             overwrite: true,

@@ -81,6 +81,7 @@ pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
     let scratch = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
     let workshop = Workshop::beside(&scratch.path().join("set"))?;
     let mut store = super::scan::scan(settings, &workshop.scratch()?, (1, 1))?;
+    store.hold((settings.memory_mib as u64) << 20)?;
     let plan = plan(&mut store, &settings.sources, &benchmarks, settings)?;
     let rows = || 0..store.rows.len() as u32;
     let Some(row) = rows().find(|row| store.id(*row) == id) else {

@@ -70,6 +70,9 @@ pub struct BuildSettings {
     pub protect: Vec<Protect>,
     /// How rows are cleaned.
     pub rules: Rules,
+    /// Memory that a build may take, in MiB: where the word pairs of all rows do not fit, they are read from disk
+    /// at each comparison. Changes no byte of the set.
+    pub memory_mib: usize,
     /// Folder of the set; must be new or empty.
     pub out: PathBuf,
     /// A data set that stands in `out` already may be replaced.
@@ -91,6 +94,7 @@ impl BuildSettings {
             context: None,
             protect: Protect::usual(),
             rules: Rules::default(),
+            memory_mib: 1024,
             out: out.into(),
             overwrite: false,
         }
@@ -175,6 +179,7 @@ fn finish(
     settings: &BuildSettings,
     workshop: Workshop,
 ) -> Result<BuildReport> {
+    store.hold((settings.memory_mib as u64) << 20)?;
     let plan = compose::plan(&mut store, inputs, benchmarks, settings)?;
     let manifest = compose::write(&store, plan, benchmarks, settings, &workshop)?;
     workshop.manifest(&manifest)?;

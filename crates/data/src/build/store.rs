@@ -21,6 +21,11 @@ const ROWS: &str = "rows.bin";
 const SHINGLES: &str = "shingles.bin";
 const BANDS_FILE: &str = "bands.bin";
 const INDEX: &str = "shard.bin";
+/// Bytes read at once of a file that is read whole.
+const PAGE: usize = 1 << 20;
+/// Bytes of memory that a row takes from reading to writing, its word pairs apart: 56 of its record, about 30 of
+/// its id, 32 of its keys and as many again while they are sorted.
+const ROW_BYTES: u64 = 192;
 /// First bytes of an index: what it is and the version of its layout.
 const MAGIC: &str = "verdict shard 1";
 
@@ -284,6 +289,8 @@ struct Files {
     dir: PathBuf,
     texts: File,
     shingles: File,
+    /// The word pairs of all its texts, where memory is allowed for them.
+    held: Option<Vec<u32>>,
     bands: File,
 }
 
@@ -297,8 +304,24 @@ impl Files {
             dir: dir.to_owned(),
             texts: open(ROWS)?,
             shingles: open(SHINGLES)?,
+            held: None,
             bands: open(BANDS_FILE)?,
         })
+    }
+
+    /// Reads all word pairs into memory.
+    fn hold(&mut self, bytes: u64) -> Result<()> {
+        let mut held = Vec::with_capacity((bytes / 4) as usize);
+        let mut page = vec![0; PAGE];
+        let mut at = 0;
+        while at < bytes {
+            let read = (bytes - at).min(PAGE as u64) as usize;
+            self.read(SHINGLES, &self.shingles, at, &mut page[..read])?;
+            held.extend(numbers(&page[..read]));
+            at += read as u64;
+        }
+        self.held = Some(held);
+        Ok(())
     }
 
     fn read(&self, name: &str, file: &File, at: u64, into: &mut [u8]) -> Result<()> {
@@ -476,8 +499,24 @@ impl Store {
         })
     }
 
-    /// The word pairs of a text, as bytes, into `into`.
-    fn shingles(&self, row: u32, side: Side, into: &mut Vec<u32>) -> Result<()> {
+    /// Takes the word pairs into memory if they fit into so many bytes beside the rows; where they do not, each
+    /// comparison reads them from disk.
+    pub(crate) fn hold(&mut self, memory: u64) -> Result<()> {
+        let lengths = self.shards.iter().map(|files| {
+            let path = files.dir.join(SHINGLES);
+            Ok(files.shingles.metadata().map_err(Error::io(path))?.len())
+        });
+        let lengths: Vec<u64> = lengths.collect::<Result<_>>()?;
+        let rows = ROW_BYTES * self.rows.len() as u64;
+        if rows + lengths.iter().sum::<u64>() > memory {
+            return Ok(());
+        }
+        let mut shards = self.shards.iter_mut().zip(lengths);
+        shards.try_for_each(|(files, bytes)| files.hold(bytes))
+    }
+
+    /// The word pairs of a text: those in memory, or as they are read into `page`.
+    fn shingles<'a>(&'a self, row: u32, side: Side, page: &'a mut Vec<u32>) -> Result<&'a [u32]> {
         let row = &self.rows[row as usize];
         let files = &self.shards[usize::from(row.shard)];
         let (from, count) = match side {
@@ -487,17 +526,14 @@ impl Store {
                 row.rationale_shingles,
             ),
         };
-        let mut bytes = [0; 4096];
-        let mut left = 4 * usize::from(count);
-        let mut at = 4 * from;
-        into.clear();
-        while left > 0 {
-            let page = left.min(bytes.len());
-            files.read(SHINGLES, &files.shingles, at, &mut bytes[..page])?;
-            into.extend(numbers(&bytes[..page]));
-            (at, left) = (at + page as u64, left - page);
+        if let Some(held) = &files.held {
+            return Ok(&held[from as usize..][..usize::from(count)]);
         }
-        Ok(())
+        let mut bytes = vec![0; 4 * usize::from(count)];
+        files.read(SHINGLES, &files.shingles, 4 * from, &mut bytes)?;
+        page.clear();
+        page.extend(numbers(&bytes));
+        Ok(page)
     }
 }
 
@@ -573,21 +609,13 @@ pub(crate) struct Sides<'a> {
     pub(crate) others: Vec<&'a near::Shingles>,
 }
 
-impl Sides<'_> {
-    fn of(&self, row: u32, into: &mut Vec<u32>) -> Result<()> {
+impl<'a> Sides<'a> {
+    fn of<'b>(&'b self, row: u32, page: &'b mut Vec<u32>) -> Result<&'b [u32]> {
         match (row as usize).checked_sub(self.store.rows.len()) {
-            Some(other) => {
-                into.clear();
-                into.extend(self.others[other].hashes());
-                Ok(())
-            }
-            None => self.store.shingles(row, self.side, into),
+            Some(other) => Ok(self.others[other].hashes()),
+            None => self.store.shingles(row, self.side, page),
         }
     }
-}
-
-thread_local! {
-    static PAIR: std::cell::RefCell<(Vec<u32>, Vec<u32>)> = const { std::cell::RefCell::new((Vec::new(), Vec::new())) };
 }
 
 impl Texts for Sides<'_> {
@@ -629,10 +657,7 @@ impl Texts for Sides<'_> {
     }
 
     fn overlap(&self, a: u32, b: u32) -> Result<f64> {
-        PAIR.with_borrow_mut(|(one, two)| {
-            self.of(a, one)?;
-            self.of(b, two)?;
-            Ok(near::overlap(one, two))
-        })
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        Ok(near::overlap(self.of(a, &mut one)?, self.of(b, &mut two)?))
     }
 }
