@@ -161,9 +161,12 @@ impl Texts for Held<'_> {
 }
 
 /// Who looks for near pairs.
-pub(crate) trait Seek {
+pub(crate) trait Seek: Sync {
+    /// Told before each band.
+    fn begin(&mut self) {}
+
     /// Whether the overlap of a candidate is worth looking up.
-    fn wants(&mut self, _pair: (u32, u32)) -> bool {
+    fn wants(&self, _pair: (u32, u32)) -> bool {
         true
     }
 
@@ -171,43 +174,41 @@ pub(crate) trait Seek {
     fn found(&mut self, pair: (u32, u32), overlap: f64);
 }
 
-/// Candidates that are looked up at once, each by any thread.
+/// Rows of a band whose candidates are looked up at once, each by any thread.
 const LOOKED_UP: usize = 1 << 15;
 
 /// Tells `seek` the pairs of texts that overlap by at least `share`, in the same order for any number of threads.
 pub(crate) fn seek<T: Texts>(texts: &T, share: f64, seek: &mut impl Seek) -> Result<(), T::Error> {
     let mut rows = Vec::new();
-    let mut candidates = Vec::new();
     for band in 0..BANDS {
+        seek.begin();
         rows.clear();
         texts.band(band, &mut rows)?;
         rows.par_sort_unstable();
-        for bucket in rows.chunk_by(|a, b| a.0 == b.0) {
-            let pairs = compared(bucket.len()).map(|(i, j)| (bucket[i].1, bucket[j].1));
-            candidates.extend(pairs.filter(|pair| seek.wants(*pair)));
-            if candidates.len() >= LOOKED_UP {
-                look_up(texts, share, &mut candidates, seek)?;
+        let buckets: Vec<&[(u32, u32)]> = rows.chunk_by(|a, b| a.0 == b.0).collect();
+        let buckets: Vec<&[(u32, u32)]> = buckets
+            .into_iter()
+            .filter(|bucket| bucket.len() > 1)
+            .collect();
+        for buckets in buckets.chunks(LOOKED_UP) {
+            let look_up = |bucket: &&[(u32, u32)]| {
+                let pairs = compared(bucket.len()).map(|(i, j)| (bucket[i].1, bucket[j].1));
+                let looked = pairs
+                    .filter(|pair| seek.wants(*pair))
+                    .filter_map(|pair| match texts.overlap(pair.0, pair.1) {
+                        Ok(overlap) => (overlap >= share).then_some(Ok((pair, overlap))),
+                        Err(error) => Some(Err(error)),
+                    });
+                looked.collect::<Vec<_>>()
+            };
+            let found: Result<Vec<_>, T::Error> = buckets
+                .par_iter()
+                .with_min_len(256)
+                .flat_map_iter(look_up)
+                .collect();
+            for (pair, overlap) in found? {
+                seek.found(pair, overlap);
             }
-        }
-        look_up(texts, share, &mut candidates, seek)?;
-    }
-    Ok(())
-}
-
-/// Checks the candidates against the sets themselves.
-fn look_up<T: Texts>(
-    texts: &T,
-    share: f64,
-    candidates: &mut Vec<(u32, u32)>,
-    seek: &mut impl Seek,
-) -> Result<(), T::Error> {
-    let overlaps: Result<Vec<f64>, T::Error> = candidates
-        .par_iter()
-        .map(|(a, b)| texts.overlap(*a, *b))
-        .collect();
-    for (pair, overlap) in candidates.drain(..).zip(overlaps?) {
-        if overlap >= share {
-            seek.found(pair, overlap);
         }
     }
     Ok(())

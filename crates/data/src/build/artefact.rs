@@ -40,7 +40,7 @@ fn outside(counts: &Counts, fold: usize) -> [u32; 3] {
 }
 
 /// The words of a question, its label and its fold.
-struct Row {
+pub(crate) struct Row {
     words: Vec<u64>,
     label: Label,
     fold: usize,
@@ -78,11 +78,15 @@ impl Guess {
         self.share = ((MOST as u64) << 32) / rows.max(MOST) as u64;
     }
 
+    /// What has to be known of a row that is kept, if it is among those seen.
+    pub(crate) fn row(&self, item: &Item) -> Option<Row> {
+        let seen = self.share == 1 << 32 || hash(&["artefact", &item.id]) >> 32 < self.share;
+        seen.then(|| Row::of(item))
+    }
+
     /// A row that is kept.
-    pub(crate) fn see(&mut self, item: &Item) {
-        if self.share == 1 << 32 || hash(&["artefact", &item.id]) >> 32 < self.share {
-            self.rows.push(Row::of(item));
-        }
+    pub(crate) fn see(&mut self, row: Option<Row>) {
+        self.rows.extend(row);
     }
 
     /// Guesses every row that was seen from the words of its question.
@@ -96,7 +100,10 @@ impl Guess {
 pub(crate) fn artefact(items: &[&Item]) -> Artefact {
     let mut all = Guess::default();
     all.sample(items.len());
-    items.iter().for_each(|item| all.see(item));
+    for item in items {
+        let row = all.row(item);
+        all.see(row);
+    }
     all.artefact()
 }
 

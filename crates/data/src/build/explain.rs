@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::compose::{Fate, plan};
+use super::plan::{Fate, plan};
 use super::rules::clean;
 use super::{BuildSettings, check};
 use crate::dataset::Workshop;

@@ -22,6 +22,26 @@ impl Sets {
         of
     }
 
+    /// Whether two numbers are known to be of one set; quick after [`Sets::flatten`].
+    pub(crate) fn together(&self, a: u32, b: u32) -> bool {
+        let root = |mut of: u32| {
+            while self.parent[of as usize] != of {
+                of = self.parent[of as usize];
+            }
+            of
+        };
+        root(a) == root(b)
+    }
+
+    /// Makes every number point to its root.
+    pub(crate) fn flatten(&mut self) {
+        for of in 0..self.parent.len() as u32 {
+            // Roots are smaller, so that what is pointed to points to its root already.
+            let parent = self.parent[of as usize];
+            self.parent[of as usize] = self.parent[parent as usize];
+        }
+    }
+
     /// The smaller root wins, so that a set's root is its first row.
     pub(crate) fn join(&mut self, a: u32, b: u32) {
         let (a, b) = (self.root(a), self.root(b));
@@ -40,9 +60,8 @@ impl Sets {
 
     /// For each row the number of its group's first row.
     pub(crate) fn roots(&mut self) -> Vec<u32> {
-        (0..self.parent.len() as u32)
-            .map(|row| self.root(row))
-            .collect()
+        self.flatten();
+        self.parent.clone()
     }
 }
 

@@ -1,18 +1,19 @@
 //! The build: sources to rows, rows through every rule, what is left into three splits on disk.
 //!
-//! Two halves meet on disk. [`scan`](self::scan) reads the sources and cleans each row alone; [`compose`]
-//! looks at all rows together: duplicates, groups, benchmarks, balance, splits. The first half can be done in
+//! Two halves meet on disk. [`scan`](self::scan) reads the sources and cleans each row alone; [`plan`](self::plan)
+//! looks at all rows together (duplicates, groups, benchmarks, balance, splits) and [`write`](self::write) writes them. The first half can be done in
 //! shards on many machines ([`scan_shard`]), and the second over their folders ([`merge`]) gives the same bytes.
 
 mod artefact;
-mod compose;
 mod explain;
 mod group;
+mod plan;
 mod rules;
 mod scan;
 mod split;
 mod store;
 mod tie;
+mod write;
 
 use std::path::PathBuf;
 
@@ -180,8 +181,8 @@ fn finish(
     workshop: Workshop,
 ) -> Result<BuildReport> {
     store.hold((settings.memory_mib as u64) << 20)?;
-    let plan = compose::plan(&mut store, inputs, benchmarks, settings)?;
-    let manifest = compose::write(&store, plan, benchmarks, settings, &workshop)?;
+    let plan = plan::plan(&mut store, inputs, benchmarks, settings)?;
+    let manifest = write::write(&store, plan, benchmarks, settings, &workshop)?;
     workshop.manifest(&manifest)?;
     workshop.finish()?;
     Ok(BuildReport {

@@ -41,7 +41,7 @@ pub(crate) struct Tied {
 pub(crate) fn tie(
     store: &mut Store,
     mut sets: Sets,
-    gone: impl Fn(u32) -> bool,
+    gone: impl Fn(u32) -> bool + Sync,
     distinct: impl Fn(u32) -> bool,
     protected: &[&Question],
 ) -> Result<Tied> {
@@ -111,15 +111,19 @@ pub(crate) fn tie(
 /// Joins near rows as they are found.
 struct Joining<'a> {
     sets: Sets,
-    gone: &'a dyn Fn(u32) -> bool,
-    told: &'a dyn Fn(u32, u32) -> bool,
+    gone: &'a (dyn Fn(u32) -> bool + Sync),
+    told: &'a (dyn Fn(u32, u32) -> bool + Sync),
     suspects: Vec<(u32, u32, f64)>,
 }
 
 impl Seek for Joining<'_> {
-    fn wants(&mut self, (a, b): (u32, u32)) -> bool {
-        // What is tied already need not be looked at again: most rows of a bucket are copies of one another.
-        let news = self.sets.root(a) != self.sets.root(b) || (self.told)(a, b);
+    fn begin(&mut self) {
+        self.sets.flatten();
+    }
+
+    fn wants(&self, (a, b): (u32, u32)) -> bool {
+        // What an earlier band has tied need not be looked at again: copies share all bands.
+        let news = !self.sets.together(a, b) || (self.told)(a, b);
         news && !(self.gone)(a) && !(self.gone)(b)
     }
 

@@ -40,10 +40,11 @@ impl Hashed {
     /// What follows, up to [`BUFFER`] bytes, behind what `into` holds; none at the end.
     pub(super) fn append(&mut self, into: &mut Vec<u8>) -> Result<usize> {
         let from = into.len();
-        into.resize(from + BUFFER, 0);
-        let read = self.read(&mut into[from..]).map_err(Error::io(&self.path));
-        into.truncate(from + *read.as_ref().unwrap_or(&0));
-        read
+        let mut page = (&mut self.file).take(BUFFER as u64);
+        let read = page.read_to_end(into).map_err(Error::io(&self.path))?;
+        self.hash.update(&into[from..]);
+        self.bytes += read as u64;
+        Ok(read)
     }
 
     /// The record of the whole file, what was not read yet included.

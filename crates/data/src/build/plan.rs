@@ -1,32 +1,23 @@
-//! The second half of a build: which of the cleaned rows are kept, which split each goes to, and the files.
+//! The second half of a build: which of the cleaned rows are kept, and which split each goes to.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
-use super::artefact::Guess;
 use super::group::Sets;
-use super::rules::{Kept, Tally, rules};
+use super::rules::Tally;
 use super::split::{Candidate, assign, capacities};
 use super::store::Store;
 use super::tie::{Suspect, tie};
 use super::{Balance, BuildSettings, Disagreement};
-use crate::dataset::{OutFile, Workshop, file_name, unlabelled_name};
 use crate::digest::place;
-use crate::item::{Item, Unlabelled};
-use crate::manifest::{
-    Manifest, ProtectRecord, Settings, SplitRecord, UnlabelledRecord, label_counts,
-};
 use crate::near::hash;
 use crate::protect::{Benchmark, Question};
 use crate::{Error, Input, Label, Result, Split};
 
-/// Rows that are put together at once.
-const AT_ONCE: usize = 4096;
-/// MeSH headings in the manifest.
-const HEADINGS: usize = 60;
 /// Source of rows that say that sources disagree.
-const DISAGREEMENT: &str = "disagreement";
+pub(super) const DISAGREEMENT: &str = "disagreement";
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +60,11 @@ pub(crate) struct Plan {
     pub(crate) fates: Vec<Fate>,
     pub(crate) group_of: Vec<u32>,
     /// Rows of which an earlier one has the id too: the number behind theirs.
-    numbers: HashMap<u32, u32>,
+    pub(super) numbers: HashMap<u32, u32>,
     /// Rows that say that sources disagree: what they say.
-    said: HashMap<u32, String>,
-    suspects: Vec<Suspect>,
-    tally: Tally,
+    pub(super) said: HashMap<u32, String>,
+    pub(super) suspects: Vec<Suspect>,
+    pub(super) tally: Tally,
 }
 
 /// Decides on every row.
@@ -138,7 +129,7 @@ pub(crate) fn plan(
     if labelled.is_empty() {
         return Err(Error::NoRows { read });
     }
-    let names: Vec<std::borrow::Cow<'_, str>> = labelled.iter().map(|row| ids.of(*row)).collect();
+    let names: Vec<Cow<'_, str>> = labelled.iter().map(|row| ids.of(*row)).collect();
     let candidates: Vec<Candidate<'_>> = labelled
         .iter()
         .zip(&names)
@@ -314,13 +305,13 @@ fn numbered(id: &str, number: u32) -> String {
 }
 
 /// The ids that rows have in the end.
-struct Ids<'a> {
-    store: &'a Store,
-    numbers: &'a HashMap<u32, u32>,
+pub(super) struct Ids<'a> {
+    pub(super) store: &'a Store,
+    pub(super) numbers: &'a HashMap<u32, u32>,
 }
 
 impl<'a> Ids<'a> {
-    fn of(&self, row: u32) -> std::borrow::Cow<'a, str> {
+    pub(super) fn of(&self, row: u32) -> Cow<'a, str> {
         let id = self.store.id(row);
         match self.numbers.get(&row) {
             Some(number) => numbered(id, *number).into(),
@@ -389,275 +380,5 @@ fn per_class(candidates: &[Candidate<'_>], balance: Balance) -> Result<Option<[u
             counts,
         }),
         None => Ok(Some([asked; 3])),
-    }
-}
-
-/// What is counted of the rows kept, while they are written.
-#[derive(Default)]
-struct Counts {
-    years: BTreeMap<String, BTreeMap<u16, usize>>,
-    mesh: HashMap<String, usize>,
-    groups: HashSet<u64>,
-    guess: Guess,
-}
-
-/// Writes the planned rows into the workshop, and gives the manifest.
-pub(crate) fn write(
-    store: &Store,
-    plan: Plan,
-    benchmarks: &[Benchmark],
-    settings: &BuildSettings,
-    workshop: &Workshop,
-) -> Result<Manifest> {
-    let ids = Ids {
-        store,
-        numbers: &plan.numbers,
-    };
-    let mut counts = Counts::default();
-    let kept = plan
-        .fates
-        .iter()
-        .filter(|fate| matches!(fate, Fate::In(_)))
-        .count();
-    counts.guess.sample(kept);
-    let mut splits = Vec::new();
-    for split in Split::ALL {
-        let rows = in_order(&plan, &ids, settings.seed, Fate::In(split));
-        let mut file = workshop.file(&file_name(split))?;
-        let mut record = SplitRecord::empty(split);
-        put(
-            &rows,
-            &mut file,
-            |row| item(store, &plan, &ids, row),
-            |item, kept: &Kept| {
-                record.count(item);
-                counts.groups.insert(hash(&[&item.group]));
-                counts.guess.see(item);
-                if let Some(year) = kept.year {
-                    *counts
-                        .years
-                        .entry(item.source.clone())
-                        .or_default()
-                        .entry(year)
-                        .or_default() += 1;
-                }
-                for heading in &kept.mesh {
-                    match counts.mesh.get_mut(heading) {
-                        Some(rows) => *rows += 1,
-                        None => drop(counts.mesh.insert(heading.clone(), 1)),
-                    }
-                }
-            },
-        )?;
-        record.sha256 = file.finish()?;
-        splits.push(record);
-    }
-    let apart = in_order(&plan, &ids, settings.seed, Fate::Apart);
-    let unlabelled = match apart.is_empty() {
-        true => None,
-        false => {
-            let mut file = workshop.file(unlabelled_name())?;
-            put(
-                &apart,
-                &mut file,
-                |row| unlabelled(store, &plan, &ids, row),
-                |_, _| {},
-            )?;
-            Some(UnlabelledRecord {
-                file: unlabelled_name().to_owned(),
-                sha256: file.finish()?,
-                rows: apart.len(),
-            })
-        }
-    };
-    Ok(manifest(
-        store, plan, counts, splits, unlabelled, benchmarks, settings,
-    ))
-}
-
-/// The rows of one fate, in the seed's order.
-fn in_order(plan: &Plan, ids: &Ids<'_>, seed: u64, fate: Fate) -> Vec<u32> {
-    let rows = plan.fates.par_iter().enumerate();
-    let rows = rows.filter(|(_, of)| **of == fate);
-    let mut rows: Vec<(u64, u32)> = rows
-        .map(|(row, _)| (place(seed, "order", &ids.of(row as u32)), row as u32))
-        .collect();
-    rows.par_sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| ids.of(a.1).cmp(&ids.of(b.1))));
-    rows.into_iter().map(|(_, row)| row).collect()
-}
-
-/// Puts rows together on all threads and writes them in order, one a line.
-fn put<T: serde::Serialize + Send>(
-    rows: &[u32],
-    file: &mut OutFile,
-    make: impl Fn(u32) -> Result<(T, Kept)> + Sync,
-    mut seen: impl FnMut(&T, &Kept),
-) -> Result<()> {
-    for rows in rows.chunks(AT_ONCE) {
-        let made: Vec<Result<(T, Kept, Vec<u8>)>> = rows
-            .par_iter()
-            .map(|row| {
-                let (item, kept) = make(*row)?;
-                let mut line = serde_json::to_vec(&item).expect("an item has only texts");
-                line.push(b'\n');
-                Ok((item, kept, line))
-            })
-            .collect();
-        for made in made {
-            let (item, kept, line) = made?;
-            seen(&item, &kept);
-            file.write(&line)?;
-        }
-    }
-    Ok(())
-}
-
-/// The name of a row's group: the first key of the group's first row.
-fn group(store: &Store, plan: &Plan, row: u32, kept: &Kept) -> Result<String> {
-    match plan.group_of[row as usize] {
-        first if first == row => Ok(kept.name.clone()),
-        first => Ok(store.read(first)?.name),
-    }
-}
-
-fn item(store: &Store, plan: &Plan, ids: &Ids<'_>, row: u32) -> Result<(Item, Kept)> {
-    let mut kept = store.read(row)?;
-    let group = group(store, plan, row, &kept)?;
-    let mut id = ids.of(row).into_owned();
-    if let Some(said) = plan.said.get(&row) {
-        id = format!("{DISAGREEMENT}:{id}");
-        said.clone_into(&mut kept.rationale);
-        kept.source = DISAGREEMENT.to_owned();
-    }
-    let label = store.rows[row as usize].label.unwrap_or(Label::Uncertain);
-    let take = std::mem::take::<String>;
-    let (question, rationale) = (take(&mut kept.question), take(&mut kept.rationale));
-    let context = kept.context.take();
-    let item = Item {
-        id,
-        label,
-        source: take(&mut kept.source),
-        group,
-        text: Item::render(context.as_deref(), &question, label, &rationale),
-        question,
-        rationale,
-        context,
-    };
-    Ok((item, kept))
-}
-
-fn unlabelled(store: &Store, plan: &Plan, ids: &Ids<'_>, row: u32) -> Result<(Unlabelled, Kept)> {
-    let mut kept = store.read(row)?;
-    let group = group(store, plan, row, &kept)?;
-    let take = std::mem::take::<String>;
-    let item = Unlabelled {
-        id: ids.of(row).into_owned(),
-        question: take(&mut kept.question),
-        rationale: take(&mut kept.rationale),
-        source: take(&mut kept.source),
-        group,
-        context: kept.context.take(),
-    };
-    Ok((item, kept))
-}
-
-fn manifest(
-    store: &Store,
-    plan: Plan,
-    counts: Counts,
-    splits: Vec<SplitRecord>,
-    unlabelled: Option<UnlabelledRecord>,
-    benchmarks: &[Benchmark],
-    settings: &BuildSettings,
-) -> Manifest {
-    let mut mesh: Vec<(String, usize)> = counts.mesh.into_iter().collect();
-    mesh.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    mesh.truncate(HEADINGS);
-    let protected = benchmarks.iter().map(|benchmark| ProtectRecord {
-        name: benchmark.name.clone(),
-        sha256: benchmark.sha256.clone(),
-        questions: benchmark.questions.len(),
-    });
-    let (balance, per_class) = match settings.balance {
-        Balance::Largest => ("balanced", None),
-        Balance::PerClass(rows) => ("balanced", Some(rows)),
-        Balance::AtMost(rows) => ("capped", Some(rows)),
-        Balance::Natural => ("natural", None),
-    };
-    let asked = store.inputs.iter().filter_map(|input| {
-        let (source, options) = input.text.split_once('?')?;
-        Some(format!(
-            "{}?{options}",
-            source.split(':').next().unwrap_or(source)
-        ))
-    });
-    Manifest {
-        kind: "verdict data set".to_owned(),
-        layout: 1,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        seed: settings.seed,
-        settings: Settings {
-            balance: balance.to_owned(),
-            per_class,
-            contexts: store.share.context.is_some(),
-            context: store.share.context.clone(),
-            disagreement: (settings.disagreement == Disagreement::Uncertain)
-                .then(|| "uncertain".to_owned()),
-            rules: store.share.rules.clone(),
-            sources: asked.collect(),
-            protected: protected.collect(),
-        },
-        sources: store
-            .inputs
-            .iter()
-            .map(|input| input.record.clone())
-            .collect(),
-        rules: rules(&plan.tally),
-        rows_read: plan.tally.read,
-        rows_kept: splits.iter().map(|split| split.rows).sum(),
-        groups: counts.groups.len(),
-        class_weights: class_weights(&splits[0]),
-        splits,
-        unlabelled,
-        years: counts.years,
-        mesh: mesh.into_iter().collect(),
-        artefact: Some(counts.guess.artefact()),
-        suspects: plan.suspects,
-    }
-}
-
-/// What each class of the train split weighs; none where all are of one size.
-fn class_weights(train: &SplitRecord) -> Option<BTreeMap<Label, f64>> {
-    let counts = Label::ALL.map(|label| train.labels[&label]);
-    let there = counts.iter().filter(|rows| **rows > 0).count();
-    (counts.iter().any(|rows| *rows != counts[0])).then(|| {
-        let weight = |rows: usize| match rows {
-            0 => 0.0,
-            rows => train.rows as f64 / (there * rows) as f64,
-        };
-        Label::ALL.into_iter().zip(counts.map(weight)).collect()
-    })
-}
-
-/// Counts that are kept beside the rows of a split.
-impl SplitRecord {
-    fn empty(split: Split) -> SplitRecord {
-        SplitRecord {
-            split: split.to_string(),
-            file: file_name(split),
-            sha256: String::new(),
-            rows: 0,
-            labels: label_counts([]),
-            sources: BTreeMap::new(),
-        }
-    }
-
-    fn count(&mut self, item: &Item) {
-        self.rows += 1;
-        *self.labels.entry(item.label).or_default() += 1;
-        match self.sources.get_mut(&item.source) {
-            Some(rows) => *rows += 1,
-            None => drop(self.sources.insert(item.source.clone(), 1)),
-        }
     }
 }

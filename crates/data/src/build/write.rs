@@ -1,0 +1,305 @@
+//! The files of a set, once it is decided which rows are kept, and its manifest.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rayon::prelude::*;
+
+use super::artefact::Guess;
+use super::plan::{DISAGREEMENT, Fate, Ids, Plan};
+use super::rules::{Kept, rules};
+use super::store::Store;
+use super::{Balance, BuildSettings, Disagreement};
+use crate::dataset::{Workshop, file_name, unlabelled_name};
+use crate::digest::place;
+use crate::item::{Item, Unlabelled};
+use crate::manifest::{
+    Manifest, ProtectRecord, Settings, SplitRecord, UnlabelledRecord, label_counts,
+};
+use crate::near::hash;
+use crate::protect::Benchmark;
+use crate::{Label, Result, Split};
+
+/// Rows that are put together at once.
+const AT_ONCE: usize = 4096;
+/// MeSH headings in the manifest.
+const HEADINGS: usize = 60;
+
+/// What is counted of the rows kept, while they are written.
+#[derive(Default)]
+struct Counts {
+    years: BTreeMap<String, BTreeMap<u16, usize>>,
+    /// By the heading's hash.
+    mesh: HashMap<u64, (String, usize)>,
+    groups: HashSet<u64>,
+    guess: Guess,
+}
+
+/// A row on its way to its file, put together on any thread.
+struct Made {
+    line: Vec<u8>,
+    label: Label,
+    source: String,
+    group: u64,
+    year: Option<u16>,
+    mesh: Vec<(u64, String)>,
+    guess: Option<super::artefact::Row>,
+}
+
+impl Made {
+    fn of(row: u32, store: &Store, plan: &Plan, ids: &Ids<'_>, guess: &Guess) -> Result<Made> {
+        let (item, kept) = item(store, plan, ids, row)?;
+        let mesh = kept.mesh.into_iter();
+        Ok(Made {
+            line: line(&item),
+            label: item.label,
+            group: hash(&[&item.group]),
+            guess: guess.row(&item),
+            source: item.source,
+            year: kept.year,
+            mesh: mesh.map(|heading| (hash(&[&heading]), heading)).collect(),
+        })
+    }
+}
+
+impl Counts {
+    fn see(&mut self, made: Made) {
+        self.groups.insert(made.group);
+        self.guess.see(made.guess);
+        if let Some(year) = made.year {
+            let years = self.years.entry(made.source).or_default();
+            *years.entry(year).or_default() += 1;
+        }
+        for (hash, heading) in made.mesh {
+            self.mesh.entry(hash).or_insert((heading, 0)).1 += 1;
+        }
+    }
+}
+
+/// Writes the planned rows into the workshop, and gives the manifest.
+pub(crate) fn write(
+    store: &Store,
+    plan: Plan,
+    benchmarks: &[Benchmark],
+    settings: &BuildSettings,
+    workshop: &Workshop,
+) -> Result<Manifest> {
+    let ids = Ids {
+        store,
+        numbers: &plan.numbers,
+    };
+    let mut counts = Counts::default();
+    let kept = plan
+        .fates
+        .iter()
+        .filter(|fate| matches!(fate, Fate::In(_)))
+        .count();
+    counts.guess.sample(kept);
+    let mut splits = Vec::new();
+    for split in Split::ALL {
+        let rows = in_order(&plan, &ids, settings.seed, Fate::In(split));
+        let mut file = workshop.file(&file_name(split))?;
+        let mut record = SplitRecord::empty(split);
+        for rows in rows.chunks(AT_ONCE) {
+            let guess = &counts.guess;
+            let make = |row: &u32| Made::of(*row, store, &plan, &ids, guess);
+            let made: Vec<Result<Made>> = rows.par_iter().map(make).collect();
+            for made in made {
+                let made = made?;
+                file.write(&made.line)?;
+                record.count(made.label, &made.source);
+                counts.see(made);
+            }
+        }
+        record.sha256 = file.finish()?;
+        splits.push(record);
+    }
+    let apart = in_order(&plan, &ids, settings.seed, Fate::Apart);
+    let unlabelled = match apart.is_empty() {
+        true => None,
+        false => {
+            let mut file = workshop.file(unlabelled_name())?;
+            for rows in apart.chunks(AT_ONCE) {
+                let make = |row: &u32| Ok(line(&unlabelled(store, &plan, &ids, *row)?));
+                let made: Vec<Result<Vec<u8>>> = rows.par_iter().map(make).collect();
+                for line in made {
+                    file.write(&line?)?;
+                }
+            }
+            Some(UnlabelledRecord {
+                file: unlabelled_name().to_owned(),
+                sha256: file.finish()?,
+                rows: apart.len(),
+            })
+        }
+    };
+    Ok(manifest(
+        store, plan, counts, splits, unlabelled, benchmarks, settings,
+    ))
+}
+
+/// The rows of one fate, in the seed's order.
+fn in_order(plan: &Plan, ids: &Ids<'_>, seed: u64, fate: Fate) -> Vec<u32> {
+    let rows = plan.fates.par_iter().enumerate();
+    let rows = rows.filter(|(_, of)| **of == fate);
+    let mut rows: Vec<(u64, u32)> = rows
+        .map(|(row, _)| (place(seed, "order", &ids.of(row as u32)), row as u32))
+        .collect();
+    rows.par_sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| ids.of(a.1).cmp(&ids.of(b.1))));
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// A line of a file.
+fn line(row: &impl serde::Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(row).expect("a row has only texts");
+    line.push(b'\n');
+    line
+}
+
+/// The name of a row's group: the first key of the group's first row.
+fn group(store: &Store, plan: &Plan, row: u32, kept: &Kept) -> Result<String> {
+    match plan.group_of[row as usize] {
+        first if first == row => Ok(kept.name.clone()),
+        first => Ok(store.read(first)?.name),
+    }
+}
+
+fn item(store: &Store, plan: &Plan, ids: &Ids<'_>, row: u32) -> Result<(Item, Kept)> {
+    let mut kept = store.read(row)?;
+    let group = group(store, plan, row, &kept)?;
+    let mut id = ids.of(row).into_owned();
+    if let Some(said) = plan.said.get(&row) {
+        id = format!("{DISAGREEMENT}:{id}");
+        said.clone_into(&mut kept.rationale);
+        kept.source = DISAGREEMENT.to_owned();
+    }
+    let label = store.rows[row as usize].label.unwrap_or(Label::Uncertain);
+    let take = std::mem::take::<String>;
+    let (question, rationale) = (take(&mut kept.question), take(&mut kept.rationale));
+    let context = kept.context.take();
+    let item = Item {
+        id,
+        label,
+        source: take(&mut kept.source),
+        group,
+        text: Item::render(context.as_deref(), &question, label, &rationale),
+        question,
+        rationale,
+        context,
+    };
+    Ok((item, kept))
+}
+
+fn unlabelled(store: &Store, plan: &Plan, ids: &Ids<'_>, row: u32) -> Result<Unlabelled> {
+    let mut kept = store.read(row)?;
+    let group = group(store, plan, row, &kept)?;
+    let take = std::mem::take::<String>;
+    Ok(Unlabelled {
+        id: ids.of(row).into_owned(),
+        question: take(&mut kept.question),
+        rationale: take(&mut kept.rationale),
+        source: take(&mut kept.source),
+        group,
+        context: kept.context.take(),
+    })
+}
+
+fn manifest(
+    store: &Store,
+    plan: Plan,
+    counts: Counts,
+    splits: Vec<SplitRecord>,
+    unlabelled: Option<UnlabelledRecord>,
+    benchmarks: &[Benchmark],
+    settings: &BuildSettings,
+) -> Manifest {
+    let mut mesh: Vec<(String, usize)> = counts.mesh.into_values().collect();
+    mesh.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    mesh.truncate(HEADINGS);
+    let protected = benchmarks.iter().map(|benchmark| ProtectRecord {
+        name: benchmark.name.clone(),
+        sha256: benchmark.sha256.clone(),
+        questions: benchmark.questions.len(),
+    });
+    let (balance, per_class) = match settings.balance {
+        Balance::Largest => ("balanced", None),
+        Balance::PerClass(rows) => ("balanced", Some(rows)),
+        Balance::AtMost(rows) => ("capped", Some(rows)),
+        Balance::Natural => ("natural", None),
+    };
+    let asked = store.inputs.iter().filter_map(|input| {
+        let (source, options) = input.text.split_once('?')?;
+        Some(format!(
+            "{}?{options}",
+            source.split(':').next().unwrap_or(source)
+        ))
+    });
+    Manifest {
+        kind: "verdict data set".to_owned(),
+        layout: 1,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed: settings.seed,
+        settings: Settings {
+            balance: balance.to_owned(),
+            per_class,
+            contexts: store.share.context.is_some(),
+            context: store.share.context.clone(),
+            disagreement: (settings.disagreement == Disagreement::Uncertain)
+                .then(|| "uncertain".to_owned()),
+            rules: store.share.rules.clone(),
+            sources: asked.collect(),
+            protected: protected.collect(),
+        },
+        sources: store
+            .inputs
+            .iter()
+            .map(|input| input.record.clone())
+            .collect(),
+        rules: rules(&plan.tally),
+        rows_read: plan.tally.read,
+        rows_kept: splits.iter().map(|split| split.rows).sum(),
+        groups: counts.groups.len(),
+        class_weights: class_weights(&splits[0]),
+        splits,
+        unlabelled,
+        years: counts.years,
+        mesh: mesh.into_iter().collect(),
+        artefact: Some(counts.guess.artefact()),
+        suspects: plan.suspects,
+    }
+}
+
+/// What each class of the train split weighs; none where all are of one size.
+fn class_weights(train: &SplitRecord) -> Option<BTreeMap<Label, f64>> {
+    let counts = Label::ALL.map(|label| train.labels[&label]);
+    let there = counts.iter().filter(|rows| **rows > 0).count();
+    (counts.iter().any(|rows| *rows != counts[0])).then(|| {
+        let weight = |rows: usize| match rows {
+            0 => 0.0,
+            rows => train.rows as f64 / (there * rows) as f64,
+        };
+        Label::ALL.into_iter().zip(counts.map(weight)).collect()
+    })
+}
+
+/// Counts that are kept beside the rows of a split.
+impl SplitRecord {
+    fn empty(split: Split) -> SplitRecord {
+        SplitRecord {
+            split: split.to_string(),
+            file: file_name(split),
+            sha256: String::new(),
+            rows: 0,
+            labels: label_counts([]),
+            sources: BTreeMap::new(),
+        }
+    }
+
+    fn count(&mut self, label: Label, source: &str) {
+        self.rows += 1;
+        *self.labels.entry(label).or_default() += 1;
+        match self.sources.get_mut(source) {
+            Some(rows) => *rows += 1,
+            None => drop(self.sources.insert(source.to_owned(), 1)),
+        }
+    }
+}
