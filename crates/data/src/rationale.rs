@@ -12,7 +12,8 @@ use crate::{Label, Rules};
 
 /// "Yes it does", "Yes bortezomib is": no mark between, but no other reading either. The kinase Yes
 /// is one, and so is "yes or no".
-static BARE_YES: LazyLock<Regex> = LazyLock::new(|| regex(r"^[Yy]es\s+([a-z]+)\b"));
+static BARE_YES: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"^[Yy]es\s+([a-z]+|The|This|These|There|They|It|In|A|An)\b"));
 const AFTER_OTHER_YES: &[&str] = &[
     "or", "and", "kinase", "kinases", "protein", "proteins", "gene", "tyrosine", "family", "was",
     "is",
