@@ -35,5 +35,5 @@ pub use manifest::{Manifest, MemberRecord, Provenance};
 pub use rows::{Row, Rows};
 pub use run::{RunSummary, train};
 pub use schedule::Schedule;
-pub use settings::{Base, Compute, Loss, TrainSettings};
+pub use settings::{Base, ClassWeights, Compute, Loss, TrainSettings};
 pub use validation::Score;

@@ -1,15 +1,17 @@
 //! The rows of a data set as tokens, ready to train and validate on.
 
+use std::collections::BTreeMap;
+
 use tokenizers::Tokenizer;
 use verdict_answer::labels::LabelTokens;
 use verdict_answer::prompt::encode_item;
-use verdict_data::Item;
+use verdict_data::{Item, Label};
 
 use crate::error::{Error, Result};
 use crate::settings::Loss;
 
 /// One row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The item's id.
     pub id: String,
@@ -19,6 +21,8 @@ pub struct Row {
     pub prompt_tokens: usize,
     /// The true label's place in the probes (in `Label::ALL`).
     pub label: usize,
+    /// What its loss weighs against another row's.
+    pub weight: f64,
 }
 
 impl Row {
@@ -37,7 +41,7 @@ impl Row {
 }
 
 /// What a run learns from and is watched by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     /// Rows to learn from.
     pub train: Vec<Row>,
@@ -72,6 +76,7 @@ impl Rows {
                     tokens: encoded.tokens,
                     prompt_tokens: encoded.prompt_tokens,
                     label: item.label.index(),
+                    weight: 1.0,
                 })
             };
             items.iter().map(row).collect()
@@ -81,6 +86,13 @@ impl Rows {
             validation: split("validation", validation)?,
             probes: labels.ids().to_vec(),
         })
+    }
+
+    /// Weighs the loss of each row to learn from by its label; rows of a label that is not named weigh 1.
+    pub fn weigh(&mut self, weights: &BTreeMap<Label, f64>) {
+        for row in &mut self.train {
+            row.weight = weights.get(&Label::ALL[row.label]).copied().unwrap_or(1.0);
+        }
     }
 }
 

@@ -142,7 +142,8 @@ struct Part {
     /// Index in `Training::live`.
     live: usize,
     rows: Vec<usize>,
-    weight: f32,
+    /// Sum of the tokens that the loss counts, each by its row's weight.
+    weight: f64,
     loss_sum: f64,
     tokens: usize,
 }
@@ -301,7 +302,9 @@ impl Training<'_> {
                 .iter()
                 .map(|row| rows.train[*row].supervised(loss))
                 .sum();
-            let weight = (1.0 / tokens as f64) as f32;
+            let weigh =
+                |row: &usize| rows.train[*row].weight * rows.train[*row].supervised(loss) as f64;
+            let weight = batch.iter().map(weigh).sum();
             Part {
                 live: index,
                 rows: batch,
@@ -332,7 +335,7 @@ impl Training<'_> {
                     adapter: Some(self.live[part.live].adapter),
                     tokens: &row.tokens,
                     loss_from: row.loss_from(self.settings.loss),
-                    weight: part.weight,
+                    weight: (row.weight / part.weight) as f32,
                     key: dropout_key(self.done, placed.place),
                 }
             };

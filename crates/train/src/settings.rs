@@ -23,6 +23,16 @@ pub enum Loss {
     Full,
 }
 
+/// What a row's loss weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeights {
+    /// What the data set's manifest says of its class; the same for all where it says nothing.
+    Data,
+    /// The same for all.
+    None,
+}
+
 /// How the frozen base is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -95,6 +105,8 @@ pub struct TrainSettings {
     pub validate_every: usize,
     /// Which tokens the loss counts.
     pub loss: Loss,
+    /// What a row's loss weighs.
+    pub class_weights: ClassWeights,
     /// How the frozen base is stored.
     pub base: Base,
     /// In which numbers matrix products are taken.
@@ -130,6 +142,7 @@ impl Default for TrainSettings {
             clip: 1.0,
             validate_every: 25,
             loss: Loss::Completion,
+            class_weights: ClassWeights::Data,
             base: Base::Int8,
             compute: Compute::Auto,
             device: DeviceChoice::Auto,
@@ -258,6 +271,7 @@ mod tests {
         clip = 1.0
         validate_every = 25
         loss = "completion"
+        class_weights = "data"
         base = "int8"
         compute = "auto"
         device = "auto"

@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::{ToyEngine, adapter_bytes, run, run_with, settings, tree};
+use common::{ToyEngine, adapter_bytes, rows, run, run_on, run_with, settings, tree};
+use verdict_data::Label;
 use verdict_train::{EventKind, Fleet, Loss, Outcome, RunFolder, TrainSettings};
 
 #[test]
@@ -220,6 +222,44 @@ fn small_passes_add_up_to_the_same_batch() {
         // Only the order of f32 sums differs; Adam's normalised steps of 0.05 carry it on.
         assert!((a - b).abs() <= 1e-3 * a.abs().max(0.05), "{a} {b}");
     }
+}
+
+#[test]
+fn a_class_that_weighs_double_counts_as_if_its_rows_stood_there_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let trained = |name: &str, rows: &verdict_train::Rows| {
+        let out = dir.path().join(name);
+        // Every row in every step, so that only the weights differ.
+        let settings = TrainSettings {
+            batch: rows.train.len(),
+            steps: Some(5),
+            dropout: vec![0.0],
+            pass_tokens: Some(100_000),
+            ..settings(&out)
+        };
+        let mut engine = ToyEngine::default();
+        run_on(rows, &settings, &mut engine, false).0.unwrap();
+        let bytes = adapter_bytes(&out, "r4");
+        let number = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        bytes.chunks(4).map(number).collect::<Vec<f32>>()
+    };
+    let mut twice = rows();
+    let no = |row: &&verdict_train::Row| row.label == Label::No.index();
+    let again: Vec<_> = twice.train.iter().filter(no).cloned().collect();
+    twice.train.extend(again);
+    let mut heavy = rows();
+    heavy.weigh(&BTreeMap::from([(Label::No, 2.0)]));
+    let (twice, heavy) = (trained("twice", &twice), trained("heavy", &heavy));
+    let plain = trained("plain", &rows());
+    let apart = |a: &[f32], b: &[f32]| {
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max)
+    };
+    // Only the order of f32 sums differs; Adam's normalised steps of 0.05 carry it on.
+    assert!(apart(&twice, &heavy) <= 2e-4, "{}", apart(&twice, &heavy));
+    assert!(apart(&plain, &heavy) > 1e-2, "{}", apart(&plain, &heavy));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use serde::Serialize;
 use verdict_answer::LabelTokens;
 use verdict_data::DataSet;
 use verdict_train::{
-    DeviceChoice, Event, EventKind, Manifest, Member, MemberRecord, NewRun, Provenance, Rows,
-    RunSummary, Score, TrainSettings,
+    ClassWeights, DeviceChoice, Event, EventKind, Manifest, Member, MemberRecord, NewRun,
+    Provenance, Rows, RunSummary, Score, TrainSettings,
 };
 
 use crate::device;
@@ -105,6 +105,10 @@ pub struct Args {
     /// Tokens the loss counts [default: completion]
     #[arg(long, value_name = "TOKENS", value_parser = ["completion", "full"], help_heading = "Recipe")]
     pub loss: Option<String>,
+    /// What a row's loss weighs: data, as the data set's manifest says of its class (where classes
+    /// are of one size it says nothing), or none, all the same [default: data]
+    #[arg(long, value_name = "WEIGHTS", value_parser = ["data", "none"], help_heading = "Recipe")]
+    pub class_weights: Option<String>,
 
     /// How the frozen base is stored; nf4 needs a GPU, fp8 one of compute capability 9.0
     /// [default: int8]
@@ -202,7 +206,7 @@ pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Resu
     let tokenizer = source.tokenizer()?;
     let labels = LabelTokens::new(&tokenizer)?;
     let eos = source.eos()?;
-    let rows = Rows::encode(
+    let mut rows = Rows::encode(
         &data.train,
         &data.validation,
         &tokenizer,
@@ -210,6 +214,12 @@ pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Resu
         settings.max_length,
         eos,
     )?;
+    if let (ClassWeights::Data, Some(weights)) =
+        (settings.class_weights, &data.manifest.class_weights)
+    {
+        printer.note("loss weighed by class, as the data set says");
+        rows.weigh(weights);
+    }
     let provenance = Provenance::read(source.path(), &settings.data)?;
     let specs: Vec<_> = verdict_train::members(settings)
         .iter()
@@ -388,7 +398,7 @@ mod tests {
     fn each_flag_reaches_its_setting() {
         let flags = "--data d --model m --out o --rank 4,8 --alpha-ratio 1,2 --dropout 0,0.1 --lr 1e-4,3e-4 \
                      --seed 1,2 --steps 9 --batch 3 --max-length 99 --warmup 0.5 --schedule cosine --clip 2 \
-                     --validate-every 7 --loss full --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
+                     --validate-every 7 --loss full --class-weights none --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
                      --pass-tokens 777";
         let expected: TrainSettings = toml::from_str(
             r#"
@@ -408,6 +418,7 @@ mod tests {
             clip = 2.0
             validate_every = 7
             loss = "full"
+            class_weights = "none"
             base = "fp8"
             compute = "bf16"
             device = "cuda:1,0"

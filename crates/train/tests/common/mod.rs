@@ -242,6 +242,7 @@ fn rows_of(name: &str, n: usize) -> Vec<Row> {
             tokens,
             prompt_tokens,
             label,
+            weight: 1.0,
         }
     };
     (0..n).map(row).collect()
@@ -286,11 +287,21 @@ pub fn run_with(
     engine: &mut ToyEngine,
     overwrite: bool,
 ) -> (Result<RunSummary>, Vec<Event>) {
+    run_on(&rows(), settings, engine, overwrite)
+}
+
+/// Trains with the toy engine on rows of one's own; all events.
+pub fn run_on(
+    rows: &Rows,
+    settings: &TrainSettings,
+    engine: &mut ToyEngine,
+    overwrite: bool,
+) -> (Result<RunSummary>, Vec<Event>) {
     let mut events = Vec::new();
     let result = NewRun::create(settings, overwrite).and_then(|run| {
         let mut observer = |event: &Event| events.push(event.clone());
         let stop = AtomicBool::new(false);
-        train(run, &rows(), &provenance(), engine, &mut observer, &stop)
+        train(run, rows, &provenance(), engine, &mut observer, &stop)
     });
     (result, events)
 }
