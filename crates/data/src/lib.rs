@@ -46,4 +46,5 @@ pub use raw::RawItem;
 pub use rules::Rules;
 pub use sentences::sentences;
 pub use source::{KINDS, Source};
+pub use sources::rows;
 pub use verify::verify;

@@ -375,7 +375,7 @@ fn tables_are_read_by_the_names_of_their_columns() {
     };
     assert_eq!(
         fails("c.csv", "question,answer\nx,y\n"),
-        "DIR/c.csv: line 1: expected column \"label\", found columns question, answer"
+        "DIR/c.csv: line 1: expected column \"label\", found columns \"question\", \"answer\""
     );
     let head = "question,label,rationale\n";
     assert_eq!(

@@ -18,7 +18,7 @@ pub(super) fn read(path: &Path, contexts: bool, emit: &mut Emit<'_>) -> Result<R
     let row = move |cut: &Cut<'_>, rows: &mut Rows| {
         let object: Value = serde_json::from_slice(cut.text).map_err(|error| cut.fault(&error))?;
         let place = match object["id"].as_str() {
-            Some(id) => format!("question {} (id {id})", cut.index),
+            Some(id) => format!("question {} (id {})", cut.index, id.escape_debug()),
             None => format!("question {}", cut.index),
         };
         let row = Row {

@@ -131,3 +131,17 @@ fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
 }
+
+/// The rows of a source as they are read, before any cleaning; `contexts` as in
+/// [`BuildSettings`](crate::BuildSettings). All of them in memory: for looking at a source, not for building.
+///
+/// # Errors
+/// Every fault of the source, with file and place.
+pub fn rows(input: &Input, seed: u64, contexts: bool) -> Result<Vec<RawItem>> {
+    let mut rows = Vec::new();
+    read(input, Reading { seed, contexts }, &mut |piece| {
+        rows.extend(piece()?.rows);
+        Ok(())
+    })?;
+    Ok(rows)
+}

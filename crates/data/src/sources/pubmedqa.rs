@@ -170,7 +170,7 @@ fn field(cut: &Cut<'_>, pmid: &str, look: &dyn Fn(&Row<'_>) -> Option<Error>) ->
         Ok(object) => {
             let row = Row {
                 path: cut.path,
-                place: format!("PMID {pmid}"),
+                place: format!("PMID {}", pmid.escape_debug()),
                 object: &object,
             };
             look(&row).unwrap_or_else(|| row.other())

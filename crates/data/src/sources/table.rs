@@ -66,7 +66,7 @@ pub(super) fn csv(path: &Path, columns: &Columns, emit: &mut Emit<'_>) -> Result
                 path: path.to_owned(),
                 place: "line 1".into(),
                 expected: format!("column {name:?}"),
-                found: format!("columns {}", header.join(", ")),
+                found: format!("columns {}", named(&header)),
             });
         }
     }
@@ -88,6 +88,12 @@ pub(super) fn csv(path: &Path, columns: &Columns, emit: &mut Emit<'_>) -> Result
     }
     drop(records);
     file.record()
+}
+
+/// The names of columns in quotes: they may hold anything.
+fn named(header: &[String]) -> String {
+    let names: Vec<String> = header.iter().map(|name| format!("{name:?}")).collect();
+    names.join(", ")
 }
 
 fn csv_error(path: &Path, error: &csv::Error) -> Error {
