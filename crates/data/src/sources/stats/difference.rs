@@ -1,175 +1,137 @@
-//! Mean differences and differences in risk with a confidence interval, against 0.
+//! Mean differences and differences in risk, with a confidence interval or a standard error.
+//!
+//! Rule: a two-sided 95% interval that leaves out 0 is a difference at the 5% level; so is one of
+//! more than 1.96 standard errors (Wald's test in large samples).
 
-use super::print::{Ask, DOWN, Level, Num, P, Side, UP, USUAL, any_level, capital};
+use super::effect::Effect;
+use super::print::{Num, Side, USUAL};
 use super::random::Random;
+use super::spare::{Hidden, any_spare};
 use super::words::Scene;
-use super::{ALL, Case, Family, Wording, YES_NO};
+use super::{Case, Family, held, slots, trained};
 
 pub(super) const FAMILY: Family = Family {
     name: "difference",
+    held_out: false,
     wordings: &[
-        Wording {
-            name: "was-significantly",
-            held_out: false,
-            labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown, USUAL),
-            template: "In a trial in {population}, the {kind} in {what} ({treatment} minus \
-                {comparator}) was {estimate} {unit} ({level}% CI {low} to {high}). With \
-                {treatment}, was {what} significantly {adjective}?",
-        },
-        Wording {
-            name: "at-level",
-            held_out: false,
-            labels: YES_NO,
-            draw: |random| {
-                let level = any_level(random);
-                draw(random, Ask::Shown, level)
-            },
-            template: "{Treatment} minus {comparator} gave a {kind} of {estimate} {unit} in \
-                {what}, {level}% confidence interval {low} to {high}. Is {a_noun} in {what} \
-                statistically significant at the {alpha}% level?",
-        },
-        Wording {
-            name: "with-p",
-            held_out: false,
-            labels: YES_NO,
-            draw: |random| {
-                let level = any_level(random);
-                draw(random, Ask::Shown, level)
-            },
-            template: "Compared with {comparator}, the change in {what} with {treatment} was \
-                {estimate} {unit} ({level}% CI {low} to {high}, {p}). Is there a statistically \
-                significant {noun} at the {alpha}% level?",
-        },
-        Wording {
-            name: "does-it",
-            held_out: false,
-            labels: ALL,
-            draw: |random| draw(random, Ask::True, USUAL),
-            template: "Against {comparator}, {treatment} changed {what} by {estimate} {unit} \
-                ({level}% CI {low} to {high}) in {population}. Does {treatment} {verb} {what}?",
-        },
-        Wording {
-            name: "is-it",
-            held_out: false,
-            labels: ALL,
-            draw: |random| draw(random, Ask::True, USUAL),
-            template: "The {kind} in {what} between {treatment} and {comparator} (first minus \
-                second) is {estimate} {unit}, {level}% confidence interval {low} to {high}. Is \
-                {what} {adjective} with {treatment}?",
-        },
-        Wording {
-            name: "held-make",
-            held_out: true,
-            labels: ALL,
-            draw: |random| draw(random, Ask::True, USUAL),
-            template: "A study in {population} subtracts {comparator} from {treatment} and finds \
-                a {kind} of {estimate} {unit} in {what}, with {level}% limits of {low} and \
-                {high}. Does {treatment} make {what} {adjective}?",
-        },
-        Wording {
-            name: "held-do-limits-show",
-            held_out: true,
-            labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown, USUAL),
-            template: "Do {level}% confidence limits of {low} and {high} {unit} around a {kind} \
-                of {estimate} in {what} ({treatment} minus {comparator}) show a statistically \
-                significant {noun}?",
-        },
+        trained(
+            "does-it",
+            1,
+            open,
+            "Against {comparator}, {treatment} changed {what} by {estimate} {unit} (95% CI {ci}) \
+             in {population}, and {spare}. Does {treatment} [reduce|increase] {what}?",
+        ),
+        trained(
+            "is-it",
+            1,
+            open,
+            "The mean difference in {what} between {treatment} and {comparator} (first minus \
+             second) is {estimate} {unit}, 95% confidence interval {ci}; {spare}. Is {what} \
+             [lower|higher] with {treatment}?",
+        ),
+        trained(
+            "risk",
+            1,
+            risk,
+            "The risk of {event} on {treatment} minus that on {comparator} was {estimate} \
+             percentage points (95% CI {ci}); {spare}. Is the risk [lower|higher] with \
+             {treatment}?",
+        ),
+        trained(
+            "standard-error",
+            2,
+            standard_error,
+            "In a large trial in {population}, {treatment} and {comparator} differed in {what}: \
+             mean difference {estimate}, standard error {error} (in {unit}); {spare}. Is the \
+             difference [statistically significant|not statistically significant] at the 5% level?",
+        ),
+        held(
+            "held-make",
+            1,
+            open,
+            "A study in {population} subtracts {comparator} from {treatment} and finds a mean \
+             difference of {estimate} {unit} in {what}, with 95% limits of {low} and {high}; \
+             {spare}. Does {treatment} make {what} [lower|higher]?",
+        ),
+        held(
+            "held-errors",
+            2,
+            standard_error,
+            "{Spare} in a large trial of {treatment}. For {what}, the standard error was {error} \
+             and the mean difference {estimate} (in {unit}). Does the test at the 5% level \
+             [reject|keep] the hypothesis of no difference?",
+        ),
     ],
 };
 
-fn draw(random: &mut Random, ask: Ask, level: Level) -> Option<Case> {
+/// Which side of 0 the truth about something measured lies on.
+fn open(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
-    let (kind, what, unit, width, decimals) = match random.chance(0.6) {
-        true => {
-            let measure = scene.measure;
-            (
-                "mean difference",
-                measure.name.to_owned(),
-                measure.unit,
-                measure.width,
-                measure.decimals,
-            )
-        }
-        false => {
-            let what = format!("the risk of {}", scene.event);
-            ("difference", what, "percentage points", 2.5, 1)
-        }
-    };
-    let error = width * random.between(0.25, 0.8);
-    let difference = width * random.between(-2.2, 2.2);
-    let estimate = Num::new(difference, decimals);
-    let low = Num::new(difference - level.z * error, decimals);
-    let high = Num::new(difference + level.z * error, decimals);
-    let asked = random.pick(&[DOWN, UP]);
-    let side = Side::of(low.value, high.value, 0.0, 0.0)?;
-    if estimate.value == 0.0 || low.value >= estimate.value || high.value <= estimate.value {
-        return None;
-    }
-    let p = P::of_z(difference / error);
-    if p.below(f64::from(level.alpha) / 100.0)? == (side == Side::Across) {
-        return None;
-    }
+    let measure = scene.measure;
+    let effect = Effect::difference(random, USUAL, measure.width, measure.decimals)?;
+    Some(case(random, &scene, measure.name, &effect))
+}
 
-    let percent = level.percent;
+/// The same for a risk.
+fn risk(random: &mut Random) -> Option<Case> {
+    let scene = Scene::draw(random);
+    let effect = Effect::difference(random, USUAL, 2.5, 1)?;
+    let what = format!("the risk of {}", scene.event);
+    Some(case(random, &scene, &what, &effect))
+}
+
+fn case(random: &mut Random, scene: &Scene, what: &str, effect: &Effect) -> Case {
     let treatment = scene.treatment;
-    let interval = match side {
-        Side::Below => format!(
-            "both ends of the {percent}% confidence interval, {low} and \
-            {high}, lie below 0"
+    let end = match effect.side {
+        Side::Below => format!("{what} is lower with {treatment}"),
+        Side::Above => format!("{what} is higher with {treatment}"),
+        Side::Across => format!("{what} may be either lower or higher with {treatment}"),
+    };
+    Case {
+        truth: effect.side.below(),
+        rationale: format!("The 95% confidence interval {}, so {end}.", effect.place()),
+        slots: slots!(scene; estimate = effect.estimate, ci = effect.ci(), low = effect.low,
+            high = effect.high, spare = any_spare(random)),
+    }
+}
+
+fn standard_error(random: &mut Random) -> Option<Case> {
+    let scene = Scene::draw(random);
+    let measure = scene.measure;
+    let decimals = measure.decimals + 1;
+    let error = Num::new(measure.width * random.between(0.3, 0.8), decimals);
+    let estimate = Num::new(error.value * random.between(-4.2, 4.2), decimals);
+    let ratio = estimate.value.abs() / error.value;
+    // Near two, the normal and the t distribution could disagree.
+    if (1.8..2.2).contains(&ratio) || ratio < 0.1 {
+        return None;
+    }
+    let hidden = Hidden::draw(random, 2);
+    let significant = ratio > 1.96;
+    let rationale = match () {
+        () if hidden.is(0) => format!(
+            "A standard error of {error} {} without the difference itself cannot tell whether it \
+             is significant.",
+            measure.unit
         ),
-        Side::Above => format!(
-            "both ends of the {percent}% confidence interval, {low} and \
-            {high}, lie above 0"
+        () if hidden.is(1) => format!(
+            "A mean difference of {estimate} {} without any measure of its uncertainty cannot be \
+             tested.",
+            measure.unit
         ),
-        Side::Across => format!(
-            "the {percent}% confidence interval from {low} to {high} includes \
-            0"
+        () if significant => format!(
+            "The difference of {estimate} is about {ratio:.1} times its standard error of {error}, \
+             more than 1.96, and so significant at the 5% level."
+        ),
+        () => format!(
+            "The difference of {estimate} is about {ratio:.1} times its standard error of {error}, \
+             less than 1.96, and so not significant at the 5% level."
         ),
     };
-    let found = match side {
-        Side::Below => "lower",
-        _ => "higher",
-    };
-    let conclusion = match (ask, side) {
-        (Ask::Shown, side) if side == asked.side => format!(
-            "the {} in {what} is statistically significant at the {}% level",
-            asked.noun, level.alpha
-        ),
-        (Ask::Shown, Side::Across) => format!(
-            "{} in {what} is not statistically significant at the {}% level",
-            asked.a_noun, level.alpha
-        ),
-        (Ask::True, Side::Across) => {
-            format!("with {treatment} {what} may be either lower or higher")
-        }
-        (_, side) if side == asked.side => format!("with {treatment} {what} is {found}"),
-        _ => format!(
-            "with {treatment} {what} is {found}, not {}",
-            asked.adjective
-        ),
-    };
-    let mut slots = scene.slots();
-    slots.extend([
-        ("kind", kind.to_owned()),
-        ("what", what),
-        ("unit", unit.to_owned()),
-        ("estimate", estimate.to_string()),
-        ("level", percent.to_string()),
-        ("alpha", level.alpha.to_string()),
-        ("low", low.to_string()),
-        ("high", high.to_string()),
-        ("p", p.to_string()),
-        ("verb", asked.verb.to_owned()),
-        ("noun", asked.noun.to_owned()),
-        ("a_noun", asked.a_noun.to_owned()),
-        ("adjective", asked.adjective.to_owned()),
-    ]);
-    let rationale = capital(&format!("{interval}, so {conclusion}."));
     Some(Case {
-        label: side.answer(asked.side, ask),
-        slots,
+        truth: (!hidden.any()).then_some(significant),
         rationale,
+        slots: slots!(scene; estimate = hidden.show(0, &estimate), error = hidden.show(1, &error),
+            spare = hidden.spare(random)),
     })
 }

@@ -1,75 +1,71 @@
-//! Numbers needed to treat and to harm: 100 divided by a difference of two risks in per cent.
+//! Numbers needed to treat and to harm.
+//!
+//! Rule: 100 divided by the difference of two risks in percentage points (Laupacis, Sackett and
+//! Roberts 1988); its interval comes from the ends of the difference's (Altman 1998).
 
-use super::print::{Ask, Num, Side, USUAL, short};
+use super::print::{Num, Side, short};
 use super::random::Random;
+use super::spare::{Hidden, any_spare};
 use super::words::Scene;
-use super::{ALL, Case, Family, Wording, YES_NO};
+use super::{Case, Family, held, slots, trained};
 
 pub(super) const FAMILY: Family = Family {
     name: "nnt",
+    held_out: false,
     wordings: &[
-        Wording {
-            name: "below",
-            held_out: false,
-            labels: YES_NO,
-            draw: |random| from_risks(random, Effect::Benefit),
-            template: "{Event} occurred in {control}% of {population} on {comparator} and in \
-                {treated}% on {treatment}. Is the number needed to treat to prevent one case \
-                below {threshold}?",
-        },
-        Wording {
-            name: "harm",
-            held_out: false,
-            labels: YES_NO,
-            draw: |random| from_risks(random, Effect::Harm),
-            template: "A side effect occurred in {treated}% of patients on {treatment} and in \
-                {control}% on {comparator}. Is the number needed to harm below {threshold}?",
-        },
-        Wording {
-            name: "counts",
-            held_out: false,
-            labels: YES_NO,
-            draw: from_counts,
-            template: "Of {size} patients given {treatment}, {treated} had {event}; of {size} \
-                given {comparator}, {control} had it. Do fewer than {threshold} patients have to \
-                be treated to prevent one case?",
-        },
-        Wording {
-            name: "interval",
-            held_out: false,
-            labels: ALL,
-            draw: from_interval,
-            template: "The absolute risk reduction in {event} with {treatment} was {reduction} \
-                percentage points ({level}% CI {low} to {high}). Over the whole interval, is the \
-                number needed to treat below {threshold}?",
-        },
-        Wording {
-            name: "interval-certain",
-            held_out: false,
-            labels: ALL,
-            draw: from_interval,
-            template: "{Treatment} lowers the risk of {event} by {reduction} percentage points, \
-                {level}% confidence interval {low} to {high}. Allowing for that interval, do \
-                fewer than {threshold} people need treatment for one to benefit?",
-        },
-        Wording {
-            name: "held-interval",
-            held_out: true,
-            labels: ALL,
-            draw: from_interval,
-            template: "Is one case of {event} prevented for fewer than {threshold} people given \
-                {treatment}, when the risk falls by {reduction} percentage points with {level}% \
-                limits of {low} and {high}?",
-        },
-        Wording {
-            name: "held-worthwhile",
-            held_out: true,
-            labels: YES_NO,
-            draw: |random| from_risks(random, Effect::Benefit),
-            template: "A service pays for {treatment} if its number needed to treat is under \
-                {threshold}. The risk of {event} is {control}% with {comparator} and {treated}% \
-                with {treatment}. Is the condition met?",
-        },
+        trained(
+            "difference",
+            1,
+            from_difference,
+            "The absolute risk reduction in {event} with {treatment} in {population} was \
+             {difference}, and {spare}. Is the number needed to treat [below|above] {threshold}?",
+        ),
+        trained(
+            "risks",
+            2,
+            |random| from_risks(random, Effect::Benefit),
+            "Risk of {event} in {population} on {comparator}: {control}; on {treatment}: {treated}. \
+             Moreover, {spare}. Is the number needed to treat [below|above] {threshold}?",
+        ),
+        trained(
+            "harm",
+            2,
+            |random| from_risks(random, Effect::Harm),
+            "A side effect was counted. Risk on {treatment}: {treated}; on {comparator}: \
+             {control}; and {spare}. Is the number needed to harm [below|above] {threshold}?",
+        ),
+        trained(
+            "interval",
+            3,
+            from_interval,
+            "The absolute risk reduction in {event} with {treatment} was {reduction} percentage \
+             points (95% CI {low} to {high}), and {spare}. Over the whole interval, is the number \
+             needed to treat [below|above] {threshold}?",
+        ),
+        trained(
+            "interval-certain",
+            3,
+            from_interval,
+            "{Treatment} lowers the risk of {event} by {reduction} percentage points, 95% \
+             confidence interval {low} to {high}; {spare}. Allowing for that interval, must \
+             [fewer|more] than {threshold} people be treated for one to benefit?",
+        ),
+        held(
+            "held-interval",
+            3,
+            from_interval,
+            "{Spare}. The risk of {event} falls by {reduction} percentage points with \
+             {treatment}, with 95% limits of {low} and {high}. Does it take [fewer|more] than \
+             {threshold} people to prevent one case?",
+        ),
+        held(
+            "held-worthwhile",
+            2,
+            |random| from_risks(random, Effect::Benefit),
+            "A service draws a line at a number needed to treat of {threshold}. Risk of {event} on \
+             {treatment}: {treated}; on {comparator}: {control}; {spare}. Is the number \
+             [under|over] that line?",
+        ),
     ],
 };
 
@@ -99,6 +95,32 @@ fn end(side: Side, threshold: u32) -> String {
     }
 }
 
+fn from_difference(random: &mut Random) -> Option<Case> {
+    let scene = Scene::draw(random);
+    let difference = Num::new(random.between(0.4, 14.0), 1);
+    let number = 100.0 / difference.value;
+    let threshold = random.pick(&THRESHOLDS);
+    let side = side(number, number, threshold)?;
+    let hidden = Hidden::draw(random, 1);
+    let rationale = match hidden.any() {
+        true => format!(
+            "A number needed to treat of {threshold} is a risk reduction of {} percentage points, \
+             and the reduction found is missing.",
+            short(100.0 / f64::from(threshold))
+        ),
+        false => format!(
+            "The number needed to treat is 100 / {difference}, or about {number:.0}, {}.",
+            end(side, threshold)
+        ),
+    };
+    Some(Case {
+        truth: if hidden.any() { None } else { side.below() },
+        rationale,
+        slots: slots!(scene; threshold, spare = hidden.spare(random),
+            difference = hidden.show(0, format!("{difference} percentage points"))),
+    })
+}
+
 fn from_risks(random: &mut Random, effect: Effect) -> Option<Case> {
     let scene = Scene::draw(random);
     let decimals = random.pick(&[0, 1]);
@@ -111,57 +133,38 @@ fn from_risks(random: &mut Random, effect: Effect) -> Option<Case> {
     let number = 100.0 / difference.value;
     let threshold = random.pick(&THRESHOLDS);
     let side = side(number, number, threshold)?;
+    let hidden = Hidden::draw(random, 2);
     let (treated, control, name) = match effect {
         Effect::Benefit => (&low, &high, "treat"),
         Effect::Harm => (&high, &low, "harm"),
     };
-    let rationale = format!(
-        "The risks of {high}% and {low}% differ by {} percentage points, so the number needed to \
-            {name} is 100 / {0} or about {number:.0}, {1}.",
-        short(difference.value),
-        end(side, threshold)
-    );
-    let mut slots = scene.slots();
-    slots.extend([
-        ("treated", treated.to_string()),
-        ("control", control.to_string()),
-        ("threshold", threshold.to_string()),
-    ]);
-    Some(Case {
-        label: side.answer(Side::Below, Ask::Shown),
-        slots,
-        rationale,
-    })
-}
-
-fn from_counts(random: &mut Random) -> Option<Case> {
-    let scene = Scene::draw(random);
-    let size = random.pick(&[100, 150, 200, 250, 300, 400, 500, 600, 800, 1000]);
-    let control = random.whole(size / 20, size / 3);
-    let treated = (f64::from(control) * random.between(0.3, 0.95)) as u32;
-    let fewer = control - treated;
-    if fewer == 0 || treated == 0 {
+    // The larger risk alone bounds the difference.
+    if hidden.any() && 100.0 / high.value > f64::from(threshold) * 0.9 {
         return None;
     }
-    let number = f64::from(size) / f64::from(fewer);
-    let threshold = random.pick(&THRESHOLDS);
-    let side = side(number, number, threshold)?;
-    let rationale = format!(
-        "With {treated} instead of {control} cases there were {fewer} fewer per {size} treated, \
-            so about {number:.0} must be treated to prevent one, {}.",
-        end(side, threshold)
-    );
-    let mut slots = scene.slots();
-    slots.extend([
-        ("size", size.to_string()),
-        ("treated", treated.to_string()),
-        ("control", control.to_string()),
-        ("threshold", threshold.to_string()),
-    ]);
+    let rationale = match () {
+        () if hidden.is(0) => format!(
+            "The risk of {control}% on {} needs the missing risk on {} beside it before a number \
+             needed to {name} can be computed.",
+            scene.comparator, scene.treatment
+        ),
+        () if hidden.is(1) => format!(
+            "The risk of {treated}% on {} needs the missing risk on {} beside it before a number \
+             needed to {name} can be computed.",
+            scene.treatment, scene.comparator
+        ),
+        () => format!(
+            "The risks of {high}% and {low}% differ by {} percentage points, so the number needed \
+             to {name} is 100 / {0} or about {number:.0}, {1}.",
+            short(difference.value),
+            end(side, threshold)
+        ),
+    };
     Some(Case {
-        label: side.answer(Side::Below, Ask::Shown),
-        slots,
+        truth: if hidden.any() { None } else { side.below() },
         rationale,
+        slots: slots!(scene; threshold, treated = hidden.show(0, format!("{treated}%")),
+            control = hidden.show(1, format!("{control}%")), spare = hidden.spare(random)),
     })
 }
 
@@ -178,20 +181,12 @@ fn from_interval(random: &mut Random) -> Option<Case> {
     let side = side(least, most, threshold)?;
     let rationale = format!(
         "Risk reductions of {low} to {high} percentage points mean that about {least:.0} to \
-            {most:.0} people must be treated to prevent one case, {}.",
+         {most:.0} people must be treated to prevent one case, {}.",
         end(side, threshold)
     );
-    let mut slots = scene.slots();
-    slots.extend([
-        ("reduction", reduction.to_string()),
-        ("level", USUAL.percent.to_string()),
-        ("low", low.to_string()),
-        ("high", high.to_string()),
-        ("threshold", threshold.to_string()),
-    ]);
     Some(Case {
-        label: side.answer(Side::Below, Ask::True),
-        slots,
+        truth: side.below(),
         rationale,
+        slots: slots!(scene; reduction, low, high, threshold, spare = any_spare(random)),
     })
 }

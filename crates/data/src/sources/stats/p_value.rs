@@ -1,74 +1,68 @@
-//! p values against a level of significance, alone, after Bonferroni's correction, and with or
-//! without the direction of the effect.
+//! p values against a level of significance: of the right outcome, in the right direction, one-sided
+//! or two-sided.
+//!
+//! Rule (Neyman and Pearson): significant where p is below the level set in advance. For a symmetric
+//! test the one-sided p value is half of the two-sided one where the effect goes the predicted way,
+//! and one minus that half where it goes the other way.
 
-use super::print::{P, short};
+use super::print::P;
 use super::random::Random;
+use super::spare::{Hidden, show};
 use super::words::Scene;
-use super::{ALL, Case, Family, Wording, YES_NO};
-use crate::Label;
+use super::{Case, Family, held, slots, trained};
 
 pub(super) const FAMILY: Family = Family {
     name: "p-value",
+    held_out: false,
     wordings: &[
-        Wording {
-            name: "alone",
-            held_out: false,
-            labels: YES_NO,
-            draw: alone,
-            template: "A trial in {population} compared {event} between {treatment} and \
-                {comparator} and reported {p}. Is the difference statistically significant at \
-                alpha = {alpha}?",
-        },
-        Wording {
-            name: "reject",
-            held_out: false,
-            labels: YES_NO,
-            draw: alone,
-            template: "With a two-sided significance level of {alpha} set in advance, a study of \
-                {treatment} found {p} for {event}. Can the null hypothesis be rejected?",
-        },
-        Wording {
-            name: "bonferroni",
-            held_out: false,
-            labels: ALL,
-            draw: bonferroni,
-            template: "For {event} with {treatment} against {comparator}, a paper reports {p}; \
-                {tests}. Is this difference significant at an overall alpha of {alpha} after \
-                Bonferroni correction?",
-        },
-        Wording {
-            name: "adjusted",
-            held_out: false,
-            labels: ALL,
-            draw: bonferroni,
-            template: "{Treatment} and {event} in {population}: {p}, and {tests}. If alpha = \
-                {alpha} is shared equally among all tests of the paper, is the result significant?",
-        },
-        Wording {
-            name: "direction",
-            held_out: false,
-            labels: ALL,
-            draw: direction,
-            template: "In a trial of {treatment} against {comparator}, a two-sided test on \
-                {event} gave {p}; {direction}. Was {event} significantly less frequent with \
-                {treatment} at alpha = {alpha}?",
-        },
-        Wording {
-            name: "held-corrected",
-            held_out: true,
-            labels: ALL,
-            draw: bonferroni,
-            template: "Does {p} for {event} with {treatment} stay below the Bonferroni threshold \
-                for an overall alpha of {alpha}, given that {tests}?",
-        },
-        Wording {
-            name: "held-conclude-lower",
-            held_out: true,
-            labels: ALL,
-            draw: direction,
-            template: "{Event} was compared in {population}: {p} in a two-sided test, and \
-                {direction}. At alpha = {alpha}, is the risk shown to be lower with {treatment}?",
-        },
+        trained(
+            "two-outcomes",
+            1,
+            two_outcomes,
+            "A trial of {treatment} in {population} reports these p values: {other}, {second}; \
+             {event}, {first}. {Spare}. At alpha = {alpha}, is the difference in {event} \
+             [statistically significant|not statistically significant]?",
+        ),
+        trained(
+            "reject",
+            1,
+            two_outcomes,
+            "With a two-sided significance level of {alpha} set in advance, {treatment} was \
+             compared with {comparator}. The p value for {event}: {first}. The p value for {other}: \
+             {second}. Moreover, {spare}. Is the null hypothesis for {event} [rejected|not \
+             rejected]?",
+        ),
+        trained(
+            "direction",
+            2,
+            fewer,
+            "In a trial of {treatment} against {comparator}, the two-sided p value for {event} was \
+             {p}. Group with fewer cases: {group}. {Spare}. At alpha = {alpha}, was {event} \
+             [significantly less frequent|not significantly less frequent] with {treatment}?",
+        ),
+        trained(
+            "one-sided",
+            2,
+            one_sided,
+            "Before the trial, a one-sided test at alpha = {alpha} was chosen, to show fewer cases of \
+             {event} with {treatment}. Two-sided p value: {p}; group with fewer cases: {group}; and \
+             {spare}. Is the one-sided test [significant|not significant]?",
+        ),
+        held(
+            "held-conclude",
+            2,
+            fewer,
+            "{Event} was compared in {population} at alpha = {alpha}. {Spare}. Group with fewer \
+             cases: {group}. Two-sided p value: {p}. Is the risk [shown|not shown] to be lower with \
+             {treatment}?",
+        ),
+        held(
+            "held-which",
+            1,
+            two_outcomes,
+            "{Spare}; the p values were {second} for {other} and {first} for {event}. Does the \
+             test on {event} [reach|miss] significance at alpha = {alpha}?",
+        ),
     ],
 };
 
@@ -80,142 +74,156 @@ const ALPHAS: [(&str, f64); 5] = [
     ("0.10", 0.10),
 ];
 
-fn slots(scene: &Scene, p: &P, alpha: &str) -> Vec<(&'static str, String)> {
-    let mut slots = scene.slots();
-    slots.extend([("p", p.to_string()), ("alpha", alpha.to_owned())]);
-    slots
-}
-
-fn alone(random: &mut Random) -> Option<Case> {
+fn two_outcomes(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
-    let (text, alpha) = random.pick(&ALPHAS);
-    let p = P::draw(random);
-    let (label, rationale) = match p.below(alpha)? {
-        true => (
-            Label::Yes,
-            format!(
-                "With {p}, below the level of {text} set for the test, the difference in {} \
-                is statistically significant.",
-                scene.event
-            ),
+    let (alpha, level) = random.pick(&ALPHAS);
+    let [p, other] = [P::draw(random), P::draw(random)];
+    let hidden = Hidden::draw(random, 1);
+    let other_known = hidden.any() || random.chance(0.5);
+    let significant = p.below(level)?;
+    let (event, number) = (scene.event, p.number());
+    let rationale = match (hidden.any(), significant) {
+        (true, _) => format!(
+            "The p value for {event} is what the level of {alpha} has to be compared with, and it \
+             is missing."
         ),
-        false => (
-            Label::No,
-            format!(
-                "With {p}, above the level of {text} set for the test, the difference in {} \
-                is not statistically significant.",
-                scene.event
-            ),
+        (false, true) => format!(
+            "The p value for {event}, {number}, is smaller than {alpha}, so the difference in it \
+             is statistically significant."
+        ),
+        (false, false) => format!(
+            "The p value for {event}, {number}, is larger than {alpha}, so the difference in it is \
+             not statistically significant."
         ),
     };
+    let spare = match other_known {
+        true => hidden.spare(random),
+        false => super::spare::spare(random, false),
+    };
     Some(Case {
-        label,
-        slots: slots(&scene, &p, text),
+        truth: (!hidden.any()).then_some(significant),
         rationale,
+        slots: slots!(scene; alpha, first = hidden.show(0, &number),
+            second = show(other_known, other.number()), spare),
     })
 }
 
-fn bonferroni(random: &mut Random) -> Option<Case> {
-    let scene = Scene::draw(random);
-    let (text, alpha) = random.pick(&ALPHAS);
-    let p = P::draw(random);
-    let (tests, label, rationale) = if random.chance(0.6) {
-        let count = random.pick(&[2, 3, 4, 5, 6, 8, 10, 12, 15, 20]);
-        let threshold = alpha / f64::from(count);
-        let limit = format!(
-            "{count} tests the threshold is {text} / {count} = {}",
-            short(threshold)
-        );
-        let limit = limit.replace("= about", "≈");
-        let (label, end) = match p.below(threshold)? {
-            true => (Label::Yes, "is below it and stays significant"),
-            false => (Label::No, "is above it and not significant"),
-        };
-        let rationale = format!("With {limit} after Bonferroni correction, and {p} {end}.");
-        (
-            format!("it was one of {count} tests in the paper"),
-            label,
-            rationale,
-        )
+/// Which group had fewer cases: the treated one, the other one, or not reported.
+fn group(random: &mut Random, scene: &Scene, hidden: Hidden) -> (bool, String) {
+    let treated = random.chance(0.6);
+    let name = if treated {
+        scene.treatment
     } else {
-        let (label, rationale) = match p.below(alpha)? {
-            true => (
-                Label::Uncertain,
-                format!(
-                    "Although {p} is below {text}, the corrected threshold cannot be computed \
-                    because the number of tests is not given."
-                ),
-            ),
-            false => (
-                Label::No,
-                format!(
-                    "With {p} already above {text}, the result is not significant for any \
-                    number of tests."
-                ),
-            ),
-        };
-        (
-            "it was one of several tests whose number the paper does not give".to_owned(),
-            label,
-            rationale,
-        )
+        scene.comparator
     };
-    let mut slots = slots(&scene, &p, text);
-    slots.push(("tests", tests));
+    (treated, hidden.show(1, name))
+}
+
+fn fewer(random: &mut Random) -> Option<Case> {
+    let scene = Scene::draw(random);
+    let (alpha, level) = random.pick(&ALPHAS);
+    let p = P::draw(random);
+    let hidden = Hidden::draw(random, 2);
+    let (treated, group) = group(random, &scene, hidden);
+    let significant = p.below(level)?;
+    let number = p.number();
+    let truth = match (hidden.is(0), hidden.is(1)) {
+        (true, _) => treated.then_some(()).map_or(Some(false), |()| None),
+        (_, true) => {
+            if significant {
+                None
+            } else {
+                Some(false)
+            }
+        }
+        _ => Some(significant && treated),
+    };
+    let (event, name) = (scene.event, scene.treatment);
+    let rationale = match (hidden.is(0), hidden.is(1), significant, treated) {
+        (true, _, _, true) => format!(
+            "Fewer cases of {event} with {name} are significant at {alpha} or not, depending on the \
+             missing p value."
+        ),
+        (true, _, _, false) => format!(
+            "Cases of {event} were not fewer with {name}, so no p value below {alpha} could make \
+             them significantly less frequent."
+        ),
+        (_, true, true, _) => format!(
+            "With p of {number} against {alpha} the groups differ in {event}, but which one had \
+             fewer cases is missing."
+        ),
+        (_, _, false, _) => format!(
+            "The p value of {number} is larger than {alpha}, so the groups do not differ \
+             significantly in {event}, whichever had fewer cases."
+        ),
+        (_, _, true, true) => format!(
+            "The p value of {number} is smaller than {alpha} and cases were fewer with {name}, so \
+             {event} was significantly less frequent with it."
+        ),
+        (_, _, true, false) => format!(
+            "The p value of {number} is smaller than {alpha}, but cases of {event} were fewer in \
+             the other group, so the difference goes against {name}."
+        ),
+    };
     Some(Case {
-        label,
-        slots,
+        truth,
         rationale,
+        slots: slots!(scene; alpha, p = hidden.show(0, &number), group,
+            spare = hidden.spare(random)),
     })
 }
 
-fn direction(random: &mut Random) -> Option<Case> {
+fn one_sided(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
-    let (text, alpha) = random.pick(&ALPHAS);
+    let (alpha, level) = random.pick(&[("0.05", 0.05), ("0.025", 0.025), ("0.01", 0.01)]);
     let p = P::draw(random);
-    let treatment = scene.treatment;
-    let significant = p.below(alpha)?;
-    let (direction, label, reason) = match random.whole(0, 3) {
-        0 | 1 => (
-            format!("there were fewer cases with {treatment}"),
-            Label::Yes,
-            format!("there were fewer cases with {treatment}, so its risk was significantly lower"),
+    let hidden = Hidden::draw(random, 2);
+    let (treated, group) = group(random, &scene, hidden);
+    let small = p.below(2.0 * level)?;
+    let (number, name) = (p.number(), scene.treatment);
+    let truth = match (hidden.is(0), hidden.is(1)) {
+        (true, _) => {
+            if treated {
+                None
+            } else {
+                Some(false)
+            }
+        }
+        (_, true) => {
+            if small {
+                None
+            } else {
+                Some(false)
+            }
+        }
+        _ => Some(small && treated),
+    };
+    let rationale = match (hidden.is(0), hidden.is(1), small, treated) {
+        (_, false, _, false) => format!(
+            "The cases were not fewer with {name}, so the one-sided p value is above 0.5 and the \
+             test at {alpha} is not significant."
         ),
-        2 => (
-            format!("there were more cases with {treatment}"),
-            Label::No,
-            format!(
-                "there were more cases with {treatment}, so the significant difference goes \
-                against it"
-            ),
+        (true, ..) => format!(
+            "Cases were fewer with {name}, as predicted, but the p value to be halved and compared \
+             with {alpha} is missing."
         ),
-        _ => (
-            "the paper does not say which group had fewer cases".to_owned(),
-            Label::Uncertain,
-            "the paper does not say which group had fewer cases, so the difference could favour \
-                either"
-                .to_owned(),
+        (_, _, false, _) => format!(
+            "Half of the two-sided p value of {number} is still above {alpha}, so the one-sided \
+             test is not significant."
+        ),
+        (_, true, ..) => format!(
+            "Half of the p value of {number} is below {alpha}, but whether the effect went the \
+             predicted way is missing."
+        ),
+        _ => format!(
+            "Cases were fewer with {name}, as predicted, and half of the p value of {number} is \
+             below {alpha}, so the one-sided test is significant."
         ),
     };
-    let (label, rationale) = match significant {
-        true => (
-            label,
-            format!("With {p} the groups differ at the {text} level, and {reason}."),
-        ),
-        false => (
-            Label::No,
-            format!(
-                "With {p}, above {text}, the groups do not differ significantly in {}, \
-                whichever had fewer cases.",
-                scene.event
-            ),
-        ),
-    };
-    let mut slots = slots(&scene, &p, text);
-    slots.push(("direction", direction));
     Some(Case {
-        label,
-        slots,
+        truth,
         rationale,
+        slots: slots!(scene; alpha, p = hidden.show(0, &number), group,
+            spare = hidden.spare(random)),
     })
 }

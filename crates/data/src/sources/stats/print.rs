@@ -5,7 +5,6 @@ use std::fmt;
 use statrs::function::erf::erfc;
 
 use super::random::Random;
-use crate::Label;
 
 /// A number as the question prints it. Its value is read back from the print, so that whatever is
 /// computed from it follows from what the reader sees.
@@ -49,15 +48,6 @@ pub(super) fn short(value: f64) -> String {
     }
 }
 
-/// What a wording asks for; see the module's documentation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// Whether the numbers show it: Yes or No.
-    Shown,
-    /// Whether it is so: Yes, No or Uncertain.
-    True,
-}
-
 /// Where an interval stands to a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -82,13 +72,18 @@ impl Side {
         }
     }
 
-    /// The answer to "is it on the `wanted` side?".
-    pub(super) fn answer(self, wanted: Side, ask: Ask) -> Label {
-        match (self, ask) {
-            (side, _) if side == wanted => Label::Yes,
-            (Side::Across, Ask::True) => Label::Uncertain,
-            _ => Label::No,
+    /// Whether it is below: open where it is on both sides.
+    pub(super) fn below(self) -> Option<bool> {
+        match self {
+            Side::Below => Some(true),
+            Side::Above => Some(false),
+            Side::Across => None,
         }
+    }
+
+    /// Whether it is above: open where it is on both sides.
+    pub(super) fn above(self) -> Option<bool> {
+        self.below().map(|below| !below)
     }
 }
 
@@ -135,6 +130,14 @@ pub(super) struct P {
 }
 
 impl P {
+    /// The print without `p`: `= 0.034` as `0.034`, `< 0.001` as `below 0.001`.
+    pub(super) fn number(&self) -> String {
+        match self.text.strip_prefix("p = ") {
+            Some(number) => number.to_owned(),
+            None => format!("below {}", self.value),
+        }
+    }
+
     /// The print of `value` with three decimals.
     pub(super) fn new(value: f64) -> P {
         if value < 0.001 {
@@ -181,55 +184,69 @@ impl fmt::Display for P {
 pub(super) struct Direction {
     pub(super) side: Side,
     pub(super) verb: &'static str,
-    pub(super) verbs: &'static str,
     pub(super) a_noun: &'static str,
-    pub(super) noun: &'static str,
-    pub(super) adjective: &'static str,
-    pub(super) frequent: &'static str,
 }
 
 /// Less of it.
-pub(super) const DOWN: Direction = Direction {
+const DOWN: Direction = Direction {
     side: Side::Below,
     verb: "reduce",
-    verbs: "reduces",
     a_noun: "a reduction",
-    noun: "reduction",
-    adjective: "lower",
-    frequent: "less frequent",
 };
 
 /// More of it.
-pub(super) const UP: Direction = Direction {
+const UP: Direction = Direction {
     side: Side::Above,
     verb: "increase",
-    verbs: "increases",
     a_noun: "an increase",
-    noun: "increase",
-    adjective: "higher",
-    frequent: "more frequent",
 };
 
-/// The template with its slots filled; `{Name}` takes the slot `name` with a capital.
-pub(super) fn fill(template: &str, slots: &[(&'static str, String)]) -> String {
+/// Either, with equal chance.
+pub(super) fn direction(random: &mut Random) -> Direction {
+    random.pick(&[DOWN, UP])
+}
+
+/// The template with its slots filled and its claims chosen; `{Name}` takes the slot `name` with a
+/// capital, `[this|that]` is `this` where `first` is set.
+pub(super) fn fill(template: &str, slots: &[(&'static str, String)], first: bool) -> String {
     let mut out = String::with_capacity(2 * template.len());
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (name, after) = after.split_once('}').expect("a closed slot");
-        out.push_str(before);
-        let key = name.to_lowercase();
-        let (_, value) = slots
-            .iter()
-            .find(|(slot, _)| *slot == key)
-            .unwrap_or_else(|| panic!("no slot {name} for {template:?}"));
-        match name == key {
-            true => out.push_str(value),
-            false => out.push_str(&capital(value)),
+    fill_into(&mut out, template, slots, first);
+    out
+}
+
+fn fill_into(out: &mut String, mut rest: &str, slots: &[(&'static str, String)], first: bool) {
+    while let Some(start) = rest.find(['{', '[']) {
+        out.push_str(&rest[..start]);
+        let close = if rest[start..].starts_with('{') {
+            '}'
+        } else {
+            ']'
+        };
+        let (inside, after) = rest[start + 1..]
+            .split_once(close)
+            .expect("a closed bracket");
+        match close {
+            '}' => slot_into(out, inside, slots),
+            _ => {
+                let (this, that) = inside.split_once('|').expect("a claim and its opposite");
+                fill_into(out, if first { this } else { that }, slots, first);
+            }
         }
         rest = after;
     }
     out.push_str(rest);
-    out
+}
+
+fn slot_into(out: &mut String, name: &str, slots: &[(&'static str, String)]) {
+    let key = name.to_lowercase();
+    let (_, value) = slots
+        .iter()
+        .find(|(slot, _)| *slot == key)
+        .unwrap_or_else(|| panic!("no slot {name}"));
+    match name == key {
+        true => out.push_str(value),
+        false => out.push_str(&capital(value)),
+    }
 }
 
 /// The text with a capital first letter.
@@ -242,8 +259,7 @@ pub(super) fn capital(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ask, Num, P, Side, fill, short};
-    use crate::Label;
+    use super::{Num, P, Side, fill, short};
 
     #[test]
     fn numbers_are_worth_what_they_print() {
@@ -259,22 +275,25 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_across_the_value_shows_nothing_and_leaves_the_truth_open() {
+    fn an_interval_across_the_value_leaves_the_truth_open() {
         let side = Side::of(0.60, 1.05, 1.0, 0.0).unwrap();
-        assert_eq!(side.answer(Side::Below, Ask::Shown), Label::No);
-        assert_eq!(side.answer(Side::Below, Ask::True), Label::Uncertain);
+        assert_eq!((side.below(), side.above()), (None, None));
         let side = Side::of(0.60, 0.95, 1.0, 0.0).unwrap();
-        assert_eq!(side.answer(Side::Below, Ask::Shown), Label::Yes);
-        assert_eq!(side.answer(Side::Above, Ask::True), Label::No);
+        assert_eq!((side.below(), side.above()), (Some(true), Some(false)));
         assert!(Side::of(0.60, 1.00, 1.0, 0.0).is_none());
     }
 
     #[test]
-    fn templates_are_filled_with_and_without_a_capital() {
+    fn templates_are_filled_with_and_without_a_capital_and_choose_a_claim() {
         let slots = [("drug", "the new drug".to_owned())];
+        let template = "{Drug} or {drug}: [more|less than {drug}]?";
         assert_eq!(
-            fill("{Drug} or {drug}?", &slots),
-            "The new drug or the new drug?"
+            fill(template, &slots, true),
+            "The new drug or the new drug: more?"
+        );
+        assert_eq!(
+            fill(template, &slots, false),
+            "The new drug or the new drug: less than the new drug?"
         );
     }
 }

@@ -1,189 +1,190 @@
-//! Risk, odds and hazard ratios with a confidence interval, against 1.
+//! Risk, odds and hazard ratios with a confidence interval.
+//!
+//! Rule: a two-sided 100(1 − α)% interval that leaves out 1 is a difference at level α, in the
+//! direction of its side (Altman, Machin, Bryant and Gardner, *Statistics with Confidence*, 2000).
+//! One limit can be enough.
 
-use super::print::{Ask, DOWN, Level, Num, P, Side, UP, USUAL, any_level, capital};
+use super::effect::{Effect, RATIOS};
+use super::print::{Num, Side, USUAL, any_level, direction};
 use super::random::Random;
+use super::spare::{any_spare, show, spare};
 use super::words::Scene;
-use super::{ALL, Case, Family, Wording, YES_NO};
+use super::{Case, Family, held, slots, trained};
 
 pub(super) const FAMILY: Family = Family {
     name: "ratio",
+    held_out: false,
     wordings: &[
-        Wording {
-            name: "did-significantly",
-            held_out: false,
-            labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown, USUAL),
-            template: "In a randomised trial in {population}, the {measure} for {event} with \
-                {treatment} against {comparator} was {estimate} ({level}% CI {ci}). Did \
-                {treatment} significantly {verb} the risk of {event}?",
-        },
-        Wording {
-            name: "at-level",
-            held_out: false,
-            labels: YES_NO,
-            draw: |random| {
-                let level = any_level(random);
-                draw(random, Ask::Shown, level)
-            },
-            template: "For {event}, {treatment} against {comparator} gave {a_measure} of \
-                {estimate} with a {level}% confidence interval of {ci}. Is {a_noun} in risk \
-                statistically significant at the {alpha}% level?",
-        },
-        Wording {
-            name: "with-p",
-            held_out: false,
-            labels: YES_NO,
-            draw: |random| {
-                let level = any_level(random);
-                draw(random, Ask::Shown, level)
-            },
-            template: "A trial of {treatment} in {population} reports {abbreviation} {estimate}, \
-                {level}% CI {ci}, {p}, for {event}. Is there a statistically significant {noun} \
-                in the risk of {event} at the {alpha}% level?",
-        },
-        Wording {
-            name: "does-it",
-            held_out: false,
-            labels: ALL,
-            draw: |random| draw(random, Ask::True, USUAL),
-            template: "In {population}, {treatment} compared with {comparator} had {a_measure} of \
-                {estimate} for {event} ({level}% CI {ci}). Does {treatment} {verb} the risk of \
-                {event}?",
-        },
-        Wording {
-            name: "is-risk",
-            held_out: false,
-            labels: ALL,
-            draw: |random| draw(random, Ask::True, USUAL),
-            template: "A pooled {measure} of {estimate} ({level}% CI {ci}; p value not given) \
-                compares {treatment} with {comparator} for {event}. Is the risk {adjective} with \
-                {treatment}?",
-        },
-        Wording {
-            name: "going-by",
-            held_out: false,
-            labels: ALL,
-            draw: |random| draw(random, Ask::True, USUAL),
-            template: "Going by {abbreviation} {estimate} ({level}% confidence interval {ci}) in \
-                {population}, is {event} {frequent} with {treatment} than with {comparator}?",
-        },
-        Wording {
-            name: "held-claim",
-            held_out: true,
-            labels: ALL,
-            draw: |random| draw(random, Ask::True, USUAL),
-            template: "The authors write that {treatment} {verbs} the risk of {event}. Their \
-                {measure} is {estimate}, with {level}% limits of {low} and {high}. Is the claim \
-                right?",
-        },
-        Wording {
-            name: "held-has-shown",
-            held_out: true,
-            labels: YES_NO,
-            draw: |random| draw(random, Ask::Shown, USUAL),
-            template: "Has a study with {abbreviation} {estimate} and {level}% CI {ci} for \
-                {event} shown a statistically significant {noun} in risk with {treatment}?",
-        },
+        trained(
+            "does-it",
+            1,
+            open,
+            "In {population}, {treatment} compared with {comparator} had {a_measure} of {estimate} \
+             for {event} (95% CI {ci}); {spare}. Does {treatment} [reduce|increase] the risk of \
+             {event}?",
+        ),
+        trained(
+            "is-risk",
+            1,
+            open,
+            "A pooled {measure} of {estimate} (95% CI {ci}) compares {treatment} with \
+             {comparator} for {event}, and {spare}. Is the risk [lower|higher] with {treatment}?",
+        ),
+        trained(
+            "at-level",
+            2,
+            shown,
+            "For {event}, {treatment} against {comparator} gave {abbreviation} {estimate} \
+             ({level}% CI {ci}; p value {p}), and {spare}. At the {alpha}% level, did {treatment} \
+             [significantly {verb}|fail to significantly {verb}] the risk of {event}?",
+        ),
+        trained(
+            "one-limit",
+            2,
+            one_limit,
+            "{A_measure} of {estimate} for {event} in {population} has a 95% confidence interval \
+             whose lower limit is {low} and whose upper limit is {high}. Did {treatment} \
+             [significantly {verb}|fail to significantly {verb}] the risk of {event}?",
+        ),
+        held(
+            "held-claim",
+            1,
+            open,
+            "The authors write that {treatment} [reduces|increases] the risk of {event}. Their \
+             {measure} is {estimate}, with 95% limits of {low} and {high}, and {spare}. Is the \
+             claim right?",
+        ),
+        held(
+            "held-evidence",
+            2,
+            shown,
+            "{Spare} in a study of {event}. It found {abbreviation} {estimate} with {treatment}, p \
+             value {p}, {level}% CI {ci}. Is {a_noun} in risk [shown|not shown] at the \
+             {alpha}% level?",
+        ),
     ],
 };
 
-/// Name, with article, abbreviation.
-const MEASURES: [(&str, &str, &str); 3] = [
-    ("risk ratio", "a risk ratio", "RR"),
-    ("odds ratio", "an odds ratio", "OR"),
-    ("hazard ratio", "a hazard ratio", "HR"),
-];
-
-fn draw(random: &mut Random, ask: Ask, level: Level) -> Option<Case> {
+/// Which side of 1 the truth lies on.
+fn open(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
-    let (measure, a_measure, abbreviation) = random.pick(&MEASURES);
-    let log = random.between(-0.75, 0.75);
-    let error = random.between(0.05, 0.35);
-    let estimate = Num::new(log.exp(), 2);
-    let low = Num::new((log - level.z * error).exp(), 2);
-    let high = Num::new((log + level.z * error).exp(), 2);
-    let asked = random.pick(&[DOWN, UP]);
-    let side = Side::of(low.value, high.value, 1.0, 0.0)?;
-    if estimate.value == 1.0 || low.value >= estimate.value || high.value <= estimate.value {
-        return None;
-    }
-    // The p value that belongs to the interval; both have to say the same after rounding.
-    let p = P::of_z(log / error);
-    if p.below(f64::from(level.alpha) / 100.0)? == (side == Side::Across) {
-        return None;
-    }
-
-    let event = scene.event;
-    let where_it_lies = match side {
-        Side::Below => "lies wholly below 1",
-        Side::Above => "lies wholly above 1",
-        Side::Across => "includes 1",
-    };
-    let interval = match random.chance(0.5) {
-        true => {
-            format!(
-                "the {}% confidence interval from {low} to {high} {where_it_lies}",
-                level.percent
-            )
+    let (measure, a_measure, _) = random.pick(&RATIOS);
+    let effect = Effect::ratio(random, USUAL)?;
+    let (event, treatment) = (scene.event, scene.treatment);
+    let end = match effect.side {
+        Side::Below => format!("the risk of {event} is lower with {treatment}"),
+        Side::Above => format!("the risk of {event} is higher with {treatment}"),
+        Side::Across => {
+            format!("the data fit both a lower and a higher risk of {event} with {treatment}")
         }
-        false => format!(
-            "the {measure} of {estimate} has a {}% confidence interval from {low} to {high} that \
-             {where_it_lies}",
-            level.percent
-        ),
     };
-    let found = match side {
-        Side::Below => "lower",
-        _ => "higher",
-    };
-    let conclusion = match (ask, side) {
-        (Ask::Shown, side) if side == asked.side => format!(
-            "the {} in the risk of {event} is statistically significant at the {}% level",
-            asked.noun, level.alpha
-        ),
-        (Ask::Shown, Side::Across) => format!(
-            "{} in the risk of {event} is not statistically significant at the {}% level",
-            asked.a_noun, level.alpha
-        ),
-        (Ask::True, Side::Across) => format!(
-            "the data fit both a lower and a higher risk of {event} with {}",
-            scene.treatment
-        ),
-        (_, side) if side == asked.side => {
-            format!("the risk of {event} is {found} with {}", scene.treatment)
-        }
-        _ => format!(
-            "the risk of {event} is {found}, not {}, with {}",
-            asked.adjective, scene.treatment
-        ),
-    };
-    let ci = match random.chance(0.5) {
-        true => format!("{low} to {high}"),
-        false => format!("{low}–{high}"),
-    };
-    let mut slots = scene.slots();
-    slots.extend([
-        ("measure", measure.to_owned()),
-        ("a_measure", a_measure.to_owned()),
-        ("abbreviation", abbreviation.to_owned()),
-        ("estimate", estimate.to_string()),
-        ("level", level.percent.to_string()),
-        ("alpha", level.alpha.to_string()),
-        ("low", low.to_string()),
-        ("high", high.to_string()),
-        ("ci", ci),
-        ("p", p.to_string()),
-        ("verb", asked.verb.to_owned()),
-        ("verbs", asked.verbs.to_owned()),
-        ("noun", asked.noun.to_owned()),
-        ("a_noun", asked.a_noun.to_owned()),
-        ("adjective", asked.adjective.to_owned()),
-        ("frequent", asked.frequent.to_owned()),
-    ]);
-    let rationale = capital(&format!("{interval}, so {conclusion}."));
     Some(Case {
-        label: side.answer(asked.side, ask),
-        slots,
+        truth: effect.side.below(),
+        rationale: format!("The 95% confidence interval {}, so {end}.", effect.place()),
+        slots: slots!(scene; measure, a_measure, estimate = effect.estimate, ci = effect.ci(),
+            low = effect.low, high = effect.high, spare = any_spare(random)),
+    })
+}
+
+/// Whether an effect in the asked direction is significant, by interval or p value.
+fn shown(random: &mut Random) -> Option<Case> {
+    let scene = Scene::draw(random);
+    let (_, _, abbreviation) = random.pick(&RATIOS);
+    let level = any_level(random);
+    let effect = Effect::ratio(random, level)?;
+    let asked = direction(random);
+    let (percent, alpha) = (level.percent, level.alpha);
+    let (has_ci, has_p) = random.pick(&[(true, false), (false, true), (false, false)]);
+    let right_way = (effect.estimate.value < 1.0) == (asked.side == Side::Below);
+    let estimate = &effect.estimate;
+    let noun = asked.a_noun;
+    let truth = match (right_way, has_ci || has_p) {
+        (false, _) => Some(false),
+        (true, true) => Some(effect.significant()),
+        (true, false) => None,
+    };
+    let verdict = if effect.significant() { "is" } else { "is not" };
+    let rationale = match (right_way, has_ci) {
+        (false, _) => format!(
+            "An estimate of {estimate} lies on the other side of 1, so {noun} in the risk of {} \
+             cannot be significant.",
+            scene.event
+        ),
+        (true, true) => format!(
+            "The {percent}% confidence interval {}, so {noun} in the risk of {} {verdict} \
+             significant at the {alpha}% level.",
+            effect.place(),
+            scene.event
+        ),
+        (true, false) if has_p => format!(
+            "With an estimate of {estimate} and {}, {noun} in the risk of {} {verdict} significant \
+             at the {alpha}% level.",
+            effect.p, scene.event
+        ),
+        (true, false) => format!(
+            "An estimate of {estimate} with neither an interval nor a p value does not tell \
+             whether {noun} is significant."
+        ),
+    };
+    let spare_hidden = random.chance(0.5);
+    Some(Case {
+        truth,
         rationale,
+        slots: slots!(scene; abbreviation, estimate, level = percent, alpha,
+            ci = show(has_ci, effect.ci()), p = show(has_p, effect.p.number()),
+            verb = asked.verb, a_noun = noun, spare = spare(random, spare_hidden)),
+    })
+}
+
+/// Whether a 95% interval of which one limit is missing leaves out 1 on the asked side.
+fn one_limit(random: &mut Random) -> Option<Case> {
+    let scene = Scene::draw(random);
+    let (_, a_measure, _) = random.pick(&RATIOS);
+    let effect = Effect::ratio(random, USUAL)?;
+    let asked = direction(random);
+    let has_low = random.chance(0.5);
+    let Effect {
+        estimate,
+        low,
+        high,
+        ..
+    } = &effect;
+    let limit: &Num = if has_low { low } else { high };
+    let name = if has_low { "lower" } else { "upper" };
+    let beyond = if has_low {
+        limit.value > 1.0
+    } else {
+        limit.value < 1.0
+    };
+    let down = asked.side == Side::Below;
+    let noun = asked.a_noun;
+    let decided_side = if has_low { Side::Above } else { Side::Below };
+    let right_way = (estimate.value < 1.0) == down;
+    let (truth, end) = match () {
+        () if beyond && asked.side == decided_side => (
+            Some(true),
+            "puts the whole interval on that side of 1, so it is significant",
+        ),
+        () if beyond => (
+            Some(false),
+            "puts the whole interval on the other side of 1",
+        ),
+        () if asked.side == decided_side => (
+            Some(false),
+            "keeps the interval from leaving out 1, so it is not significant",
+        ),
+        () if !right_way => (Some(false), "goes with an estimate on the other side of 1"),
+        () => (None, "leaves open whether the missing limit lies beyond 1"),
+    };
+    let rationale = format!(
+        "For {noun} in the risk of {}, with an estimate of {estimate}, the {name} limit of {limit} \
+         {end}.",
+        scene.event
+    );
+    Some(Case {
+        truth,
+        rationale,
+        slots: slots!(scene; a_measure, estimate, low = show(has_low, low),
+            high = show(!has_low, high), verb = asked.verb),
     })
 }

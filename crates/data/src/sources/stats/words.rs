@@ -30,28 +30,38 @@ pub(super) struct Scene {
     pub(super) treatment: &'static str,
     pub(super) comparator: &'static str,
     pub(super) event: &'static str,
+    /// Another event.
+    pub(super) other: &'static str,
     pub(super) measure: Measure,
 }
 
 impl Scene {
     pub(super) fn draw(random: &mut Random) -> Scene {
         let field = random.pick(FIELDS);
+        let events = field.events;
+        let event = random.whole(0, events.len() as u32 - 1) as usize;
+        let step = random.whole(1, events.len() as u32 - 1) as usize;
         Scene {
             population: field.population,
             treatment: random.pick(field.treatments),
             comparator: random.pick(&["placebo", "usual care", "standard treatment"]),
-            event: random.pick(field.events),
+            event: events[event],
+            other: events[(event + step) % events.len()],
             measure: random.pick(field.measures),
         }
     }
 
-    /// The slots `population`, `treatment`, `comparator` and `event`.
+    /// The slots `population`, `treatment`, `comparator`, `event`, `other`, `what` (is measured) and
+    /// its `unit`.
     pub(super) fn slots(&self) -> Vec<(&'static str, String)> {
         vec![
             ("population", self.population.to_owned()),
             ("treatment", self.treatment.to_owned()),
             ("comparator", self.comparator.to_owned()),
             ("event", self.event.to_owned()),
+            ("other", self.other.to_owned()),
+            ("what", self.measure.name.to_owned()),
+            ("unit", self.measure.unit.to_owned()),
         ]
     }
 }

@@ -1,0 +1,141 @@
+//! The labels once more, from nothing but the printed question: patterns on the text and other
+//! arithmetic than the generator's (whole numbers of people instead of probabilities, products
+//! instead of quotients).
+
+mod accuracy;
+mod comparisons;
+mod design;
+mod outcomes;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use regex::Regex;
+
+use crate::Label;
+
+/// The compiled pattern, kept: each is used for thousands of questions.
+fn regex(pattern: &str) -> Regex {
+    thread_local!(static KEPT: RefCell<HashMap<String, Regex>> = RefCell::default());
+    KEPT.with_borrow_mut(|kept| match kept.get(pattern) {
+        Some(regex) => regex.clone(),
+        None => {
+            let regex = Regex::new(pattern).unwrap();
+            kept.insert(pattern.to_owned(), regex.clone());
+            regex
+        }
+    })
+}
+
+/// Every number of a text, as printed and with its sign.
+pub(super) fn numbers(text: &str) -> Vec<f64> {
+    regex(r"(?:^|[\s(])(-?\d+(?:\.\d+)?)")
+        .captures_iter(text)
+        .map(|found| found[1].parse().unwrap())
+        .collect()
+}
+
+/// What the groups of `pattern` catch in `text`; `#` in it stands for a number.
+fn find<const N: usize>(text: &str, pattern: &str) -> Option<[f64; N]> {
+    let found = regex(&pattern.replace('#', r"(-?\d+(?:\.\d+)?)")).captures(text)?;
+    Some(std::array::from_fn(|i| found[i + 1].parse().unwrap()))
+}
+
+fn need<const N: usize>(text: &str, pattern: &str) -> [f64; N] {
+    find(text, pattern).unwrap_or_else(|| panic!("no {pattern} in {text:?}"))
+}
+
+/// One number; none where the question says that it is not reported.
+fn maybe(text: &str, name: &str) -> Option<f64> {
+    match find(text, &format!("{name}#")) {
+        Some([number]) => Some(number),
+        None => {
+            let missing = regex(&format!("{name}not reported")).is_match(text);
+            assert!(
+                missing,
+                "neither a figure nor its absence for {name} in {text:?}"
+            );
+            None
+        }
+    }
+}
+
+/// A p value; just under the bound for "below 0.001".
+fn maybe_p(text: &str, name: &str) -> Option<f64> {
+    match find(text, &format!("{name}below #")) {
+        Some([bound]) => Some(bound - 1e-12),
+        None => maybe(text, name),
+    }
+}
+
+/// Both ends of an interval after `name`; none where it is not reported.
+fn maybe_range(text: &str, name: &str) -> Option<[f64; 2]> {
+    match find(text, &format!("{name}# to #")) {
+        Some([low, high]) => {
+            assert!(low < high, "{text}");
+            Some([low, high])
+        }
+        None => {
+            let missing = regex(&format!("{name}not reported")).is_match(text);
+            assert!(
+                missing,
+                "neither an interval nor its absence for {name} in {text:?}"
+            );
+            None
+        }
+    }
+}
+
+/// What is asked: the last sentence.
+fn last(text: &str) -> &str {
+    text.rsplit(". ").next().unwrap()
+}
+
+fn has(text: &str, pattern: &str) -> bool {
+    regex(pattern).is_match(text)
+}
+
+/// Whether the text claims `this` rather than `that`; it must claim one of them.
+fn claims(text: &str, this: &str, that: &str) -> bool {
+    let (this, that) = (has(text, this), has(text, that));
+    assert!(this != that, "which claim? {text:?}");
+    this
+}
+
+/// Whether the question denies what it asks for.
+fn denied(text: &str) -> bool {
+    has(last(text), r"\b(?:not|fail|miss|missed|keep)\b")
+}
+
+/// The answer to a claim, or to its denial, from its truth.
+fn answer(truth: Option<bool>, claimed: bool) -> Label {
+    match truth {
+        None => Label::Uncertain,
+        Some(truth) if truth == claimed => Label::Yes,
+        Some(_) => Label::No,
+    }
+}
+
+/// One truth from those at both ends of a range.
+fn agreed(ends: [bool; 2]) -> Option<bool> {
+    (ends[0] == ends[1]).then_some(ends[0])
+}
+
+/// The label of a question of a family.
+pub(super) fn label(family: &str, question: &str) -> Label {
+    let derive = match family {
+        "ratio" => comparisons::ratio,
+        "difference" => comparisons::difference,
+        "p-value" => comparisons::p_value,
+        "non-inferiority" => comparisons::non_inferiority,
+        "equivalence" => comparisons::equivalence,
+        "predictive-value" => accuracy::predictive_value,
+        "likelihood-ratio" => accuracy::likelihood_ratio,
+        "nnt" => outcomes::nnt,
+        "kappa" => accuracy::kappa,
+        "sample-size" | "event-count" => design::sample_size,
+        "multiplicity" | "false-discovery" => design::multiplicity,
+        other => panic!("no family {other}"),
+    };
+    derive(question)
+}

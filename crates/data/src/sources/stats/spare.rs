@@ -1,0 +1,167 @@
+//! Figures that no answer needs: one in most questions, "not reported" in some, so that neither
+//! their names nor those two words say anything about the label; and whole sentences of them.
+
+use std::fmt::Display;
+
+use super::print::{Num, P, capital};
+use super::random::Random;
+
+/// What stands for a missing figure.
+const HIDDEN: &str = "not reported";
+
+/// Which figure of a question is missing.
+#[derive(Clone, Copy)]
+pub(super) struct Hidden(Option<usize>);
+
+impl Hidden {
+    /// One of `figures` that decide, or, in most draws, none of them.
+    pub(super) fn draw(random: &mut Random, figures: u32) -> Hidden {
+        let hidden = random.chance(0.35);
+        Hidden(hidden.then(|| random.whole(0, figures - 1) as usize))
+    }
+
+    /// Whether the `nth` figure that decides is missing.
+    pub(super) fn is(self, nth: usize) -> bool {
+        self.0 == Some(nth)
+    }
+
+    /// Whether any figure that decides is missing.
+    pub(super) fn any(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The `nth` figure as the question shows it.
+    pub(super) fn show(self, nth: usize, figure: impl Display) -> String {
+        show(!self.is(nth), figure)
+    }
+
+    /// A figure without bearing, missing where none that decides is.
+    pub(super) fn spare(self, random: &mut Random) -> String {
+        spare(random, !self.any())
+    }
+}
+
+/// A figure, or that it is not reported.
+pub(super) fn show(known: bool, figure: impl Display) -> String {
+    match known {
+        true => figure.to_string(),
+        false => HIDDEN.to_owned(),
+    }
+}
+
+/// What is measured, its lowest and highest value, its unit and its decimals.
+type Spare = (&'static str, f64, f64, &'static str, usize);
+
+const SPARES: &[Spare] = &[
+    ("the mean age", 41.0, 78.0, " years", 0),
+    ("the share of women", 21.0, 74.0, "%", 0),
+    ("the number of centres", 3.0, 64.0, "", 0),
+    ("the time of recruitment", 5.0, 44.0, " months", 0),
+    ("the share of smokers", 7.0, 46.0, "%", 0),
+    ("the mean body mass index", 22.0, 34.0, "", 1),
+    (
+        "the mean heart rate on entry",
+        62.0,
+        91.0,
+        " beats per minute",
+        0,
+    ),
+    ("the share of retired people", 11.0, 68.0, "%", 0),
+    ("the mean distance to the clinic", 2.0, 38.0, " km", 1),
+];
+
+/// The clause "the mean age was 61 years", or that it was not reported.
+pub(super) fn spare(random: &mut Random, hidden: bool) -> String {
+    let (name, low, high, unit, decimals) = random.pick(SPARES);
+    let value = Num::new(random.between(low, high), decimals);
+    match hidden {
+        true => format!("{name} was {HIDDEN}"),
+        false => format!("{name} was {value}{unit}"),
+    }
+}
+
+/// A figure without bearing, missing in every other draw.
+pub(super) fn any_spare(random: &mut Random) -> String {
+    let hidden = random.chance(0.5);
+    spare(random, hidden)
+}
+
+/// A sentence without bearing.
+fn aside(random: &mut Random) -> String {
+    let [first, second] = [0, 1].map(|_| random.whole(3, 39));
+    match random.whole(0, 7) {
+        0 => format!("Nausea was noted by {first}% and {second}% of those asked."),
+        1 => format!(
+            "An earlier survey had been sent to {} people.",
+            10 * first + second
+        ),
+        2 => format!("Before the study, {first}% had taken vitamins."),
+        3 => format!(
+            "On age the groups differed with a value of p of {}.",
+            P::draw(random).number()
+        ),
+        4 => format!("The laboratory repeated {first}% of its measurements."),
+        _ => {
+            let hidden = random.chance(0.3);
+            let clause = spare(random, hidden);
+            format!("{}.", capital(&clause))
+        }
+    }
+}
+
+/// The question with one or two sentences without bearing before it or between its sentences.
+pub(super) fn with_asides(random: &mut Random, question: &str) -> String {
+    let mut sentences: Vec<String> = question.split(". ").map(str::to_owned).collect();
+    let last = sentences.len() - 1;
+    for sentence in &mut sentences[..last] {
+        sentence.push('.');
+    }
+    for _ in 0..random.whole(1, 2) {
+        let place = random.whole(0, sentences.len() as u32 - 1) as usize;
+        sentences.insert(place, aside(random));
+    }
+    sentences.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::random::Random;
+    use super::{Hidden, with_asides};
+
+    #[test]
+    fn exactly_one_figure_is_missing() {
+        let mut random = Random::new(3, 1);
+        let mut missing = [0; 3];
+        for _ in 0..3000 {
+            let hidden = Hidden::draw(&mut random, 2);
+            let shown = [
+                hidden.show(0, 1.5),
+                hidden.show(1, 2.5),
+                hidden.spare(&mut random),
+            ];
+            let gone: Vec<usize> = (0..3)
+                .filter(|i| shown[*i].contains("not reported"))
+                .collect();
+            assert_eq!(gone.len(), 1, "{shown:?}");
+            missing[gone[0]] += 1;
+        }
+        assert!(missing.iter().all(|count| *count > 400), "{missing:?}");
+    }
+
+    #[test]
+    fn asides_leave_the_question_at_the_end_and_all_its_sentences() {
+        let mut random = Random::new(3, 2);
+        let mut first = 0;
+        for _ in 0..200 {
+            let text = with_asides(&mut random, "It was 3.5. It is 4. Is it so?");
+            assert!(text.ends_with(" Is it so?"), "{text}");
+            assert!(
+                text.contains("It was 3.5. ") && text.contains("It is 4. "),
+                "{text}"
+            );
+            assert!(text.len() > 40, "{text}");
+            first += usize::from(text.starts_with("It was"));
+        }
+        assert!((20..180).contains(&first));
+    }
+}
