@@ -26,7 +26,7 @@
 //! - Each template holds a claim and its exact opposite, `[above|below]`, and a fair coin chooses
 //!   one before any number is drawn. Yes and No so have the same words and numbers.
 //! - A missing figure is "not reported", and where a wording can miss a figure that decides, one
-//!   that does not (the mean age, say) is "not reported" in its other questions.
+//!   that does not (the number of centres, say) is "not reported" in its other questions.
 //! - Sentences without bearing are drawn after, and apart from, the label.
 //!
 //! A test holds a bag-of-words classifier ([`crate::artefact`]) to 40 % right; chance is 33 %.
@@ -45,22 +45,36 @@
 //! numbers of events (like sample sizes) and kappa (a share less what is due to chance, like I²).
 //! Both, about one row in twenty each, are pinned to the test split.
 
+mod absolute_risk;
+mod analysis_set;
+mod baseline;
+mod confounding;
+mod correlation;
 mod difference;
 mod effect;
+mod endpoints;
+mod hazard;
+mod heterogeneity;
+mod interim;
 mod kappa;
 mod likelihood;
 mod multiplicity;
 mod nnt;
 mod non_inferiority;
 mod p_value;
+mod precision;
 mod predictive_value;
 mod print;
 mod random;
 mod ratio;
 #[cfg(test)]
 mod rederive;
+mod regression;
 mod sample_size;
+mod small_counts;
 mod spare;
+mod subgroup;
+mod survival;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -165,6 +179,27 @@ static FAMILIES: &[&Family] = &[
     &non_inferiority::EQUIVALENCE,
     &sample_size::SAMPLE_SIZE,
     &multiplicity::MULTIPLICITY,
+    &subgroup::FAMILY,
+    &endpoints::SURROGATE,
+    &endpoints::COMPOSITE,
+    &hazard::HAZARD,
+    &hazard::CROSSING,
+    &survival::MEDIAN,
+    &survival::LEAD_TIME,
+    &regression::FAMILY,
+    &correlation::FAMILY,
+    &confounding::FAMILY,
+    &analysis_set::ANALYSIS_SET,
+    &analysis_set::ATTRITION,
+    &heterogeneity::HETEROGENEITY,
+    &absolute_risk::ABSOLUTE,
+    &absolute_risk::ODDS,
+    &baseline::FAMILY,
+    &precision::FAMILY,
+    &interim::FAMILY,
+    &small_counts::EXPECTED,
+    &small_counts::DENOMINATOR,
+    &heterogeneity::PREDICTION,
     &multiplicity::FALSE_DISCOVERY,
     &sample_size::EVENTS,
     &kappa::FAMILY,

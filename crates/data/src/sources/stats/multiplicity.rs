@@ -82,9 +82,9 @@ pub(super) const FALSE_DISCOVERY: Family = Family {
             "expected-false",
             2,
             expected_false,
-            "Of the markers of {event} in {population}, a screen called these many discoveries: \
-             {found}; the false discovery rate was held at {rate}; and {spare}. Is the number of \
-             false ones to be expected among them at that rate [above|below] {limit}?",
+            "Of the markers of {event} in {population}, a screen called this many discoveries: \
+             {found}; false discovery rate: {rate}; and {spare}. If just \
+             that share of them is false, is the number of false ones [above|below] {limit}?",
         ),
     ],
 };
@@ -240,11 +240,11 @@ fn expected_false(random: &mut Random) -> Option<Case> {
              missing."
         ),
         () if hidden.is(1) => format!(
-            "How many of {found} discoveries are to be expected false depends on the rate, which is \
+            "How many of {found} discoveries are false depends on the rate, which is \
              missing."
         ),
         () => format!(
-            "At a rate of {rate}%, about {} of {found} discoveries are to be expected false, {} \
+            "At a rate of {rate}%, about {} of {found} discoveries are false, {} \
              {limit}.",
             short(expected),
             if above { "above" } else { "below" }

@@ -36,6 +36,11 @@ impl fmt::Display for Num {
     }
 }
 
+/// "above" or "below".
+pub(super) fn above_or_below(above: bool) -> &'static str {
+    if above { "above" } else { "below" }
+}
+
 /// A number with up to four decimals and no needless zeros; "about" before it where that rounds.
 pub(super) fn short(value: f64) -> String {
     let text = format!("{value:.4}");

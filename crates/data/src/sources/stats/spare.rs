@@ -49,34 +49,46 @@ pub(super) fn show(known: bool, figure: impl Display) -> String {
     }
 }
 
-/// What is measured, its lowest and highest value, its unit and its decimals.
-type Spare = (&'static str, f64, f64, &'static str, usize);
+/// Why the answer is open: one of the named figures is missing, and the quantity does not follow from
+/// the others. Figures after those that can be missing are known.
+pub(super) fn lacks(hidden: Hidden, quantity: &str, figures: &[(&str, &dyn Display)]) -> String {
+    let missing = figures.iter().enumerate().find(|(nth, _)| hidden.is(*nth));
+    let name = missing.map_or("", |(_, (name, _))| name);
+    let known: Vec<String> = figures
+        .iter()
+        .enumerate()
+        .filter(|(nth, _)| !hidden.is(*nth))
+        .map(|(_, (name, value))| format!("the {name} ({value})"))
+        .collect();
+    format!(
+        "The {name} is missing, and {quantity} does not follow from {} alone.",
+        known.join(" and ")
+    )
+}
+
+/// What is measured, its lowest and highest value, and its decimals. Units stand in the name, so that
+/// they are there without the value.
+type Spare = (&'static str, f64, f64, usize);
 
 const SPARES: &[Spare] = &[
-    ("the mean age", 41.0, 78.0, " years", 0),
-    ("the share of women", 21.0, 74.0, "%", 0),
-    ("the number of centres", 3.0, 64.0, "", 0),
-    ("the time of recruitment", 5.0, 44.0, " months", 0),
-    ("the share of smokers", 7.0, 46.0, "%", 0),
-    ("the mean body mass index", 22.0, 34.0, "", 1),
-    (
-        "the mean heart rate on entry",
-        62.0,
-        91.0,
-        " beats per minute",
-        0,
-    ),
-    ("the share of retired people", 11.0, 68.0, "%", 0),
-    ("the mean distance to the clinic", 2.0, 38.0, " km", 1),
+    ("the number of centres", 3.0, 64.0, 0),
+    ("the recruitment period in months", 5.0, 44.0, 0),
+    ("the mean distance to the clinic in km", 2.0, 38.0, 1),
+    ("the mean heart rate on entry", 62.0, 91.0, 0),
+    ("the percentage of forms returned", 51.0, 98.0, 0),
+    ("the number of amendments to the protocol", 2.0, 19.0, 0),
+    ("the mean length of a visit in minutes", 12.0, 55.0, 0),
+    ("the percentage living in a town", 11.0, 88.0, 0),
+    ("the mean waiting time in days", 2.0, 49.0, 1),
 ];
 
-/// The clause "the mean age was 61 years", or that it was not reported.
+/// The clause "the number of centres was 12", or that it was not reported.
 pub(super) fn spare(random: &mut Random, hidden: bool) -> String {
-    let (name, low, high, unit, decimals) = random.pick(SPARES);
+    let (name, low, high, decimals) = random.pick(SPARES);
     let value = Num::new(random.between(low, high), decimals);
     match hidden {
         true => format!("{name} was {HIDDEN}"),
-        false => format!("{name} was {value}{unit}"),
+        false => format!("{name} was {value}"),
     }
 }
 
@@ -97,7 +109,7 @@ fn aside(random: &mut Random) -> String {
         ),
         2 => format!("Before the study, {first}% had taken vitamins."),
         3 => format!(
-            "On age the groups differed with a value of p of {}.",
+            "The test of a difference in height gave {} as its p value.",
             P::draw(random).number()
         ),
         4 => format!("The laboratory repeated {first}% of its measurements."),
@@ -118,9 +130,27 @@ pub(super) fn with_asides(random: &mut Random, question: &str) -> String {
     }
     for _ in 0..random.whole(1, 2) {
         let place = random.whole(0, sentences.len() as u32 - 1) as usize;
-        sentences.insert(place, aside(random));
+        sentences.insert(place, new_aside(random, &sentences));
     }
     sentences.join(" ")
+}
+
+/// An aside on something that the sentences do not speak of: they could contradict each other.
+fn new_aside(random: &mut Random, sentences: &[String]) -> String {
+    loop {
+        let aside = aside(random);
+        let subject = match aside.split_once(" was ") {
+            Some((subject, _)) => subject,
+            None => &aside[..aside.len().min(14)],
+        };
+        let subject = subject.to_lowercase();
+        if !sentences
+            .iter()
+            .any(|sentence| sentence.to_lowercase().contains(&subject))
+        {
+            return aside;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -51,6 +51,16 @@ impl Scene {
         }
     }
 
+    /// A scene of a disease that people die of.
+    pub(super) fn grave(random: &mut Random) -> Scene {
+        loop {
+            let scene = Scene::draw(random);
+            if GRAVE.contains(&scene.population) {
+                return scene;
+            }
+        }
+    }
+
     /// The slots `population`, `treatment`, `comparator`, `event`, `other`, `what` (is measured) and
     /// its `unit`.
     pub(super) fn slots(&self) -> Vec<(&'static str, String)> {
@@ -65,6 +75,49 @@ impl Scene {
         ]
     }
 }
+
+/// Something measured in everybody, with its usual mean and standard deviation.
+#[derive(Clone, Copy)]
+pub(super) struct Marker {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) mean: f64,
+    pub(super) deviation: f64,
+    pub(super) decimals: usize,
+}
+
+const fn marker(
+    name: &'static str,
+    unit: &'static str,
+    mean: f64,
+    deviation: f64,
+    decimals: usize,
+) -> Marker {
+    Marker {
+        name,
+        unit,
+        mean,
+        deviation,
+        decimals,
+    }
+}
+
+impl Marker {
+    pub(super) fn draw(random: &mut Random) -> Marker {
+        random.pick(MARKERS)
+    }
+}
+
+const MARKERS: &[Marker] = &[
+    marker("systolic blood pressure", "mmHg", 132.0, 17.0, 1),
+    marker("diastolic blood pressure", "mmHg", 81.0, 11.0, 1),
+    marker("total cholesterol", "mmol/l", 5.4, 1.1, 2),
+    marker("haemoglobin", "g/l", 136.0, 14.0, 1),
+    marker("body weight", "kg", 79.0, 15.0, 1),
+    marker("fasting glucose", "mmol/l", 5.9, 1.2, 2),
+    marker("serum ferritin", "ng/ml", 110.0, 42.0, 0),
+    marker("walking speed", "cm/s", 112.0, 21.0, 1),
+];
 
 /// A disease that a test looks for.
 pub(super) fn disease(random: &mut Random) -> &'static str {
@@ -97,6 +150,14 @@ const fn measure(name: &'static str, unit: &'static str, width: f64, decimals: u
         decimals,
     }
 }
+
+/// Populations in which survival is counted.
+const GRAVE: &[&str] = &[
+    "patients with chronic heart failure",
+    "patients with sepsis",
+    "patients with colorectal cancer",
+    "patients with chronic lung disease",
+];
 
 const FIELDS: &[Field] = &[
     Field {
@@ -241,7 +302,17 @@ const FIELDS: &[Field] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{DISEASES, FIELDS};
+    use super::{DISEASES, FIELDS, GRAVE};
+
+    #[test]
+    fn grave_populations_are_some_of_all() {
+        for population in GRAVE {
+            assert!(
+                FIELDS.iter().any(|field| field.population == *population),
+                "{population}"
+            );
+        }
+    }
 
     #[test]
     fn no_name_holds_a_digit_or_a_full_stop() {

@@ -1,6 +1,9 @@
 //! Effects, intervals and p values, from the text.
 
-use super::{answer, claims, denied, find, has, last, maybe, maybe_p, maybe_range, need, numbers};
+use super::{
+    answer, below, claims, denied, find, has, last, maybe, maybe_p, maybe_range, need, numbers,
+    threshold, two_arms, with_both,
+};
 use crate::Label;
 
 /// Whether less of it is claimed.
@@ -229,5 +232,80 @@ pub(super) fn equivalence(text: &str) -> Label {
     // A 90% interval is 1.645 / 1.96 as wide as a 95% one.
     let narrow = narrow.or(wide.map(|ends| ends.map(|end| estimate + (end - estimate) * 0.8393)));
     let truth = narrow.map(|[low, high]| low.abs().max(high.abs()) < margin);
+    answer(truth, !denied(text))
+}
+
+pub(super) fn subgroup(text: &str) -> Label {
+    if has(text, "for interaction: ") {
+        let p = maybe_p(text, "for interaction: ");
+        return answer(p.map(|p| p < 0.05), !denied(text));
+    }
+    let after = |lead: &str| {
+        let effect = format!("{lead} among [a-z -]+: ");
+        let error = format!("{effect}{}, standard error: ", super::ANY);
+        maybe(text, &effect).zip(maybe(text, &error))
+    };
+    let truth = after(r"\),")
+        .zip(after(";"))
+        .map(|((d1, e1), (d2, e2))| (d1 - d2) * (d1 - d2) > 1.96 * 1.96 * (e1 * e1 + e2 * e2));
+    answer(truth, !denied(text))
+}
+
+pub(super) fn confounding(text: &str) -> Label {
+    if has(text, "crude risk ratio") {
+        let truth = below(text, r"one of [\d.]+ \(95% CI ", 1.0);
+        return answer(truth, downward(last(text)));
+    }
+    if has(text, "Directly standardised") {
+        let smokers = two_arms(text, "among smokers, ");
+        let others = two_arms(text, "Among non-smokers, ");
+        let [share] = need(text, "population, #% smoke");
+        // People with the event among ten thousand.
+        let of = |nth: usize| {
+            let both = smokers[nth].zip(others[nth]);
+            both.map(|(smokers, others)| share * smokers + (100.0 - share) * others)
+        };
+        let truth = with_both([of(0), of(1)], |treated, control| treated < control);
+        return answer(truth, claims(last(text), r"\blower\b", "higher"));
+    }
+    let trial = r"(?:trial found|randomised trial, risk ratio) [\d.]+ \(95% CI: ";
+    let truth = match maybe_range(text, trial) {
+        Some(_) => below(text, trial, 1.0),
+        None => None,
+    };
+    answer(truth, claims(last(text), "reduc", "increase|a rise"))
+}
+
+pub(super) fn analysis_set(text: &str) -> Label {
+    if has(text, "[Rr]andomised(?: to [A-Za-z -]+)?: ") {
+        let all = maybe(text, "(?:[Rr]andomised to [A-Za-z -]+|Randomised): ");
+        let events = maybe(text, "(?:among|of) all randomised: ");
+        let (threshold, above) = threshold(text);
+        let truth = with_both([all, events], |all, events| {
+            100.0 * events > threshold * all
+        });
+        return answer(truth, above);
+    }
+    if has(text, "both analyses") {
+        let [margin] = need(text, "margin for the [a-z ]+ of [a-z -]+ was #");
+        let limits = ["by intention to treat: ", "per protocol: "].map(|name| maybe(text, name));
+        let missed = limits.iter().flatten().any(|limit| *limit > margin);
+        let truth = match limits.iter().flatten().count() {
+            _ if missed => Some(false),
+            2 => Some(true),
+            _ => None,
+        };
+        return answer(truth, !denied(text));
+    }
+    let asked = super::regex("By the ([a-z-]+) analysis")
+        .captures(last(text))
+        .unwrap()[1]
+        .to_owned();
+    let [estimate] = need(text, &format!("{asked} [a-z ]+: #"));
+    let truth = match maybe_range(text, &format!(r"{asked} [a-z ]+: [\d.]+, its 95% CI: ")) {
+        Some([_, high]) => Some(high < 1.0),
+        None if estimate > 1.0 => Some(false),
+        None => None,
+    };
     answer(truth, !denied(text))
 }

@@ -1,6 +1,9 @@
 //! Sizes, plans and several tests, from the text.
 
-use super::{answer, claims, denied, has, last, maybe, maybe_p, need, regex};
+use super::{
+    answer, below, claims, denied, has, last, maybe, maybe_p, need, regex, threshold, two_arms,
+    with_both,
+};
 use crate::Label;
 
 pub(super) fn sample_size(text: &str) -> Label {
@@ -105,7 +108,7 @@ fn step_up(p: &[f64], asked: usize, rate: f64) -> bool {
 pub(super) fn multiplicity(text: &str) -> Label {
     if has(text, "discoveries: ") {
         let found = maybe(text, "discoveries: ");
-        let rate = maybe(text, "held at ");
+        let rate = maybe(text, "false discovery rate: ");
         let [limit] = need(last(text), "(?:above|below) #");
         let truth = found
             .zip(rate)
@@ -133,5 +136,69 @@ pub(super) fn multiplicity(text: &str) -> Label {
     let rule = if has(text, "Holm") { holm } else { step_up };
     let with = |missing: f64| rule(&printed.map(|p| p.unwrap_or(missing)), asked, level);
     let truth = (with(0.0) == with(1.0)).then_some(with(0.0));
+    answer(truth, !denied(text))
+}
+
+pub(super) fn baseline(text: &str) -> Label {
+    if has(text, "baseline variables") {
+        let variables = maybe(text, "at the 5% level: ");
+        let (limit, above) = threshold(text);
+        return answer(variables.map(|variables| variables > 20.0 * limit), above);
+    }
+    if has(text, "unadjusted") {
+        let truth = below(text, r"adjusted for baseline: -?[\d.]+ \(95% CI ", 0.0);
+        return answer(truth, claims(last(text), r"\blower\b", "higher"));
+    }
+    let means = match has(text, "as follows") {
+        false => two_arms(text, "Mean [a-z ]+ at baseline, in [A-Za-z/]+, "),
+        true => {
+            let control = "(?:placebo|usual care|standard treatment): ";
+            let figure = super::ANY;
+            [
+                maybe(text, &format!("{control}{figure}; [A-Za-z -]+: ")),
+                maybe(text, control),
+            ]
+        }
+    };
+    let deviation = maybe(text, "[Ss]tandard deviation in both(?: groups)?: ");
+    let apart = means[0].zip(means[1]).map(|(first, second)| first - second);
+    let truth = with_both([apart, deviation], |apart, deviation| {
+        100.0 * apart * apart > deviation * deviation
+    });
+    let imbalance = claims(
+        last(text),
+        "(?:groups|there) imbalance",
+        "(?:groups|there) balance",
+    );
+    answer(truth, imbalance)
+}
+
+pub(super) fn interim(text: &str) -> Label {
+    if has(text, "Pocock") {
+        let [nominal] = need(text, "level of # at each");
+        let p = maybe_p(text, "At this look, the p value for [a-z -]+: ");
+        return answer(p.map(|p| p < nominal), !denied(text));
+    }
+    if has(text, "planned in all") {
+        let (limit, above) = threshold(text);
+        let events = [maybe(text, "planned in all: "), maybe(text, "so far: ")];
+        let truth = with_both(events, |all, now| now > limit * all / 0.05);
+        return answer(truth, above);
+    }
+    let words = ["two", "three", "four", "five"];
+    let looks = words
+        .iter()
+        .position(|word| has(text, &format!("{word} times")))
+        .unwrap()
+        + 2;
+    let p = maybe_p(text, "(?:; p value|P value now): ");
+    let look = maybe(text, "[Nn]umber of this (?:look|analysis): ");
+    let truth = match (p, look) {
+        (None, _) => None,
+        (Some(p), Some(look)) => Some(p < if look == looks as f64 { 0.05 } else { 0.001 }),
+        (Some(p), None) if p < 0.001 => Some(true),
+        (Some(p), None) if p > 0.05 => Some(false),
+        (Some(_), None) => None,
+    };
     answer(truth, !denied(text))
 }

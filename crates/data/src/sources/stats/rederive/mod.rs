@@ -6,6 +6,9 @@ mod accuracy;
 mod comparisons;
 mod design;
 mod outcomes;
+mod pooled;
+mod risks;
+mod times;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -86,6 +89,68 @@ fn maybe_range(text: &str, name: &str) -> Option<[f64; 2]> {
     }
 }
 
+/// A figure or its absence, to be caught, and one to be passed over.
+const FIGURE: &str = r"(not reported|-?\d+(?:\.\d+)?)";
+const ANY: &str = r"(?:not reported|-?\d+(?:\.\d+)?)";
+
+/// The figures of the treated and of the control group, each time that `lead` stands before "on this
+/// group: …; on that group: …".
+fn arms(text: &str, lead: &str) -> Vec<[Option<f64>; 2]> {
+    let pattern = format!("{lead}on ([A-Za-z -]+): {FIGURE}%?; on ([A-Za-z -]+): {FIGURE}");
+    let comparators = ["placebo", "usual care", "standard treatment"];
+    regex(&pattern)
+        .captures_iter(text)
+        .map(|found| {
+            let first_is_control = comparators.contains(&&found[1]);
+            assert!(
+                first_is_control != comparators.contains(&&found[3]),
+                "{text}"
+            );
+            let [first, second] = [2, 4].map(|nth| found[nth].parse().ok());
+            match first_is_control {
+                true => [second, first],
+                false => [first, second],
+            }
+        })
+        .collect()
+}
+
+/// The same where it stands once.
+fn two_arms(text: &str, lead: &str) -> [Option<f64>; 2] {
+    let found = arms(text, lead);
+    assert_eq!(found.len(), 1, "{lead} in {text:?}");
+    found[0]
+}
+
+/// Truth from two figures, open where one of them is missing.
+fn with_both(figures: [Option<f64>; 2], rule: impl Fn(f64, f64) -> bool) -> Option<bool> {
+    let [first, second] = figures;
+    first.zip(second).map(|(first, second)| rule(first, second))
+}
+
+/// The threshold in the last sentence, and whether more than that is claimed.
+fn threshold(text: &str) -> (f64, bool) {
+    let more = "above|over|greater than|more than|longer than";
+    let less = "below|under|less than|fewer than|smaller than|shorter than";
+    let [threshold] = need(last(text), &format!("(?:{more}|{less}) #"));
+    let claimed = |words: &str| format!(r"\b(?:{words}) -?\d");
+    (
+        threshold,
+        claims(last(text), &claimed(more), &claimed(less)),
+    )
+}
+
+/// Which side of `null` the interval after `lead` lies on: whether below.
+fn below(text: &str, lead: &str, null: f64) -> Option<bool> {
+    let [low, high] = need(text, &format!("{lead}# to #"));
+    assert!(low < high, "{text}");
+    match () {
+        () if high < null => Some(true),
+        () if low > null => Some(false),
+        () => None,
+    }
+}
+
 /// What is asked: the last sentence.
 fn last(text: &str) -> &str {
     text.rsplit(". ").next().unwrap()
@@ -132,6 +197,27 @@ pub(super) fn label(family: &str, question: &str) -> Label {
         "predictive-value" => accuracy::predictive_value,
         "likelihood-ratio" => accuracy::likelihood_ratio,
         "nnt" => outcomes::nnt,
+        "subgroup" => comparisons::subgroup,
+        "confounding" => comparisons::confounding,
+        "analysis-set" => comparisons::analysis_set,
+        "surrogate" => outcomes::surrogate,
+        "composite" => outcomes::composite,
+        "hazard" => times::hazard,
+        "crossing-curves" => times::crossing,
+        "median-survival" => times::median,
+        "lead-time" => times::lead_time,
+        "regression-to-mean" => pooled::regression,
+        "correlation" => pooled::correlation,
+        "heterogeneity" => pooled::heterogeneity,
+        "prediction-interval" => pooled::prediction,
+        "precision" => pooled::precision,
+        "attrition" => risks::attrition,
+        "absolute-risk" => risks::absolute,
+        "odds-ratio" => risks::odds,
+        "small-counts" => risks::small_counts,
+        "denominator" => risks::denominator,
+        "baseline-imbalance" => design::baseline,
+        "interim-look" => design::interim,
         "kappa" => accuracy::kappa,
         "sample-size" | "event-count" => design::sample_size,
         "multiplicity" | "false-discovery" => design::multiplicity,
