@@ -136,6 +136,10 @@ fn from_shares(random: &mut Random) -> Option<Case> {
         return None;
     }
     let hidden = Hidden::draw(random, 1);
+    // A missing agreement matters where the largest possible one is enough.
+    if hidden.any() && (most / 100.0 - expected) / (1.0 - expected) < value + 0.03 {
+        return None;
+    }
     let above = kappa > value;
     let rationale = match hidden.any() {
         true => format!(

@@ -180,7 +180,7 @@ fn stepwise(
         rule(values, asked, alpha)
     };
     let (smallest, largest) = (with(0.0), with(1.0));
-    // An outcome whose own p value is missing is not asked about unless that leaves it open.
+    // Both procedures are monotone in every p value, so the ends tell of all values between.
     let truth = (smallest == largest).then_some(smallest);
     let name = NAMES[asked];
     let rationale = match (truth, missing) {
