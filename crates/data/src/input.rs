@@ -18,6 +18,8 @@ pub struct Input {
     pub cap: Option<usize>,
     /// The same of each class, in the order of [`Label::ALL`].
     pub class_caps: [Option<usize>; 3],
+    /// Levels of difficulty of generated rows; all where none is named.
+    pub levels: Vec<u8>,
     /// What the columns of own rows are called.
     pub columns: Columns,
     /// Repository and commit that the files came from, for the manifest. Is not written.
@@ -100,8 +102,8 @@ impl Columns {
 const NAMES: [&str; 6] = ["question", "label", "rationale", "context", "id", "group"];
 
 /// Every option, for messages and help.
-pub const OPTIONS: &str = "weight, cap, cap.yes, cap.no, cap.uncertain, and for jsonl and csv question, label, \
-     rationale, context, id, group (names of columns), label.yes, label.no, label.uncertain (their words)";
+pub const OPTIONS: &str = "weight, cap, cap.yes, cap.no, cap.uncertain; for stats level; for jsonl and csv question, \
+     label, rationale, context, id, group (names of columns), label.yes, label.no, label.uncertain (their words)";
 
 impl From<Source> for Input {
     fn from(source: Source) -> Input {
@@ -110,6 +112,7 @@ impl From<Source> for Input {
             weight: 1,
             cap: None,
             class_caps: [None; 3],
+            levels: Vec::new(),
             columns: Columns::default(),
             hub: None,
         }
@@ -158,6 +161,13 @@ impl Input {
                 u32::try_from(number(1)?).map_err(|_| wrong("a smaller weight".into()))?;
         } else if name == "cap" {
             self.cap = Some(number(0)?);
+        } else if name == "level" && matches!(self.source, Source::Stats(_)) {
+            let levels = value.split(',').map(|level| level.parse().ok());
+            let levels: Option<Vec<u8>> = levels.collect();
+            let known = |levels: &Vec<u8>| levels.iter().all(|level| (1..=3).contains(level));
+            let levels = levels.filter(known);
+            self.levels =
+                levels.ok_or_else(|| wrong("levels from 1 to 3, joined by commas".into()))?;
         } else if let Some(class) = class(name, "cap") {
             self.class_caps[class] = Some(number(0)?);
         } else if let (Some(class), true) = (class(name, "label"), table) {
@@ -181,6 +191,10 @@ impl fmt::Display for Input {
         let names = Label::ALL.map(|label| label.as_str().to_lowercase());
         for (cap, label) in self.class_caps.iter().zip(&names) {
             options.extend(cap.map(|cap| format!("cap.{label}={cap}")));
+        }
+        if !self.levels.is_empty() {
+            let levels: Vec<String> = self.levels.iter().map(u8::to_string).collect();
+            options.push(format!("level={}", levels.join(",")));
         }
         let (mut usual, mut own) = (Columns::default(), self.columns.clone());
         for name in NAMES {
@@ -207,7 +221,7 @@ mod tests {
     fn every_option_reads_what_it_writes() {
         for text in [
             "clinical",
-            "stats:30?weight=3",
+            "stats:30?weight=3&level=1,3",
             "pubmedqa-artificial:a.json?cap=100&cap.yes=40&cap.uncertain=0",
             "csv:a.csv?question=Q&label=y&rationale=why&context=c&id=n&group=g&label.yes=1&label.no=0",
         ] {
@@ -222,6 +236,7 @@ mod tests {
             told("stats:30?weight=0"),
             "source \"stats:30?weight=0\": expected weight as a whole number from 1 on, found \"weight=0\""
         );
+        assert!(told("stats:30?level=4").contains("expected levels from 1 to 3"));
         assert!(told("stats:30?question=q").contains("expected a name of weight, cap"));
         assert!(told("clinical?heavy").contains("expected name=value"));
         assert!(told("clinical?cap.perhaps=3").contains("found \"cap.perhaps=3\""));

@@ -18,6 +18,8 @@ mod write;
 use std::path::PathBuf;
 
 pub use artefact::Artefact;
+#[cfg(test)]
+pub(crate) use artefact::artefact;
 pub use explain::{Explanation, Step, explain};
 pub use scan::Shard;
 pub use tie::Suspect;

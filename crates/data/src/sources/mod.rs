@@ -79,7 +79,7 @@ pub(crate) fn read(input: &Input, reading: Reading, emit: &mut Emit<'_>) -> Resu
             let read = |path: &PathBuf| table::csv(path, &input.columns, emit);
             files.iter().map(read).collect()
         }
-        Source::Stats(rows) => made(stats::stats(*rows, reading.seed, &[]), emit),
+        Source::Stats(rows) => made(stats::stats(*rows, reading.seed, &input.levels), emit),
         Source::Clinical => made(clinical::clinical(), emit),
     }
 }

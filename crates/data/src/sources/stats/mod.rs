@@ -340,6 +340,8 @@ fn generate(row: usize, seed: u64, choices: &[Choice], seen: &mut HashSet<String
             group: vec![name],
             context: None,
             split: choice.held_out().then_some(Split::Test),
+            year: None,
+            mesh: Vec::new(),
         };
     }
 }
