@@ -14,7 +14,8 @@ pub const KINDS: &str = "pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, pubmed
 /// `kind:argument`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// PubMedQA's expert-labelled part (PQA-L, `ori_pqal.json`): yes, no and maybe.
+    /// PubMedQA's expert-labelled part (PQA-L, `ori_pqal.json`, or Parquet as on the hub): yes, no and
+    /// maybe.
     PubmedqaLabeled(PathBuf),
     /// PubMedQA's artificial part (PQA-A, `ori_pqaa.json`): yes and no, same layout.
     PubmedqaArtificial(PathBuf),

@@ -1,7 +1,10 @@
 //! Every way a build or a reading can fail, by the text that a user sees.
 
+mod written;
+
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
 use verdict_data::{Balance, BuildSettings, DataSet, Error, Source, build};
 
 /// A folder for one test.
@@ -170,6 +173,10 @@ fn a_folder_without_golden_files_and_a_file_that_is_not_there() {
         "DIR/empty: expected BioASQ golden files (*.json), found none"
     );
     assert_eq!(
+        bench.build_fails(Source::PubmedqaLabeled(bench.path("empty"))),
+        "DIR/empty: expected PubMedQA files (*.json, *.parquet), found none"
+    );
+    assert_eq!(
         bench.build_fails(Source::PubmedqaLabeled(bench.path("nowhere.json"))),
         "DIR/nowhere.json: No such file or directory (os error 2)"
     );
@@ -296,5 +303,137 @@ fn a_set_that_is_not_whole_is_refused() {
     assert_eq!(
         read_fails(&bench),
         "DIR/set/MANIFEST.json: line 1: column 1: EOF while parsing an object"
+    );
+}
+
+/// A row as the hub's files have it.
+fn hub_row() -> Value {
+    json!({
+        "pubid": 7, "question": "Is it so?", "long_answer": "It is so in most trials.", "final_decision": "yes",
+        "context": {"contexts": ["We asked.", "They told."], "labels": ["A", "B"], "meshes": []},
+    })
+}
+
+#[test]
+fn bytes_that_are_no_parquet_or_break_off_are_told() {
+    let bench = Bench::new();
+    let told = |bytes: &[u8]| {
+        let path = bench.path("a.parquet");
+        std::fs::write(&path, bytes).unwrap();
+        bench.build_fails(Source::PubmedqaLabeled(path))
+    };
+    assert_eq!(
+        told(b"PAR1"),
+        "DIR/a.parquet: beginning: expected \"PAR1\" as in a whole Parquet file, found a file of 4 bytes"
+    );
+    assert_eq!(
+        told(b"{\"1\": {\"QUESTION\": \"Is it so?\"}}"),
+        "DIR/a.parquet: beginning: expected \"PAR1\" as in a whole Parquet file, found \"{\\\"1\\\"\""
+    );
+    let path = bench.path("a.parquet");
+    written::write(&path, written::LABELLED, &[hub_row()], &written::USUAL);
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(
+        told(&whole[..whole.len() - 9]).split("found").next(),
+        Some("DIR/a.parquet: end: expected \"PAR1\" as in a whole Parquet file, ")
+    );
+    let mut spoilt = whole.clone();
+    let footer = spoilt.len() - 8;
+    spoilt[footer..footer + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let text = told(&spoilt);
+    assert!(
+        text.starts_with("DIR/a.parquet: footer: expected a readable footer, found "),
+        "{text}"
+    );
+    let mut spoilt = whole;
+    spoilt[4..40].fill(0xff);
+    let text = told(&spoilt);
+    assert!(
+        text.starts_with("DIR/a.parquet: row 1: expected a readable column \"pubid\", found "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_missing_or_wrong_column_is_named_with_those_that_are_there() {
+    let bench = Bench::new();
+    let path = bench.path("a.parquet");
+    let told = |schema: &str, row: Value| {
+        written::write(&path, schema, &[row], &written::USUAL);
+        bench.build_fails(Source::PubmedqaLabeled(path.clone()))
+    };
+    assert_eq!(
+        told(&written::unlabelled(), hub_row()),
+        "DIR/a.parquet: schema: expected column \"final_decision\" of text, found columns pubid, question, context, long_answer"
+    );
+    assert_eq!(
+        told(
+            "message own { optional binary question (STRING); }",
+            hub_row()
+        ),
+        "DIR/a.parquet: schema: expected column \"pubid\" of whole numbers, found columns question"
+    );
+    let numbers = written::LABELLED.replace("binary long_answer (STRING)", "int32 long_answer");
+    let mut row = hub_row();
+    row["long_answer"] = json!(3);
+    assert_eq!(
+        told(&numbers, row),
+        "DIR/a.parquet: schema: expected column \"long_answer\" of text, found INT32"
+    );
+    let lists = written::LABELLED.replace(
+        "optional group contexts (LIST) { repeated group list { optional binary element (STRING); } }",
+        "optional binary contexts (STRING);",
+    );
+    let mut row = hub_row();
+    row["context"]["contexts"] = json!("We asked.");
+    assert_eq!(
+        told(&lists, row),
+        "DIR/a.parquet: schema: expected column \"context.contexts\" of lists of texts, found BYTE_ARRAY"
+    );
+    let nested = written::LABELLED.replace(
+        "optional binary question (STRING);",
+        "optional group question { optional binary a (STRING); optional binary b (STRING); }",
+    );
+    let mut row = hub_row();
+    row["question"] = json!({"a": "Is it so?"});
+    assert_eq!(
+        told(&nested, row),
+        "DIR/a.parquet: schema: expected column \"question\" of text, found a struct of 2 columns"
+    );
+}
+
+#[test]
+fn a_null_or_a_word_that_is_no_label_is_named_with_its_row() {
+    let bench = Bench::new();
+    let path = bench.path("a.parquet");
+    let told = |field: &str, value: Value| {
+        let mut rows = [hub_row(), hub_row()];
+        *rows[1].pointer_mut(field).unwrap() = value;
+        written::write(&path, written::LABELLED, &rows, &written::USUAL);
+        bench.build_fails(Source::PubmedqaLabeled(path.clone()))
+    };
+    assert_eq!(
+        told("/pubid", Value::Null),
+        "DIR/a.parquet: row 2: expected field \"pubid\" as a whole number, found nothing"
+    );
+    assert_eq!(
+        told("/question", Value::Null),
+        "DIR/a.parquet: row 2 (PMID 7): expected field \"question\" as text, found nothing"
+    );
+    assert_eq!(
+        told("/long_answer", Value::Null),
+        "DIR/a.parquet: row 2 (PMID 7): expected field \"long_answer\" as text, found nothing"
+    );
+    assert_eq!(
+        told("/context/contexts", json!(["We asked.", null])),
+        "DIR/a.parquet: row 2 (PMID 7): expected field \"contexts\" as a list of texts, found nothing in it"
+    );
+    assert_eq!(
+        told("/final_decision", Value::Null),
+        "DIR/a.parquet: row 2 (PMID 7): expected field \"final_decision\" as text, found nothing"
+    );
+    assert_eq!(
+        told("/final_decision", json!("perhaps")),
+        "DIR/a.parquet: row 2 (PMID 7): expected field \"final_decision\" as yes, no, maybe or uncertain, found \"perhaps\""
     );
 }

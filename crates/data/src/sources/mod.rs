@@ -9,6 +9,7 @@ mod clinical;
 mod cut;
 mod fields;
 mod hashed;
+mod parquet;
 mod pubmedqa;
 mod stats;
 mod table;
@@ -60,8 +61,15 @@ pub(crate) fn read(input: &Input, reading: Reading, emit: &mut Emit<'_>) -> Resu
         Source::PubmedqaLabeled(path)
         | Source::PubmedqaArtificial(path)
         | Source::PubmedqaUnlabeled(path) => {
-            let files = files(path, &["json"], "PubMedQA files (*.json)")?;
-            let read = |path: &PathBuf| pubmedqa::read(path, kind, reading.contexts, emit);
+            let files = files(
+                path,
+                &["json", "parquet"],
+                "PubMedQA files (*.json, *.parquet)",
+            )?;
+            let read = |path: &PathBuf| match is_parquet(path) {
+                true => parquet::read(path, kind, reading.contexts, emit),
+                false => pubmedqa::read(path, kind, reading.contexts, emit),
+            };
             files.iter().map(read).collect()
         }
         Source::Bioasq(path) => {
@@ -123,6 +131,11 @@ fn files(path: &Path, endings: &[&str], expected: &'static str) -> Result<Vec<Pa
         }),
         false => Ok(files),
     }
+}
+
+fn is_parquet(path: &Path) -> bool {
+    let ending = path.extension();
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
 }
 
 /// The last part of a path. The manifest holds no folders: the same files give the same manifest
