@@ -223,6 +223,25 @@ fn unlabelled_rows_need_no_labels_and_stand_apart() {
     assert_eq!(bytes(&parquet), bytes(&json));
 }
 
+/// `rows.parquet` was written by `dev/reference/pubmedqa_parquet.py` out of `rows.json`.
+#[test]
+fn what_pyarrow_writes_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/pyarrow")
+            .join(name)
+    };
+    let built = |name| {
+        built(
+            Source::PubmedqaLabeled(file(name)),
+            dir.path().join(name),
+            true,
+        )
+    };
+    same(&built("rows.json"), &built("rows.parquet"));
+}
+
 #[test]
 fn the_published_rows_come_out_the_same() {
     let data =
