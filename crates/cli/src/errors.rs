@@ -10,7 +10,7 @@ use verdict_model::GpuError;
 use verdict_train::Fault;
 
 use crate::failure::{Failure, Status};
-use crate::models;
+use crate::hub;
 
 impl From<verdict_data::Error> for Failure {
     fn from(error: verdict_data::Error) -> Self {
@@ -46,15 +46,16 @@ impl From<verdict_model::Error> for Failure {
     }
 }
 
-impl From<models::Error> for Failure {
-    fn from(error: models::Error) -> Self {
+impl From<hub::Error> for Failure {
+    fn from(error: hub::Error) -> Self {
         let failure = Failure::from_error(&error);
         let status = match &error {
-            models::Error::NoCacheFolder
-            | models::Error::UnknownModel { .. }
-            | models::Error::NoSuchPath { .. }
-            | models::Error::NoModelInRepo { .. } => Status::Input,
-            models::Error::Io { .. } => failure.status,
+            hub::Error::NoCacheFolder
+            | hub::Error::UnknownModel { .. }
+            | hub::Error::NoSuchPath { .. }
+            | hub::Error::NoModelInRepo { .. }
+            | hub::Error::NoDataInRepo { .. } => Status::Input,
+            hub::Error::Io { .. } => failure.status,
             _ => Status::Failed,
         };
         with_hint(Failure { status, ..failure }, error.hint())

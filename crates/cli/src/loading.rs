@@ -5,12 +5,15 @@ use std::path::Path;
 
 use tokenizers::Tokenizer;
 use verdict_answer::Answerer;
+use verdict_data::Input;
 use verdict_formats::{Adapter, Checkpoint, ModelConfig};
 use verdict_model::{AdapterBank, Base, Compute, Isa, LoadOptions, Model};
 use verdict_train::{DeviceChoice, RunFolder, TrainSettings};
 
+use crate::datasets::Written;
 use crate::device::{self, Place};
 use crate::failure::{Failure, Result};
+use crate::hub;
 use crate::models::{self, ResolvedModel};
 use crate::printer::{Printer, Progress};
 
@@ -152,10 +155,23 @@ pub fn random(name: &str, config: ModelConfig, seed: u64) -> Source {
 
 /// Finds a model's files, with progress where they must be fetched.
 pub fn resolve(spec: &str, printer: &Printer) -> Result<ResolvedModel> {
+    watched(printer, |seen| models::resolve(spec, seen))
+}
+
+/// Finds a source's files, with progress where they must be fetched.
+pub fn input(source: Written, printer: &Printer) -> Result<Input> {
+    watched(printer, |seen| source.resolve(seen))
+}
+
+/// Calls what may fetch, and shows how it goes on.
+fn watched<T>(
+    printer: &Printer,
+    fetch: impl FnOnce(&dyn Fn(hub::Progress<'_>)) -> hub::Result<T>,
+) -> Result<T> {
     let bars: RefCell<Option<(String, Progress)>> = RefCell::new(None);
-    let seen = |progress: models::Progress<'_>| match progress {
-        models::Progress::Note(text) => printer.note(text),
-        models::Progress::Bytes { file, done, total } => {
+    let seen = |progress: hub::Progress<'_>| match progress {
+        hub::Progress::Note(text) => printer.note(text),
+        hub::Progress::Bytes { file, done, total } => {
             let mut bar = bars.borrow_mut();
             if bar.as_ref().is_none_or(|(name, _)| name != file) {
                 *bar = Some((file.to_owned(), printer.download(file, total)));
@@ -165,7 +181,7 @@ pub fn resolve(spec: &str, printer: &Printer) -> Result<ResolvedModel> {
             }
         }
     };
-    Ok(models::resolve(spec, &seen)?)
+    Ok(fetch(&seen)?)
 }
 
 impl Source {

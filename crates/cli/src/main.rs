@@ -4,10 +4,12 @@
 
 mod args;
 mod commands;
+mod datasets;
 mod device;
 mod errors;
 mod failure;
 mod fleet;
+mod hub;
 mod interrupt;
 mod loading;
 mod machine;

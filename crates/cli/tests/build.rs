@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{show, verdict};
+use common::{show, told, verdict};
 
 /// Ten questions of each label, one JSON object a line.
 fn rows(folder: &Path) {
@@ -165,6 +165,50 @@ fn an_audit_tells_leaks_and_fails() {
     insta::assert_snapshot!(
         "audit_leaks",
         show(folder.path(), "build --audit data --protect asked.jsonl")
+    );
+}
+
+/// Fetching itself is tested within the program, against a hub of its own.
+#[test]
+fn a_source_of_a_hub_is_read_from_the_cache_without_a_network() {
+    let folder = folder();
+    let cached = folder.path().join("cache/datasets/org--name--rows.jsonl");
+    std::fs::create_dir_all(&cached).expect("a folder");
+    let rows = folder.path().join("rows.jsonl");
+    let bytes = std::fs::copy(rows, cached.join("rows.jsonl")).expect("copied");
+    let manifest = serde_json::json!({
+        "name": "org/name/rows.jsonl",
+        "source": "hub:org/name@0123456789abcdef0123456789abcdef01234567",
+        "files": [{"name": "rows.jsonl", "size_bytes": bytes}],
+    });
+    std::fs::write(cached.join("verdict-dataset.json"), manifest.to_string()).expect("written");
+    let offline = |source: &str, out: &str| {
+        verdict(folder.path())
+            .env("HF_HUB_OFFLINE", "1")
+            .env("HF_ENDPOINT", "http://hub")
+            .args(["build", "--source", source, "--out", out])
+            .output()
+            .expect("ran")
+    };
+    insta::assert_snapshot!(
+        "hub_cached",
+        told(
+            folder.path(),
+            offline("hub:org/name/rows.jsonl?cap=12", "data")
+        )
+    );
+    let manifest = std::fs::read(folder.path().join("data/MANIFEST.json")).expect("read");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    assert_eq!(
+        manifest["sources"][0]["hub"],
+        "org/name@0123456789abcdef0123456789abcdef01234567"
+    );
+    insta::assert_snapshot!(
+        "hub_offline",
+        told(
+            folder.path(),
+            offline("hub:qiaojin/PubMedQA/pqa_labeled", "other")
+        )
     );
 }
 

@@ -123,15 +123,8 @@ impl FromStr for Input {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Input> {
-        let (source, options) = match text.split_once('?') {
-            Some((source, options)) => (source, Some(options)),
-            None => (text, None),
-        };
-        let mut input = Input::from(source.parse::<Source>()?);
-        for option in options.into_iter().flat_map(|options| options.split('&')) {
-            input.set(text, option)?;
-        }
-        Ok(input)
+        let source = text.split('?').next().unwrap_or_default();
+        Input::from(source.parse::<Source>()?).with_options(text)
     }
 }
 
@@ -142,6 +135,18 @@ fn class(name: &str, of: &str) -> Option<usize> {
 }
 
 impl Input {
+    /// With what stands behind the question mark of `text`.
+    ///
+    /// # Errors
+    /// [`Error::SourceOption`], which names the whole text.
+    pub fn with_options(mut self, text: &str) -> Result<Input> {
+        let options = text.split_once('?').map(|(_, options)| options);
+        for option in options.into_iter().flat_map(|options| options.split('&')) {
+            self.set(text, option)?;
+        }
+        Ok(self)
+    }
+
     fn set(&mut self, text: &str, option: &str) -> Result<()> {
         let wrong = |expected: String| Error::SourceOption {
             text: text.to_owned(),

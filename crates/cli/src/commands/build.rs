@@ -10,11 +10,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use verdict_data::manifest::Effect;
 use verdict_data::{
-    Balance, BuildReport, BuildSettings, Context, Disagreement, Input, Label, Manifest, Protect,
-    Rules, Shard,
+    Balance, BuildReport, BuildSettings, Context, Disagreement, Label, Manifest, Protect, Rules,
+    Shard,
 };
 use verdict_eval::Proportion;
 
+use crate::datasets::{self, Written};
 use crate::failure::{Failure, Result};
 use crate::loading;
 use crate::printer::Printer;
@@ -60,7 +61,8 @@ pub struct Args {
 pub struct Settings {
     /// Where rows come from; may be given several times. One of pubmedqa-labeled:PATH,
     /// pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, bioasq:PATH, jsonl:PATH, csv:PATH (a file
-    /// or a folder of them), stats:ROWS, clinical. Behind a question mark may stand, joined by &:
+    /// or a folder of them), hub:ORG/NAME/FOLDER (or a file; with @REVISION behind it, if not main; PubMedQA:
+    /// hub:qiaojin/PubMedQA/pqa_labeled, pqa_artificial, pqa_unlabeled), stats:ROWS, clinical. Behind a question mark may stand, joined by &:
     /// weight=2, cap=1000, cap.yes=500, and for jsonl and csv the columns' names: question=Q,
     /// label=answer, label.yes=1, rationale, context, id, group
     #[arg(long, value_name = "SOURCE")]
@@ -131,11 +133,14 @@ impl Settings {
         let mut faults = Vec::new();
         let texts = self.source.unwrap_or_default();
         if texts.is_empty() {
-            faults.push(format!("--source: {}", verdict_data::Error::NoSources));
+            faults.push(format!(
+                "--source: {}",
+                datasets::told(&verdict_data::Error::NoSources)
+            ));
         }
-        let sources = texts.iter().map(|text| text.parse::<Input>());
-        let sources: Vec<Input> = sources
-            .filter_map(|source| source.map_err(|fault| faults.push(fault.to_string())).ok())
+        let sources = texts.iter().map(|text| text.parse::<Written>());
+        let sources: Vec<Written> = sources
+            .filter_map(|source| source.map_err(|fault| faults.push(fault)).ok())
             .collect();
         let out = self.out.unwrap_or_else(|| {
             faults.push("--out: expected a folder for the data set, found none".into());
@@ -186,7 +191,9 @@ impl Settings {
             (true, None) => Some(Context::estimated(tokens)),
             (true, Some(model)) => Some(counted(tokens, &model, printer)?),
         };
-        let defaults = BuildSettings::new(sources, out);
+        let sources = sources.into_iter();
+        let sources = sources.map(|source| loading::input(source, printer));
+        let defaults = BuildSettings::new(sources.collect::<Result<Vec<_>>>()?, out);
         let seed = self.seed.unwrap_or(defaults.seed);
         let disagreement = match self.disagreement.as_deref() {
             Some("uncertain") => Disagreement::Uncertain,

@@ -9,8 +9,8 @@ use verdict_model::{GpuProbe, Library};
 use crate::device::{self, Place};
 use crate::failure::Result;
 use crate::machine::{Cpu, Memory};
-use crate::models;
 use crate::printer::{Printer, bytes};
+use crate::{hub, models};
 
 /// Say what this machine has: processor features, memory, GPUs, models in the cache
 #[derive(Debug, clap::Args)]
@@ -71,7 +71,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         gpu,
         device_auto: place.label(),
         memory: Memory::detect(),
-        cache: models::cache_folder()?,
+        cache: hub::cache_folder()?,
         models: cached()?,
         network: args.network.then(reach),
         cpu,

@@ -1,6 +1,6 @@
-//! The model cache: `models/<name>/` with the model's files and, written last, a manifest.
+//! The cache: `models/<name>/` and `datasets/<name>/`, each with its files and, written last, a manifest.
 //!
-//! Fetching happens in `models/.partial/<name>/`. A finished model moves to its final name in one
+//! Fetching happens in `models/.partial/<name>/`. What is finished moves to its final name in one
 //! rename, so a folder under a final name is complete; an interrupted one stays behind and is gone
 //! on with.
 
@@ -11,23 +11,21 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-const MANIFEST: &str = "verdict-model.json";
-
-/// What a cached model is made of and where it came from.
+/// What a cached model or data set is made of and where it came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The name it goes by.
     pub name: String,
     /// `hub:<repo>@<commit>` or `pip:<requirement>`.
     pub source: String,
-    /// The model's files, the one to open first where it is a GGUF file.
+    /// Its files, the one to open first where it is a GGUF file.
     pub files: Vec<FileEntry>,
 }
 
-/// A file of a cached model.
+/// A cached file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FileEntry {
-    /// File name.
+    /// File name, with the folders that the repository has it in.
     pub name: String,
     /// Length in bytes.
     pub size_bytes: u64,
@@ -44,35 +42,63 @@ pub struct Fetched {
     pub entry: FileEntry,
 }
 
-/// The model part of Verdict's cache folder.
+/// A part of Verdict's cache folder.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    models: PathBuf,
+    part: PathBuf,
+    /// File name of the manifests.
+    manifest: &'static str,
+}
+
+/// Verdict's cache folder: `VERDICT_CACHE`, else `XDG_CACHE_HOME/verdict`, else `~/.cache/verdict`.
+///
+/// # Errors
+/// [`Error::NoCacheFolder`] where none of them is set.
+pub fn cache_folder() -> Result<PathBuf> {
+    let var = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    var("VERDICT_CACHE")
+        .or_else(|| var("XDG_CACHE_HOME").map(|d| d.join("verdict")))
+        .or_else(|| std::env::home_dir().map(|d| d.join(".cache/verdict")))
+        .ok_or(Error::NoCacheFolder)
 }
 
 impl Cache {
-    pub fn new(folder: &Path) -> Cache {
+    /// The models of a cache folder.
+    pub fn models(folder: &Path) -> Cache {
         Cache {
-            models: folder.join("models"),
+            part: folder.join("models"),
+            manifest: "verdict-model.json",
         }
     }
 
-    /// Where the model of that name lies, or would.
-    pub fn folder(&self, name: &str) -> PathBuf {
-        self.models.join(folder_name(name))
+    /// The data sets of a cache folder.
+    pub fn datasets(folder: &Path) -> Cache {
+        Cache {
+            part: folder.join("datasets"),
+            manifest: "verdict-dataset.json",
+        }
     }
 
-    /// Where the model of that name is fetched to.
+    /// Where what has that name lies, or would.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.part.join(folder_name(name))
+    }
+
+    /// Where what has that name is fetched to.
     pub fn partial(&self, name: &str) -> Result<PathBuf> {
-        let path = self.models.join(".partial").join(folder_name(name));
+        let path = self.part.join(".partial").join(folder_name(name));
         std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
         Ok(path)
     }
 
-    /// The model of that name, if it is there: its manifest, its files checked for their lengths.
+    /// What has that name, if it is there: its manifest, its files checked for their lengths.
     pub fn get(&self, name: &str) -> Result<Option<Manifest>> {
         let folder = self.folder(name);
-        let path = folder.join(MANIFEST);
+        let path = folder.join(self.manifest);
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -80,6 +106,7 @@ impl Cache {
         };
         let manifest: Manifest = serde_json::from_slice(&text).map_err(|e| Error::Damaged {
             path: path.clone(),
+            folder: folder.clone(),
             expected: "a manifest".to_string(),
             found: e.to_string(),
         })?;
@@ -93,6 +120,7 @@ impl Cache {
             let expected = format!("{} bytes", file.size_bytes);
             return Err(Error::Damaged {
                 path,
+                folder,
                 expected,
                 found,
             });
@@ -109,14 +137,14 @@ impl Cache {
         }
     }
 
-    /// All complete models, by name. A damaged one is passed over.
+    /// All that is complete, by name. What is damaged is passed over.
     pub fn list(&self) -> Vec<Manifest> {
-        let Ok(entries) = std::fs::read_dir(&self.models) else {
+        let Ok(entries) = std::fs::read_dir(&self.part) else {
             return Vec::new();
         };
         let mut found: Vec<Manifest> = entries
             .filter_map(|e| {
-                let text = std::fs::read(e.ok()?.path().join(MANIFEST)).ok()?;
+                let text = std::fs::read(e.ok()?.path().join(self.manifest)).ok()?;
                 let name = serde_json::from_slice::<Manifest>(&text).ok()?.name;
                 self.get(&name).ok()?
             })
@@ -133,6 +161,8 @@ impl Cache {
         std::fs::create_dir(&ready).map_err(Error::io(&ready))?;
         for file in &files {
             let to = ready.join(&file.entry.name);
+            let parent = to.parent().unwrap_or(&ready);
+            std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
             // Two files of the same bytes are one blob to the hub's cache, so no rename.
             let linked = std::fs::hard_link(&file.path, &to);
             linked
@@ -146,12 +176,12 @@ impl Cache {
             files,
         };
         let text = serde_json::to_string_pretty(&manifest).expect("plain JSON values");
-        let path = ready.join(MANIFEST);
+        let path = ready.join(self.manifest);
         std::fs::write(&path, text).map_err(Error::io(&path))?;
         let folder = self.folder(name);
         // A folder without a manifest is a rest of something else; one with a manifest was put
         // there by another process meanwhile, and is as good.
-        if !folder.join(MANIFEST).is_file() {
+        if !folder.join(self.manifest).is_file() {
             remove_folder(&folder)?;
             std::fs::rename(&ready, &folder).map_err(Error::io(&folder))?;
         }

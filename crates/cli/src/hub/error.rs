@@ -1,8 +1,8 @@
-//! How finding or fetching a model can fail, with what the user may do about it.
+//! How finding or fetching a model or a data set can fail, with what the user may do about it.
 
 use std::path::{Path, PathBuf};
 
-/// A model that could not be found, fetched or trusted.
+/// A model or data set that could not be found, fetched or trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file of the cache could not be read or written.
@@ -32,18 +32,20 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// A model in the cache is not as it was left there.
-    #[error("{path}: damaged model in the cache: expected {expected}, found {found}", path = path.display())]
+    /// A file in the cache is not as it was left there.
+    #[error("{path}: damaged file in the cache: expected {expected}, found {found}", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
+        /// The folder of all that was fetched with it.
+        folder: PathBuf,
         /// What the manifest says.
         expected: String,
         /// What is there.
         found: String,
     },
     /// The hub could not be reached, or the connection broke for good.
-    #[error("{endpoint}: the model hub cannot be reached: {reason}")]
+    #[error("{endpoint}: the hub cannot be reached: {reason}")]
     Unreachable {
         /// The hub's address.
         endpoint: String,
@@ -51,7 +53,7 @@ pub enum Error {
         reason: String,
     },
     /// The hub said no.
-    #[error("{url}: the model hub answered with status {status}")]
+    #[error("{url}: the hub answered with status {status}")]
     Status {
         /// The repository's or file's address.
         url: String,
@@ -66,6 +68,16 @@ pub enum Error {
         /// Files that would do.
         expected: &'static str,
         /// Files that are there.
+        found: String,
+    },
+    /// The repository holds no rows that a build can read, where they were looked for.
+    #[error("{repo}: expected {expected}, found {found}")]
+    NoDataInRepo {
+        /// The hub name.
+        repo: String,
+        /// Files that would do.
+        expected: String,
+        /// Files and folders that are there.
         found: String,
     },
     /// The bytes are not those they should be.
@@ -127,7 +139,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
         move |source| Error::Io {
             path: path.to_path_buf(),
             source,
@@ -142,24 +154,29 @@ impl Error {
             }
             Error::NoCacheFolder => "set VERDICT_CACHE to a folder",
             Error::UnknownModel { .. } => {
-                let names: Vec<&str> = super::builtin::MODELS.iter().map(|m| m.name).collect();
-                return Some(format!("built-in names: {}", names.join(", ")));
+                return Some(format!(
+                    "built-in names: {}",
+                    crate::models::names().join(", ")
+                ));
             }
-            Error::Damaged { path, .. } => {
-                let folder = path.parent().unwrap_or(path).display();
-                return Some(format!("delete {folder} and pull the model again"));
+            Error::Damaged { folder, .. } => {
+                let folder = folder.display();
+                return Some(format!("delete {folder} and fetch it again"));
             }
             Error::Unreachable { .. } => {
-                "behind a mirror set HF_ENDPOINT; without a network copy the model's folder here and give its path; what was fetched so far is kept, and the next pull goes on from there"
+                "behind a mirror set HF_ENDPOINT; without a network copy the files here and give their path; what was fetched so far is kept, and the next attempt goes on from there"
             }
             Error::Status {
                 status: 401 | 403 | 404,
                 ..
-            } => "check the name; for a private or gated model set HF_TOKEN",
+            } => "check the name; for what is private or gated set HF_TOKEN",
             Error::Status { .. } => "the hub may be busy: try again later",
             Error::NoModelInRepo { .. } => "name one file of the repository: org/name/file.gguf",
+            Error::NoDataInRepo { .. } => {
+                "name a folder or a file of the repository: hub:org/name/train.csv"
+            }
             Error::WrongChecksum { .. } | Error::WrongSize { .. } => {
-                "the file was thrown away; pull again, and if it fails again do not trust this source"
+                "the file was thrown away; try again, and if it fails again do not trust this source"
             }
             Error::NoPip => "install Python with pip, or fetch the model by hand and give its path",
             Error::NoSource { by_hand, .. } => return Some(by_hand.clone()),

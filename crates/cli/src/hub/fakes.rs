@@ -1,4 +1,4 @@
-//! A model hub on 127.0.0.1, as far as fetching needs one, and a pip that is a shell script.
+//! A hub on 127.0.0.1, as far as fetching needs one, and a pip that is a shell script.
 
 use super::hex;
 use sha2::{Digest, Sha256};
@@ -8,12 +8,19 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+/// The commit of `main`.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+/// The commit of the branch [`BRANCH`].
+pub const BRANCH_COMMIT: &str = "fedcba9876543210fedcba9876543210fedcba98";
+/// A second branch, with the same files.
+pub const BRANCH: &str = "refs/convert/parquet";
 
 /// What the hub holds and how it misbehaves.
 #[derive(Default)]
 pub struct Behaviour {
-    /// Files of the one repository `org/tiny`.
+    /// The one repository, where it is one of data; else it is the model `org/tiny`.
+    pub dataset: Option<&'static str>,
+    /// Its files.
     pub files: BTreeMap<String, Vec<u8>>,
     /// Ends the first longer body after so many bytes.
     pub cut_first_after: Option<usize>,
@@ -128,20 +135,32 @@ fn answer(
     {
         return send("401 Unauthorized", "Content-Length: 0\r\n", b"");
     }
-    if path == "/api/models/org/tiny/revision/main" {
+    let (api, home) = match state.dataset {
+        None => ("/api/models/org/tiny".into(), "/org/tiny".into()),
+        Some(repo) => (format!("/api/datasets/{repo}"), format!("/datasets/{repo}")),
+    };
+    let branch = BRANCH.replace('/', "%2F");
+    let commit = match path.strip_prefix(&format!("{api}/revision/")) {
+        Some("main") => Some(COMMIT),
+        Some(other) if other == branch => Some(BRANCH_COMMIT),
+        _ => None,
+    };
+    if let Some(commit) = commit {
         let siblings: Vec<_> = state
             .files
             .keys()
             .map(|f| serde_json::json!({ "rfilename": f }))
             .collect();
-        let body = serde_json::json!({ "sha": COMMIT, "siblings": siblings }).to_string();
+        let body = serde_json::json!({ "sha": commit, "siblings": siblings }).to_string();
         let headers = format!(
             "Content-Type: application/json\r\nContent-Length: {}\r\n",
             body.len()
         );
         return send("200 OK", &headers, body.as_bytes());
     }
-    if let Some(name) = path.strip_prefix(&format!("/org/tiny/resolve/{COMMIT}/"))
+    let file = path.strip_prefix(&format!("{home}/resolve/"));
+    if let Some((commit, name)) = file.and_then(|file| file.split_once('/'))
+        && [COMMIT, BRANCH_COMMIT].contains(&commit)
         && let Some(bytes) = state.files.get(name)
     {
         // As the hub does: the sum here, the bytes at a full address. Small files have git's sum.
@@ -151,7 +170,7 @@ fn answer(
             hex(&Sha256::digest(bytes))
         };
         let headers = format!(
-            "X-Repo-Commit: {COMMIT}\r\nX-Linked-Etag: \"{etag}\"\r\nLocation: {}/cdn/{name}\r\nContent-Length: 0\r\n",
+            "X-Repo-Commit: {commit}\r\nX-Linked-Etag: \"{etag}\"\r\nLocation: {}/cdn/{name}\r\nContent-Length: 0\r\n",
             state.endpoint
         );
         return send("302 Found", &headers, b"");

@@ -1,37 +1,71 @@
-//! Models from the Hugging Face hub, or a mirror that speaks its protocol, through `hf-hub`.
+//! Files of the Hugging Face hub, or of a mirror that speaks its protocol, through `hf-hub`: models and
+//! data sets alike, fetched into a [`Cache`].
 //!
 //! hf-hub keeps half-fetched files and goes on from there, but knows no deadlines and checks no
 //! sums. So it works on a thread of its own, watched from here: too long a silence ends the
 //! attempt. What came is checked against the SHA-256 that the hub publishes for large files.
 
-use super::Progress;
-use super::cache::{Fetched, FileEntry, sha256};
-use super::error::{Error, Result};
+mod cache;
+mod error;
+#[cfg(test)]
+pub mod fakes;
+
+pub use cache::{Cache, Fetched, FileEntry, Manifest, cache_folder, hex, remove_folder, sha256};
+pub use error::{Error, Result};
+
+use hf_hub::Cache as HubCache;
+use hf_hub::Repo;
+pub use hf_hub::RepoType;
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
-use hf_hub::{Cache as HubCache, Repo, RepoType};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// Times that one file is tried when the connection breaks.
 const ATTEMPTS: usize = 4;
-/// Files of a safetensors model besides its weights. The first must be there.
-const SMALL_FILES: [&str; 4] = [
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-];
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+/// The branch that counts where no revision is named.
+pub const MAIN: &str = "main";
+/// The file that names the shards of a model, which come with it.
+pub const INDEX: &str = "model.safetensors.index.json";
+
+/// What happens while something is fetched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Progress<'a> {
+    /// A step begins.
+    Note(&'a str),
+    /// A file grows.
+    Bytes {
+        /// Its name.
+        file: &'a str,
+        /// Bytes that are there.
+        done: u64,
+        /// Bytes there will be.
+        total: u64,
+    },
+}
+
+/// What is wanted of a hub.
+pub struct Wanted {
+    /// Whether models or data sets are looked through.
+    pub kind: RepoType,
+    /// The repository, as `org/name`.
+    pub repo: String,
+    /// Its branch, tag or commit; [`MAIN`] unless another is named.
+    pub revision: String,
+    /// The files to take, out of those that it has.
+    pub choose: Box<Choose>,
+}
+
+/// Chooses files by name.
+pub type Choose = dyn Fn(&BTreeSet<String>) -> Result<Vec<String>> + Send;
 
 /// A hub and how to speak to it.
 #[derive(Clone, Debug)]
 pub struct Hub {
     /// Address without a slash at the end.
     pub endpoint: String,
-    /// Access token, for private and gated models.
+    /// Access token, for what is private or gated.
     pub token: Option<String>,
     /// The user wants no network.
     pub offline: bool,
@@ -70,12 +104,11 @@ impl Hub {
         }
     }
 
-    /// Fetches a model into `partial`: `file` alone, or whatever the repository has that Verdict
-    /// can open. Going on from an earlier attempt costs only what is missing.
+    /// Fetches what is wanted into `partial`. Going on from an earlier attempt costs only what is
+    /// missing.
     pub fn fetch(
         &self,
-        repo: &str,
-        file: Option<&str>,
+        wanted: Wanted,
         partial: &Path,
         progress: &dyn Fn(Progress),
     ) -> Result<Snapshot> {
@@ -89,8 +122,7 @@ impl Hub {
         let (sender, events) = channel();
         let work = Work {
             hub: self.clone(),
-            repo: repo.to_string(),
-            file: file.map(str::to_string),
+            wanted,
             partial: partial.to_path_buf(),
             sender: sender.clone(),
         };
@@ -133,8 +165,7 @@ impl Hub {
 /// One fetch, on its own thread.
 struct Work {
     hub: Hub,
-    repo: String,
-    file: Option<String>,
+    wanted: Wanted,
     partial: PathBuf,
     sender: Sender<Event>,
 }
@@ -149,12 +180,11 @@ impl Work {
             .with_user_agent("verdict", env!("CARGO_PKG_VERSION"))
             .build()
             .map_err(|e| self.error(e, ""))?;
-        let info = api
-            .model(self.repo.clone())
-            .info()
-            .map_err(|e| self.error(e, ""))?;
-        let names: BTreeSet<String> = info.siblings.into_iter().map(|s| s.rfilename).collect();
-        let repo = Repo::with_revision(self.repo.clone(), RepoType::Model, info.sha.clone());
+        let info = api.repo(self.repo(&self.wanted.revision)).info();
+        let info = info.map_err(|e| self.error(e, ""))?;
+        let names = info.siblings.into_iter().map(|s| s.rfilename);
+        let names: BTreeSet<String> = names.filter(|name| is_plain(name)).collect();
+        let repo = self.repo(&info.sha);
         let source = Source {
             work: self,
             api: api.repo(repo.clone()),
@@ -162,7 +192,7 @@ impl Work {
             repo,
         };
         let mut files = Vec::new();
-        for name in self.choose(&names)? {
+        for name in (self.wanted.choose)(&names)? {
             files.push(source.file(&name)?);
             if name == INDEX {
                 let index = &files[files.len() - 1].path;
@@ -177,42 +207,18 @@ impl Work {
         })
     }
 
-    /// The files to take, out of those at the repository's top.
-    fn choose(&self, names: &BTreeSet<String>) -> Result<Vec<String>> {
-        let missing = |expected| {
-            let found: Vec<&str> = names.iter().map(String::as_str).take(12).collect();
-            Err(Error::NoModelInRepo {
-                repo: self.repo.clone(),
-                expected,
-                found: found.join(", "),
-            })
-        };
-        if let Some(file) = &self.file {
-            return if names.contains(file) {
-                Ok(vec![file.clone()])
-            } else {
-                missing("the file that was named")
-            };
-        }
-        let weights = [INDEX, SINGLE].into_iter().find(|w| names.contains(*w));
-        if let (Some(weights), true) = (weights, names.contains(SMALL_FILES[0])) {
-            let small = SMALL_FILES.into_iter().filter(|n| names.contains(*n));
-            return Ok(small.chain([weights]).map(str::to_string).collect());
-        }
-        let ggufs: Vec<&String> = names
-            .iter()
-            .filter(|n| n.ends_with(".gguf") && !n.contains('/'))
-            .collect();
-        match ggufs.as_slice() {
-            [one] => Ok(vec![(*one).clone()]),
-            _ => missing("config.json with model.safetensors (or its index), or one GGUF file"),
-        }
+    fn repo(&self, revision: &str) -> Repo {
+        let Wanted { kind, repo, .. } = &self.wanted;
+        Repo::with_revision(repo.clone(), *kind, revision.to_string())
     }
 
     fn error(&self, error: ApiError, file: &str) -> Error {
-        let url = match file {
-            "" => format!("{}/{}", self.hub.endpoint, self.repo),
-            file => format!("{}/{}/{file}", self.hub.endpoint, self.repo),
+        let revision = self.wanted.revision.as_str();
+        let repo = format!("{}/{}", self.hub.endpoint, self.repo(revision).url());
+        let url = match (file, revision) {
+            ("", MAIN) => repo,
+            ("", revision) => format!("{repo}/tree/{revision}"),
+            (file, _) => format!("{repo}/{file}"),
         };
         match status(&error) {
             Some(status) => Error::Status { url, status },
@@ -257,7 +263,7 @@ impl Source<'_> {
             if found != etag {
                 self.discard(&pointer, &path)?;
                 return Err(Error::WrongChecksum {
-                    file: format!("{}/{name}", self.work.repo),
+                    file: format!("{}/{name}", self.work.wanted.repo),
                     expected: etag,
                     found,
                 });
@@ -292,7 +298,7 @@ impl Source<'_> {
                         return Ok(pointer);
                     }
                     self.discard(&pointer, &path)?;
-                    let file = format!("{}/{name}", self.work.repo);
+                    let file = format!("{}/{name}", self.work.wanted.repo);
                     return Err(Error::WrongSize {
                         file,
                         expected: watch.total,
@@ -379,6 +385,12 @@ impl hf_hub::api::Progress for &mut Watch {
     fn finish(&mut self) {}
 }
 
+/// Whether a name leads nowhere but below its folder.
+fn is_plain(name: &str) -> bool {
+    let part = |part: Component<'_>| matches!(part, Component::Normal(_));
+    !name.contains('\\') && Path::new(name).components().all(part)
+}
+
 /// The HTTP status behind an error, if the hub gave one.
 fn status(error: &ApiError) -> Option<u16> {
     match error {
@@ -403,6 +415,7 @@ fn is_of_the_disk(error: &std::io::Error) -> bool {
 fn shards(index: &Path) -> Result<BTreeSet<String>> {
     let damaged = |found: String| Error::Damaged {
         path: index.to_path_buf(),
+        folder: index.parent().unwrap_or(index).to_path_buf(),
         expected: "a safetensors index".to_string(),
         found,
     };

@@ -1,37 +1,29 @@
 //! Models by word: a path, a built-in name or a hub name, found in the cache or fetched into it.
 
 mod builtin;
-mod cache;
-mod error;
-mod hub;
 #[cfg(test)]
 mod tests;
 mod wheel;
 
+use crate::hub::{
+    self, Cache, Error, Hub, INDEX, Manifest, Progress, RepoType, Result, Wanted, cache_folder,
+    remove_folder,
+};
 use builtin::Builtin;
-use cache::{Cache, Manifest};
-use hub::Hub;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use builtin::DEFAULT;
-pub use error::{Error, Result};
 
-/// What happens while a model is fetched.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Progress<'a> {
-    /// A step begins.
-    Note(&'a str),
-    /// A file grows.
-    Bytes {
-        /// Its name.
-        file: &'a str,
-        /// Bytes that are there.
-        done: u64,
-        /// Bytes there will be.
-        total: u64,
-    },
-}
+/// Files of a safetensors model besides its weights. The first must be there.
+const SMALL_FILES: [&str; 4] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+];
+const SINGLE: &str = "model.safetensors";
 
 /// A model that can be opened.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,20 +70,9 @@ pub fn list() -> Result<Vec<Listed>> {
     Ok(Models::from_env()?.list())
 }
 
-/// Verdict's cache folder: `VERDICT_CACHE`, else `XDG_CACHE_HOME/verdict`, else `~/.cache/verdict`.
-///
-/// # Errors
-/// [`Error::NoCacheFolder`] where none of them is set.
-pub fn cache_folder() -> Result<PathBuf> {
-    let var = |name| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    var("VERDICT_CACHE")
-        .or_else(|| var("XDG_CACHE_HOME").map(|d| d.join("verdict")))
-        .or_else(|| std::env::home_dir().map(|d| d.join(".cache/verdict")))
-        .ok_or(Error::NoCacheFolder)
+/// The built-in names.
+pub fn names() -> Vec<&'static str> {
+    builtin::MODELS.iter().map(|m| m.name).collect()
 }
 
 /// Cache and sources.
@@ -103,7 +84,7 @@ struct Models {
 
 impl Models {
     fn from_env() -> Result<Models> {
-        let cache = Cache::new(&cache_folder()?);
+        let cache = Cache::models(&cache_folder()?);
         Ok(Models {
             cache,
             hub: Hub::from_env(),
@@ -191,16 +172,23 @@ impl Models {
         progress: &dyn Fn(Progress),
     ) -> Result<Manifest> {
         let partial = self.cache.partial(name)?;
-        let snapshot = self.hub.fetch(repo, file, &partial, progress)?;
+        let (of, named) = (repo.to_string(), file.map(str::to_string));
+        let wanted = Wanted {
+            kind: RepoType::Model,
+            repo: repo.to_string(),
+            revision: hub::MAIN.to_string(),
+            choose: Box::new(move |names| choose(&of, named.as_deref(), names)),
+        };
+        let snapshot = self.hub.fetch(wanted, &partial, progress)?;
         if let (Some(expected), [file]) = (sha256, snapshot.files.as_slice())
             && file.entry.sha256.as_deref() != Some(expected)
         {
             let found = match &file.entry.sha256 {
                 Some(found) => found.clone(),
-                None => cache::sha256(&file.path)?,
+                None => hub::sha256(&file.path)?,
             };
             if found != expected {
-                cache::remove_folder(&partial)?;
+                remove_folder(&partial)?;
                 let file = format!("{repo}/{}", file.entry.name);
                 return Err(Error::WrongChecksum {
                     file,
@@ -241,6 +229,38 @@ impl Models {
 
 fn size(manifest: &Manifest) -> u64 {
     manifest.files.iter().map(|f| f.size_bytes).sum()
+}
+
+/// The files to take: `file` alone, or whatever the repository has at its top that Verdict can open.
+fn choose(repo: &str, file: Option<&str>, names: &BTreeSet<String>) -> Result<Vec<String>> {
+    let missing = |expected| {
+        let found: Vec<&str> = names.iter().map(String::as_str).take(12).collect();
+        Err(Error::NoModelInRepo {
+            repo: repo.to_string(),
+            expected,
+            found: found.join(", "),
+        })
+    };
+    if let Some(file) = file {
+        return if names.contains(file) {
+            Ok(vec![file.to_string()])
+        } else {
+            missing("the file that was named")
+        };
+    }
+    let weights = [INDEX, SINGLE].into_iter().find(|w| names.contains(*w));
+    if let (Some(weights), true) = (weights, names.contains(SMALL_FILES[0])) {
+        let small = SMALL_FILES.into_iter().filter(|n| names.contains(*n));
+        return Ok(small.chain([weights]).map(str::to_string).collect());
+    }
+    let ggufs: Vec<&String> = names
+        .iter()
+        .filter(|n| n.ends_with(".gguf") && !n.contains('/'))
+        .collect();
+    match ggufs.as_slice() {
+        [one] => Ok(vec![(*one).clone()]),
+        _ => missing("config.json with model.safetensors (or its index), or one GGUF file"),
+    }
 }
 
 /// Splits `org/name` or `org/name/file.gguf` into repository and file.

@@ -1,12 +1,11 @@
 //! Finding models, and what the parts of these tests share.
 
-mod fakes;
 mod hub;
 mod wheel;
 
-use super::cache::hex;
 use super::*;
-use fakes::{Behaviour, TestHub};
+use crate::hub::fakes::{self, Behaviour, TestHub};
+use crate::hub::hex;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -20,7 +19,7 @@ fn bytes(len: usize) -> Vec<u8> {
 
 fn models(dir: &TempDir, endpoint: &str) -> Models {
     Models {
-        cache: Cache::new(dir.path()),
+        cache: Cache::models(dir.path()),
         hub: Hub {
             endpoint: endpoint.to_string(),
             token: None,
@@ -148,14 +147,14 @@ fn a_cached_model_that_was_tampered_with_is_refused() {
         message(models.resolve("org/tiny", QUIET), &dir),
         (
             format!(
-                "{folder}/tiny.gguf: damaged model in the cache: expected 1000 bytes, found 999 bytes"
+                "{folder}/tiny.gguf: damaged file in the cache: expected 1000 bytes, found 999 bytes"
             ),
-            format!("delete {folder} and pull the model again")
+            format!("delete {folder} and fetch it again")
         )
     );
     std::fs::write(dir.path().join(folder).join("verdict-model.json"), "{").unwrap();
     let (text, _) = message(models.resolve("org/tiny", QUIET), &dir);
-    assert!(text.starts_with("models/org--tiny/verdict-model.json: damaged model in the cache: expected a manifest, found EOF"), "{text}");
+    assert!(text.starts_with("models/org--tiny/verdict-model.json: damaged file in the cache: expected a manifest, found EOF"), "{text}");
     assert_eq!(models.list().len(), builtin::MODELS.len());
 }
 

