@@ -99,6 +99,7 @@ pub(crate) fn plan(
     };
     let open = |row: u32| fates.open(row);
     let tied = tie(store, sets, gone, open, &questions)?;
+    store.release();
     let rows = || 0..store.rows.len() as u32;
     tally.near = tied.near;
     for row in rows() {

@@ -23,9 +23,9 @@ const BANDS_FILE: &str = "bands.bin";
 const INDEX: &str = "shard.bin";
 /// Bytes read at once of a file that is read whole.
 const PAGE: usize = 1 << 20;
-/// Bytes of memory that a row takes from reading to writing, its word pairs apart: 56 of its record, about 30 of
-/// its id, 32 of its keys and as many again while they are sorted.
-const ROW_BYTES: u64 = 192;
+/// Bytes of memory that a row takes at most from reading to writing, its word pairs apart: about 60 of its record,
+/// 40 of its id, and 100 while keys are sorted; later 200 while rows are seated in splits.
+const ROW_BYTES: u64 = 300;
 /// First bytes of an index: what it is and the version of its layout.
 const MAGIC: &str = "verdict shard 1";
 
@@ -513,6 +513,13 @@ impl Store {
         }
         let mut shards = self.shards.iter_mut().zip(lengths);
         shards.try_for_each(|(files, bytes)| files.hold(bytes))
+    }
+
+    /// Lets the word pairs go.
+    pub(crate) fn release(&mut self) {
+        for files in &mut self.shards {
+            files.held = None;
+        }
     }
 
     /// The word pairs of a text: those in memory, or as they are read into `page`.
