@@ -7,17 +7,20 @@
 
 pub mod audit;
 mod build;
+pub mod card;
 pub mod citations;
 mod context;
 mod dataset;
 mod digest;
 mod error;
 mod input;
+mod interval;
 mod item;
 mod label;
 #[cfg(test)]
 mod labelled;
 pub mod manifest;
+mod mesh;
 mod near;
 mod protect;
 mod rationale;
@@ -34,13 +37,16 @@ pub use build::{
     Balance, BuildReport, BuildSettings, Disagreement, Explanation, Shard, Step, build, explain,
     merge, scan_shard,
 };
+pub use card::Card;
 pub use context::{Context, CountTokens};
 pub use dataset::DataSet;
 pub use error::{Error, Result};
 pub use input::{Columns, Input, OPTIONS};
+pub use interval::{CONFIDENCE, wilson};
 pub use item::{Item, Split, Unlabelled};
 pub use label::Label;
 pub use manifest::Manifest;
+pub use mesh::MeshTree;
 pub use protect::Protect;
 pub use raw::RawItem;
 pub use rules::Rules;

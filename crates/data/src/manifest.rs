@@ -53,6 +53,15 @@ pub struct Manifest {
     /// Rows kept under each of the commonest MeSH headings, where sources say them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mesh: BTreeMap<String, usize>,
+    /// What else is known of MeSH headings, where sources say them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh_record: Option<MeshRecord>,
+    /// Rows kept, by source, split and label.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_source: BTreeMap<String, BTreeMap<Split, LabelCounts>>,
+    /// How long the `question`, `rationale` and `context` of the rows kept are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lengths: BTreeMap<String, Lengths>,
     /// How well single words of the question guess the label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artefact: Option<Artefact>,
@@ -85,6 +94,46 @@ pub struct Settings {
     /// Benchmarks that were kept out.
     #[serde(default)]
     pub protected: Vec<ProtectRecord>,
+}
+
+/// How many rows have MeSH headings, and in which branches of the tree these stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeshRecord {
+    /// Rows kept with at least one heading.
+    pub rows: usize,
+    /// Different headings among them.
+    pub headings: usize,
+    /// The tree, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<FileRecord>,
+    /// Headings that are not in it.
+    #[serde(default)]
+    pub unlisted: usize,
+    /// Rows with a heading in each branch, by its letter; a row may stand in several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub branches: BTreeMap<String, usize>,
+}
+
+/// Lengths of a text in words, over the rows that have it. A word is a run without blanks that holds a letter or a
+/// digit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lengths {
+    /// Rows that have it.
+    pub rows: usize,
+    /// Words of all of them together.
+    pub words: usize,
+    /// Words of the shortest.
+    pub shortest: usize,
+    /// Half of the rows are no longer than this.
+    pub median: usize,
+    /// 95 of 100 rows are no longer than this.
+    pub p95: usize,
+    /// Words of the longest.
+    pub longest: usize,
+    /// How many lengths one bar of the histogram holds; the first begins with 0.
+    pub bar: usize,
+    /// Rows of each bar; the last one holds all longer ones too.
+    pub bars: Vec<usize>,
 }
 
 /// The file of rows without a label.

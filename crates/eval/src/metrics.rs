@@ -4,21 +4,10 @@
 //! `dev/reference/eval_goldens.py` writes.
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, Normal};
-use verdict_data::Label;
+pub use verdict_data::CONFIDENCE;
+use verdict_data::{Label, wilson};
 
-/// Confidence of every interval here.
-pub const CONFIDENCE: f64 = 0.95;
-
-/// A share of a count, with Wilson's interval (Wilson 1927; Brown, Cai and DasGupta 2001).
-///
-/// With `p = count / total`, `n = total` and `z` the normal quantile of (1 + 0.95) / 2:
-///
-/// ```text
-/// (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)
-/// ```
-///
-/// Unlike the textbook interval it keeps its coverage for small counts and shares near 0 and 1.
+/// A share of a count, with [Wilson's interval](wilson).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proportion {
     /// How many had the property.
@@ -39,29 +28,11 @@ impl Proportion {
     /// # Panics
     /// When `count` is larger than `total`.
     pub fn new(count: usize, total: usize) -> Proportion {
-        assert!(count <= total, "{count} out of {total}");
-        if total == 0 {
-            return Proportion {
-                count,
-                total,
-                value: 0.0,
-                low: 0.0,
-                high: 1.0,
-            };
-        }
-        let z = Normal::standard().inverse_cdf(f64::midpoint(1.0, CONFIDENCE));
-        let n = total as f64;
-        let p = count as f64 / n;
-        let scale = 1.0 + z * z / n;
-        let centre = (p + z * z / (2.0 * n)) / scale;
-        let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt() / scale;
-        // At the ends the formula gives 0 and 1 but for rounding.
-        let low = if count == 0 { 0.0 } else { centre - half };
-        let high = if count == total { 1.0 } else { centre + half };
+        let (low, high) = wilson(count, total);
         Proportion {
             count,
             total,
-            value: p,
+            value: count as f64 / total.max(1) as f64,
             low,
             high,
         }

@@ -29,7 +29,7 @@ use store::Store;
 
 use crate::dataset::{Workshop, check_out};
 use crate::protect::Benchmark;
-use crate::{Context, Error, Input, Manifest, Protect, Result, Rules};
+use crate::{Context, Error, Input, Manifest, MeshTree, Protect, Result, Rules};
 
 /// How many rows of each class a set gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub struct BuildSettings {
     /// Memory that a build may take, in MiB: where the word pairs of all rows do not fit, they are read from disk
     /// at each comparison. Changes no byte of the set.
     pub memory_mib: usize,
+    /// The MeSH tree, by which the card counts branches.
+    pub mesh_tree: Option<MeshTree>,
     /// Folder of the set; must be new or empty.
     pub out: PathBuf,
     /// A data set that stands in `out` already may be replaced.
@@ -98,6 +100,7 @@ impl BuildSettings {
             protect: Protect::usual(),
             rules: Rules::default(),
             memory_mib: 1024,
+            mesh_tree: None,
             out: out.into(),
             overwrite: false,
         }

@@ -1,0 +1,453 @@
+//! The figures of a card: each a function of the manifest, drawn for a column as wide as a phone.
+
+use std::collections::BTreeMap;
+
+use super::page::{grouped, percent};
+use super::svg::{At, LINE, Svg, WIDTH, fitting, wide};
+use super::tables;
+use crate::manifest::Manifest;
+use crate::{Label, wilson};
+
+/// A drawing with its names.
+pub(super) struct Figure {
+    /// What it shows.
+    pub(super) title: String,
+    /// What it says, in words, for whoever does not see it.
+    pub(super) told: String,
+    /// Height; the width is [`WIDTH`].
+    pub(super) height: f64,
+    /// The inside of the SVG.
+    pub(super) body: String,
+}
+
+/// Class of a label's colour.
+fn colour(label: Label) -> &'static str {
+    match label {
+        Label::Yes => "yes",
+        Label::No => "no",
+        Label::Uncertain => "uncertain",
+    }
+}
+
+/// Names of colours in a row of their own.
+fn legend(svg: &mut Svg, names: &[(&str, &str)]) -> f64 {
+    let mut x = 0.0;
+    for (class, name) in names {
+        svg.bar(class, [x, 2.0, 11.0, 11.0], "");
+        svg.text("", At::Start, [x + 16.0, 12.0], name);
+        x += 16.0 + wide(name) + 14.0;
+    }
+    LINE + 8.0
+}
+
+/// A line of names: the left one is cut where the right one needs the room.
+fn names(svg: &mut Svg, y: f64, left: &str, right: &str) {
+    let room = WIDTH - wide(right) - 8.0;
+    svg.text("", At::Start, [0.0, y], &fitting(left, room));
+    svg.text("number", At::End, [WIDTH, y], right);
+}
+
+/// Labels of each split, all splits as wide.
+pub(super) fn labels(manifest: &Manifest) -> Option<Figure> {
+    let mut svg = Svg::default();
+    let legend_names = Label::ALL.map(|label| (colour(label), label.as_str()));
+    let mut y = legend(&mut svg, &legend_names);
+    let mut told = Vec::new();
+    for split in manifest.splits.iter().filter(|split| split.rows > 0) {
+        names(
+            &mut svg,
+            y + 12.0,
+            &split.split,
+            &format!("{} rows", grouped(split.rows)),
+        );
+        let mut x = 0.0;
+        let mut parts = Vec::new();
+        for label in Label::ALL {
+            let rows = split.labels.get(&label).copied().unwrap_or(0);
+            if rows == 0 {
+                continue;
+            }
+            let width = WIDTH * rows as f64 / split.rows as f64;
+            let count = grouped(rows);
+            let part = format!("{count} {label} ({})", percent(rows, split.rows));
+            svg.bar(
+                colour(label),
+                [x, y + 18.0, (width - 2.0).max(1.0), 20.0],
+                &format!("{}: {part}", split.split),
+            );
+            if wide(&count) + 6.0 < width {
+                svg.text(
+                    "in",
+                    At::Middle,
+                    [x + (width - 2.0) / 2.0, y + 32.5],
+                    &count,
+                );
+            }
+            x += width;
+            parts.push(part);
+        }
+        told.push(format!("{}: {}", split.split, parts.join(", ")));
+        y += 50.0;
+    }
+    (!told.is_empty()).then(|| Figure {
+        title: "Labels by split, as shares of its rows".into(),
+        told: told.join(". "),
+        height: y,
+        body: svg.done(),
+    })
+}
+
+/// A bar for each name: how much of it, of what it could be.
+fn bars(rows: &[(String, usize, String)], most: usize) -> (f64, String) {
+    let mut svg = Svg::default();
+    let mut y = 0.0;
+    for (name, rows, right) in rows {
+        names(&mut svg, y + 12.0, name, right);
+        let width = WIDTH * *rows as f64 / most.max(1) as f64;
+        svg.bar("track", [0.0, y + 18.0, WIDTH, 9.0], "");
+        let least = if *rows > 0 { 1.5 } else { 0.0 };
+        svg.bar(
+            "bar",
+            [0.0, y + 18.0, width.max(least), 9.0],
+            &format!("{name}: {right}"),
+        );
+        y += 36.0;
+    }
+    (y, svg.done())
+}
+
+/// Rows kept of each source, beside those read.
+pub(super) fn sources(manifest: &Manifest) -> Option<Figure> {
+    let mut svg = Svg::default();
+    let mut y = legend(&mut svg, &[("bar", "kept"), ("track", "read")]);
+    let counts: Vec<(&str, usize, usize)> = tables::kinds(manifest)
+        .map(|kind| {
+            (
+                kind,
+                tables::kept(manifest, kind),
+                tables::read(manifest, kind),
+            )
+        })
+        .collect();
+    let most = counts
+        .iter()
+        .map(|(_, kept, read)| *kept.max(read))
+        .max()?
+        .max(1) as f64;
+    let mut told = Vec::new();
+    for (kind, kept, read) in counts {
+        let right = match read {
+            0 => grouped(kept),
+            read => format!("{} of {}", grouped(kept), grouped(read)),
+        };
+        names(&mut svg, y + 12.0, kind, &right);
+        let told_here = format!("{kind}: {right} rows kept");
+        svg.bar(
+            "track",
+            [0.0, y + 18.0, WIDTH * read as f64 / most, 9.0],
+            &told_here,
+        );
+        svg.bar(
+            "bar",
+            [0.0, y + 18.0, WIDTH * kept as f64 / most, 9.0],
+            &told_here,
+        );
+        told.push(told_here);
+        y += 36.0;
+    }
+    Some(Figure {
+        title: "Rows by source".into(),
+        told: told.join(". "),
+        height: y,
+        body: svg.done(),
+    })
+}
+
+/// Upright bars side by side, the names of some below.
+fn columns(columns: &[(String, String, usize)]) -> (f64, String) {
+    const TALL: f64 = 130.0;
+    let mut svg = Svg::default();
+    let most = columns
+        .iter()
+        .map(|(_, _, rows)| *rows)
+        .max()
+        .unwrap_or(0)
+        .max(1);
+    let step = nice(most);
+    let top = most.div_ceil(step) * step;
+    let left = wide(&grouped(top)) + 6.0;
+    let y = |rows: usize| 10.0 + TALL * (1.0 - rows as f64 / top as f64);
+    for mark in (0..=top).step_by(step) {
+        svg.line(
+            if mark == 0 { "axis" } else { "grid" },
+            [left, y(mark), WIDTH, y(mark)],
+        );
+        svg.text(
+            "faint",
+            At::End,
+            [left - 5.0, y(mark) + 4.0],
+            &grouped(mark),
+        );
+    }
+    let width = (WIDTH - left) / columns.len().max(1) as f64;
+    let gap = if width > 6.0 { 2.0 } else { width * 0.25 };
+    let mut free = 0.0;
+    for (number, (name, told, rows)) in columns.iter().enumerate() {
+        let x = left + width * number as f64;
+        if *rows > 0 {
+            // What is there is seen, however little.
+            let height = (y(0) - y(*rows)).max(1.0);
+            svg.bar(
+                "bar",
+                [x + gap / 2.0, y(0) - height, width - gap, height],
+                told,
+            );
+        }
+        let (middle, half) = (x + width / 2.0, wide(name) / 2.0);
+        if middle - half >= free && middle + half <= WIDTH + 4.0 && !name.is_empty() {
+            svg.text("faint", At::Middle, [middle, y(0) + 16.0], name);
+            free = middle + half + 6.0;
+        }
+    }
+    (TALL + 32.0, svg.done())
+}
+
+/// A round step that makes at most four of `most`.
+fn nice(most: usize) -> usize {
+    let steps = (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_usize.pow(power)));
+    steps
+        .into_iter()
+        .find(|step| most.div_ceil(*step) <= 4)
+        .unwrap_or(1)
+}
+
+/// Lengths of questions, rationales and contexts.
+pub(super) fn lengths(manifest: &Manifest) -> Vec<Figure> {
+    let one = |name: &&str| {
+        let lengths = manifest.lengths.get(*name)?;
+        let last = lengths.bars.len();
+        let bar = |(bar, rows): (usize, &usize)| {
+            let words = tables::bar_name(bar, last, lengths.bar, lengths.longest);
+            let told = format!("{words} words: {} rows", grouped(*rows));
+            let mark = match bar + 1 == last && words.ends_with("more") {
+                true => format!("{}+", bar * lengths.bar),
+                false => (bar * lengths.bar).to_string(),
+            };
+            (mark, told, *rows)
+        };
+        let (height, body) = columns(&lengths.bars.iter().enumerate().map(bar).collect::<Vec<_>>());
+        Some(Figure {
+            title: format!("Words of the {name}"),
+            told: format!(
+                "Half of {} rows have at most {} words, 95 of 100 at most {}, the longest has {}.",
+                grouped(lengths.rows),
+                lengths.median,
+                lengths.p95,
+                grouped(lengths.longest)
+            ),
+            height,
+            body,
+        })
+    };
+    tables::LENGTHS.iter().filter_map(one).collect()
+}
+
+/// Years that stand one by one.
+const YEARS: u16 = 60;
+
+/// Rows by year of publication, of all sources.
+pub(super) fn years(manifest: &Manifest) -> Option<Figure> {
+    let mut all: BTreeMap<u16, usize> = BTreeMap::new();
+    for (year, rows) in manifest.years.values().flatten() {
+        *all.entry(*year).or_default() += rows;
+    }
+    let (first, last) = (*all.keys().next()?, *all.keys().next_back()?);
+    // A year that cannot be must not make thousands of bars.
+    let span =
+        ((last - first) / YEARS + 1).next_multiple_of(if last - first < YEARS { 1 } else { 5 });
+    let starts = (first / span..=last / span).map(|period| period * span);
+    let bars: Vec<(String, String, usize)> = starts
+        .map(|start| {
+            let end = start.saturating_add(span - 1);
+            let rows = all.range(start..=end).map(|(_, rows)| rows).sum();
+            let name = if span == 1 {
+                start.to_string()
+            } else {
+                format!("{start}–{end}")
+            };
+            (
+                start.to_string(),
+                format!("{name}: {} rows", grouped(rows)),
+                rows,
+            )
+        })
+        .collect();
+    let (height, body) = columns(&bars);
+    let most = bars.iter().max_by_key(|(_, _, rows)| *rows)?;
+    Some(Figure {
+        title: "Rows by year of publication".into(),
+        told: format!("From {first} to {last}. Most in {}.", most.1),
+        height,
+        body,
+    })
+}
+
+/// Rows in each branch of MeSH.
+pub(super) fn branches(manifest: &Manifest) -> Option<Figure> {
+    let mut rows = tables::branch_rows(manifest);
+    let of = manifest.mesh_record.as_ref()?.rows;
+    rows.retain(|(_, rows)| *rows > 0);
+    rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let told = rows
+        .iter()
+        .map(|(name, rows)| format!("{name}: {}", grouped(*rows)));
+    let told = told.collect::<Vec<_>>().join(". ");
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(name, rows)| (name, rows, percent(rows, of)))
+        .collect();
+    let (height, body) = bars(&rows, of);
+    (!rows.is_empty()).then(|| Figure {
+        title: "Rows by MeSH branch, of those with headings".into(),
+        told,
+        height,
+        body,
+    })
+}
+
+/// What became of every row read: one bar of all of them, and one for each reason.
+pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
+    let read = manifest.rows_read;
+    let fates = tables::fate_rows(manifest);
+    let sum = |of: &str| {
+        fates
+            .iter()
+            .filter(|fate| fate.0 == of)
+            .map(|fate| fate.3)
+            .sum::<usize>()
+    };
+    let kinds = [("bar", "kept"), ("apart", "set apart"), ("gone", "dropped")];
+    let kinds: Vec<(&str, &str)> = kinds
+        .into_iter()
+        .filter(|(_, name)| sum(name) > 0)
+        .collect();
+    let mut svg = Svg::default();
+    let mut y = legend(&mut svg, &kinds);
+    let mut x = 0.0;
+    for (class, name) in &kinds {
+        let rows = sum(name);
+        let width = WIDTH * rows as f64 / read.max(1) as f64;
+        svg.bar(
+            class,
+            [x, y, (width - 2.0).max(1.0), 20.0],
+            &format!("{name}: {} rows", grouped(rows)),
+        );
+        if wide(&grouped(rows)) + 6.0 < width {
+            svg.text(
+                "in",
+                At::Middle,
+                [x + (width - 2.0) / 2.0, y + 14.5],
+                &grouped(rows),
+            );
+        }
+        x += width;
+    }
+    y += 34.0;
+    let mut told = Vec::new();
+    for (fate, rule, _, rows) in &fates {
+        let name = if rule.is_empty() { *fate } else { *rule };
+        let right = format!("{} ({})", grouped(*rows), percent(*rows, read));
+        names(&mut svg, y + 12.0, name, &right);
+        let class = match *fate {
+            "kept" => "bar",
+            "set apart" => "apart",
+            _ => "gone",
+        };
+        let width = WIDTH * *rows as f64 / read.max(1) as f64;
+        svg.bar("track", [0.0, y + 18.0, WIDTH, 9.0], "");
+        svg.bar(
+            class,
+            [0.0, y + 18.0, width.max(1.5), 9.0],
+            &format!("{name}: {right}"),
+        );
+        told.push(format!("{name}: {right}"));
+        y += 36.0;
+    }
+    Some(Figure {
+        title: format!("What became of {} rows read", grouped(read)),
+        told: told.join(". "),
+        height: y,
+        body: svg.done(),
+    })
+}
+
+/// How far single words get: the interval beside chance and the commonest label.
+pub(super) fn artefact(manifest: &Manifest) -> Option<Figure> {
+    let found = manifest.artefact.filter(|found| found.rows > 0)?;
+    let share = |part: usize| part as f64 / found.rows as f64;
+    let (low, high) = wilson(found.right, found.rows);
+    let mut svg = Svg::default();
+    let x = |share: f64| 6.0 + (WIDTH - 12.0) * share;
+    let (majority, right) = (share(found.majority), share(found.right));
+    for mark in [0.0, 0.25, 0.5, 0.75, 1.0] {
+        svg.line("grid", [x(mark), 24.0, x(mark), 100.0]);
+        let at = match mark {
+            0.0 => At::Start,
+            1.0 => At::End,
+            _ => At::Middle,
+        };
+        let end = if mark == 0.0 {
+            -6.0
+        } else if mark == 1.0 {
+            6.0
+        } else {
+            0.0
+        };
+        svg.text(
+            "faint",
+            at,
+            [x(mark) + end, 116.0],
+            &format!("{:.0} %", 100.0 * mark),
+        );
+    }
+    for (value, name, y) in [
+        (1.0 / 3.0, "chance", 84.0),
+        (majority, "commonest label", 64.0),
+    ] {
+        svg.line("mark", [x(value), 30.0, x(value), y + 8.0]);
+        let name = format!("{name} {:.1} %", 100.0 * value);
+        match value > 0.6 {
+            true => svg.text("faint", At::End, [x(value) - 5.0, y + 4.0], &name),
+            false => svg.text("faint", At::Start, [x(value) + 5.0, y + 4.0], &name),
+        }
+    }
+    svg.bar(
+        "bar",
+        [x(low), 37.0, x(high) - x(low), 6.0],
+        "95 % interval",
+    );
+    svg.bar(
+        "point",
+        [x(right) - 2.0, 31.0, 4.0, 18.0],
+        "words of the question",
+    );
+    let told = format!(
+        "words of the question {:.1} % [{:.1}–{:.1}]",
+        100.0 * right,
+        100.0 * low,
+        100.0 * high
+    );
+    let middle = x(right).clamp(wide(&told) / 2.0, WIDTH - wide(&told) / 2.0);
+    svg.text("", At::Middle, [middle, 16.0], &told);
+    Some(Figure {
+        title: "Labels guessed from single words".into(),
+        told: format!(
+            "{told}, n = {}; the commonest label {:.1} %, chance {:.1} %.",
+            grouped(found.rows),
+            100.0 * majority,
+            100.0 / 3.0
+        ),
+        height: 122.0,
+        body: svg.done(),
+    })
+}

@@ -1,0 +1,92 @@
+//! A card as Markdown: tables, no figures. Whatever comes from data is escaped, so that it is shown, not obeyed.
+
+use super::page::{Block, Cell, Page, Table, grouped};
+
+/// The whole file.
+pub(super) fn write(page: &Page) -> String {
+    let mut out = format!("# {}\n", escape(&page.title));
+    for block in &page.blocks {
+        match block {
+            Block::Section(title) => out += &format!("\n## {}\n", escape(title)),
+            Block::Text(text) => out += &format!("\n{}\n", escape(text)),
+            Block::List(lines) => {
+                out.push('\n');
+                for line in lines {
+                    out += &format!("- {}\n", escape(line));
+                }
+            }
+            Block::Table(table) => write_table(&mut out, table),
+            Block::Figure(_) => {}
+            Block::Example(example) => {
+                out += &format!(
+                    "\n**{}, {}** ({})\n\n",
+                    escape(&example.source),
+                    example.label,
+                    code(&example.id)
+                );
+                if let Some(context) = &example.context {
+                    out += &format!("> Context: {}\n>\n", escape(context));
+                }
+                out += &format!("> Q: {}\n>\n", escape(&example.question));
+                out += &format!(
+                    "> A: {}. Rationale: {}\n",
+                    example.label,
+                    escape(&example.rationale)
+                );
+            }
+        }
+    }
+    out
+}
+
+fn write_table(out: &mut String, table: &Table) {
+    *out += &format!("\n**{}**\n\n", escape(&table.caption));
+    let head = table.head.iter().map(|name| escape(name));
+    *out += &format!("| {} |\n", head.collect::<Vec<_>>().join(" | "));
+    let rules =
+        (0..table.head.len()).map(|column| if table.right(column) { "---:" } else { "---" });
+    *out += &format!("| {} |\n", rules.collect::<Vec<_>>().join(" | "));
+    for (number, row) in table.rows.iter().enumerate() {
+        let total = table.total && number + 1 == table.rows.len();
+        let cells = row.iter().map(|cell| match cell {
+            Cell::Text(text) | Cell::Figure(text) => escape(text),
+            Cell::Code(text) => code(text),
+            Cell::Number(number) => grouped(*number),
+        });
+        let cells = cells.map(|cell| match total && !cell.is_empty() {
+            true => format!("**{cell}**"),
+            false => cell,
+        });
+        *out += &format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
+    }
+}
+
+/// A name as it is typed; one that would end the quotes early is escaped instead.
+fn code(text: &str) -> String {
+    let fits = !text.is_empty()
+        && !text.contains(['`', '|', '\\', '<', '&'])
+        && !text.contains(char::is_control);
+    match fits {
+        true => format!("`{text}`"),
+        false => escape(text),
+    }
+}
+
+/// Text that Markdown shows as it is: on one line, with nothing that it or HTML would take for mark-up.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            character if character.is_control() => escaped.push(' '),
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}

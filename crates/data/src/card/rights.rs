@@ -1,0 +1,182 @@
+//! Whose the rows are, and what they cannot tell. Each line stands only where it applies.
+
+use super::page::{Cell, Table, counted, grouped, percent};
+use super::tables;
+use crate::manifest::Manifest;
+use crate::{Label, wilson};
+
+pub(super) fn licences(manifest: &Manifest) -> Table {
+    let mut table = Table::new("Licences by source", &["source", "licence", "note"]);
+    for kind in tables::kinds(manifest) {
+        let (licence, note) = match kind {
+            "pubmedqa-labeled" | "pubmedqa-artificial" | "pubmedqa-unlabeled" => (
+                "MIT",
+                "as the PubMedQA repository says; its texts come from abstracts in PubMed",
+            ),
+            "bioasq" => (
+                "CC BY 2.5",
+                "by the terms of the BioASQ challenge, under which its files are given out",
+            ),
+            "stats" => ("Apache-2.0", "this project's: the rows are generated"),
+            "clinical" => (
+                "Apache-2.0",
+                "this project's: the rows are part of the program",
+            ),
+            "disagreement" => (
+                "Apache-2.0",
+                "this project's sentence; the question is its sources'",
+            ),
+            _ => (
+                "unknown",
+                "the files are the builder's own, and so is the question of their licence",
+            ),
+        };
+        table.rows.push(vec![
+            Cell::Code(kind.to_owned()),
+            licence.into(),
+            note.into(),
+        ]);
+    }
+    table
+}
+
+pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
+    let has = |kind: &str| tables::kinds(manifest).any(|of| of == kind) && in_set(manifest, kind);
+    let mut limits: Vec<String> = vec![
+        "It is research data, not medical advice. No row was checked by a clinician for this set; a model trained on it must not decide about a patient.".into(),
+    ];
+    let mut say = |applies: bool, text: String| limits.extend(applies.then_some(text));
+    let published = ["pubmedqa-labeled", "pubmedqa-artificial", "bioasq"]
+        .iter()
+        .any(|kind| has(kind));
+    say(
+        has("pubmedqa-artificial"),
+        "The labels of PQA-A are machine-made: its questions are titles turned into questions, and Yes or No follows from whether the title is negated. It has no Uncertain, and about 93 % of it is Yes.".into(),
+    );
+    say(
+        has("pubmedqa-labeled"),
+        "The labels of PQA-L are annotators' readings of one abstract each. Its Uncertain is their “maybe”: the abstract leaves the question open, not necessarily the literature.".into(),
+    );
+    say(
+        has("bioasq"),
+        "BioASQ's answers are yes or no, given by experts from what was published when they were asked; Uncertain is not among them.".into(),
+    );
+    say(
+        published,
+        "A rationale is the first usable sentence of a published conclusion or answer, cut by rules. Conditions that stand in the sentences behind it are lost, and nobody checked that it is the reason for the label.".into(),
+    );
+    say(
+        has("stats"),
+        "Rows of stats are generated: the studies do not exist, their numbers are drawn, and the wordings are few.".into(),
+    );
+    say(
+        has("clinical"),
+        "The clinical questions are a demonstration of the program, few and hand-written.".into(),
+    );
+    say(
+        has("jsonl") || has("csv"),
+        "Rows of own files (jsonl, csv) are taken at their word: nobody here checked their labels or rationales.".into(),
+    );
+    say(
+        has("disagreement"),
+        "Rows of disagreement are Uncertain because two sources answer differently, which may also be an error of one of them.".into(),
+    );
+    say(
+        !manifest.settings.contexts && published,
+        "Questions stand without the abstracts they were written for. What a model answers is what it knows, not what it reads.".into(),
+    );
+    let shortened = tables::touched(manifest, "context");
+    say(
+        shortened > 0,
+        format!(
+            "{} were cut to a budget of tokens; what decides the answer may stand in the part cut off.",
+            counted(shortened, "context")
+        ),
+    );
+    say(
+        manifest.settings.protected.is_empty(),
+        "No benchmark was kept out: a score on one whose questions may stand here, such as PubMedQA's official test, means nothing.".into(),
+    );
+    let balanced = manifest.settings.balance == "balanced";
+    let unbalanced = tables::touched(manifest, "balance");
+    say(
+        balanced && unbalanced > 0,
+        format!(
+            "Classes were made equal by leaving out {}. In the sources labels are not equally common, so a model's probabilities are not those of questions as they come.",
+            counted(unbalanced, "row")
+        ),
+    );
+    let counts = Label::ALL.map(|label| (label, tables::label_rows(manifest, label)));
+    if let (Some(most), Some(least)) = (
+        counts.iter().max_by_key(|of| of.1),
+        counts.iter().min_by_key(|of| of.1),
+    ) {
+        say(
+            most.1 > 2 * least.1,
+            format!(
+                "Labels are uneven: {} are {}, {} are {}. Accuracy alone flatters a model that always answers {}.",
+                percent(most.1, manifest.rows_kept),
+                most.0,
+                percent(least.1, manifest.rows_kept),
+                least.0,
+                most.0
+            ),
+        );
+    }
+    if let Some(test) = manifest
+        .splits
+        .iter()
+        .find(|split| split.split == "test" && split.rows > 0)
+    {
+        let (low, high) = wilson(test.rows / 2, test.rows);
+        say(
+            true,
+            format!(
+                "The test split has {}. An accuracy of about one half on it is known to within {:.0} points either way (95 %, Wilson); smaller differences between models are not shown by it.",
+                counted(test.rows, "row"),
+                50.0 * (high - low)
+            ),
+        );
+    }
+    if let Some(found) = manifest.artefact.filter(|found| found.rows > 0) {
+        let (low, _) = wilson(found.right, found.rows);
+        say(
+            low > found.majority as f64 / found.rows as f64,
+            "Single words of the question tell something of the label (see above): part of a model's score may be no more than that.".into(),
+        );
+    }
+    say(
+        true,
+        "Near copies are found by the words they share. The same question put in other words is not found, and may stand on both sides of a split.".into(),
+    );
+    say(
+        !manifest.suspects.is_empty(),
+        format!(
+            "{} of nearly equal questions carry different labels; one of each may be wrong.",
+            counted(manifest.suspects.len(), "pair")
+        ),
+    );
+    if let Some(last) = manifest.years.values().flat_map(|years| years.keys()).max() {
+        say(
+            true,
+            format!(
+                "The newest dated row is of {last}; what was found later is not in it. {} do not tell their year.",
+                match manifest.rows_kept - tables::dated(manifest).min(manifest.rows_kept) {
+                    0 => "No rows".to_owned(),
+                    rows => format!("{} rows", grouped(rows)),
+                }
+            ),
+        );
+    }
+    say(
+        manifest.unlabelled.is_some(),
+        "The unlabelled rows are questions with a sentence of their conclusion, and no answer."
+            .into(),
+    );
+    limits
+}
+
+/// Whether rows of this kind were kept.
+fn in_set(manifest: &Manifest, kind: &str) -> bool {
+    tables::kept(manifest, kind) > 0
+}

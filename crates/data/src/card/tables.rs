@@ -1,0 +1,633 @@
+//! The tables of a card, and the sentences that stand by them: each a function of the manifest.
+
+use std::collections::BTreeMap;
+
+use super::page::{Cell, Table, counted, grouped, percent};
+use crate::build::{NEAR_QUESTIONS, NEAR_RATIONALES};
+use crate::manifest::{Effect, LabelCounts, Manifest};
+use crate::mesh::BRANCHES;
+use crate::{Label, Split, wilson};
+
+/// Years that are told one by one; more of them are told in periods.
+const YEARS: usize = 12;
+/// Years of a period.
+const PERIOD: u16 = 5;
+/// Files that are shown at once.
+const FILES: usize = 8;
+/// Headings that are told.
+const HEADINGS: usize = 20;
+/// Suspects that are told.
+const SUSPECTS: usize = 20;
+
+/// Kinds of sources, each once, in the order given; what disagreements made comes last.
+pub(super) fn kinds(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    let given = manifest.sources.iter().map(|source| source.source.as_str());
+    let kept = manifest
+        .splits
+        .iter()
+        .flat_map(|split| split.sources.keys());
+    let mut seen: Vec<&str> = Vec::new();
+    for kind in given.chain(kept.map(String::as_str)) {
+        if !seen.contains(&kind) {
+            seen.push(kind);
+        }
+    }
+    seen.into_iter()
+}
+
+/// Rows of a label in all splits.
+pub(super) fn label_rows(manifest: &Manifest, label: Label) -> usize {
+    let splits = manifest.splits.iter();
+    splits.map(|split| rows(&split.labels, label)).sum()
+}
+
+fn rows(counts: &LabelCounts, label: Label) -> usize {
+    counts.get(&label).copied().unwrap_or(0)
+}
+
+/// Rows kept of a kind of source.
+pub(super) fn kept(manifest: &Manifest, kind: &str) -> usize {
+    let splits = manifest.splits.iter();
+    splits.filter_map(|split| split.sources.get(kind)).sum()
+}
+
+/// Rows read of a kind of source.
+pub(super) fn read(manifest: &Manifest, kind: &str) -> usize {
+    let sources = manifest.sources.iter();
+    let of = sources.filter(|source| source.source == kind);
+    of.map(|source| source.rows).sum()
+}
+
+/// Rows that a rule touched.
+pub(super) fn touched(manifest: &Manifest, rule: &str) -> usize {
+    let rules = manifest.rules.iter();
+    rules.filter(|of| of.rule == rule).map(|of| of.rows).sum()
+}
+
+pub(super) fn settings(manifest: &Manifest) -> Table {
+    let settings = &manifest.settings;
+    let mut table = Table::new("Settings", &["setting", "value"]);
+    let mut row = |name: &str, value: String| table.rows.push(vec![name.into(), value.into()]);
+    row("tool", format!("verdict {}", manifest.tool_version));
+    row("seed", manifest.seed.to_string());
+    row(
+        "balance",
+        match (settings.balance.as_str(), settings.per_class) {
+            ("balanced", None) => "as many of each class as the rarest has".into(),
+            ("balanced", Some(most)) => format!("{} of each class", counted(most, "row")),
+            ("capped", Some(most)) => format!("at most {} of each class", counted(most, "row")),
+            ("natural", _) => "every row, the classes as the sources have them".into(),
+            (other, _) => other.to_owned(),
+        },
+    );
+    row(
+        "context",
+        match (&settings.context, settings.contexts) {
+            (Some(how), _) => format!("abstract, {how}"),
+            (None, true) => "abstract".into(),
+            (None, false) => "none: the question alone".into(),
+        },
+    );
+    row(
+        "sources that disagree",
+        match settings.disagreement.as_deref() {
+            Some("uncertain") => "one Uncertain row says so".into(),
+            Some(other) => other.to_owned(),
+            None => "all rows of the question dropped".into(),
+        },
+    );
+    row(
+        "cleaning rules",
+        settings.rules.clone().unwrap_or_else(|| "built in".into()),
+    );
+    for source in &settings.sources {
+        row("source asked for as", source.clone());
+    }
+    for benchmark in &settings.protected {
+        row(
+            "kept out",
+            format!(
+                "{} ({}, SHA-256 {})",
+                benchmark.name,
+                counted(benchmark.questions, "question"),
+                benchmark.sha256
+            ),
+        );
+    }
+    if settings.protected.is_empty() {
+        row("kept out", "no benchmark".into());
+    }
+    if let Some(tree) = manifest
+        .mesh_record
+        .as_ref()
+        .and_then(|mesh| mesh.tree.as_ref())
+    {
+        row(
+            "MeSH tree",
+            format!("{} (SHA-256 {})", tree.name, tree.sha256),
+        );
+    }
+    table
+}
+
+pub(super) fn sources(manifest: &Manifest) -> Table {
+    let head = [
+        "source",
+        "rows read",
+        "Yes",
+        "No",
+        "Uncertain",
+        "of other kinds",
+        "hub and commit",
+    ];
+    let mut table = Table::new("Sources as they were read", &head);
+    for source in &manifest.sources {
+        let mut row = vec![Cell::Code(source.source.clone()), source.rows.into()];
+        row.extend(Label::ALL.map(|label| Cell::Number(rows(&source.labels, label))));
+        row.push(source.passed_over.into());
+        let from = match source.files.is_empty() {
+            true => "built in",
+            false => "local files",
+        };
+        row.push(source.hub.as_deref().unwrap_or(from).into());
+        table.rows.push(row);
+    }
+    table
+}
+
+pub(super) fn files(manifest: &Manifest) -> Option<Table> {
+    let mut table = Table::new("Files read", &["source", "file", "bytes", "SHA-256"]);
+    for source in &manifest.sources {
+        for file in &source.files {
+            table.rows.push(vec![
+                Cell::Code(source.source.clone()),
+                Cell::Code(file.name.clone()),
+                Cell::Number(file.bytes as usize),
+                Cell::Code(file.sha256.clone()),
+            ]);
+        }
+    }
+    table.folded = table.rows.len() > FILES;
+    (!table.rows.is_empty()).then_some(table)
+}
+
+pub(super) fn outputs(manifest: &Manifest) -> Table {
+    let mut table = Table::new("Files of the set", &["file", "rows", "SHA-256"]);
+    let splits = manifest.splits.iter();
+    let splits = splits.map(|split| (&split.file, split.rows, &split.sha256));
+    let apart = manifest.unlabelled.iter();
+    let apart = apart.map(|apart| (&apart.file, apart.rows, &apart.sha256));
+    for (file, rows, sha256) in splits.chain(apart) {
+        table.rows.push(vec![
+            Cell::Code(file.clone()),
+            rows.into(),
+            Cell::Code(sha256.clone()),
+        ]);
+    }
+    table
+}
+
+pub(super) fn labels(manifest: &Manifest) -> Table {
+    let mut table = Table::new(
+        "Rows by split and label",
+        &["split", "Yes", "No", "Uncertain", "all"],
+    );
+    for split in &manifest.splits {
+        table
+            .rows
+            .push(label_row(vec![split.split.as_str().into()], &split.labels));
+    }
+    let all = Label::ALL.map(|label| (label, label_rows(manifest, label)));
+    table
+        .rows
+        .push(label_row(vec!["all".into()], &all.into_iter().collect()));
+    table.total = true;
+    table
+}
+
+/// The counts of each label and their sum behind what stands before.
+fn label_row(mut before: Vec<Cell>, counts: &LabelCounts) -> Vec<Cell> {
+    before.extend(Label::ALL.map(|label| Cell::Number(rows(counts, label))));
+    before.push(counts.values().sum::<usize>().into());
+    before
+}
+
+pub(super) fn by_source(manifest: &Manifest) -> Option<Table> {
+    let head = ["source", "split", "Yes", "No", "Uncertain", "all"];
+    let mut table = Table::new("Rows by source, split and label", &head);
+    for kind in kinds(manifest) {
+        let Some(splits) = manifest.by_source.get(kind) else {
+            continue;
+        };
+        for split in Split::ALL {
+            if let Some(counts) = splits.get(&split) {
+                let before = vec![Cell::Code(kind.to_owned()), split.as_str().into()];
+                table.rows.push(label_row(before, counts));
+            }
+        }
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// Rows that tell a year.
+pub(super) fn dated(manifest: &Manifest) -> usize {
+    manifest.years.values().flat_map(BTreeMap::values).sum()
+}
+
+pub(super) fn years_told(manifest: &Manifest) -> Option<String> {
+    let mut years = manifest.years.values().flat_map(BTreeMap::keys);
+    let first = years.clone().min()?;
+    let last = years.by_ref().max()?;
+    Some(format!(
+        "{} of {} tell the year of publication, from {first} to {last}.",
+        grouped(dated(manifest)),
+        counted(manifest.rows_kept, "row"),
+    ))
+}
+
+pub(super) fn years(manifest: &Manifest) -> Option<Table> {
+    let years = &manifest.years;
+    let mut distinct: Vec<u16> = years.values().flat_map(BTreeMap::keys).copied().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let span = if distinct.len() > YEARS { PERIOD } else { 1 };
+    let mut head = vec![if span == 1 { "year" } else { "years" }];
+    head.extend(years.keys().map(String::as_str));
+    head.push("all");
+    let mut table = Table::new("Rows by year of publication", &head);
+    let mut periods: Vec<u16> = distinct.iter().map(|year| year / span * span).collect();
+    periods.dedup();
+    for first in periods {
+        let last = first + (span - 1);
+        let of = |years: &BTreeMap<u16, usize>| {
+            years
+                .range(first..=last)
+                .map(|(_, rows)| rows)
+                .sum::<usize>()
+        };
+        let name = if span == 1 {
+            first.to_string()
+        } else {
+            format!("{first}–{last}")
+        };
+        let mut row = vec![Cell::Text(name)];
+        row.extend(years.values().map(|years| Cell::Number(of(years))));
+        row.push(years.values().map(of).sum::<usize>().into());
+        table.rows.push(row);
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+pub(super) fn mesh_told(manifest: &Manifest) -> Option<String> {
+    let Some(mesh) = &manifest.mesh_record else {
+        let only = "Which of the sixteen branches they stand in was not counted.";
+        return (!manifest.mesh.is_empty()).then(|| only.to_owned());
+    };
+    let mut text = format!(
+        "{} of {} carry MeSH headings, {} different ones.",
+        grouped(mesh.rows),
+        counted(manifest.rows_kept, "row"),
+        grouped(mesh.headings)
+    );
+    match (&mesh.tree, mesh.unlisted) {
+        (None, _) => {
+            text += " Which of the sixteen branches of the tree they stand in takes NLM's file mtreesYYYY.bin: verdict build --mesh-tree FILE.";
+        }
+        (Some(tree), 0) => text += &format!(" All are in {}.", tree.name),
+        (Some(tree), unlisted) => {
+            text += &format!(
+                " {} are not in {}: check tags such as Female and Male stand in no branch, others were renamed.",
+                grouped(unlisted),
+                tree.name
+            );
+        }
+    }
+    Some(text)
+}
+
+/// Branch and rows of each, in MeSH's order.
+pub(super) fn branch_rows(manifest: &Manifest) -> Vec<(String, usize)> {
+    let Some(mesh) = manifest
+        .mesh_record
+        .as_ref()
+        .filter(|mesh| mesh.tree.is_some())
+    else {
+        return Vec::new();
+    };
+    let rows = |letter: char| mesh.branches.get(&letter.to_string()).copied().unwrap_or(0);
+    BRANCHES
+        .iter()
+        .map(|(letter, name)| (format!("{letter} {name}"), rows(*letter)))
+        .collect()
+}
+
+pub(super) fn branches(manifest: &Manifest) -> Option<Table> {
+    let of = manifest.mesh_record.as_ref()?.rows;
+    let caption = "Rows by MeSH branch; a row may stand in several";
+    let mut table = Table::new(caption, &["branch", "rows", "of rows with headings"]);
+    for (branch, rows) in branch_rows(manifest) {
+        table.rows.push(vec![
+            branch.into(),
+            rows.into(),
+            Cell::Figure(percent(rows, of)),
+        ]);
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+pub(super) fn headings(manifest: &Manifest) -> Option<Table> {
+    let mut headings: Vec<(&String, &usize)> = manifest.mesh.iter().collect();
+    headings.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+    headings.truncate(HEADINGS);
+    let mut table = Table::new("The commonest MeSH headings", &["heading", "rows"]);
+    for (heading, rows) in headings {
+        table
+            .rows
+            .push(vec![heading.as_str().into(), (*rows).into()]);
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// What has a length, in the order of the prompt's answer.
+pub(super) const LENGTHS: [&str; 3] = ["question", "rationale", "context"];
+
+/// What a bar of a histogram holds: `20–29`, the last one `300 and more`.
+pub(super) fn bar_name(bar: usize, bars: usize, width: usize, longest: usize) -> String {
+    let first = bar * width;
+    let open = bar + 1 == bars && longest >= first + width;
+    match (open, width) {
+        (true, _) => format!("{first} and more"),
+        (false, 1) => first.to_string(),
+        (false, _) => format!("{first}–{}", first + width - 1),
+    }
+}
+
+pub(super) fn lengths(manifest: &Manifest) -> Vec<Table> {
+    let head = [
+        "text",
+        "rows",
+        "shortest",
+        "median",
+        "mean",
+        "95 of 100 within",
+        "longest",
+    ];
+    let mut all = Table::new("Words of each text", &head);
+    let mut tables = Vec::new();
+    for name in LENGTHS {
+        let Some(lengths) = manifest.lengths.get(name) else {
+            continue;
+        };
+        let mean = lengths.words as f64 / lengths.rows.max(1) as f64;
+        all.rows.push(vec![
+            name.into(),
+            lengths.rows.into(),
+            lengths.shortest.into(),
+            lengths.median.into(),
+            Cell::Figure(format!("{mean:.1}")),
+            lengths.p95.into(),
+            lengths.longest.into(),
+        ]);
+        let mut bars = Table::new(format!("Rows by words of the {name}"), &["words", "rows"]);
+        bars.folded = true;
+        let last = lengths.bars.len();
+        let empty = lengths.bars.iter().take_while(|rows| **rows == 0).count();
+        for (bar, rows) in lengths.bars.iter().enumerate().skip(empty) {
+            let words = bar_name(bar, last, lengths.bar, lengths.longest);
+            bars.rows.push(vec![Cell::Figure(words), (*rows).into()]);
+        }
+        tables.push(bars);
+    }
+    if !all.rows.is_empty() {
+        tables.insert(0, all);
+    }
+    tables
+}
+
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Changed => "changed",
+        Effect::Dropped => "dropped",
+        Effect::Tied => "tied",
+        Effect::Apart => "set apart",
+    }
+}
+
+pub(super) fn rules(manifest: &Manifest) -> Table {
+    let caption = "Every rule, in the order they work; a row may be changed by several";
+    let mut table = Table::new(caption, &["rule", "effect", "rows", "what it does"]);
+    for rule in &manifest.rules {
+        table.rows.push(vec![
+            Cell::Code(rule.rule.clone()),
+            effect(rule.effect).into(),
+            rule.rows.into(),
+            rule.about.as_str().into(),
+        ]);
+    }
+    table
+}
+
+/// What became of rows, and of how many: kept, then the rules that dropped or set apart.
+pub(super) fn fate_rows(manifest: &Manifest) -> Vec<(&'static str, &str, &str, usize)> {
+    let mut fates = vec![("kept", "", "stands in a split", manifest.rows_kept)];
+    for rule in manifest.rules.iter().filter(|rule| rule.rows > 0) {
+        if matches!(rule.effect, Effect::Dropped | Effect::Apart) {
+            fates.push((effect(rule.effect), &rule.rule, &rule.about, rule.rows));
+        }
+    }
+    fates
+}
+
+pub(super) fn fates(manifest: &Manifest) -> Table {
+    let read = manifest.rows_read;
+    let mut table = Table::new(
+        "Every row that was read",
+        &["fate", "rule", "rows", "share", "why"],
+    );
+    for (fate, rule, why, rows) in fate_rows(manifest) {
+        let rule = match rule {
+            "" => "".into(),
+            rule => Cell::Code(rule.to_owned()),
+        };
+        let share = Cell::Figure(percent(rows, read));
+        table
+            .rows
+            .push(vec![fate.into(), rule, rows.into(), share, why.into()]);
+    }
+    let share = Cell::Figure(percent(read, read));
+    table.rows.push(vec![
+        "read".into(),
+        "".into(),
+        read.into(),
+        share,
+        "".into(),
+    ]);
+    table.total = true;
+    table
+}
+
+pub(super) fn leaks_told(manifest: &Manifest) -> String {
+    format!(
+        "Rows of the same abstract, of the same question, or of nearly the same question (at least {NEAR_QUESTIONS} of \
+         the word pairs in common) or rationale ({NEAR_RATIONALES}) are one group. {} of {}; a group stands in one \
+         split alone, which verdict build --verify checks.",
+        counted(manifest.groups, "group"),
+        counted(manifest.rows_kept, "row")
+    )
+}
+
+pub(super) fn leaks(manifest: &Manifest) -> Table {
+    let mut table = Table::new(
+        "What could have leaked",
+        &["finding", "what was done", "rows"],
+    );
+    for (rule, finding, done) in [
+        ("duplicate", "same question as an earlier row", "dropped"),
+        (
+            "disputed",
+            "same question under two labels",
+            "all of them dropped",
+        ),
+        (
+            "disagreement",
+            "sources answer the same question differently",
+            "one Uncertain row says so, the others dropped",
+        ),
+        (
+            "near",
+            "nearly the same question or rationale",
+            "tied into one group",
+        ),
+        (
+            "protected",
+            "asked by a benchmark, or tied to what it asks",
+            "kept out",
+        ),
+        (
+            "held-out",
+            "no label, and tied to validation or test",
+            "dropped",
+        ),
+    ] {
+        table.rows.push(vec![
+            finding.into(),
+            done.into(),
+            touched(manifest, rule).into(),
+        ]);
+    }
+    table.rows.push(vec![
+        "nearly the same question under two labels (pairs)".into(),
+        "kept in one group; for a person to look at".into(),
+        manifest.suspects.len().into(),
+    ]);
+    table
+}
+
+pub(super) fn suspects(manifest: &Manifest) -> Option<Table> {
+    let all = manifest.suspects.len();
+    let caption = match all {
+        0..=SUSPECTS => "Suspects: nearly equal questions with different labels".to_owned(),
+        _ => format!(
+            "Suspects: {SUSPECTS} of {} pairs of nearly equal questions with different labels; the others stand in MANIFEST.json",
+            grouped(all)
+        ),
+    };
+    let mut table = Table::new(caption, &["row", "label", "row", "label", "overlap"]);
+    for suspect in manifest.suspects.iter().take(SUSPECTS) {
+        let [a, b] = suspect.ids.clone();
+        table.rows.push(vec![
+            Cell::Code(a),
+            suspect.labels[0].as_str().into(),
+            Cell::Code(b),
+            suspect.labels[1].as_str().into(),
+            Cell::Figure(format!("{:.2}", suspect.overlap)),
+        ]);
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+pub(super) fn artefact_told(manifest: &Manifest) -> Option<String> {
+    let found = manifest.artefact.filter(|found| found.rows > 0)?;
+    let (low, high) = wilson(found.right, found.rows);
+    let majority = found.majority as f64 / found.rows as f64;
+    let verdict = match () {
+        () if low > majority => {
+            "That is more than the commonest label gives: single words say something of the answer, and a model may learn them first."
+        }
+        () if high < majority => {
+            "That is less than the commonest label gives: single words do not give the answer away."
+        }
+        () => "That is no more than the commonest label gives, as far as so many rows can tell.",
+    };
+    Some(format!(
+        "A naive Bayes classifier on the single words of the question, judged by five-fold cross-validation over \
+         groups, gets {} of {} labels right. {verdict}",
+        grouped(found.right),
+        grouped(found.rows)
+    ))
+}
+
+pub(super) fn artefact(manifest: &Manifest) -> Option<Table> {
+    let found = manifest.artefact.filter(|found| found.rows > 0)?;
+    let head = [
+        "guess",
+        "right",
+        "of n",
+        "accuracy",
+        "95 % interval (Wilson)",
+    ];
+    let mut table = Table::new("How far single words get", &head);
+    for (name, right) in [
+        ("words of the question", found.right),
+        ("the commonest label", found.majority),
+    ] {
+        let (low, high) = wilson(right, found.rows);
+        table.rows.push(vec![
+            name.into(),
+            right.into(),
+            found.rows.into(),
+            Cell::Figure(percent(right, found.rows)),
+            Cell::Figure(format!("{:.1}–{:.1} %", 100.0 * low, 100.0 * high)),
+        ]);
+    }
+    table.rows.push(vec![
+        "chance, one of three".into(),
+        "".into(),
+        "".into(),
+        Cell::Figure(percent(1, 3)),
+        "".into(),
+    ]);
+    Some(table)
+}
+
+pub(super) fn weights_told(manifest: &Manifest) -> Option<String> {
+    manifest.class_weights.as_ref().map(|_| {
+        "The classes of the train split are not of one size. Weighted so, all of them weigh the same in training.".into()
+    })
+}
+
+pub(super) fn weights(manifest: &Manifest) -> Option<Table> {
+    let weights = manifest.class_weights.as_ref()?;
+    let train = manifest.splits.first()?;
+    let mut table = Table::new("Class weights", &["class", "rows to learn from", "weight"]);
+    for label in Label::ALL {
+        let weight = weights.get(&label).copied().unwrap_or(0.0);
+        let row = vec![label.as_str().into(), rows(&train.labels, label).into()];
+        table.rows.push(
+            row.into_iter()
+                .chain([Cell::Figure(format!("{weight:.3}"))])
+                .collect(),
+        );
+    }
+    Some(table)
+}
+
+pub(super) fn unlabelled_told(manifest: &Manifest) -> Option<String> {
+    let apart = manifest.unlabelled.as_ref()?;
+    Some(format!(
+        "{} without a label stand in {}, cleaned by the same rules. None of them is in the group of a row of validation \
+         or test. They count in no other figure here but those of the rows read.",
+        counted(apart.rows, "row"),
+        apart.file
+    ))
+}

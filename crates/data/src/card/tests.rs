@@ -1,0 +1,1 @@
+//! The card, held to what it is made of.
