@@ -48,6 +48,29 @@ fn a_small_file_becomes_a_data_set() {
 }
 
 #[test]
+fn the_card_of_a_finished_set_is_made_anew() {
+    let folder = folder();
+    show(
+        folder.path(),
+        "build --source jsonl:rows.jsonl --out data --protect none",
+    );
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("data").join(name)).ok();
+    let built = [read("card.md"), read("card.html")];
+    std::fs::remove_file(folder.path().join("data/card.html")).expect("there");
+    insta::assert_snapshot!("card", show(folder.path(), "build --card data"));
+    assert!(built[1].is_some());
+    assert_eq!([read("card.md"), read("card.html")], built);
+    std::fs::write(folder.path().join("tree"), "Head;A01.456\nEye\n").expect("written");
+    insta::assert_snapshot!(
+        "mesh_tree_broken",
+        show(
+            folder.path(),
+            "build --source jsonl:rows.jsonl --mesh-tree tree --out new"
+        )
+    );
+}
+
+#[test]
 fn json_is_one_object_with_the_manifest() {
     let folder = folder();
     let output = verdict(folder.path())

@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn the_ends_are_the_published_ones() {
-        // 15/20, 1/29 and 0/20, 81/263 with z = 1.96: Newcombe 1998, Statistics in Medicine 17:857, table I.
+        // All but the first: Newcombe 1998, Statistics in Medicine 17:857, table I, method 3.
         for (count, total, low, high) in [
             (15, 20, 0.531, 0.888),
             (81, 263, 0.2553, 0.3662),

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use crate::card::Census;
 use crate::manifest::SplitRecord;
 use crate::{DataSet, Error, Item, Result, Split, citations};
 
 /// Reads a data set and checks what a build promises: files with the hashes of the manifest, its counts of rows,
-/// labels and sources, ids that occur once, groups within one split, texts that are their fields put together,
+/// labels, sources and lengths, ids that occur once, groups within one split, texts that are their fields put together,
 /// no citation.
 ///
 /// # Errors
@@ -73,6 +74,15 @@ fn faults(set: &DataSet) -> Vec<String> {
             }
         }
     }
+    let census = Census::of(set);
+    let manifest = &set.manifest;
+    if !manifest.by_source.is_empty() && manifest.by_source != census.by_source() {
+        faults
+            .push("expected the manifest's counts by source, split and label, found others".into());
+    }
+    if !manifest.lengths.is_empty() && manifest.lengths != census.lengths() {
+        faults.push("expected the manifest's lengths in words, found others".into());
+    }
     if homes.len() != set.manifest.groups {
         let expected = set.manifest.groups;
         faults.push(format!("expected {expected} groups, found {}", homes.len()));
@@ -120,6 +130,12 @@ mod tests {
         );
         let cited = told(&|set| set.test[0].text.push_str(" (PMID: 12345678)"));
         assert!(cited.contains("holds a citation"), "{cited}");
+        let counted = told(&|set| set.manifest.by_source.clear());
+        assert_eq!(counted, "", "an older build did not count it");
+        let counted = told(&|set| drop(set.manifest.by_source.remove("stats")));
+        assert!(counted.contains("counts by source"), "{counted}");
+        let longer = told(&|set| drop(set.manifest.lengths.remove("question")));
+        assert!(longer.contains("lengths in words"), "{longer}");
         let fewer = told(&|set| set.manifest.groups -= 1);
         assert!(fewer.contains("groups, found"), "{fewer}");
         let path = settings.out.join("test.jsonl");

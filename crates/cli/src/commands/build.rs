@@ -1,6 +1,7 @@
 //! `verdict build`: raw sources to a data set folder.
 
 mod audit;
+mod card;
 mod explain;
 mod verify;
 
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use verdict_data::manifest::Effect;
 use verdict_data::{
-    Balance, BuildReport, BuildSettings, Context, Disagreement, Label, Manifest, Protect, Rules,
-    Shard,
+    Balance, BuildReport, BuildSettings, Context, Disagreement, Label, Manifest, MeshTree, Protect,
+    Rules, Shard,
 };
 use verdict_eval::Proportion;
 
@@ -48,8 +49,11 @@ pub struct Args {
     /// Make the data set out of the folders of all shards: the same bytes as one build
     #[arg(long, value_name = "FOLDER", num_args = 1.., conflicts_with_all = ["audit", "verify", "explain", "shard", "source", "seed", "context", "rules"])]
     pub merge: Vec<PathBuf>,
+    /// Write the data card of a finished data set anew: card.md and card.html in its folder
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["audit", "verify", "explain", "shard", "merge", "out", "overwrite", "config", "source", "mesh_tree", "rules", "protect", "seed"])]
+    pub card: Option<PathBuf>,
     /// Print the built-in cleaning rules, as a file for --rules to begin with
-    #[arg(long, conflicts_with_all = ["audit", "verify", "explain", "shard", "merge", "out", "source"])]
+    #[arg(long, conflicts_with_all = ["audit", "verify", "explain", "shard", "merge", "card", "out", "source"])]
     pub print_rules: bool,
     #[command(flatten)]
     pub settings: Settings,
@@ -95,6 +99,10 @@ pub struct Settings {
     /// Cleaning rules (TOML) in the place of the built-in ones; see --print-rules
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
+    /// NLM's MeSH tree (mtreesYYYY.bin, lines such as Head;A01.456): the data card then counts rows
+    /// by branch
+    #[arg(long, value_name = "FILE")]
+    pub mesh_tree: Option<PathBuf>,
     /// Benchmark whose questions stay out, with their near copies and what shares their abstract:
     /// pubmedqa-test, a file (PubMedQA, BioASQ, JSON lines, PMIDs), or none; may be given
     /// several times [default: pubmedqa-test]
@@ -176,6 +184,11 @@ impl Settings {
                 Rules::default()
             }
         };
+        let mesh_tree = self.mesh_tree.as_deref().map(MeshTree::read).transpose();
+        let mesh_tree = mesh_tree.unwrap_or_else(|fault| {
+            faults.push(fault.to_string());
+            None
+        });
         let context = self.context.as_deref() == Some("abstract");
         if !context && (self.context_tokens.is_some() || self.tokenizer.is_some()) {
             faults.push(
@@ -207,6 +220,7 @@ impl Settings {
             protect,
             rules,
             memory_mib: self.memory_mib.unwrap_or(defaults.memory_mib),
+            mesh_tree,
             overwrite,
             ..defaults
         })
@@ -251,6 +265,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if args.print_rules {
         printer.raw(verdict_data::rules::BUILT_IN);
         return Ok(());
+    }
+    if let Some(folder) = args.card {
+        return card::card(&folder, printer);
     }
     let mut settings = settings::resolve(args.settings, args.config.as_deref())?;
     if let Some(folder) = args.verify {
@@ -356,6 +373,8 @@ fn tell(report: &BuildReport, printer: &Printer) {
         manifest.groups
     ));
     printer.line(format!("data set   {}", report.out.display()));
+    let card = report.out.join(verdict_data::card::HTML);
+    printer.line(format!("card       {}", card.display()));
 }
 
 /// Rows of each split by label.
@@ -392,7 +411,12 @@ mod tests {
 
     #[test]
     fn each_flag_reaches_its_setting() {
+        let tree = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(tree.path(), "Head;A01.456\n").expect("written");
+        let tree_path = tree.path().display().to_string();
         let flags = [
+            "--mesh-tree",
+            &tree_path,
             "--source",
             "stats:30",
             "--source",
@@ -423,6 +447,7 @@ mod tests {
             disagreement: Disagreement::Uncertain,
             rules: Rules::default(),
             memory_mib: 100,
+            mesh_tree: Some(MeshTree::read(tree.path()).expect("a tree")),
             protect: vec![Protect::File("mine.jsonl".into())],
             out: "d".into(),
             overwrite: true,

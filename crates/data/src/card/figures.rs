@@ -191,6 +191,12 @@ fn columns(columns: &[(String, String, usize)]) -> (f64, String) {
     }
     let width = (WIDTH - left) / columns.len().max(1) as f64;
     let gap = if width > 6.0 { 2.0 } else { width * 0.25 };
+    // The last name is told first where it says that its bar holds all that is more.
+    let open = columns.last().filter(|(name, ..)| name.ends_with('+'));
+    let end = open.map_or(WIDTH + 4.0, |(name, ..)| WIDTH - wide(name) - 8.0);
+    if let Some((name, ..)) = open {
+        svg.text("faint", At::End, [WIDTH, y(0) + 16.0], name);
+    }
     let mut free = 0.0;
     for (number, (name, told, rows)) in columns.iter().enumerate() {
         let x = left + width * number as f64;
@@ -204,7 +210,7 @@ fn columns(columns: &[(String, String, usize)]) -> (f64, String) {
             );
         }
         let (middle, half) = (x + width / 2.0, wide(name) / 2.0);
-        if middle - half >= free && middle + half <= WIDTH + 4.0 && !name.is_empty() {
+        if middle - half >= free && middle + half <= end && !name.is_empty() {
             svg.text("faint", At::Middle, [middle, y(0) + 16.0], name);
             free = middle + half + 6.0;
         }
@@ -383,7 +389,7 @@ pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
 
 /// How far single words get: the interval beside chance and the commonest label.
 pub(super) fn artefact(manifest: &Manifest) -> Option<Figure> {
-    let found = manifest.artefact.filter(|found| found.rows > 0)?;
+    let found = tables::guessed(manifest)?;
     let share = |part: usize| part as f64 / found.rows as f64;
     let (low, high) = wilson(found.right, found.rows);
     let mut svg = Svg::default();

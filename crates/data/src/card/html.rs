@@ -4,6 +4,9 @@ use super::figures::Figure;
 use super::page::{Block, Cell, Example, Page, Table, grouped};
 use super::svg::WIDTH;
 
+/// Bytes of a text that needs a column of some width.
+const LONG: usize = 40;
+
 /// The whole file.
 pub(super) fn write(page: &Page) -> String {
     let title = escape(&page.title);
@@ -106,12 +109,11 @@ fn write_table(out: &mut String, table: &Table, number: usize) {
     *out += &format!(
         "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-labelledby=\"{name}\">\n<table aria-labelledby=\"{name}\">\n"
     );
-    let class = |column| {
-        if table.right(column) {
-            " class=\"right\""
-        } else {
-            ""
-        }
+    let long = |row: &Vec<Cell>, column| matches!(row.get(column), Some(Cell::Text(text)) if text.len() > LONG);
+    let class = |column| match table.right(column) {
+        true => " class=\"right\"",
+        false if table.rows.iter().any(|row| long(row, column)) => " class=\"long\"",
+        false => "",
     };
     *out += "<thead><tr>";
     for (column, name) in table.head.iter().enumerate() {

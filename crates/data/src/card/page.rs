@@ -107,7 +107,11 @@ pub(super) fn grouped(number: usize) -> String {
 
 /// `part` of `whole` in per cent.
 pub(super) fn percent(part: usize, whole: usize) -> String {
-    format!("{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
+    let share = 100.0 * part as f64 / whole.max(1) as f64;
+    match part > 0 && share < 0.05 {
+        true => "< 0.1 %".into(),
+        false => format!("{share:.1} %"),
+    }
 }
 
 /// A number and its noun: `1 row`, `2 rows`.
@@ -269,7 +273,7 @@ fn summary(manifest: &Manifest) -> String {
             counted(unlabelled.rows, "row")
         );
     }
-    if let Some(found) = manifest.artefact.filter(|found| found.rows > 0) {
+    if let Some(found) = tables::guessed(manifest) {
         let (low, high) = wilson(found.right, found.rows);
         text += &format!(
             " The words of the question alone guess {} of the labels (95 % interval {:.1}–{:.1}), the commonest label {}.",

@@ -1,6 +1,6 @@
 //! Whose the rows are, and what they cannot tell. Each line stands only where it applies.
 
-use super::page::{Cell, Table, counted, grouped, percent};
+use super::page::{Cell, Table, counted, percent};
 use super::tables;
 use crate::manifest::Manifest;
 use crate::{Label, wilson};
@@ -89,7 +89,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
     say(
         shortened > 0,
         format!(
-            "{} were cut to a budget of tokens; what decides the answer may stand in the part cut off.",
+            "{} of the rows read were cut to a budget of tokens; what decides the answer may stand in the part cut off.",
             counted(shortened, "context")
         ),
     );
@@ -138,7 +138,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
             ),
         );
     }
-    if let Some(found) = manifest.artefact.filter(|found| found.rows > 0) {
+    if let Some(found) = tables::guessed(manifest) {
         let (low, _) = wilson(found.right, found.rows);
         say(
             low > found.majority as f64 / found.rows as f64,
@@ -152,19 +152,21 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
     say(
         !manifest.suspects.is_empty(),
         format!(
-            "{} of nearly equal questions carry different labels; one of each may be wrong.",
+            "{} of nearly equal questions with different labels: one label of each may be wrong.",
             counted(manifest.suspects.len(), "pair")
         ),
     );
-    if let Some(last) = manifest.years.values().flat_map(|years| years.keys()).max() {
+    let years = manifest.years.values();
+    if let Some(last) = years.flat_map(|years| years.keys()).max() {
+        let undated = manifest.rows_kept.saturating_sub(tables::dated(manifest));
+        let undated = match undated {
+            0 => String::new(),
+            rows => format!(" Without a year: {}.", counted(rows, "row")),
+        };
         say(
             true,
             format!(
-                "The newest dated row is of {last}; what was found later is not in it. {} do not tell their year.",
-                match manifest.rows_kept - tables::dated(manifest).min(manifest.rows_kept) {
-                    0 => "No rows".to_owned(),
-                    rows => format!("{} rows", grouped(rows)),
-                }
+                "The newest dated row is of {last}; what was found later is not in it.{undated}"
             ),
         );
     }

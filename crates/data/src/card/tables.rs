@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::page::{Cell, Table, counted, grouped, percent};
 use crate::build::{NEAR_QUESTIONS, NEAR_RATIONALES};
-use crate::manifest::{Effect, LabelCounts, Manifest};
+use crate::manifest::{Artefact, Effect, LabelCounts, Manifest};
 use crate::mesh::BRANCHES;
 use crate::{Label, Split, wilson};
 
@@ -104,28 +104,11 @@ pub(super) fn settings(manifest: &Manifest) -> Table {
         row("source asked for as", source.clone());
     }
     for benchmark in &settings.protected {
-        row(
-            "kept out",
-            format!(
-                "{} ({}, SHA-256 {})",
-                benchmark.name,
-                counted(benchmark.questions, "question"),
-                benchmark.sha256
-            ),
-        );
+        let questions = counted(benchmark.questions, "question");
+        row("kept out", format!("{} ({questions})", benchmark.name));
     }
     if settings.protected.is_empty() {
         row("kept out", "no benchmark".into());
-    }
-    if let Some(tree) = manifest
-        .mesh_record
-        .as_ref()
-        .and_then(|mesh| mesh.tree.as_ref())
-    {
-        row(
-            "MeSH tree",
-            format!("{} (SHA-256 {})", tree.name, tree.sha256),
-        );
     }
     table
 }
@@ -156,16 +139,25 @@ pub(super) fn sources(manifest: &Manifest) -> Table {
 }
 
 pub(super) fn files(manifest: &Manifest) -> Option<Table> {
-    let mut table = Table::new("Files read", &["source", "file", "bytes", "SHA-256"]);
+    let head = ["for", "file", "bytes", "SHA-256"];
+    let mut table = Table::new("Files read", &head);
+    let mut row = |what: &str, name: &str, bytes: Option<u64>, sha256: &str| {
+        let code = |text: &str| Cell::Code(text.to_owned());
+        let bytes = bytes.map_or("".into(), |bytes| Cell::Number(bytes as usize));
+        let cells = vec![code(what), code(name), bytes, code(sha256)];
+        table.rows.push(cells);
+    };
     for source in &manifest.sources {
         for file in &source.files {
-            table.rows.push(vec![
-                Cell::Code(source.source.clone()),
-                Cell::Code(file.name.clone()),
-                Cell::Number(file.bytes as usize),
-                Cell::Code(file.sha256.clone()),
-            ]);
+            row(&source.source, &file.name, Some(file.bytes), &file.sha256);
         }
+    }
+    for of in &manifest.settings.protected {
+        row("protect", &of.name, None, &of.sha256);
+    }
+    let mesh = manifest.mesh_record.as_ref();
+    if let Some(tree) = mesh.and_then(|mesh| mesh.tree.as_ref()) {
+        row("mesh-tree", &tree.name, Some(tree.bytes), &tree.sha256);
     }
     table.folded = table.rows.len() > FILES;
     (!table.rows.is_empty()).then_some(table)
@@ -258,7 +250,7 @@ pub(super) fn years(manifest: &Manifest) -> Option<Table> {
     let mut periods: Vec<u16> = distinct.iter().map(|year| year / span * span).collect();
     periods.dedup();
     for first in periods {
-        let last = first + (span - 1);
+        let last = first.saturating_add(span - 1);
         let of = |years: &BTreeMap<u16, usize>| {
             years
                 .range(first..=last)
@@ -546,8 +538,14 @@ pub(super) fn suspects(manifest: &Manifest) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
+/// What single words guess, where there is something to guess, and no more is right than there is.
+pub(super) fn guessed(manifest: &Manifest) -> Option<Artefact> {
+    let sound = |found: &Artefact| found.rows > 0 && found.right.max(found.majority) <= found.rows;
+    manifest.artefact.filter(sound)
+}
+
 pub(super) fn artefact_told(manifest: &Manifest) -> Option<String> {
-    let found = manifest.artefact.filter(|found| found.rows > 0)?;
+    let found = guessed(manifest)?;
     let (low, high) = wilson(found.right, found.rows);
     let majority = found.majority as f64 / found.rows as f64;
     let verdict = match () {
@@ -568,7 +566,7 @@ pub(super) fn artefact_told(manifest: &Manifest) -> Option<String> {
 }
 
 pub(super) fn artefact(manifest: &Manifest) -> Option<Table> {
-    let found = manifest.artefact.filter(|found| found.rows > 0)?;
+    let found = guessed(manifest)?;
     let head = [
         "guess",
         "right",
