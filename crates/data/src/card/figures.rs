@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::page::{grouped, percent};
 use super::svg::{At, LINE, Svg, WIDTH, fitting, wide};
-use super::tables;
+use super::{checks, tables};
 use crate::manifest::Manifest;
 use crate::{Label, wilson};
 
@@ -324,7 +324,7 @@ pub(super) fn branches(manifest: &Manifest) -> Option<Figure> {
 /// What became of every row read: one bar of all of them, and one for each reason.
 pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
     let read = manifest.rows_read;
-    let fates = tables::fate_rows(manifest);
+    let fates = checks::fate_rows(manifest);
     let sum = |of: &str| {
         fates
             .iter()
@@ -389,7 +389,7 @@ pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
 
 /// How far single words get: the interval beside chance and the commonest label.
 pub(super) fn artefact(manifest: &Manifest) -> Option<Figure> {
-    let found = tables::guessed(manifest)?;
+    let found = checks::guessed(manifest)?;
     let share = |part: usize| part as f64 / found.rows as f64;
     let (low, high) = wilson(found.right, found.rows);
     let mut svg = Svg::default();

@@ -1,10 +1,11 @@
 //! The data card: a report of a finished data set for the people who decide whether to use it, in Markdown and in
 //! HTML. Made out of the manifest and a few rows, so that the folder alone gives it again, byte by byte.
 //!
-//! [`page`] says what stands on it, once for both; [`markdown`] and [`html`] write that down; [`figures`] draws.
+//! `page` says what stands on it, once for both; `markdown` and `html` write that down; `figures` draws.
 //! No clock, no network, no script.
 
 mod census;
+mod checks;
 mod figures;
 mod html;
 mod markdown;

@@ -1,7 +1,7 @@
 //! What stands on a card and in which order, apart from how it is written down.
 
 use super::figures::{self, Figure};
-use super::{rights, tables};
+use super::{checks, rights, tables};
 use crate::manifest::Manifest;
 use crate::{Item, Label, wilson};
 
@@ -176,40 +176,40 @@ pub(super) fn page(manifest: &Manifest, examples: &[Item]) -> Page {
         .collect();
     lengths.extend(tables::lengths(manifest).into_iter().map(table));
     section("Lengths in words", lengths);
-    section("Rules", vec![table(tables::rules(manifest))]);
+    section("Rules", vec![table(checks::rules(manifest))]);
     section(
         "What became of every row read",
         vec![
             draw(figures::fates(manifest)),
-            table(tables::fates(manifest)),
+            table(checks::fates(manifest)),
         ],
     );
     section(
         "Leaks",
         vec![
-            Some(Block::Text(tables::leaks_told(manifest))),
-            table(tables::leaks(manifest)),
-            tables::suspects(manifest).map(Block::Table),
+            Some(Block::Text(checks::leaks_told(manifest))),
+            table(checks::leaks(manifest)),
+            checks::suspects(manifest).map(Block::Table),
         ],
     );
     section(
         "What the wording gives away",
         vec![
             draw(figures::artefact(manifest)),
-            text(tables::artefact_told(manifest)),
-            tables::artefact(manifest).map(Block::Table),
+            text(checks::artefact_told(manifest)),
+            checks::artefact(manifest).map(Block::Table),
         ],
     );
     section(
         "Class weights",
         vec![
-            text(tables::weights_told(manifest)),
-            tables::weights(manifest).map(Block::Table),
+            text(checks::weights_told(manifest)),
+            checks::weights(manifest).map(Block::Table),
         ],
     );
     section(
         "Rows without a label",
-        vec![text(tables::unlabelled_told(manifest))],
+        vec![text(checks::unlabelled_told(manifest))],
     );
     let mut shown = vec![text((!examples.is_empty()).then(|| {
         "The first rows of each source and class in the train split, shortened. None of validation or test is shown.".into()
@@ -273,7 +273,7 @@ fn summary(manifest: &Manifest) -> String {
             counted(unlabelled.rows, "row")
         );
     }
-    if let Some(found) = tables::guessed(manifest) {
+    if let Some(found) = checks::guessed(manifest) {
         let (low, high) = wilson(found.right, found.rows);
         text += &format!(
             " The words of the question alone guess {} of the labels (95 % interval {:.1}–{:.1}), the commonest label {}.",

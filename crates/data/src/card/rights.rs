@@ -1,7 +1,7 @@
 //! Whose the rows are, and what they cannot tell. Each line stands only where it applies.
 
 use super::page::{Cell, Table, counted, percent};
-use super::tables;
+use super::{checks, tables};
 use crate::manifest::Manifest;
 use crate::{Label, wilson};
 
@@ -138,7 +138,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
             ),
         );
     }
-    if let Some(found) = tables::guessed(manifest) {
+    if let Some(found) = checks::guessed(manifest) {
         let (low, _) = wilson(found.right, found.rows);
         say(
             low > found.majority as f64 / found.rows as f64,

@@ -1,0 +1,245 @@
+//! What was done to the rows read and found out about those kept: rules, fates, leaks, artefacts, weights. In tables
+//! and the sentences that stand by them, each a function of the manifest.
+
+use super::page::{Cell, Table, counted, grouped, percent};
+use super::tables::{rows, touched};
+use crate::build::{NEAR_QUESTIONS, NEAR_RATIONALES};
+use crate::manifest::{Artefact, Effect, Manifest};
+use crate::{Label, wilson};
+
+/// Suspects that are told.
+const SUSPECTS: usize = 20;
+
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Changed => "changed",
+        Effect::Dropped => "dropped",
+        Effect::Tied => "tied",
+        Effect::Apart => "set apart",
+    }
+}
+
+pub(super) fn rules(manifest: &Manifest) -> Table {
+    let caption = "Every rule, in the order they work; a row may be changed by several";
+    let mut table = Table::new(caption, &["rule", "effect", "rows", "what it does"]);
+    for rule in &manifest.rules {
+        table.rows.push(vec![
+            Cell::Code(rule.rule.clone()),
+            effect(rule.effect).into(),
+            rule.rows.into(),
+            rule.about.as_str().into(),
+        ]);
+    }
+    table
+}
+
+/// What became of rows, and of how many: kept, then the rules that dropped or set apart.
+pub(super) fn fate_rows(manifest: &Manifest) -> Vec<(&'static str, &str, &str, usize)> {
+    let mut fates = vec![("kept", "", "stands in a split", manifest.rows_kept)];
+    for rule in manifest.rules.iter().filter(|rule| rule.rows > 0) {
+        if matches!(rule.effect, Effect::Dropped | Effect::Apart) {
+            fates.push((effect(rule.effect), &rule.rule, &rule.about, rule.rows));
+        }
+    }
+    fates
+}
+
+pub(super) fn fates(manifest: &Manifest) -> Table {
+    let read = manifest.rows_read;
+    let mut table = Table::new(
+        "Every row that was read",
+        &["fate", "rule", "rows", "share", "why"],
+    );
+    for (fate, rule, why, rows) in fate_rows(manifest) {
+        let rule = match rule {
+            "" => "".into(),
+            rule => Cell::Code(rule.to_owned()),
+        };
+        let share = Cell::Figure(percent(rows, read));
+        table
+            .rows
+            .push(vec![fate.into(), rule, rows.into(), share, why.into()]);
+    }
+    let share = Cell::Figure(percent(read, read));
+    table.rows.push(vec![
+        "read".into(),
+        "".into(),
+        read.into(),
+        share,
+        "".into(),
+    ]);
+    table.total = true;
+    table
+}
+
+pub(super) fn leaks_told(manifest: &Manifest) -> String {
+    format!(
+        "Rows of the same abstract, of the same question, or of nearly the same question (at least {NEAR_QUESTIONS} of \
+         the word pairs in common) or rationale ({NEAR_RATIONALES}) are one group. {} of {}; a group stands in one \
+         split alone, which verdict build --verify checks.",
+        counted(manifest.groups, "group"),
+        counted(manifest.rows_kept, "row")
+    )
+}
+
+pub(super) fn leaks(manifest: &Manifest) -> Table {
+    let mut table = Table::new(
+        "What could have leaked",
+        &["finding", "what was done", "rows"],
+    );
+    for (rule, finding, done) in [
+        ("duplicate", "same question as an earlier row", "dropped"),
+        (
+            "disputed",
+            "same question under two labels",
+            "all of them dropped",
+        ),
+        (
+            "disagreement",
+            "sources answer the same question differently",
+            "one Uncertain row says so, the others dropped",
+        ),
+        (
+            "near",
+            "nearly the same question or rationale",
+            "tied into one group",
+        ),
+        (
+            "protected",
+            "asked by a benchmark, or tied to what it asks",
+            "kept out",
+        ),
+        (
+            "held-out",
+            "no label, and tied to validation or test",
+            "dropped",
+        ),
+    ] {
+        table.rows.push(vec![
+            finding.into(),
+            done.into(),
+            touched(manifest, rule).into(),
+        ]);
+    }
+    table.rows.push(vec![
+        "nearly the same question under two labels (pairs)".into(),
+        "kept in one group; for a person to look at".into(),
+        manifest.suspects.len().into(),
+    ]);
+    table
+}
+
+pub(super) fn suspects(manifest: &Manifest) -> Option<Table> {
+    let all = manifest.suspects.len();
+    let caption = match all {
+        0..=SUSPECTS => "Suspects: nearly equal questions with different labels".to_owned(),
+        _ => format!(
+            "Suspects: {SUSPECTS} of {} pairs of nearly equal questions with different labels; the others stand in MANIFEST.json",
+            grouped(all)
+        ),
+    };
+    let mut table = Table::new(caption, &["row", "label", "row", "label", "overlap"]);
+    for suspect in manifest.suspects.iter().take(SUSPECTS) {
+        let [a, b] = suspect.ids.clone();
+        table.rows.push(vec![
+            Cell::Code(a),
+            suspect.labels[0].as_str().into(),
+            Cell::Code(b),
+            suspect.labels[1].as_str().into(),
+            Cell::Figure(format!("{:.2}", suspect.overlap)),
+        ]);
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// What single words guess, where there is something to guess, and no more is right than there is.
+pub(super) fn guessed(manifest: &Manifest) -> Option<Artefact> {
+    let sound = |found: &Artefact| found.rows > 0 && found.right.max(found.majority) <= found.rows;
+    manifest.artefact.filter(sound)
+}
+
+pub(super) fn artefact_told(manifest: &Manifest) -> Option<String> {
+    let found = guessed(manifest)?;
+    let (low, high) = wilson(found.right, found.rows);
+    let majority = found.majority as f64 / found.rows as f64;
+    let verdict = match () {
+        () if low > majority => {
+            "That is more than the commonest label gives: single words say something of the answer, and a model may learn them first."
+        }
+        () if high < majority => {
+            "That is less than the commonest label gives: single words do not give the answer away."
+        }
+        () => "That is no more than the commonest label gives, as far as so many rows can tell.",
+    };
+    Some(format!(
+        "A naive Bayes classifier on the single words of the question, judged by five-fold cross-validation over \
+         groups, gets {} of {} labels right. {verdict}",
+        grouped(found.right),
+        grouped(found.rows)
+    ))
+}
+
+pub(super) fn artefact(manifest: &Manifest) -> Option<Table> {
+    let found = guessed(manifest)?;
+    let head = [
+        "guess",
+        "right",
+        "of n",
+        "accuracy",
+        "95 % interval (Wilson)",
+    ];
+    let mut table = Table::new("How far single words get", &head);
+    for (name, right) in [
+        ("words of the question", found.right),
+        ("the commonest label", found.majority),
+    ] {
+        let (low, high) = wilson(right, found.rows);
+        table.rows.push(vec![
+            name.into(),
+            right.into(),
+            found.rows.into(),
+            Cell::Figure(percent(right, found.rows)),
+            Cell::Figure(format!("{:.1}–{:.1} %", 100.0 * low, 100.0 * high)),
+        ]);
+    }
+    table.rows.push(vec![
+        "chance, one of three".into(),
+        "".into(),
+        "".into(),
+        Cell::Figure(percent(1, 3)),
+        "".into(),
+    ]);
+    Some(table)
+}
+
+pub(super) fn weights_told(manifest: &Manifest) -> Option<String> {
+    manifest.class_weights.as_ref().map(|_| {
+        "The classes of the train split are not of one size. Weighted so, all of them weigh the same in training.".into()
+    })
+}
+
+pub(super) fn weights(manifest: &Manifest) -> Option<Table> {
+    let weights = manifest.class_weights.as_ref()?;
+    let train = manifest.splits.first()?;
+    let mut table = Table::new("Class weights", &["class", "rows to learn from", "weight"]);
+    for label in Label::ALL {
+        let weight = weights.get(&label).copied().unwrap_or(0.0);
+        let row = vec![label.as_str().into(), rows(&train.labels, label).into()];
+        table.rows.push(
+            row.into_iter()
+                .chain([Cell::Figure(format!("{weight:.3}"))])
+                .collect(),
+        );
+    }
+    Some(table)
+}
+
+pub(super) fn unlabelled_told(manifest: &Manifest) -> Option<String> {
+    let apart = manifest.unlabelled.as_ref()?;
+    Some(format!(
+        "{} without a label stand in {}, cleaned by the same rules. None of them is in the group of a row of validation \
+         or test. They count in no other figure here but those of the rows read.",
+        counted(apart.rows, "row"),
+        apart.file
+    ))
+}
