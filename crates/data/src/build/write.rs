@@ -9,6 +9,7 @@ use super::plan::{DISAGREEMENT, Fate, Ids, Plan};
 use super::rules::{Kept, rules};
 use super::store::Store;
 use super::{Balance, BuildSettings, Disagreement};
+use crate::card::{Card, Census, Words, measure};
 use crate::dataset::{Workshop, file_name, unlabelled_name};
 use crate::digest::place;
 use crate::item::{Item, Unlabelled};
@@ -17,7 +18,7 @@ use crate::manifest::{
 };
 use crate::near::hash;
 use crate::protect::Benchmark;
-use crate::{Label, Result, Split};
+use crate::{Label, MeshTree, Result, Split};
 
 /// Rows that are put together at once.
 const AT_ONCE: usize = 4096;
@@ -32,13 +33,14 @@ struct Counts {
     mesh: HashMap<u64, (String, usize)>,
     groups: HashSet<u64>,
     guess: Guess,
+    census: Census,
 }
 
 /// A row on its way to its file, put together on any thread.
 struct Made {
     line: Vec<u8>,
-    label: Label,
-    source: String,
+    item: Item,
+    words: Words,
     group: u64,
     year: Option<u16>,
     mesh: Vec<(u64, String)>,
@@ -51,10 +53,10 @@ impl Made {
         let mesh = kept.mesh.into_iter();
         Ok(Made {
             line: line(&item),
-            label: item.label,
+            words: measure(&item),
             group: hash(&[&item.group]),
             guess: guess.row(&item),
-            source: item.source,
+            item,
             year: kept.year,
             mesh: mesh.map(|heading| (hash(&[&heading]), heading)).collect(),
         })
@@ -62,11 +64,13 @@ impl Made {
 }
 
 impl Counts {
-    fn see(&mut self, made: Made) {
+    fn see(&mut self, split: Split, made: Made, tree: Option<&MeshTree>) {
+        self.census.see(split, &made.item, made.words);
+        self.census.see_mesh(&made.mesh, tree);
         self.groups.insert(made.group);
         self.guess.see(made.guess);
         if let Some(year) = made.year {
-            let years = self.years.entry(made.source).or_default();
+            let years = self.years.entry(made.item.source).or_default();
             *years.entry(year).or_default() += 1;
         }
         for (hash, heading) in made.mesh {
@@ -75,7 +79,7 @@ impl Counts {
     }
 }
 
-/// Writes the planned rows into the workshop, and gives the manifest.
+/// Writes the planned rows and their card into the workshop, and gives the manifest.
 pub(crate) fn write(
     store: &Store,
     plan: Plan,
@@ -106,8 +110,8 @@ pub(crate) fn write(
             for made in made {
                 let made = made?;
                 file.write(&made.line)?;
-                record.count(made.label, &made.source);
-                counts.see(made);
+                record.count(made.item.label, &made.item.source);
+                counts.see(split, made, settings.mesh_tree.as_ref());
             }
         }
         record.sha256 = file.finish()?;
@@ -132,9 +136,12 @@ pub(crate) fn write(
             })
         }
     };
-    Ok(manifest(
+    let examples = counts.census.take_examples();
+    let manifest = manifest(
         store, plan, counts, splits, unlabelled, benchmarks, settings,
-    ))
+    );
+    Card::new(&manifest, &examples).write(workshop.new_folder())?;
+    Ok(manifest)
 }
 
 /// The rows of one fate, in the seed's order.
@@ -213,6 +220,7 @@ fn manifest(
     settings: &BuildSettings,
 ) -> Manifest {
     let mut mesh: Vec<(String, usize)> = counts.mesh.into_values().collect();
+    let mesh_record = counts.census.mesh(mesh.len(), settings.mesh_tree.as_ref());
     mesh.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     mesh.truncate(HEADINGS);
     let protected = benchmarks.iter().map(|benchmark| ProtectRecord {
@@ -263,6 +271,9 @@ fn manifest(
         unlabelled,
         years: counts.years,
         mesh: mesh.into_iter().collect(),
+        mesh_record,
+        by_source: counts.census.by_source(),
+        lengths: counts.census.lengths(),
         artefact: Some(counts.guess.artefact()),
         suspects: plan.suspects,
     }

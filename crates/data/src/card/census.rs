@@ -15,6 +15,15 @@ const BARS: usize = 16;
 /// How many words a bar may span.
 const WIDTHS: [usize; 11] = [1, 2, 3, 4, 5, 10, 20, 25, 50, 100, 200];
 
+/// Words of question, rationale and context, where it has them.
+pub(crate) type Words = [Option<usize>; 3];
+
+/// How long a row's texts are.
+pub(crate) fn measure(item: &Item) -> Words {
+    let context = item.context.as_deref();
+    [Some(&*item.question), Some(&*item.rationale), context].map(|text| text.map(words))
+}
+
 /// Counts so far.
 #[derive(Default)]
 pub(crate) struct Census {
@@ -35,13 +44,13 @@ impl Census {
         for split in Split::ALL {
             set.split(split)
                 .iter()
-                .for_each(|item| census.see(split, item));
+                .for_each(|item| census.see(split, item, measure(item)));
         }
         census
     }
 
-    /// A row that is kept.
-    pub(crate) fn see(&mut self, split: Split, item: &Item) {
+    /// A row that is kept, of so many words.
+    pub(crate) fn see(&mut self, split: Split, item: &Item, words: Words) {
         let sources = &mut self.by_source;
         if !sources.contains_key(&item.source) {
             sources.insert(item.source.clone(), BTreeMap::new());
@@ -54,14 +63,8 @@ impl Census {
                 self.examples.push(item.clone());
             }
         }
-        let texts = [
-            Some(&item.question),
-            Some(&item.rationale),
-            item.context.as_ref(),
-        ];
-        for (lengths, text) in self.lengths.iter_mut().zip(texts) {
-            let Some(text) = text else { continue };
-            let words = words(text);
+        for (lengths, words) in self.lengths.iter_mut().zip(words) {
+            let Some(words) = words else { continue };
             if lengths.len() <= words {
                 lengths.resize(words + 1, 0);
             }
@@ -69,12 +72,12 @@ impl Census {
         }
     }
 
-    /// Its MeSH headings.
-    pub(crate) fn see_mesh(&mut self, headings: &[String], tree: Option<&MeshTree>) {
+    /// Its MeSH headings, each with its hash.
+    pub(crate) fn see_mesh(&mut self, headings: &[(u64, String)], tree: Option<&MeshTree>) {
         self.mesh_rows += usize::from(!headings.is_empty());
         let Some(tree) = tree else { return };
         let mut all = 0;
-        for heading in headings {
+        for (_, heading) in headings {
             match tree.bits(heading) {
                 Some(bits) => all |= bits,
                 None if self.unlisted.contains(heading) => {}

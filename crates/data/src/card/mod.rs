@@ -19,7 +19,7 @@ mod tests;
 use std::io::Write as _;
 use std::path::Path;
 
-pub(crate) use census::Census;
+pub(crate) use census::{Census, Words, measure};
 
 use crate::dataset::write_file;
 use crate::{DataSet, Error, Item, Manifest, Result};
