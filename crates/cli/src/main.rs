@@ -2,6 +2,10 @@
 //!
 //! Exit status: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
 
+/// Rows are millions of small texts, made on one thread and let go on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod args;
 mod commands;
 mod datasets;
