@@ -53,14 +53,10 @@ pub(crate) fn clean(answer: &str, rules: &Rules) -> Cleaned {
             None => text,
         };
         let text = DEBRIS.replace(&text, "");
-        let mut kept = "";
-        for sentence in sentences(&text) {
-            if kept.is_empty() && words(sentence) >= rules.rationale_words {
-                kept = sentence;
-            } else if !kept.is_empty() {
-                cleaned.cut = true;
-            }
-        }
+        let mut all = sentences(&text);
+        let kept = all.find(|sentence| words(sentence) >= rules.rationale_words);
+        let kept = kept.unwrap_or_default();
+        cleaned.cut |= all.next().is_some();
         let spoken = unspoken(kept, rules);
         cleaned.talked |= spoken.is_some();
         finished(spoken.as_deref().unwrap_or(kept))

@@ -129,7 +129,7 @@ pub(crate) fn normal(text: &str) -> String {
     let mended = mend(text).to_lowercase();
     let words = mended
         .split(|c: char| c.is_whitespace() || matches!(c, '/' | '–' | '—'))
-        .map(|word| word.trim_matches(|c: char| ".,;:?!\"'`“”‘’()[]{}".contains(c)))
+        .map(|word| word.trim_matches(is_dress))
         .filter(|word| !word.is_empty());
     let mut out = String::with_capacity(mended.len());
     for word in words {
@@ -139,6 +139,31 @@ pub(crate) fn normal(text: &str) -> String {
         out.push_str(word);
     }
     out
+}
+
+/// What may stand at the ends of a word and is none of it.
+fn is_dress(c: char) -> bool {
+    matches!(
+        c,
+        '.' | ','
+            | ';'
+            | ':'
+            | '?'
+            | '!'
+            | '"'
+            | '\''
+            | '`'
+            | '('
+            | ')'
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '“'
+            | '”'
+            | '‘'
+            | '’'
+    )
 }
 
 /// The key that ties rows with the same question (on the same context, where it has one).
@@ -155,12 +180,17 @@ pub(crate) fn question_key_of_normal(question: &str, context: Option<&str>) -> S
 /// The key that ties rows with the same abstract, by its letters and digits alone; none where it has none.
 pub(crate) fn abstract_key(body: &str) -> Option<String> {
     let letters = match body.is_ascii() {
-        // As most are: a byte at a time.
+        // As most are: a byte at a time, written always and kept where it is a letter, so that nothing has to be
+        // foretold.
         true => {
-            let letters = body.bytes().filter(u8::is_ascii_alphanumeric);
-            letters
-                .map(|byte| char::from(byte.to_ascii_lowercase()))
-                .collect()
+            let mut letters = vec![0; body.len()];
+            let mut kept = 0;
+            for byte in body.bytes() {
+                letters[kept] = byte.to_ascii_lowercase();
+                kept += usize::from(byte.is_ascii_alphanumeric());
+            }
+            letters.truncate(kept);
+            String::from_utf8(letters).unwrap_or_default()
         }
         false => {
             let letters = body.chars().filter(|letter| letter.is_alphanumeric());
