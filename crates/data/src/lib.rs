@@ -18,7 +18,7 @@ mod interval;
 mod item;
 mod label;
 #[cfg(test)]
-mod labelled;
+mod labelled_tests;
 pub mod manifest;
 mod mesh;
 mod near;
