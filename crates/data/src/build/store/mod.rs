@@ -4,18 +4,21 @@
 //! keys and where it lies: about a hundred bytes. A store is one shard of a build or, for merging, several: rows
 //! are numbered as one build would have read them, by source, then by piece, then within the piece.
 
+mod sides;
+mod writer;
+
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::rules::{Clean, Kept, Tally};
+use super::rules::{Kept, Tally};
 use crate::manifest::SourceRecord;
-use crate::near::{self, BANDS, Texts};
 use crate::{Error, Label, Result, Split};
+
+pub(crate) use sides::Sides;
+pub(crate) use writer::{Block, Writer};
 
 const ROWS: &str = "rows.bin";
 const SHINGLES: &str = "shingles.bin";
@@ -27,7 +30,7 @@ const PAGE: usize = 1 << 20;
 /// 40 of its id, and 100 while keys are sorted; later 200 while rows are seated in splits.
 const ROW_BYTES: u64 = 300;
 /// First bytes of an index: what it is and the version of its layout.
-const MAGIC: &str = "verdict shard 1";
+const INDEX_MAGIC: &str = "verdict shard 1";
 
 /// What is known in memory of a row.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -117,76 +120,6 @@ struct Index {
     ids: String,
 }
 
-/// A piece that was cleaned, ready to be appended.
-#[derive(Default)]
-pub(crate) struct Block {
-    rows: Vec<Row>,
-    texts: Vec<u8>,
-    shingles: Vec<u32>,
-    /// By band, then by row: of the questions, then of the rationales.
-    bands: Vec<u32>,
-    keys: Vec<u64>,
-    ids: String,
-}
-
-impl Block {
-    /// Of the cleaned rows of a piece.
-    pub(crate) fn of(rows: &[Clean], source: u16) -> Block {
-        let mut block = Block::default();
-        for row in rows {
-            let at = block.texts.len();
-            block.texts = postcard::to_extend(&row.kept, std::mem::take(&mut block.texts))
-                .expect("a row has only texts and numbers");
-            let shingles_at = block.shingles.len() as u64;
-            // A text of more word pairs than a number of 16 bits counts is compared by its first ones.
-            let most =
-                |shingles: &near::Shingles| shingles.hashes().len().min(usize::from(u16::MAX));
-            let (of_question, of_rationale) = (most(&row.question), most(&row.rationale));
-            block.shingles.extend(&row.question.hashes()[..of_question]);
-            block
-                .shingles
-                .extend(&row.rationale.hashes()[..of_rationale]);
-            let id = cut(&row.kept.id);
-            let keys = row.keys.len().min(usize::from(u16::MAX));
-            block.keys.extend(&row.keys[..keys]);
-            block.ids.push_str(id);
-            block.rows.push(Row {
-                at: at as u64,
-                bytes: (block.texts.len() - at) as u32,
-                shingles_at,
-                question_shingles: of_question as u16,
-                rationale_shingles: of_rationale as u16,
-                source,
-                shard: 0,
-                question: row.question_key,
-                keys: keys as u16,
-                id: id.len() as u16,
-                label: row.kept.label,
-                pin: row.pin,
-            });
-        }
-        for text in [
-            |row: &Clean| row.question.bands(),
-            |row: &Clean| row.rationale.bands(),
-        ] {
-            let bands: Vec<[u32; BANDS]> = rows
-                .iter()
-                .map(|row| text(row).unwrap_or_default())
-                .collect();
-            for band in 0..BANDS {
-                block.bands.extend(bands.iter().map(|of| of[band]));
-            }
-        }
-        block
-    }
-}
-
-/// An id, as long as ids may be.
-fn cut(id: &str) -> &str {
-    let most = id.floor_char_boundary(usize::from(u16::MAX));
-    &id[..most]
-}
-
 /// Numbers as bytes that read the same on every machine.
 fn bytes(numbers: &[u32]) -> Vec<u8> {
     numbers
@@ -198,90 +131,6 @@ fn bytes(numbers: &[u32]) -> Vec<u8> {
 fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
     let four = |four: &[u8]| u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
     bytes.chunks_exact(4).map(four)
-}
-
-/// A shard that is being written.
-pub(crate) struct Writer {
-    dir: PathBuf,
-    texts: BufWriter<File>,
-    shingles: BufWriter<File>,
-    bands: BufWriter<File>,
-    /// Bytes of texts, number of word pairs and bytes of bands so far.
-    ends: (u64, u64, u64),
-    index: Index,
-}
-
-impl Writer {
-    /// Begins a shard in a folder that is there.
-    pub(crate) fn new(dir: &Path, share: Share) -> Result<Writer> {
-        let create = |name| {
-            let path = dir.join(name);
-            let file = File::create(&path).map_err(Error::io(path))?;
-            Ok(BufWriter::with_capacity(1 << 20, file))
-        };
-        Ok(Writer {
-            dir: dir.to_owned(),
-            texts: create(ROWS)?,
-            shingles: create(SHINGLES)?,
-            bands: create(BANDS_FILE)?,
-            ends: (0, 0, 0),
-            index: Index {
-                magic: MAGIC.into(),
-                version: env!("CARGO_PKG_VERSION").into(),
-                share,
-                inputs: Vec::new(),
-                tally: Tally::default(),
-                pieces: Vec::new(),
-                rows: Vec::new(),
-                keys: Vec::new(),
-                ids: String::new(),
-            },
-        })
-    }
-
-    /// Appends a piece.
-    pub(crate) fn append(&mut self, number: u32, source: u16, block: Block) -> Result<()> {
-        let (texts_at, shingles_at, bands_at) = self.ends;
-        self.index.pieces.push(Piece {
-            source,
-            number,
-            rows: block.rows.len() as u32,
-            bands_at,
-        });
-        self.index.rows.extend(block.rows.iter().map(|row| Row {
-            at: row.at + texts_at,
-            shingles_at: row.shingles_at + shingles_at,
-            ..*row
-        }));
-        self.index.keys.extend(block.keys);
-        self.index.ids.push_str(&block.ids);
-        self.ends = (
-            texts_at + block.texts.len() as u64,
-            shingles_at + block.shingles.len() as u64,
-            bands_at + 4 * block.bands.len() as u64,
-        );
-        let write = |name: &str, file: &mut BufWriter<File>, bytes: &[u8]| {
-            file.write_all(bytes)
-                .map_err(Error::io(self.dir.join(name)))
-        };
-        write(ROWS, &mut self.texts, &block.texts)?;
-        write(SHINGLES, &mut self.shingles, &bytes(&block.shingles))?;
-        write(BANDS_FILE, &mut self.bands, &bytes(&block.bands))
-    }
-
-    /// Tells what the sources were and what the rules did.
-    pub(crate) fn finish(mut self, inputs: Vec<Input>, tally: Tally) -> Result<Store> {
-        self.index.inputs = inputs;
-        self.index.tally = tally;
-        for (name, file) in [
-            (ROWS, &mut self.texts),
-            (SHINGLES, &mut self.shingles),
-            (BANDS_FILE, &mut self.bands),
-        ] {
-            file.flush().map_err(Error::io(self.dir.join(name)))?;
-        }
-        Store::new(vec![(self.dir, self.index)])
-    }
 }
 
 /// The files of a shard.
@@ -440,7 +289,7 @@ impl Store {
             let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
             let index: Index = postcard::from_bytes(&bytes)
                 .ok()
-                .filter(|index: &Index| index.magic == MAGIC)
+                .filter(|index: &Index| index.magic == INDEX_MAGIC)
                 .ok_or_else(|| Error::Shards {
                     path,
                     expected: "a shard as `verdict build --shard` writes it".into(),
@@ -458,7 +307,7 @@ impl Store {
     pub(crate) fn seal(self) -> Result<()> {
         let dir = self.shards[0].dir.clone();
         let index = Index {
-            magic: MAGIC.into(),
+            magic: INDEX_MAGIC.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             share: self.share,
             inputs: self.inputs,
@@ -606,65 +455,4 @@ fn merged(indexes: &[Index]) -> Vec<Input> {
         }
     }
     inputs
-}
-
-/// The texts of one side, and behind the rows those of a benchmark.
-pub(crate) struct Sides<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) side: Side,
-    /// Texts that are no rows, numbered behind them.
-    pub(crate) others: Vec<&'a near::Shingles>,
-}
-
-impl<'a> Sides<'a> {
-    fn of<'b>(&'b self, row: u32, page: &'b mut Vec<u32>) -> Result<&'b [u32]> {
-        match (row as usize).checked_sub(self.store.rows.len()) {
-            Some(other) => Ok(self.others[other].hashes()),
-            None => self.store.shingles(row, self.side, page),
-        }
-    }
-}
-
-impl Texts for Sides<'_> {
-    type Error = Error;
-
-    fn band(&self, band: usize, into: &mut Vec<(u32, u32)>) -> Result<()> {
-        let side = if self.side == Side::Question {
-            0
-        } else {
-            BANDS
-        };
-        let read = |(shard, first, piece): &(u16, u32, Piece)| {
-            let files = &self.store.shards[usize::from(*shard)];
-            let rows = piece.rows as usize;
-            let mut bytes = vec![0; 4 * rows];
-            let at = piece.bands_at + (4 * rows * (side + band)) as u64;
-            files.read(BANDS_FILE, &files.bands, at, &mut bytes)?;
-            let long = |row: &u32| {
-                let row = &self.store.rows[*row as usize];
-                let shingles = match self.side {
-                    Side::Question => row.question_shingles,
-                    Side::Rationale => row.rationale_shingles,
-                };
-                usize::from(shingles) >= near::FEWEST
-            };
-            let rows = numbers(&bytes).zip(*first..).filter(|(_, row)| long(row));
-            Ok(rows.collect::<Vec<(u32, u32)>>())
-        };
-        let pieces: Vec<Vec<(u32, u32)>> = self
-            .store
-            .pieces
-            .par_iter()
-            .map(read)
-            .collect::<Result<_>>()?;
-        into.extend(pieces.into_iter().flatten());
-        let others = self.others.iter().zip(self.store.rows.len() as u32..);
-        into.extend(others.filter_map(|(text, row)| Some((text.bands()?[band], row))));
-        Ok(())
-    }
-
-    fn overlap(&self, a: u32, b: u32) -> Result<f64> {
-        let (mut one, mut two) = (Vec::new(), Vec::new());
-        Ok(near::overlap(self.of(a, &mut one)?, self.of(b, &mut two)?))
-    }
 }
