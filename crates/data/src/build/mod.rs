@@ -1,7 +1,7 @@
 //! The build: sources to rows, rows through every rule, what is left into three splits on disk.
 //!
-//! Two halves meet on disk. [`scan`](self::scan) reads the sources and cleans each row alone; [`plan`](self::plan)
-//! looks at all rows together (duplicates, groups, benchmarks, balance, splits) and [`write`](self::write) writes them. The first half can be done in
+//! Two halves meet on disk. [`mod@scan`] reads the sources and cleans each row alone; [`mod@plan`]
+//! looks at all rows together (duplicates, groups, benchmarks, balance, splits) and [`mod@write`] writes them. The first half can be done in
 //! shards on many machines ([`scan_shard`]), and the second over their folders ([`merge`]) gives the same bytes.
 
 mod artefact;

@@ -29,7 +29,7 @@
 //!   that does not (the number of centres, say) is "not reported" in its other questions.
 //! - Sentences without bearing are drawn after, and apart from, the label.
 //!
-//! A test holds a bag-of-words classifier ([`crate::artefact`]) to 40 % right; chance is 33 %.
+//! A test holds a bag-of-words classifier ([`Artefact`](crate::manifest::Artefact)) to 40 % right; chance is 33 %.
 //!
 //! # Levels of difficulty
 //! 1. One comparison.
