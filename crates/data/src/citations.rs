@@ -105,7 +105,7 @@ impl Citations {
     }
 
     /// The first citation, the longer one where two begin at one place.
-    pub fn first(&self, text: &str) -> Option<(Kind, std::ops::Range<usize>)> {
+    fn first(&self, text: &str) -> Option<(Kind, std::ops::Range<usize>)> {
         if !self.may(text) {
             return None;
         }
@@ -191,11 +191,6 @@ pub fn contains(text: &str) -> bool {
 /// [`Citations::remove`] by the built-in rules.
 pub fn remove(text: &str) -> (String, Vec<Found>) {
     built_in().citations.remove(text)
-}
-
-/// The first citation by the built-in rules: its kind and where it stands.
-pub fn first(text: &str) -> Option<(Kind, std::ops::Range<usize>)> {
-    built_in().citations.first(text)
 }
 
 static SAID: LazyLock<Regex> = LazyLock::new(|| {

@@ -267,17 +267,35 @@ impl From<ReadFile> for FileRecord {
 impl SplitRecord {
     /// Of a split's items and the hash of its file.
     pub(crate) fn new(split: Split, items: &[Item], sha256: String) -> Self {
-        let mut sources = BTreeMap::new();
+        let mut record = SplitRecord {
+            sha256,
+            ..SplitRecord::empty(split)
+        };
         for item in items {
-            *sources.entry(item.source.clone()).or_default() += 1;
+            record.count(item.label, &item.source);
         }
+        record
+    }
+
+    /// Of a split without rows and without a file yet.
+    pub(crate) fn empty(split: Split) -> Self {
         SplitRecord {
             split: split.to_string(),
             file: file_name(split),
-            sha256,
-            rows: items.len(),
-            labels: label_counts(items.iter().map(|item| item.label)),
-            sources,
+            sha256: String::new(),
+            rows: 0,
+            labels: label_counts([]),
+            sources: BTreeMap::new(),
+        }
+    }
+
+    /// Counts one more row.
+    pub(crate) fn count(&mut self, label: Label, source: &str) {
+        self.rows += 1;
+        *self.labels.entry(label).or_default() += 1;
+        match self.sources.get_mut(source) {
+            Some(rows) => *rows += 1,
+            None => drop(self.sources.insert(source.to_owned(), 1)),
         }
     }
 }

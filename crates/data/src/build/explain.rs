@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::plan::{Fate, plan};
 use super::rules::clean;
-use super::{BuildSettings, check};
+use super::{BuildSettings, benchmarks, check};
 use crate::dataset::Workshop;
 use crate::sources::{self, Reading};
 use crate::{Error, RawItem, Result, Split};
@@ -49,7 +49,8 @@ const TOLD: usize = 10;
 /// # Errors
 /// As [`build`](super::build()); [`Error::NoSuchRow`] where no source has the row.
 pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
-    let benchmarks = check(settings)?;
+    check(settings)?;
+    let benchmarks = benchmarks(settings)?;
     let raw = find(settings, id)?;
     let mut explanation = Explanation {
         id: id.to_owned(),
@@ -82,7 +83,7 @@ pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
     let workshop = Workshop::beside(&scratch.path().join("set"))?;
     let mut store = super::scan::scan(settings, &workshop.scratch()?, (1, 1))?;
     store.hold((settings.memory_mib as u64) << 20)?;
-    let plan = plan(&mut store, &settings.sources, &benchmarks, settings)?;
+    let plan = plan(&mut store, &benchmarks, settings)?;
     let rows = || 0..store.rows.len() as u32;
     let Some(row) = rows().find(|row| store.id(*row) == id) else {
         return Err(Error::NoSuchRow { id: id.to_owned() });

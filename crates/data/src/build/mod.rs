@@ -1,8 +1,9 @@
 //! The build: sources to rows, rows through every rule, what is left into three splits on disk.
 //!
 //! Two halves meet on disk. [`mod@scan`] reads the sources and cleans each row alone; [`mod@plan`]
-//! looks at all rows together (duplicates, groups, benchmarks, balance, splits) and [`mod@write`] writes them. The first half can be done in
-//! shards on many machines ([`scan_shard`]), and the second over their folders ([`merge`]) gives the same bytes.
+//! looks at all rows together (duplicates, groups, benchmarks, balance, splits) and [`mod@write`]
+//! writes them. The first half can be done in shards on many machines ([`scan_shard`]), and the second
+//! over their folders ([`merge`]) gives the same bytes.
 
 mod artefact;
 mod explain;
@@ -123,11 +124,12 @@ pub struct BuildReport {
 /// where no balance exists; [`Error::NotEmpty`] and [`Error::ForeignFile`] for a folder in use. No
 /// error leaves anything under the final name.
 pub fn build(settings: &BuildSettings) -> Result<BuildReport> {
-    let benchmarks = check(settings)?;
+    check(settings)?;
+    let benchmarks = benchmarks(settings)?;
     check_out(&settings.out, settings.overwrite)?;
     let workshop = Workshop::beside(&settings.out)?;
     let store = scan::scan(settings, &workshop.scratch()?, (1, 1))?;
-    finish(store, &settings.sources, &benchmarks, settings, workshop)
+    finish(store, &benchmarks, settings, workshop)
 }
 
 /// Does the first half of a build for one of equal shares of the input, and writes it to `settings.out`.
@@ -162,31 +164,35 @@ pub fn merge(shards: &[PathBuf], settings: &BuildSettings) -> Result<BuildReport
         seed: store.share.seed,
         ..settings.clone()
     };
-    let benchmarks = check(&settings)?;
+    check(&settings)?;
+    let benchmarks = benchmarks(&settings)?;
     let workshop = Workshop::beside(&settings.out)?;
-    finish(store, &settings.sources, &benchmarks, &settings, workshop)
+    finish(store, &benchmarks, &settings, workshop)
 }
 
-/// What is wrong with settings at first sight; reads the benchmarks.
-fn check(settings: &BuildSettings) -> Result<Vec<Benchmark>> {
+/// What is wrong with settings at first sight.
+fn check(settings: &BuildSettings) -> Result<()> {
     if settings.sources.is_empty() {
         return Err(Error::NoSources);
     }
     if matches!(settings.balance, Balance::PerClass(0) | Balance::AtMost(0)) {
         return Err(Error::NothingAsked);
     }
+    Ok(())
+}
+
+fn benchmarks(settings: &BuildSettings) -> Result<Vec<Benchmark>> {
     settings.protect.iter().map(Protect::read).collect()
 }
 
 fn finish(
     mut store: Store,
-    inputs: &[Input],
     benchmarks: &[Benchmark],
     settings: &BuildSettings,
     workshop: Workshop,
 ) -> Result<BuildReport> {
     store.hold((settings.memory_mib as u64) << 20)?;
-    let plan = plan::plan(&mut store, inputs, benchmarks, settings)?;
+    let plan = plan::plan(&mut store, benchmarks, settings)?;
     let manifest = write::write(&store, plan, benchmarks, settings, &workshop)?;
     workshop.manifest(&manifest)?;
     workshop.finish()?;

@@ -14,7 +14,7 @@ use super::{Balance, BuildSettings, Disagreement};
 use crate::digest::place;
 use crate::near::hash;
 use crate::protect::{Benchmark, Question};
-use crate::{Error, Input, Label, Result, Split};
+use crate::{Error, Label, Result, Split};
 
 /// Source of rows that say that sources disagree.
 pub(super) const DISAGREEMENT: &str = "disagreement";
@@ -70,7 +70,6 @@ pub(crate) struct Plan {
 /// Decides on every row.
 pub(crate) fn plan(
     store: &mut Store,
-    inputs: &[Input],
     benchmarks: &[Benchmark],
     settings: &BuildSettings,
 ) -> Result<Plan> {
@@ -84,7 +83,7 @@ pub(crate) fn plan(
                 .map(|of| of.questions.len())
                 .sum::<usize>(),
     );
-    let said = distinct(store, inputs, settings, &mut sets, &mut fates, &mut tally);
+    let said = distinct(store, settings, &mut sets, &mut fates, &mut tally);
     let rows = || 0..store.rows.len() as u32;
     if !rows().any(|row| fates.open(row)) {
         return Err(Error::NoRows { read });
@@ -123,7 +122,7 @@ pub(crate) fn plan(
         store,
         numbers: &numbers,
     };
-    cap(&ids, inputs, settings.seed, &mut fates, &mut tally);
+    cap(&ids, settings, &mut fates, &mut tally);
     let labelled =
         rows().filter(|row| fates.open(*row) && store.rows[*row as usize].label.is_some());
     let labelled: Vec<u32> = labelled.collect();
@@ -136,7 +135,7 @@ pub(crate) fn plan(
         .zip(&names)
         .map(|(row, id)| {
             let of = &store.rows[*row as usize];
-            let input = &inputs[usize::from(of.source)];
+            let input = &settings.sources[usize::from(of.source)];
             let said = said.contains_key(row);
             Candidate {
                 id,
@@ -195,7 +194,6 @@ pub(crate) fn plan(
 /// [`Disagreement::Uncertain`] the first of rows that sources answer differently stays and says so.
 fn distinct(
     store: &mut Store,
-    inputs: &[Input],
     settings: &BuildSettings,
     sets: &mut Sets,
     fates: &mut Fates,
@@ -216,7 +214,7 @@ fn distinct(
                 let of = &store.rows[*row as usize];
                 Some((
                     *row,
-                    inputs[usize::from(of.source)].source.kind(),
+                    settings.sources[usize::from(of.source)].source.kind(),
                     of.label?,
                 ))
             })
@@ -322,8 +320,8 @@ impl<'a> Ids<'a> {
 }
 
 /// Drops what a source, or a class of it, has too many of; which rows stay, the seed draws.
-fn cap(ids: &Ids<'_>, inputs: &[Input], seed: u64, fates: &mut Fates, tally: &mut Tally) {
-    for (number, input) in inputs.iter().enumerate() {
+fn cap(ids: &Ids<'_>, settings: &BuildSettings, fates: &mut Fates, tally: &mut Tally) {
+    for (number, input) in settings.sources.iter().enumerate() {
         if input.cap.is_none() && input.class_caps == [None; 3] {
             continue;
         }
@@ -331,7 +329,7 @@ fn cap(ids: &Ids<'_>, inputs: &[Input], seed: u64, fates: &mut Fates, tally: &mu
             usize::from(ids.store.rows[*row as usize].source) == number && fates.open(*row)
         };
         let mut rows: Vec<u32> = (0..ids.store.rows.len() as u32).filter(ours).collect();
-        rows.sort_by_cached_key(|row| (place(seed, "cap", &ids.of(*row)), *row));
+        rows.sort_by_cached_key(|row| (place(settings.seed, "cap", &ids.of(*row)), *row));
         let (mut kept, mut of_class) = (0, [0; 3]);
         for row in rows {
             let class = ids.store.rows[row as usize].label.map(Label::index);

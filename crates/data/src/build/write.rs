@@ -13,9 +13,7 @@ use crate::card::{Card, Census, Words, measure};
 use crate::dataset::{Workshop, file_name, unlabelled_name};
 use crate::digest::place;
 use crate::item::{Item, Unlabelled};
-use crate::manifest::{
-    Manifest, ProtectRecord, Settings, SplitRecord, UnlabelledRecord, label_counts,
-};
+use crate::manifest::{Manifest, ProtectRecord, Settings, SplitRecord, UnlabelledRecord};
 use crate::near::hash;
 use crate::protect::Benchmark;
 use crate::{Label, MeshTree, Result, Split};
@@ -290,27 +288,4 @@ fn class_weights(train: &SplitRecord) -> Option<BTreeMap<Label, f64>> {
         };
         Label::ALL.into_iter().zip(counts.map(weight)).collect()
     })
-}
-
-/// Counts that are kept beside the rows of a split.
-impl SplitRecord {
-    fn empty(split: Split) -> SplitRecord {
-        SplitRecord {
-            split: split.to_string(),
-            file: file_name(split),
-            sha256: String::new(),
-            rows: 0,
-            labels: label_counts([]),
-            sources: BTreeMap::new(),
-        }
-    }
-
-    fn count(&mut self, label: Label, source: &str) {
-        self.rows += 1;
-        *self.labels.entry(label).or_default() += 1;
-        match self.sources.get_mut(source) {
-            Some(rows) => *rows += 1,
-            None => drop(self.sources.insert(source.to_owned(), 1)),
-        }
-    }
 }

@@ -6,7 +6,7 @@
 //! (Hollis and Campbell 1999).
 
 use super::effect::{Effect, RATIOS};
-use super::print::{Num, Side, USUAL, above_or_below};
+use super::print::{Num, Side, USUAL, above_or_below, lower_or_higher};
 use super::random::Random;
 use super::spare::{Hidden, any_spare, lacks, show, spare};
 use super::words::Scene;
@@ -330,7 +330,7 @@ fn worst_case(random: &mut Random) -> Option<Case> {
              so the risk is {} on the former.",
             scene.treatment,
             scene.comparator,
-            if lower { "lower" } else { "higher" }
+            lower_or_higher(lower)
         ),
     };
     Some(Case {

@@ -5,7 +5,7 @@
 //! confounder.
 
 use super::effect::Effect;
-use super::print::{Num, Side, USUAL};
+use super::print::{Num, Side, USUAL, lower_or_higher};
 use super::random::Random;
 use super::spare::{Hidden, any_spare, lacks, show, spare};
 use super::words::Scene;
@@ -152,7 +152,7 @@ fn standardised(random: &mut Random) -> Option<Case> {
              {control:.1}% on {}, {} on the former.",
             scene.treatment,
             scene.comparator,
-            if lower { "lower" } else { "higher" }
+            lower_or_higher(lower)
         ),
     };
     Some(Case {

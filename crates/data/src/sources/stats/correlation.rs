@@ -3,7 +3,7 @@
 //! Rules: artanh r has a standard error of 1 / √(n − 3) (Fisher 1921); the share of variance that two
 //! variables have in common in a linear relation is r².
 
-use super::print::{Num, Side, USUAL, above_or_below};
+use super::print::{Num, Side, USUAL, above_or_below, significant_or_not};
 use super::random::Random;
 use super::spare::{Hidden, any_spare, lacks};
 use super::words::Scene;
@@ -135,11 +135,7 @@ fn fisher(random: &mut Random) -> Option<Case> {
             "The inverse hyperbolic tangent of {r} times the root of {people} - 3 is about {z:.1} in \
              size, {} 1.96, so the correlation is {} at the 5% level.",
             above_or_below(significant),
-            if significant {
-                "significant"
-            } else {
-                "not significant"
-            }
+            significant_or_not(significant)
         ),
     };
     Some(Case {

@@ -3,7 +3,7 @@
 //! Rules: under proportional hazards S₁(t) = S₀(t)^HR (Cox 1972), so ln S₁ / ln S₀ is the same at every
 //! time and the curves never change places.
 
-use super::print::{Num, Side, above_or_below};
+use super::print::{Num, Side, above_or_below, lower_or_higher};
 use super::random::Random;
 use super::spare::{Hidden, any_spare, lacks};
 use super::words::Scene;
@@ -292,7 +292,7 @@ fn later(random: &mut Random) -> Option<Case> {
         "In year {} the figures are {a2:.1}% and {b2:.1}%, so survival is {} on {} then, whatever it \
          was before.",
         curves.years[1],
-        if a2 > b2 { "higher" } else { "lower" },
+        lower_or_higher(a2 <= b2),
         curves.scene.treatment
     );
     Some(curves.case(random, a2 > b2, "the later comparison", reason))

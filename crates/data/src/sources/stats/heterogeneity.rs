@@ -5,7 +5,7 @@
 //! be expected and contains the confidence interval (Higgins, Thompson and Spiegelhalter 2009).
 
 use super::effect::{Effect, RATIOS};
-use super::print::{Num, P, Side, USUAL, above_or_below};
+use super::print::{Num, P, Side, USUAL, above_or_below, significant_or_not};
 use super::random::Random;
 use super::spare::{Hidden, any_spare, lacks, show, spare};
 use super::words::Scene;
@@ -117,11 +117,7 @@ fn test(random: &mut Random) -> Option<Case> {
             "The p value of Cochran's test, {}, is {} 0.10, so heterogeneity is {} at the 10% level.",
             p.number(),
             above_or_below(!significant),
-            if significant {
-                "significant"
-            } else {
-                "not significant"
-            }
+            significant_or_not(significant)
         ),
     };
     Some(Case {

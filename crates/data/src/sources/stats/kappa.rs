@@ -3,7 +3,7 @@
 //! Rule: kappa = (observed − expected) / (1 − expected), the expected agreement from the readers'
 //! shares of positive calls (Cohen 1960).
 
-use super::print::Num;
+use super::print::{Num, above_or_below};
 use super::random::Random;
 use super::spare::Hidden;
 use super::words::disease;
@@ -41,10 +41,6 @@ pub(super) const FAMILY: Family = Family {
 
 const LIMITS: [(&str, f64); 4] = [("0.40", 0.4), ("0.50", 0.5), ("0.60", 0.6), ("0.80", 0.8)];
 
-fn word(above: bool) -> &'static str {
-    if above { "above" } else { "below" }
-}
-
 fn observed(random: &mut Random) -> Option<Case> {
     let disease = disease(random);
     let size = random.whole(8, 60) * 10;
@@ -63,7 +59,7 @@ fn observed(random: &mut Random) -> Option<Case> {
         ),
         false => format!(
             "The readers agreed on {agreed} of {size} scans, about {share:.1}%, {} {threshold}%.",
-            word(above)
+            above_or_below(above)
         ),
     };
     Some(Case {
@@ -105,7 +101,7 @@ fn given_expected(random: &mut Random) -> Option<Case> {
         ),
         () => format!(
             "Kappa is ({observed} - {expected}) / (100 - {expected}), about {kappa:.2}, {} {limit}.",
-            word(above)
+            above_or_below(above)
         ),
     };
     Some(Case {
@@ -150,7 +146,7 @@ fn from_shares(random: &mut Random) -> Option<Case> {
             "Chance alone gives about {:.1}% agreement with positive calls of {first}% and \
              {second}%, so {observed}% observed is a kappa of about {kappa:.2}, {} {limit}.",
             100.0 * expected,
-            word(above)
+            above_or_below(above)
         ),
     };
     Some(Case {

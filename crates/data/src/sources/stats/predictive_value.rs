@@ -4,7 +4,7 @@
 //! Rule: Bayes' theorem; of those with a positive result, the ill are sens·prev out of
 //! sens·prev + (1 − spec)·(1 − prev) (Altman and Bland 1994).
 
-use super::print::Side;
+use super::print::{Side, above_or_below};
 use super::random::Random;
 use super::spare::{Hidden, any_spare};
 use super::words::disease;
@@ -109,10 +109,6 @@ fn after(test: Test, sensitivity: u32, specificity: u32, pretest: u32) -> f64 {
     100.0 * diseased * pretest / (diseased * pretest + healthy * (1.0 - pretest))
 }
 
-fn word(above: bool) -> &'static str {
-    if above { "above" } else { "below" }
-}
-
 fn counted(random: &mut Random) -> Option<Case> {
     let disease = disease(random);
     let positive = random.whole(20, 400);
@@ -136,7 +132,7 @@ fn counted(random: &mut Random) -> Option<Case> {
         () => format!(
             "Of {positive} people with a positive result {ill} had {disease}, a share of about \
              {share:.1}%, {} {threshold}%.",
-            word(above)
+            above_or_below(above)
         ),
     };
     Some(Case {
@@ -204,7 +200,7 @@ fn figures(random: &mut Random, test: Test) -> Option<Case> {
             "Starting from {first}%, a sensitivity of {sensitivity}% and a specificity of \
              {specificity}% give a probability of about {value:.1}% after a {result} result, {} \
              {threshold}%.",
-            word(side == Side::Above)
+            above_or_below(side == Side::Above)
         ),
     };
     Some(Case {

@@ -41,6 +41,20 @@ pub(super) fn above_or_below(above: bool) -> &'static str {
     if above { "above" } else { "below" }
 }
 
+/// The word for it.
+pub(super) fn lower_or_higher(lower: bool) -> &'static str {
+    if lower { "lower" } else { "higher" }
+}
+
+/// The word for it.
+pub(super) fn significant_or_not(significant: bool) -> &'static str {
+    if significant {
+        "significant"
+    } else {
+        "not significant"
+    }
+}
+
 /// A number with up to four decimals and no needless zeros; "about" before it where that rounds.
 pub(super) fn short(value: f64) -> String {
     let text = format!("{value:.4}");

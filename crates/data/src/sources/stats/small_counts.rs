@@ -4,7 +4,7 @@
 //! Fisher's exact test (Cochran 1954); with no event among n the upper 95% limit of the risk is about
 //! 3 / n (Hanley and Lippman-Hand 1983); cases are compared as shares of those at risk.
 
-use super::print::{Num, above_or_below};
+use super::print::{Num, above_or_below, lower_or_higher};
 use super::random::Random;
 use super::spare::{Hidden, lacks};
 use super::words::Scene;
@@ -235,7 +235,7 @@ fn equal_groups(random: &mut Random) -> Option<Case> {
         false => format!(
             "In groups of the same size {a} cases against {b} are a {} share on {}, whatever that \
              size is.",
-            if lower { "lower" } else { "higher" },
+            lower_or_higher(lower),
             scene.treatment
         ),
     };
@@ -275,7 +275,7 @@ fn sizes(random: &mut Random) -> Option<Case> {
              about {second:.1} per hundred, so it was {} on the former.",
             scene.treatment,
             scene.comparator,
-            if lower { "lower" } else { "higher" }
+            lower_or_higher(lower)
         ),
     };
     Some(Case {

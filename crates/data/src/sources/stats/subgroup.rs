@@ -3,7 +3,7 @@
 //! Rule: the test of interaction, never the comparison of two p values; two effects differ at the 5%
 //! level where (d₁ − d₂) / √(se₁² + se₂²) is beyond ±1.96 (Altman and Bland 2003).
 
-use super::print::{Num, P};
+use super::print::{Num, P, significant_or_not};
 use super::random::Random;
 use super::spare::{Hidden, lacks};
 use super::words::Scene;
@@ -116,11 +116,7 @@ fn by_errors(random: &mut Random) -> Option<Case> {
             "The effects {d1} and {d2} differ by {difference} with a standard error of about \
              {error:.3}, {:.1} times it, which is {} at the 5% level.",
             z.abs(),
-            if significant {
-                "significant"
-            } else {
-                "not significant"
-            }
+            significant_or_not(significant)
         ),
     };
     Some(Case {

@@ -6,7 +6,7 @@
 //! all who were invited.
 
 use super::effect::Effect;
-use super::print::{Num, Side, USUAL, above_or_below};
+use super::print::{Num, Side, USUAL, above_or_below, lower_or_higher};
 use super::random::Random;
 use super::spare::{Hidden, any_spare, lacks};
 use super::words::Scene;
@@ -253,7 +253,7 @@ fn age_at_death(random: &mut Random) -> Option<Case> {
         false => format!(
             "The mean age at death is {a1} + {s1}, or {first:.1}, in the screened and {a2} + {s2}, \
              or {second:.1}, in the unscreened, so it is {} in the screened.",
-            if higher { "higher" } else { "lower" }
+            lower_or_higher(!higher)
         ),
     };
     Some(Case {
