@@ -11,7 +11,8 @@ use crate::{output, report};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("verdict-formats", &[]),
     ("verdict-kernels", &[]),
-    ("verdict-data", &[]),
+    ("verdict-page", &[]),
+    ("verdict-data", &["verdict-page"]),
     ("verdict-model", &["verdict-formats", "verdict-kernels"]),
     (
         "verdict-answer",
@@ -28,7 +29,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "verdict-eval",
-        &["verdict-answer", "verdict-model", "verdict-data"],
+        &[
+            "verdict-answer",
+            "verdict-model",
+            "verdict-data",
+            "verdict-page",
+        ],
     ),
     (
         "verdict-cli",
@@ -37,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "verdict-kernels",
             "verdict-model",
             "verdict-data",
+            "verdict-page",
             "verdict-answer",
             "verdict-train",
             "verdict-eval",

@@ -12,7 +12,7 @@ use crate::{report, root};
 /// More lines than this are a sign of two things in one file: a warning, not a fault.
 const LONG: usize = 600;
 
-/// Folders that are not ours to check.
+/// Folders that are not ours to check; in a second working tree `.git` is a file.
 const SKIPPED: &[&str] = &["target", ".git", ".venv", "out", "runs", "__pycache__"];
 
 /// Where printing is allowed: the printer, and tools for developers (the testkit tells of skipped tests).
@@ -63,10 +63,11 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> anyhow::Result<
     entries.sort();
     for path in entries {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if SKIPPED.contains(&name.as_ref()) {
+            continue;
+        }
         if path.is_dir() {
-            if !SKIPPED.contains(&name.as_ref()) {
-                collect(root, &path, files)?;
-            }
+            collect(root, &path, files)?;
         } else if let Ok(text) = std::fs::read_to_string(&path) {
             // What is no UTF-8 is no text of ours.
             let path = path

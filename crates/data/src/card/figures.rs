@@ -2,26 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::page::{grouped, percent};
-use super::svg::{At, LINE, Svg, WIDTH, fitting, wide};
+use verdict_page::svg::{At, LINE, Svg, WIDTH, fitting, wide};
+use verdict_page::{Figure, grouped, percent};
+
 use super::{checks, tables};
 use crate::manifest::Manifest;
 use crate::{Label, wilson};
 
-/// A drawing with its names.
-pub(super) struct Figure {
-    /// What it shows.
-    pub(super) title: String,
-    /// What it says, in words, for whoever does not see it.
-    pub(super) told: String,
-    /// Height; the width is [`WIDTH`].
-    pub(super) height: f64,
-    /// The inside of the SVG.
-    pub(super) body: String,
-}
-
 /// Class of a label's colour.
-fn colour(label: Label) -> &'static str {
+pub(super) fn colour(label: Label) -> &'static str {
     match label {
         Label::Yes => "yes",
         Label::No => "no",
@@ -94,6 +83,7 @@ pub(super) fn labels(manifest: &Manifest) -> Option<Figure> {
         told: told.join(". "),
         height: y,
         body: svg.done(),
+        style: "",
     })
 }
 
@@ -160,6 +150,7 @@ pub(super) fn sources(manifest: &Manifest) -> Option<Figure> {
         told: told.join(". "),
         height: y,
         body: svg.done(),
+        style: "",
     })
 }
 
@@ -253,6 +244,7 @@ pub(super) fn lengths(manifest: &Manifest) -> Vec<Figure> {
             ),
             height,
             body,
+            style: "",
         })
     };
     tables::LENGTHS.iter().filter_map(one).collect()
@@ -295,6 +287,7 @@ pub(super) fn years(manifest: &Manifest) -> Option<Figure> {
         told: format!("From {first} to {last}. Most in {}.", most.1),
         height,
         body,
+        style: "",
     })
 }
 
@@ -318,6 +311,7 @@ pub(super) fn branches(manifest: &Manifest) -> Option<Figure> {
         told,
         height,
         body,
+        style: "",
     })
 }
 
@@ -384,6 +378,7 @@ pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
         told: told.join(". "),
         height: y,
         body: svg.done(),
+        style: "",
     })
 }
 
@@ -455,5 +450,6 @@ pub(super) fn artefact(manifest: &Manifest) -> Option<Figure> {
         ),
         height: 122.0,
         body: svg.done(),
+        style: "",
     })
 }

@@ -1,17 +1,14 @@
 //! The data card: a report of a finished data set for the people who decide whether to use it, in Markdown and in
 //! HTML. Made out of the manifest and a few rows, so that the folder alone gives it again, byte by byte.
 //!
-//! `page` says what stands on it, once for both; `markdown` and `html` write that down; `figures` draws.
+//! `page` says what stands on it, once for both; `figures` draws. `verdict-page` writes it down.
 //! No clock, no network, no script.
 
 mod census;
 mod checks;
 mod figures;
-mod html;
-mod markdown;
 mod page;
 mod rights;
-mod svg;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -43,8 +40,8 @@ impl Card {
     pub fn new(manifest: &Manifest, examples: &[Item]) -> Card {
         let page = page::page(manifest, examples);
         Card {
-            markdown: markdown::write(&page),
-            html: html::write(&page),
+            markdown: page.markdown(),
+            html: page.html(),
         }
     }
 

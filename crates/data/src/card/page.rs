@@ -1,134 +1,18 @@
-//! What stands on a card and in which order, apart from how it is written down.
+//! What stands on a card and in which order.
 
-use super::figures::{self, Figure};
-use super::{checks, rights, tables};
+use verdict_page::{Badge, Block, Example, Figure, Page, Part, Table, counted, grouped, percent};
+
+use super::{checks, figures, rights, tables};
 use crate::manifest::Manifest;
 use crate::{Item, Label, wilson};
-
-/// A card before it is Markdown or HTML. Its texts are plain: whoever writes them escapes them.
-pub(super) struct Page {
-    pub(super) title: String,
-    pub(super) blocks: Vec<Block>,
-}
-
-/// A piece of a card.
-pub(super) enum Block {
-    /// A heading.
-    Section(&'static str),
-    Text(String),
-    List(Vec<String>),
-    Table(Table),
-    /// Drawn in HTML; its figures stand in a table too.
-    Figure(Figure),
-    Example(Example),
-}
-
-/// A row of the data set, shortened.
-pub(super) struct Example {
-    pub(super) id: String,
-    pub(super) source: String,
-    pub(super) label: Label,
-    pub(super) context: Option<String>,
-    pub(super) question: String,
-    pub(super) rationale: String,
-}
-
-/// A table under its caption.
-pub(super) struct Table {
-    pub(super) caption: String,
-    pub(super) head: Vec<String>,
-    pub(super) rows: Vec<Vec<Cell>>,
-    /// The last row sums up the others.
-    pub(super) total: bool,
-    /// Details, which HTML shows when they are asked for.
-    pub(super) folded: bool,
-}
-
-impl Table {
-    pub(super) fn new(caption: impl Into<String>, head: &[&str]) -> Table {
-        Table {
-            caption: caption.into(),
-            head: head.iter().map(|name| (*name).to_owned()).collect(),
-            rows: Vec::new(),
-            total: false,
-            folded: false,
-        }
-    }
-
-    /// Whether a column stands at the right, as numbers do.
-    pub(super) fn right(&self, column: usize) -> bool {
-        let cells = self.rows.iter().filter_map(|row| row.get(column));
-        let mut cells = cells.filter(|cell| !matches!(cell, Cell::Text(text) if text.is_empty()));
-        cells.all(|cell| matches!(cell, Cell::Number(_) | Cell::Figure(_)))
-    }
-}
-
-/// What stands in a table.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Cell {
-    Text(String),
-    /// A name or a hash, set as it is typed.
-    Code(String),
-    Number(usize),
-    /// A number with a unit or decimals.
-    Figure(String),
-}
-
-impl From<&str> for Cell {
-    fn from(text: &str) -> Cell {
-        Cell::Text(text.to_owned())
-    }
-}
-
-impl From<String> for Cell {
-    fn from(text: String) -> Cell {
-        Cell::Text(text)
-    }
-}
-
-impl From<usize> for Cell {
-    fn from(number: usize) -> Cell {
-        Cell::Number(number)
-    }
-}
-
-/// `1532` as `1,532`.
-pub(super) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `part` of `whole` in per cent.
-pub(super) fn percent(part: usize, whole: usize) -> String {
-    let share = 100.0 * part as f64 / whole.max(1) as f64;
-    match part > 0 && share < 0.05 {
-        true => "< 0.1 %".into(),
-        false => format!("{share:.1} %"),
-    }
-}
-
-/// A number and its noun: `1 row`, `2 rows`.
-pub(super) fn counted(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{} {noun}s", grouped(number)),
-    }
-}
 
 /// Everything that the manifest and the examples tell.
 pub(super) fn page(manifest: &Manifest, examples: &[Item]) -> Page {
     let mut blocks = vec![Block::Text(about(manifest)), Block::Text(summary(manifest))];
-    let mut section = |title, content: Vec<Option<Block>>| {
+    let mut section = |title: &str, content: Vec<Option<Block>>| {
         let mut content = content.into_iter().flatten().peekable();
         if content.peek().is_some() {
-            blocks.push(Block::Section(title));
+            blocks.push(Block::Section(title.to_owned()));
             blocks.extend(content);
         }
     };
@@ -301,17 +185,33 @@ fn example_blocks(manifest: &Manifest, examples: &[Item]) -> Vec<Option<Block>> 
     let place = |source: &str| sources.iter().position(|kind| *kind == source);
     let mut examples: Vec<&Item> = examples.iter().collect();
     examples.sort_by_key(|item| (place(&item.source), item.label.index()));
-    let block = |item: &Item| {
-        Some(Block::Example(Example {
-            id: item.id.clone(),
-            source: item.source.clone(),
-            label: item.label,
-            context: item.context.as_deref().map(shortened),
-            question: shortened(&item.question),
-            rationale: shortened(&item.rationale),
-        }))
-    };
+    let block = |item| Some(Block::Example(example(item)));
     examples.into_iter().map(block).collect()
+}
+
+fn example(item: &Item) -> Example {
+    let part = |class, lead: String, text: &str| Part {
+        class,
+        lead,
+        text: shortened(text),
+    };
+    let context = item.context.as_deref();
+    let mut parts: Vec<Part> = context
+        .map(|text| part("context", "Context: ".into(), text))
+        .into_iter()
+        .collect();
+    let answer = format!("A: {}. Rationale: ", item.label);
+    parts.push(part("question", "Q: ".into(), &item.question));
+    parts.push(part("", answer, &item.rationale));
+    Example {
+        badges: vec![Badge {
+            class: figures::colour(item.label),
+            text: item.label.to_string(),
+        }],
+        source: item.source.clone(),
+        id: item.id.clone(),
+        parts,
+    }
 }
 
 /// A text of at most [`SHOWN`] characters, cut between words where it can be.

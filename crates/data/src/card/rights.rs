@@ -1,6 +1,7 @@
 //! Whose the rows are, and what they cannot tell. Each line stands only where it applies.
 
-use super::page::{Cell, Table, counted, percent};
+use verdict_page::{Cell, Table, counted, percent};
+
 use super::{checks, tables};
 use crate::manifest::Manifest;
 use crate::{Label, wilson};

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::page::{Cell, Table, counted, grouped, percent};
+use verdict_page::{Cell, Table, counted, grouped, percent};
+
 use crate::manifest::{LabelCounts, Manifest};
 use crate::mesh::BRANCHES;
 use crate::{Label, Split};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use regex::Regex;
+use verdict_page::{Block, Cell, Page, Table};
 
 use super::Card;
-use super::page::{Block, Cell, Page, Table, grouped, page, percent};
+use super::page::page;
 use crate::manifest::{
     Artefact, Effect, FileRecord, Lengths, Manifest, MeshRecord, ProtectRecord, RuleRecord,
     Settings, SourceRecord, SplitRecord, Suspect, UnlabelledRecord, label_counts,
@@ -426,17 +427,5 @@ fn the_folder_gives_the_card_again() {
     assert_eq!(
         [read(super::MARKDOWN), read(super::HTML)],
         [card.markdown, card.html]
-    );
-}
-
-#[test]
-fn numbers_are_grouped_and_a_little_is_not_nothing() {
-    assert_eq!(
-        [0, 999, 1000, 1_234_567].map(grouped),
-        ["0", "999", "1,000", "1,234,567"]
-    );
-    assert_eq!(
-        [percent(0, 9000), percent(1, 9000), percent(1, 3)],
-        ["0.0 %", "< 0.1 %", "33.3 %"]
     );
 }

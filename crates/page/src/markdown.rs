@@ -1,9 +1,10 @@
-//! A card as Markdown: tables, no figures. Whatever comes from data is escaped, so that it is shown, not obeyed.
+//! A page as Markdown: tables, no figures. Whatever comes from data is escaped, so that it is shown, not obeyed.
 
-use super::page::{Block, Cell, Page, Table, grouped};
+use crate::numbers::grouped;
+use crate::page::{Block, Cell, Example, Page, Table};
 
 /// The whole file.
-pub(super) fn write(page: &Page) -> String {
+pub(crate) fn write(page: &Page) -> String {
     let mut out = format!("# {}\n", escape(&page.title));
     for block in &page.blocks {
         match block {
@@ -17,26 +18,20 @@ pub(super) fn write(page: &Page) -> String {
             }
             Block::Table(table) => write_table(&mut out, table),
             Block::Figure(_) => {}
-            Block::Example(example) => {
-                out += &format!(
-                    "\n**{}, {}** ({})\n\n",
-                    escape(&example.source),
-                    example.label,
-                    code(&example.id)
-                );
-                if let Some(context) = &example.context {
-                    out += &format!("> Context: {}\n>\n", escape(context));
-                }
-                out += &format!("> Q: {}\n>\n", escape(&example.question));
-                out += &format!(
-                    "> A: {}. Rationale: {}\n",
-                    example.label,
-                    escape(&example.rationale)
-                );
-            }
+            Block::Example(example) => write_example(&mut out, example),
         }
     }
     out
+}
+
+fn write_example(out: &mut String, example: &Example) {
+    let mut marks = vec![escape(&example.source)];
+    marks.extend(example.badges.iter().map(|badge| escape(&badge.text)));
+    *out += &format!("\n**{}** ({})\n\n", marks.join(", "), code(&example.id));
+    for (number, part) in example.parts.iter().enumerate() {
+        let before = if number == 0 { "" } else { ">\n" };
+        *out += &format!("{before}> {}{}\n", escape(&part.lead), escape(&part.text));
+    }
 }
 
 fn write_table(out: &mut String, table: &Table) {
@@ -73,7 +68,7 @@ fn code(text: &str) -> String {
 }
 
 /// Text that Markdown shows as it is: on one line, with nothing that it or HTML would take for mark-up.
-pub(super) fn escape(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
     for character in text.chars() {
         match character {

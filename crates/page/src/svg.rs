@@ -3,30 +3,33 @@
 //! Not plotters: its SVG has fixed colours and no class, title or role, so that it can be neither dark nor read out,
 //! and it guesses widths of texts without a font.
 
-use super::html::escape;
+use crate::escape;
 
 /// Units of a figure's width; about a phone's pixels, so that its texts are not scaled down there.
-pub(super) const WIDTH: f64 = 340.0;
+pub const WIDTH: f64 = 340.0;
 /// Height of a line of text.
-pub(super) const LINE: f64 = 18.0;
+pub const LINE: f64 = 18.0;
 
 /// The inside of a picture.
-#[derive(Default)]
-pub(super) struct Svg {
+#[derive(Clone, Debug, Default)]
+pub struct Svg {
     body: String,
 }
 
 /// Where a text stands by its point.
-#[derive(Clone, Copy)]
-pub(super) enum At {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The point is its left end.
     Start,
+    /// The point is its middle.
     Middle,
+    /// The point is its right end.
     End,
 }
 
 impl Svg {
     /// A bar, with a word that shows when it is pointed at.
-    pub(super) fn bar(&mut self, class: &str, [x, y, width, height]: [f64; 4], told: &str) {
+    pub fn bar(&mut self, class: &str, [x, y, width, height]: [f64; 4], told: &str) {
         self.body += &format!(
             "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{height:.1}\">",
             width.max(0.0)
@@ -38,7 +41,7 @@ impl Svg {
     }
 
     /// A line of text on its base line.
-    pub(super) fn text(&mut self, class: &str, at: At, [x, y]: [f64; 2], text: &str) {
+    pub fn text(&mut self, class: &str, at: At, [x, y]: [f64; 2], text: &str) {
         let anchor = match at {
             At::Start => "start",
             At::Middle => "middle",
@@ -51,25 +54,25 @@ impl Svg {
     }
 
     /// A straight line.
-    pub(super) fn line(&mut self, class: &str, [x1, y1, x2, y2]: [f64; 4]) {
+    pub fn line(&mut self, class: &str, [x1, y1, x2, y2]: [f64; 4]) {
         self.body += &format!(
             "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
         );
     }
 
     /// What was drawn.
-    pub(super) fn done(self) -> String {
+    pub fn done(self) -> String {
         self.body
     }
 }
 
 /// About how wide a text is: most letters are narrower.
-pub(super) fn wide(text: &str) -> f64 {
+pub fn wide(text: &str) -> f64 {
     6.6 * text.chars().count() as f64
 }
 
 /// A text that fits into a width, cut where it must be.
-pub(super) fn fitting(text: &str, width: f64) -> String {
+pub fn fitting(text: &str, width: f64) -> String {
     let room = (width / 6.6) as usize;
     match text.chars().count() > room {
         true => {

@@ -1,24 +1,27 @@
-//! A card as one HTML file: no script, nothing loaded from elsewhere, light or dark as the reader's system is.
+//! A page as one HTML file: no script, nothing loaded from elsewhere, light or dark as the reader's system is.
 
-use super::figures::Figure;
-use super::page::{Block, Cell, Example, Page, Table, grouped};
-use super::svg::WIDTH;
+use crate::numbers::grouped;
+use crate::page::{Block, Cell, Example, Figure, Page, Table};
+use crate::svg::WIDTH;
 
 /// Bytes of a text that needs a column of some width.
 const LONG: usize = 40;
 
 /// The whole file.
-pub(super) fn write(page: &Page) -> String {
+pub(crate) fn write(page: &Page) -> String {
     let title = escape(&page.title);
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
+         <title>{title}</title>\n<style>\n{STYLE}{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
+        styles(page),
         STYLE = include_str!("style.css")
     );
     let mut blocks = page.blocks.iter().peekable();
+    let ids = ids(page);
+    let mut ids_left = ids.iter();
     let (mut number, mut tables, mut in_section) = (0, 0, false);
     while let Some(block) = blocks.next() {
         match block {
@@ -26,10 +29,10 @@ pub(super) fn write(page: &Page) -> String {
                 if in_section {
                     out += "</section>\n";
                 } else {
-                    contents(&mut out, page);
+                    contents(&mut out, page, &ids);
                 }
                 in_section = true;
-                let id = slug(name);
+                let id = ids_left.next().map_or("", String::as_str);
                 out += &format!(
                     "<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{}</h2>\n",
                     escape(name)
@@ -69,21 +72,53 @@ pub(super) fn write(page: &Page) -> String {
     out
 }
 
-/// Text as HTML shows it, within an element or a double-quoted attribute.
-pub(super) fn escape(text: &str) -> String {
-    html_escape::encode_double_quoted_attribute(text).into_owned()
+/// Text as HTML and SVG show it, within an element or a double-quoted attribute. Characters that XML forbids, which
+/// say nothing to a reader either, become U+FFFD.
+pub fn escape(text: &str) -> String {
+    let forbidden = |c: char| {
+        (c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r'))
+            || matches!(c, '\u{fffe}' | '\u{ffff}')
+    };
+    let text = text.replace(forbidden, "\u{fffd}");
+    html_escape::encode_double_quoted_attribute(&text).into_owned()
 }
 
-fn slug(name: &str) -> String {
-    name.to_lowercase().replace(' ', "-")
-}
-
-fn contents(out: &mut String, page: &Page) {
-    *out += "<nav aria-label=\"Contents\">\n";
+/// Style rules that the figures bring, each once.
+fn styles(page: &Page) -> String {
+    let mut styles: Vec<&str> = Vec::new();
     for block in &page.blocks {
-        if let Block::Section(name) = block {
-            *out += &format!("<a href=\"#{}\">{}</a>\n", slug(name), escape(name));
+        match block {
+            Block::Figure(figure) if !styles.contains(&figure.style) => styles.push(figure.style),
+            _ => {}
         }
+    }
+    styles.concat()
+}
+
+/// The sections' names as addresses within the page, no two the same.
+fn ids(page: &Page) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for block in &page.blocks {
+        let Block::Section(name) = block else {
+            continue;
+        };
+        let letter = |c: char| if c.is_alphanumeric() { c } else { '-' };
+        let slug: String = name.to_lowercase().chars().map(letter).collect();
+        let numbered = (2..).map(|number| format!("{slug}-{number}"));
+        let mut names = std::iter::once(slug.clone()).chain(numbered);
+        ids.extend(names.find(|name| !ids.contains(name)));
+    }
+    ids
+}
+
+fn contents(out: &mut String, page: &Page, ids: &[String]) {
+    *out += "<nav aria-label=\"Contents\">\n";
+    let names = page.blocks.iter().filter_map(|block| match block {
+        Block::Section(name) => Some(name),
+        _ => None,
+    });
+    for (name, id) in names.zip(ids) {
+        *out += &format!("<a href=\"#{id}\">{}</a>\n", escape(name));
     }
     *out += "</nav>\n";
 }
@@ -144,19 +179,82 @@ fn write_table(out: &mut String, table: &Table, number: usize) {
 }
 
 fn write_example(out: &mut String, example: &Example) {
-    let label = example.label;
+    *out += "<article class=\"example\">\n<p class=\"from\">";
+    for badge in &example.badges {
+        let text = escape(&badge.text);
+        *out += &format!("<span class=\"label {}\">{text}</span> ", badge.class);
+    }
     *out += &format!(
-        "<article class=\"example\">\n<p class=\"from\"><span class=\"label {}\">{label}</span> {} <code>{}</code></p>\n",
-        label.as_str().to_lowercase(),
+        "{} <code>{}</code></p>\n",
         escape(&example.source),
         escape(&example.id)
     );
-    if let Some(context) = &example.context {
-        *out += &format!("<p class=\"context\">{}</p>\n", escape(context));
+    for part in &example.parts {
+        *out += &match part.class {
+            "" => format!("<p>{}</p>\n", escape(&part.text)),
+            class => format!("<p class=\"{class}\">{}</p>\n", escape(&part.text)),
+        };
     }
-    *out += &format!(
-        "<p class=\"question\">{}</p>\n<p>{}</p>\n</article>\n",
-        escape(&example.question),
-        escape(&example.rationale)
-    );
+    *out += "</article>\n";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(name: &str) -> Block {
+        Block::Section(name.into())
+    }
+
+    fn figure(style: &'static str) -> Block {
+        Block::Figure(Figure {
+            title: "A \"figure\"".into(),
+            told: "what it says".into(),
+            height: 10.0,
+            body: String::new(),
+            style,
+        })
+    }
+
+    #[test]
+    fn sections_of_one_name_have_addresses_of_their_own() {
+        let page = Page {
+            title: "x".into(),
+            blocks: vec![
+                section("Yes & \"No\""),
+                section("A b"),
+                section("A b"),
+                section("A b 2"),
+            ],
+        };
+        assert_eq!(ids(&page), ["yes----no-", "a-b", "a-b-2", "a-b-2-2"]);
+        let html = write(&page);
+        for id in ids(&page) {
+            assert_eq!(html.matches(&format!("id=\"{id}\"")).count(), 1, "{id}");
+            assert!(html.contains(&format!("<a href=\"#{id}\">")), "{id}");
+        }
+    }
+
+    #[test]
+    fn the_rules_of_a_figure_stand_once_and_only_where_it_does() {
+        let page = |blocks| {
+            write(&Page {
+                title: "x".into(),
+                blocks,
+            })
+        };
+        let rule = "svg .own { fill: red; }\n";
+        assert!(!page(vec![figure("")]).contains(rule));
+        let html = page(vec![figure(rule), section("A"), figure(rule), figure("")]);
+        assert_eq!(html.matches(rule).count(), 1);
+        assert!(html.contains("<title id=\"f3t\">A &quot;figure&quot;</title>"));
+    }
+
+    #[test]
+    fn what_xml_forbids_is_replaced() {
+        assert_eq!(
+            escape("a\0b\u{1b}c\n<&\">\u{ffff}é"),
+            "a\u{fffd}b\u{fffd}c\n&lt;&amp;&quot;&gt;\u{fffd}é"
+        );
+    }
 }
