@@ -227,6 +227,8 @@ struct Answer<'a, 't> {
 enum Text<'a, 't> {
     Free(Vec<u32>),
     Guaranteed(Writer<'a, 't>),
+    /// Nothing is asked for but the label.
+    None,
 }
 
 impl<'a, 't> Batch<'a, 't> {
@@ -360,6 +362,16 @@ impl<'a, 't> Batch<'a, 't> {
                     };
                     self.write(sequence, adapter, started, answer, row)?;
                 }
+                Mode::Label => {
+                    let text = Text::None;
+                    let answer = Answer {
+                        question,
+                        scores,
+                        choice,
+                        text,
+                    };
+                    self.finish(sequence, adapter, started, answer);
+                }
             }
         }
         Ok(())
@@ -383,6 +395,7 @@ impl<'a, 't> Batch<'a, 't> {
                 self.settings.max_answer_tokens,
             ),
             Text::Guaranteed(writer) => writer.step(logits, &mut answer.choice),
+            Text::None => Ok(Step::Done),
         };
         match step.map_err(engine)? {
             Step::Took(token) => {
@@ -395,16 +408,25 @@ impl<'a, 't> Batch<'a, 't> {
                     state,
                 });
             }
-            Step::Done => {
-                self.open.remove(&sequence);
-                self.engine.release(sequence);
-                let name = adapter.map(|adapter| self.engine.adapter_name(adapter).to_owned());
-                let question = answer.question;
-                let text = self.questions[question].text;
-                self.verdicts[question] = Some(self.answerer.verdict(text, answer, name, started));
-            }
+            Step::Done => self.finish(sequence, adapter, started, answer),
         }
         Ok(())
+    }
+
+    /// Lets a sequence go and keeps its answer.
+    fn finish(
+        &mut self,
+        sequence: usize,
+        adapter: Option<usize>,
+        started: Instant,
+        answer: Answer<'_, '_>,
+    ) {
+        self.open.remove(&sequence);
+        self.engine.release(sequence);
+        let name = adapter.map(|adapter| self.engine.adapter_name(adapter).to_owned());
+        let question = answer.question;
+        let text = self.questions[question].text;
+        self.verdicts[question] = Some(self.answerer.verdict(text, answer, name, started));
     }
 }
 
@@ -467,6 +489,7 @@ impl<'t> Answerer<'t> {
                 let text = prompt::completion(scores.label(), &writer.sentence());
                 (Mode::Guaranteed, text.trim().to_owned())
             }
+            Text::None => (Mode::Label, String::new()),
         };
         let tokens = self
             .tokenizer
@@ -475,7 +498,10 @@ impl<'t> Answerer<'t> {
         let parsed = parse_answer(&text);
         Verdict {
             question: question.to_owned(),
-            label: parsed.as_ref().map(|parsed| parsed.label),
+            label: match mode {
+                Mode::Label => Some(scores.label()),
+                Mode::Free | Mode::Guaranteed => parsed.as_ref().map(|parsed| parsed.label),
+            },
             probabilities: scores.probabilities,
             other: scores.other,
             format_ok: parsed.is_some(),

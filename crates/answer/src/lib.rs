@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`prompt`] | what the model reads, and its tokens |
+//! | [`calibration`] | probabilities that mean what they say, fitted on rows nothing was trained on |
 //! | [`labels`] | the probabilities of the three answers, from the prompt's own pass |
 //! | [`sentence`] | what a rationale is, decided on any beginning of it |
 //! | [`grammar`] | the guaranteed answer: tokens that keep to that language, and always an end |
@@ -18,6 +19,7 @@
 #[cfg(test)]
 extern crate self as verdict_answer;
 
+pub mod calibration;
 pub mod choose;
 pub mod engine;
 pub mod error;
@@ -32,6 +34,7 @@ pub mod testing;
 mod tests;
 pub mod verdict;
 
+pub use calibration::{Calibration, Calibrations, Fit};
 pub use choose::Sampling;
 pub use engine::{Chunk, Engine, LogitRow, Logits, ModelEngine};
 pub use error::AnswerError;

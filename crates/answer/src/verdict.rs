@@ -4,7 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use verdict_data::{Label, sentences};
 
-/// How an answer is written.
+/// How much of an answer is written, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -12,17 +12,20 @@ pub enum Mode {
     Free,
     /// The grammar admits only well-formed answers.
     Guaranteed,
+    /// Nothing is written: the label and its probabilities come from the prompt's own pass.
+    Label,
 }
 
 impl Mode {
-    /// Both modes, in the order of tables.
-    pub const ALL: [Mode; 2] = [Mode::Free, Mode::Guaranteed];
+    /// The modes that write, in the order of tables.
+    pub const WRITTEN: [Mode; 2] = [Mode::Free, Mode::Guaranteed];
 
     /// The name in tables and files.
     pub fn as_str(self) -> &'static str {
         match self {
             Mode::Free => "free",
             Mode::Guaranteed => "guaranteed",
+            Mode::Label => "label",
         }
     }
 }
@@ -48,13 +51,13 @@ pub struct Verdict {
     pub other: f32,
     /// The rationale; none where a free-running answer does not have the format.
     pub rationale: Option<String>,
-    /// The whole answer, without blanks at its ends.
+    /// The whole answer, without blanks at its ends; empty where none was written.
     pub answer: String,
     /// Name of the adapter; none for the base model.
     pub adapter: Option<String>,
     /// How the answer was written.
     pub mode: Mode,
-    /// Whether the answer has the format: see [`parse_answer`].
+    /// Whether the answer has the format: see [`parse_answer`]. An answer that was not written has none.
     pub format_ok: bool,
     /// Tokens of the answer, without the end-of-text.
     pub tokens: usize,

@@ -58,7 +58,7 @@ fn run(tokenizer: &Tokenizer, benchmarks: &[Benchmark<'_>]) -> Result<Evaluation
         &answerer,
         benchmarks,
         &[None, Some(0)],
-        &Mode::ALL,
+        &Mode::WRITTEN,
         &settings,
         &mut |_| {},
     )

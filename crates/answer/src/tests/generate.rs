@@ -30,7 +30,7 @@ fn a_model_that_keeps_the_format_answers_alike_in_both_modes() {
         question("Does vitamin D help?", Mode::Guaranteed, Some(0)),
     ];
     let verdicts = ask(&mut engine, &tokenizer, &questions, &Settings::default());
-    for (verdict, mode) in verdicts.iter().zip(Mode::ALL) {
+    for (verdict, mode) in verdicts.iter().zip(Mode::WRITTEN) {
         assert_eq!(verdict.answer, TRUE_ANSWER.trim());
         assert_eq!(verdict.label, Some(Label::No));
         assert_eq!(
@@ -47,6 +47,31 @@ fn a_model_that_keeps_the_format_answers_alike_in_both_modes() {
             verdict.tokens,
             tokenizer.encode(TRUE_ANSWER, false).unwrap().len()
         );
+    }
+}
+
+#[test]
+fn a_label_alone_costs_one_pass_and_is_that_of_the_guaranteed_answer() {
+    let tokenizer = tokenizer();
+    let mut engine = Scripted::saying(&tokenizer, &[], |_, _| TRUE_ANSWER.into());
+    let texts = ["Does vitamin D help?", "Does a trial help?"];
+    let labels: Vec<Question<'_>> = texts
+        .iter()
+        .map(|text| question(text, Mode::Label, None))
+        .collect();
+    let verdicts = ask(&mut engine, &tokenizer, &labels, &Settings::default());
+    assert_eq!(engine.calls.len(), 1, "both prompts in one packed pass");
+    let written: Vec<Question<'_>> = texts
+        .iter()
+        .map(|text| question(text, Mode::Guaranteed, None))
+        .collect();
+    let written = ask(&mut engine, &tokenizer, &written, &Settings::default());
+    for (label, written) in verdicts.iter().zip(&written) {
+        assert_eq!(label.label, written.label);
+        assert_eq!(label.probabilities, written.probabilities);
+        assert_eq!((label.answer.as_str(), label.tokens), ("", 0));
+        assert_eq!((label.mode, label.format_ok), (Mode::Label, false));
+        assert_eq!(label.rationale, None);
     }
 }
 
@@ -192,7 +217,7 @@ fn an_answer_does_not_depend_on_its_company() {
     let mut questions = Vec::new();
     for text in &texts {
         for adapter in [None, Some(0), Some(1)] {
-            for mode in Mode::ALL {
+            for mode in Mode::WRITTEN {
                 questions.push(question(text, mode, adapter));
             }
         }

@@ -93,7 +93,7 @@ pub fn judge(
         .iter()
         .map(|benchmark| benchmark.items.len())
         .sum();
-    let total = items * systems.len() * Mode::ALL.len();
+    let total = items * systems.len() * Mode::WRITTEN.len();
     let answerer = opened.answerer()?;
     let mut engine = ModelEngine::new(&opened.model, &bank);
     let progress = printer.progress("judge", "answer", total as u64);
@@ -103,7 +103,7 @@ pub fn judge(
         &answerer,
         &benchmarks,
         &systems,
-        &Mode::ALL,
+        &Mode::WRITTEN,
         settings,
         &mut done,
     )?;
