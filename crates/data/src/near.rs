@@ -89,8 +89,8 @@ pub(crate) fn overlap(a: &[u32], b: &[u32]) -> f64 {
     }
 }
 
-/// FNV-1a over words with a blank between, then mixed: 64 bits.
-pub(crate) fn hash(words: &[&str]) -> u64 {
+/// FNV-1a over words with a blank between, then mixed by SplitMix64: 64 bits, the same in every version.
+pub fn hash(words: &[&str]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for (i, word) in words.iter().enumerate() {
         let blank: &[u8] = if i > 0 { b" " } else { b"" };

@@ -125,7 +125,7 @@ fn blanks(text: &str) -> String {
 
 /// The form in which two questions are the same: lower case, one blank between words, no
 /// punctuation at the ends of words. Signs within numbers stay: `p < 0.05` is not `p > 0.05`.
-pub(crate) fn normal(text: &str) -> String {
+pub fn normal(text: &str) -> String {
     let mended = mend(text).to_lowercase();
     let words = mended
         .split(|c: char| c.is_whitespace() || matches!(c, '/' | '–' | '—'))

@@ -12,7 +12,9 @@
 pub mod challenge;
 pub mod metrics;
 pub mod report;
+pub mod robustness;
 pub mod run;
+pub mod text;
 
 pub use challenge::challenge;
 pub use metrics::{Confusion, Lengths, Levels, Proportion};

@@ -17,6 +17,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 pub(crate) use fields::kind;
+pub use stats::{Twin, TwinRule, stats_held_out, stats_twins};
 
 use crate::{Error, Input, RawItem, Result, Source};
 

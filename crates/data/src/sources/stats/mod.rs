@@ -77,6 +77,7 @@ mod subgroup;
 mod survival;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod words;
 
 use std::collections::HashSet;
@@ -86,6 +87,8 @@ use crate::{Label, RawItem, Split};
 use print::fill;
 use random::Random;
 use spare::with_asides;
+
+pub use twins::{Twin, TwinRule, stats_held_out, stats_twins};
 
 /// One way to reason, asked in several wordings.
 struct Family {
@@ -110,6 +113,7 @@ struct Wording {
 }
 
 /// One drawn situation.
+#[derive(PartialEq)]
 struct Case {
     /// Whether the template's first claim holds (false: its opposite does); none where that is open.
     truth: Option<bool>,
@@ -212,6 +216,8 @@ const TURNS: usize = 20;
 const WORDINGS_TURN: usize = 7;
 /// Which one uses held-out families.
 const FAMILIES_TURN: usize = 14;
+/// Name of the source, and what the ids of its rows begin with.
+const SOURCE: &str = "stats";
 /// The level of a question with sentences that have no bearing.
 const WITH_ASIDES: u8 = 3;
 
@@ -297,22 +303,27 @@ pub(super) fn stats(rows: usize, seed: u64, levels: &[u8]) -> Vec<RawItem> {
     let plan = Plan::new(levels);
     let mut seen = HashSet::with_capacity(rows);
     (0..rows)
-        .map(|row| generate(row, seed, plan.choices(row), &mut seen))
+        .map(|row| {
+            let random = Random::new(seed, row);
+            generate(row, random, plan.choices(row), SOURCE, &mut seen)
+        })
         .collect()
 }
 
-fn generate(row: usize, seed: u64, choices: &[Choice], seen: &mut HashSet<String>) -> RawItem {
+/// Row `row`, drawn from `random`; its id begins with `prefix`.
+fn generate(
+    row: usize,
+    mut random: Random,
+    choices: &[Choice],
+    prefix: &str,
+    seen: &mut HashSet<String>,
+) -> RawItem {
     let label = Label::ALL[row % 3];
-    let mut random = Random::new(seed, row);
     let choice = random.pick(choices);
     let (family, wording) = (choice.family, choice.wording);
     // Whether the first claim is asked, or its opposite.
     let first = random.chance(0.5);
-    let truth = match label {
-        Label::Yes => Some(first),
-        Label::No => Some(!first),
-        Label::Uncertain => None,
-    };
+    let truth = wanted(label, first);
     // Ends: every wording draws each truth in at least one of some fifty cases (a test counts
     // them), and there are many more different questions than rows.
     loop {
@@ -330,18 +341,27 @@ fn generate(row: usize, seed: u64, choices: &[Choice], seen: &mut HashSet<String
             continue;
         }
         let level = choice.level();
-        let name = format!("stats:{}/{}/{level}:{row:06}", family.name, wording.name);
+        let name = format!("{prefix}:{}/{}/{level}:{row:06}", family.name, wording.name);
         return RawItem {
             id: name.clone(),
             question,
             label: Some(label),
             answer: case.rationale,
-            source: "stats",
+            source: SOURCE,
             group: vec![name],
             context: None,
             split: choice.held_out().then_some(Split::Test),
             year: None,
             mesh: Vec::new(),
         };
+    }
+}
+
+/// Whether the first claim holds of a case that gives this label where `first` says that it is the one asked.
+fn wanted(label: Label, first: bool) -> Option<bool> {
+    match label {
+        Label::Yes => Some(first),
+        Label::No => Some(!first),
+        Label::Uncertain => None,
     }
 }

@@ -4,12 +4,18 @@
 use crate::digest::place;
 
 /// A stream of draws that belongs to one row.
+#[derive(Clone)]
 pub(super) struct Random(u64);
 
 impl Random {
     /// The stream of row `row` under `seed`.
     pub(super) fn new(seed: u64, row: usize) -> Random {
-        Random(place(seed, "stats", &row.to_string()))
+        Random::of(seed, "stats", row)
+    }
+
+    /// The stream of row `row` among rows made for another purpose.
+    pub(super) fn of(seed: u64, purpose: &str, row: usize) -> Random {
+        Random(place(seed, purpose, &row.to_string()))
     }
 
     fn next(&mut self) -> u64 {
