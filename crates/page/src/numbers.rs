@@ -22,6 +22,36 @@ pub fn percent(part: usize, whole: usize) -> String {
     }
 }
 
+/// A number to four significant digits, without zeros that say nothing: `1.44`, `−0.5`, `1,532`, `2e-5`; `–` where
+/// it is no number.
+pub fn significant(value: f64) -> String {
+    if !value.is_finite() {
+        return "–".into();
+    }
+    let size = value.abs();
+    let trimmed = |text: String| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    };
+    let text = match size {
+        0.0 => "0".into(),
+        size if !(1e-4..1e7).contains(&size) => {
+            let text = format!("{size:.3e}");
+            let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+            format!("{}e{power}", trimmed(digits.to_owned()))
+        }
+        size => {
+            let decimals = (3.0 - size.log10().floor()).max(0.0) as usize;
+            let text = trimmed(format!("{size:.decimals$}"));
+            let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+            let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+            format!("{whole}{rest}")
+        }
+    };
+    let sign = if value < 0.0 { "−" } else { "" };
+    format!("{sign}{text}")
+}
+
 /// A number and its noun: `1 row`, `2 rows`.
 pub fn counted(number: usize, noun: &str) -> String {
     match number {
@@ -33,6 +63,26 @@ pub fn counted(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn four_digits_are_enough() {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.44, "1.44"),
+            (-0.5, "−0.5"),
+            (2.856_71, "2.857"),
+            (1532.4, "1,532"),
+            (999.96, "1,000"),
+            (123_456.0, "123,456"),
+            (2e-5, "2e-5"),
+            (3e-4, "0.0003"),
+            (1.234_56e300, "1.235e300"),
+            (f64::NAN, "–"),
+            (f64::NEG_INFINITY, "–"),
+        ] {
+            assert_eq!(significant(value), text, "{value}");
+        }
+    }
 
     #[test]
     fn numbers_are_grouped_and_a_little_is_not_nothing() {

@@ -1,4 +1,4 @@
-//! A small writer of SVG: rectangles, lines and texts that take their colours from the page.
+//! A small writer of SVG: rectangles, lines, marks and texts that take their colours from the page.
 //!
 //! Not plotters: its SVG has fixed colours and no class, title or role, so that it can be neither dark nor read out,
 //! and it guesses widths of texts without a font.
@@ -27,6 +27,60 @@ pub enum At {
     End,
 }
 
+/// Marks that are told apart without their colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// ●
+    Circle,
+    /// ■
+    Square,
+    /// ▲
+    Up,
+    /// ◆
+    Diamond,
+    /// ▼
+    Down,
+    /// ✚
+    Cross,
+}
+
+impl Shape {
+    /// All of them.
+    pub const ALL: [Shape; 6] = [
+        Shape::Circle,
+        Shape::Square,
+        Shape::Up,
+        Shape::Diamond,
+        Shape::Down,
+        Shape::Cross,
+    ];
+
+    /// Corners around a middle, for a radius of 1; none for what is round. All look about as large.
+    fn corners(self) -> &'static [[f64; 2]] {
+        match self {
+            Shape::Circle => &[],
+            Shape::Square => &[[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]],
+            Shape::Up => &[[0.0, -1.2], [1.2, 0.9], [-1.2, 0.9]],
+            Shape::Diamond => &[[0.0, -1.3], [1.3, 0.0], [0.0, 1.3], [-1.3, 0.0]],
+            Shape::Down => &[[0.0, 1.2], [1.2, -0.9], [-1.2, -0.9]],
+            Shape::Cross => &[
+                [-0.4, -1.2],
+                [0.4, -1.2],
+                [0.4, -0.4],
+                [1.2, -0.4],
+                [1.2, 0.4],
+                [0.4, 0.4],
+                [0.4, 1.2],
+                [-0.4, 1.2],
+                [-0.4, 0.4],
+                [-1.2, 0.4],
+                [-1.2, -0.4],
+                [-0.4, -0.4],
+            ],
+        }
+    }
+}
+
 impl Svg {
     /// A bar, with a word that shows when it is pointed at.
     pub fn bar(&mut self, class: &str, [x, y, width, height]: [f64; 4], told: &str) {
@@ -34,10 +88,43 @@ impl Svg {
             "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{height:.1}\">",
             width.max(0.0)
         );
+        self.told(told);
+        self.body += "</rect>";
+    }
+
+    /// A line through points, with a word that shows when it is pointed at.
+    pub fn curve(&mut self, class: &str, points: &[[f64; 2]], told: &str) {
+        let points = points.iter().map(|[x, y]| format!("{x:.1},{y:.1}"));
+        let points = points.collect::<Vec<_>>().join(" ");
+        self.body += &format!("<polyline class=\"{class}\" points=\"{points}\">");
+        self.told(told);
+        self.body += "</polyline>";
+    }
+
+    /// A mark on a point, of a radius, with a word that shows when it is pointed at.
+    pub fn mark(&mut self, class: &str, shape: Shape, [x, y]: [f64; 2], radius: f64, told: &str) {
+        let corners = shape.corners();
+        let end = if corners.is_empty() {
+            self.body += &format!(
+                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\">"
+            );
+            "</circle>"
+        } else {
+            let corners = corners
+                .iter()
+                .map(|[a, b]| format!("{:.1},{:.1}", x + radius * a, y + radius * b));
+            let corners = corners.collect::<Vec<_>>().join(" ");
+            self.body += &format!("<polygon class=\"{class}\" points=\"{corners}\">");
+            "</polygon>"
+        };
+        self.told(told);
+        self.body += end;
+    }
+
+    fn told(&mut self, told: &str) {
         if !told.is_empty() {
             self.body += &format!("<title>{}</title>", escape(told));
         }
-        self.body += "</rect>";
     }
 
     /// A line of text on its base line.

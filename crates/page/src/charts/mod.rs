@@ -1,0 +1,103 @@
+//! Charts: pure functions from numbers to a [`Figure`], each in a file of its own.
+//!
+//! They are drawn for a phone's width, take their colours from classes, so that they are light or dark as the page is,
+//! and tell in words what they show. Series differ in the shape of their marks and the dash of their lines as well as
+//! in colour. Numbers that cannot be drawn (not finite, beyond ±10³⁰⁰, not positive on a logarithmic axis) are left
+//! out; without any that can, a chart says so.
+
+mod confusion;
+mod dots;
+mod frame;
+mod lines;
+mod reliability;
+mod scale;
+mod spark;
+mod steps;
+
+pub use confusion::confusion;
+pub use dots::{Dot, Reference, dots};
+pub use lines::{MOST, Series, lines};
+pub use reliability::{Bin, reliability};
+pub use spark::spark;
+pub use steps::{Curve, steps};
+
+use crate::Figure;
+use crate::numbers::significant;
+use crate::svg::{At, Svg, WIDTH};
+
+/// Rules of the charts' classes.
+const STYLE: &str = include_str!("style.css");
+
+/// What an axis measures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// Its name, with the unit: `loss, nats per token`.
+    pub name: String,
+    /// What its numbers are.
+    pub unit: Unit,
+    /// Whether equal distances are equal factors.
+    pub log: bool,
+}
+
+impl Axis {
+    /// A linear axis.
+    pub fn new(name: impl Into<String>, unit: Unit) -> Axis {
+        let name = name.into();
+        let log = false;
+        Axis { name, unit, log }
+    }
+}
+
+/// What numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Any number.
+    Number,
+    /// How often: marks stand at whole numbers.
+    Count,
+    /// A share from 0 to 1, written in per cent.
+    Percent,
+}
+
+impl Unit {
+    /// A number as a reader sees it.
+    fn told(self, value: f64) -> String {
+        let share = 100.0 * value;
+        match self {
+            Unit::Number | Unit::Count => significant(value),
+            Unit::Percent if share.abs() < 1000.0 => format!("{share:.1} %").replace('-', "−"),
+            Unit::Percent => format!("{} %", significant(share)),
+        }
+    }
+
+    /// An interval in brackets: `[37.1–71.0]`.
+    fn interval(self, [low, high]: [f64; 2]) -> String {
+        let plain = |value| self.told(value).replace(" %", "");
+        format!("[{}–{}]", plain(low), plain(high))
+    }
+}
+
+/// The two ends of an interval in order, where both can be drawn.
+fn ends(interval: Option<[f64; 2]>) -> Option<[f64; 2]> {
+    let [a, b] = interval.filter(|ends| ends.iter().all(|end| scale::drawable(*end, false)))?;
+    Some([a.min(b), a.max(b)])
+}
+
+/// A chart of what was drawn; all charts end here.
+fn figure(title: &str, told: String, height: f64, svg: Svg) -> Figure {
+    Figure {
+        title: title.to_owned(),
+        told,
+        height: height.ceil(),
+        body: svg.done(),
+        style: STYLE,
+    }
+}
+
+/// What stands where there is nothing to draw.
+fn nothing(title: &str) -> Figure {
+    let text = "nothing to show yet";
+    let mut svg = Svg::default();
+    svg.text("number", At::Middle, [WIDTH / 2.0, 24.0], text);
+    figure(title, text.into(), 40.0, svg)
+}
