@@ -184,11 +184,11 @@ fn write_example(out: &mut String, example: &Example) {
         let text = escape(&badge.text);
         *out += &format!("<span class=\"label {}\">{text}</span> ", badge.class);
     }
-    *out += &format!(
-        "{} <code>{}</code></p>\n",
-        escape(&example.source),
-        escape(&example.id)
-    );
+    *out += &escape(&example.source);
+    if !example.id.is_empty() {
+        *out += &format!(" <code>{}</code>", escape(&example.id));
+    }
+    *out += "</p>\n";
     for part in &example.parts {
         *out += &match part.class {
             "" => format!("<p>{}</p>\n", escape(&part.text)),

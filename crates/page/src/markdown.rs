@@ -27,7 +27,11 @@ pub(crate) fn write(page: &Page) -> String {
 fn write_example(out: &mut String, example: &Example) {
     let mut marks = vec![escape(&example.source)];
     marks.extend(example.badges.iter().map(|badge| escape(&badge.text)));
-    *out += &format!("\n**{}** ({})\n\n", marks.join(", "), code(&example.id));
+    let id = match example.id.as_str() {
+        "" => String::new(),
+        id => format!(" ({})", code(id)),
+    };
+    *out += &format!("\n**{}**{id}\n\n", marks.join(", "));
     for (number, part) in example.parts.iter().enumerate() {
         let before = if number == 0 { "" } else { ">\n" };
         *out += &format!("{before}> {}{}\n", escape(&part.lead), escape(&part.text));

@@ -47,7 +47,7 @@ pub struct Example {
     pub badges: Vec<Badge>,
     /// Where it is from.
     pub source: String,
-    /// Its name there.
+    /// Its name there, where it has one.
     pub id: String,
     /// Its texts.
     pub parts: Vec<Part>,

@@ -121,6 +121,25 @@ impl Svg {
         self.body += end;
     }
 
+    /// Names of colours in a row of their own, from the top; returns where the next thing may begin.
+    pub fn swatches(&mut self, names: &[(&str, &str)]) -> f64 {
+        let mut x = 0.0;
+        for (class, name) in names {
+            self.bar(class, [x, 2.0, 11.0, 11.0], "");
+            self.text("", At::Start, [x + 16.0, 12.0], name);
+            x += 16.0 + wide(name) + 14.0;
+        }
+        LINE + 8.0
+    }
+
+    /// A line of two names: the left one is cut where the right one needs the room.
+    pub fn names(&mut self, y: f64, left: &str, right: &str) {
+        let right = fitting(right, WIDTH - 3.0 * LINE);
+        let room = WIDTH - wide(&right) - 8.0;
+        self.text("", At::Start, [0.0, y], &fitting(left, room));
+        self.text("number", At::End, [WIDTH, y], &right);
+    }
+
     fn told(&mut self, told: &str) {
         if !told.is_empty() {
             self.body += &format!("<title>{}</title>", escape(told));

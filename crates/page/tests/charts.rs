@@ -8,8 +8,8 @@ use drawing::Drawing;
 use proptest::prelude::*;
 use samples::samples;
 use verdict_page::charts::{
-    Axis, Bin, Curve, Dot, Reference, Series, Unit, confusion, dots, lines, reliability, spark,
-    steps,
+    Axis, Bar, Bin, Column, Curve, Dot, Reference, Series, Unit, bars, columns, confusion, dots,
+    lines, reliability, spark, steps,
 };
 
 #[test]
@@ -127,6 +127,30 @@ proptest! {
     }
 
     #[test]
+    fn columns_hold(
+        title in name(),
+        rows in prop::collection::vec((name(), prop_oneof![0..2000_usize, any::<usize>()]), 0..80),
+    ) {
+        let rows: Vec<Column> = rows
+            .into_iter()
+            .map(|(name, rows)| Column { told: name.clone(), name, rows })
+            .collect();
+        Drawing::read(&columns(&title, "", &rows)).holds_within(4.0);
+    }
+
+    #[test]
+    fn bars_hold(
+        title in name(), whole in prop_oneof![0..2000_usize, any::<usize>()],
+        rows in prop::collection::vec((name(), name(), prop_oneof![0..2000_usize, any::<usize>()]), 0..20),
+    ) {
+        let rows: Vec<Bar> = rows
+            .into_iter()
+            .map(|(name, told, part)| Bar { name, part, told })
+            .collect();
+        Drawing::read(&bars(&title, "", whole, &rows)).holds();
+    }
+
+    #[test]
     fn spark_holds(title in name(), values in prop::collection::vec(number(), 0..60)) {
         for unit in [Unit::Number, Unit::Count, Unit::Percent] {
             Drawing::read(&spark(&title, &values, unit)).holds();
@@ -155,6 +179,8 @@ fn without_numbers_a_chart_says_so() {
         steps("a", &[]),
         confusion("a", &[], &["Yes"], &[]),
         spark("a", &[], Unit::Number),
+        columns("a", "b", &[]),
+        bars("a", "b", 0, &[]),
     ] {
         assert_eq!(figure.told, "nothing to show yet");
         Drawing::read(&figure).holds();

@@ -1,4 +1,6 @@
-//! Helpers for tests: seeded numbers, tolerances scaled by the rounding unit, numerical derivatives.
+//! Helpers for tests: seeded numbers, tolerances scaled by the rounding unit, numerical derivatives, a browser.
+
+pub mod browser;
 
 /// Rounding unit of f32: half the distance from 1 to the next number.
 pub const F32_UNIT: f64 = 1.0 / (1 << 24) as f64;

@@ -117,14 +117,7 @@ pub fn dots(title: &str, axis: &Axis, dots: &[Dot], references: &[Reference]) ->
             value += &format!(" {}", axis.unit.interval(ends));
         }
         let told = format!("{}: {value}", dot.name);
-        let room = (WIDTH - wide(&value) - 8.0).max(0.0);
-        svg.text(
-            "halo",
-            At::Start,
-            [0.0, y + 14.0],
-            &fitting(&dot.name, room),
-        );
-        svg.text("number", At::End, [WIDTH, y + 14.0], &value);
+        svg.names(y + 14.0, &dot.name, &value);
         // Lines stand behind the dots and not behind the names.
         for at in &grid {
             svg.line("grid", [*at, y + 19.0, *at, y + ROW]);

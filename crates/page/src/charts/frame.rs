@@ -6,6 +6,8 @@ use crate::svg::{At, LINE, Shape, Svg, WIDTH, fitting, wide};
 
 /// Room for half of the last tick's name and of a mark on the edge.
 const EDGE: f64 = 10.0;
+/// What a short text may be wider than [`wide`] takes it to be: a per cent sign is as wide as two letters.
+const SLACK: f64 = 3.0;
 /// Height of the names below a plot: ticks, then the axis.
 pub(super) const BELOW: f64 = 40.0;
 
@@ -87,7 +89,7 @@ impl Frame {
 /// Room for the names of the ticks of y.
 fn left_of(y: &Scale) -> f64 {
     let names = y.ticks.iter().map(|(_, name)| wide(name));
-    names.fold(0.0, f64::max).min(WIDTH / 3.0) + 6.0
+    names.fold(0.0, f64::max).min(WIDTH / 3.0) + 6.0 + SLACK
 }
 
 /// Names of the ticks of x that have room, and below them the name of the axis.
@@ -102,11 +104,11 @@ pub(super) fn names_below(
     for (value, name) in &x.ticks {
         let Some(at) = x.at(*value) else { continue };
         mark(svg, at);
-        let half = wide(name) / 2.0;
+        let half = wide(name) / 2.0 + SLACK;
         let middle = at.min(WIDTH - half).max(half);
         if middle - half >= free {
             svg.text("faint", At::Middle, [middle, below + 17.0], name);
-            free = middle + half + 6.0;
+            free = middle + half + 4.0;
         }
     }
     let name = fitting(name, WIDTH);

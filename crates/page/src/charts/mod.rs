@@ -5,6 +5,8 @@
 //! in colour. Numbers that cannot be drawn (not finite, beyond ±10³⁰⁰, not positive on a logarithmic axis) are left
 //! out; without any that can, a chart says so.
 
+mod bars;
+mod columns;
 mod confusion;
 mod dots;
 mod frame;
@@ -14,6 +16,8 @@ mod scale;
 mod spark;
 mod steps;
 
+pub use bars::{Bar, bars};
+pub use columns::{Column, columns};
 pub use confusion::confusion;
 pub use dots::{Dot, Reference, dots};
 pub use lines::{MOST, Series, lines};
@@ -83,7 +87,7 @@ fn ends(interval: Option<[f64; 2]>) -> Option<[f64; 2]> {
     Some([a.min(b), a.max(b)])
 }
 
-/// A chart of what was drawn; all charts end here.
+/// A chart of what was drawn.
 fn figure(title: &str, told: String, height: f64, svg: Svg) -> Figure {
     Figure {
         title: title.to_owned(),
@@ -91,6 +95,14 @@ fn figure(title: &str, told: String, height: f64, svg: Svg) -> Figure {
         height: height.ceil(),
         body: svg.done(),
         style: STYLE,
+    }
+}
+
+/// A chart that needs no rules but those of every page.
+fn plain(title: &str, told: &str, height: f64, svg: Svg) -> Figure {
+    Figure {
+        style: "",
+        ..figure(title, told.to_owned(), height, svg)
     }
 }
 

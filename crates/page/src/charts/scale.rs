@@ -65,7 +65,10 @@ impl Scale {
         } else {
             let step = Step::of((high - low) / most as f64, axis.unit);
             if wide {
-                scale.ends = [step.at(step.below(low)), step.at(step.above(high))];
+                // Counts may all lie nearer to one whole number than the next.
+                let first = step.below(low);
+                let last = step.above(high).max(first + 1.0);
+                scale.ends = [step.at(first), step.at(last)];
             }
             scale.ticks = step.ticks(scale.ends, axis.unit);
         }

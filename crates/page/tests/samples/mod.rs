@@ -1,8 +1,8 @@
 //! One of each chart, and a page with all of them and with every other block.
 
 use verdict_page::charts::{
-    Axis, Bin, Curve, Dot, Reference, Series, Unit, confusion, dots, lines, reliability, spark,
-    steps,
+    Axis, Bar, Bin, Column, Curve, Dot, Reference, Series, Unit, bars, columns, confusion, dots,
+    lines, reliability, spark, steps,
 };
 use verdict_page::{Badge, Block, Cell, Example, Figure, Page, Part, Table};
 
@@ -18,6 +18,8 @@ pub fn samples() -> Vec<(&'static str, Figure)> {
         ("steps", coverage()),
         ("confusion", answers()),
         ("spark", loss()),
+        ("columns", lengths()),
+        ("bars", branches()),
     ]
 }
 
@@ -152,6 +154,41 @@ fn loss() -> Figure {
         .map(|step| 2.9 * (-(step as f64) / 60.0).exp() + 0.1 * wave(step))
         .collect();
     spark("Training loss", &values, Unit::Number)
+}
+
+fn lengths() -> Figure {
+    let column = |number: usize| Column {
+        name: format!("{}{}", 5 * number, if number == 15 { "+" } else { "" }),
+        told: format!(
+            "from {} words: {} rows",
+            5 * number,
+            37 * number * (16 - number)
+        ),
+        rows: 37 * number * (16 - number),
+    };
+    let bars: Vec<Column> = (0..16).map(column).collect();
+    columns(
+        "Words of the question",
+        "Half have at most 40 words.",
+        &bars,
+    )
+}
+
+fn branches() -> Figure {
+    let bar = |(name, part): (&str, usize)| Bar {
+        name: name.into(),
+        part,
+        told: verdict_page::percent(part, 1450),
+    };
+    let rows = [
+        ("B Organisms", 1400),
+        (
+            "C Diseases of everything that lives and of some that does not",
+            700,
+        ),
+        ("Z Geographicals", 1),
+    ];
+    bars("Rows by branch", "Most in Organisms.", 1450, &rows.map(bar))
 }
 
 /// A page with every block and every chart.
