@@ -6,6 +6,7 @@
 //! Nothing here knows of models or tokens.
 
 pub mod audit;
+mod benchmark;
 mod build;
 pub mod card;
 pub mod citations;
@@ -21,6 +22,7 @@ mod label;
 mod labelled_tests;
 pub mod manifest;
 mod mesh;
+mod naive_bayes;
 mod near;
 mod protect;
 mod rationale;
@@ -33,6 +35,7 @@ mod text;
 mod verify;
 
 pub use audit::audit;
+pub use benchmark::{benchmark, trained_on};
 pub use build::{
     Balance, BuildReport, BuildSettings, Disagreement, Explanation, Shard, Step, build, explain,
     merge, scan_shard,
@@ -47,8 +50,9 @@ pub use item::{Item, Split, Unlabelled};
 pub use label::Label;
 pub use manifest::Manifest;
 pub use mesh::MeshTree;
+pub use naive_bayes::NaiveBayes;
 pub use near::hash as hash_words;
-pub use protect::Protect;
+pub use protect::{Protect, pubmedqa_test};
 pub use raw::RawItem;
 pub use rules::Rules;
 pub use sentences::sentences;

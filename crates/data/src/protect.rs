@@ -45,6 +45,12 @@ impl fmt::Display for Protect {
     }
 }
 
+/// The PMIDs of PubMedQA's official test questions.
+pub fn pubmedqa_test() -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("pubmedqa_test.txt").lines();
+    lines.filter(|line| !line.starts_with('#'))
+}
+
 /// One question of a benchmark.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Question {

@@ -1,17 +1,15 @@
 //! What the wording of a question alone gives away about its label.
 //!
 //! A data set whose labels can be guessed from single words ("not", "safe") teaches those words before it teaches
-//! anything else. Five-fold cross-validation over groups of a multinomial naive Bayes classifier on the words of the
-//! question (McCallum and Nigam 1998), with add-one smoothing, says how far that guess gets.
-
-use std::collections::HashMap;
+//! anything else. Five-fold cross-validation over groups of the [classifier by words](crate::naive_bayes) says how far
+//! that guess gets.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::place;
+use crate::naive_bayes::{Counts, View, best, words};
 use crate::near::hash;
-use crate::text::normal;
 use crate::{Item, Label};
 
 /// Parts of the cross-validation.
@@ -28,17 +26,6 @@ pub struct Artefact {
     pub majority: usize,
 }
 
-/// Rows, or occurrences of a word: by fold and label.
-type Counts = [[u32; 3]; FOLDS];
-
-/// What was counted outside a fold.
-fn outside(counts: &Counts, fold: usize) -> [u32; 3] {
-    let others = (0..FOLDS).filter(|other| *other != fold);
-    others.fold([0; 3], |sum, other| {
-        std::array::from_fn(|label| sum[label] + counts[other][label])
-    })
-}
-
 /// The words of a question, its label and its fold.
 pub(crate) struct Row {
     words: Vec<u64>,
@@ -48,12 +35,8 @@ pub(crate) struct Row {
 
 impl Row {
     fn of(item: &Item) -> Self {
-        let question = normal(&item.question);
-        let mut words: Vec<u64> = question.split(' ').map(|word| hash(&[word])).collect();
-        words.sort_unstable();
-        words.dedup();
         Row {
-            words,
+            words: words(&item.question),
             label: item.label,
             // A group's fold hangs on its name alone.
             fold: (place(0, "artefact", &item.group) % FOLDS as u64) as usize,
@@ -108,48 +91,18 @@ pub(crate) fn artefact(items: &[&Item]) -> Artefact {
 }
 
 fn guess(rows: &[Row]) -> Artefact {
-    let mut words: HashMap<u64, Counts> = HashMap::new();
-    let (mut seen, mut totals) = (Counts::default(), Counts::default());
+    let mut counts = Counts::<FOLDS>::new();
     for row in rows {
-        seen[row.fold][row.label.index()] += 1;
-        totals[row.fold][row.label.index()] += row.words.len() as u32;
-        for word in &row.words {
-            words.entry(*word).or_default()[row.fold][row.label.index()] += 1;
-        }
+        counts.see(&row.words, row.label, row.fold);
     }
-    // Words that a classifier knows, and what it counted of rows and words.
-    let known: [f64; FOLDS] = std::array::from_fn(|fold| {
-        let learnt = |counts: &&Counts| outside(counts, fold) != [0; 3];
-        words.values().filter(learnt).count() as f64
-    });
-    let prior: [[u32; 3]; FOLDS] = std::array::from_fn(|fold| outside(&seen, fold));
-    let total: [[u32; 3]; FOLDS] = std::array::from_fn(|fold| outside(&totals, fold));
-    let guess = |row: &Row| {
-        let learnt: Vec<[u32; 3]> = row
-            .words
-            .iter()
-            .map(|word| outside(&words[word], row.fold))
-            .filter(|counts| *counts != [0; 3])
-            .collect();
-        let score = |label: Label| {
-            let l = label.index();
-            let all = f64::from(total[row.fold][l]) + known[row.fold];
-            let words = learnt
-                .iter()
-                .map(|counts| (f64::from(counts[l] + 1) / all).ln());
-            f64::from(prior[row.fold][l] + 1).ln() + words.sum::<f64>()
-        };
-        // The first of equals.
-        let better = |a: (Label, f64), b: (Label, f64)| if b.1 > a.1 { b } else { a };
-        let scored = Label::ALL.into_iter().map(|label| (label, score(label)));
-        scored.reduce(better).map(|best| best.0)
-    };
+    let views: [View; FOLDS] = std::array::from_fn(|fold| counts.view(Some(fold)));
+    let guess = |row: &Row| best(counts.scores(&views[row.fold], &row.words));
     let of = |label| rows.iter().filter(|row| row.label == label).count();
     Artefact {
         rows: rows.len(),
         right: rows
             .par_iter()
-            .filter(|row| guess(row) == Some(row.label))
+            .filter(|row| guess(row) == row.label)
             .count(),
         majority: Label::ALL.map(of).into_iter().max().unwrap_or(0),
     }

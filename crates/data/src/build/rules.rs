@@ -192,7 +192,7 @@ fn cleaned(
 }
 
 /// A question ends with its mark.
-fn as_question(mut question: String) -> String {
+pub(crate) fn as_question(mut question: String) -> String {
     if !question.contains('?') {
         let kept = question
             .trim_end_matches(['.', ',', ';', ':', '!', ' '])

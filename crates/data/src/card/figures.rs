@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use verdict_page::svg::{At, LINE, Svg, WIDTH, fitting, wide};
+use verdict_page::charts::{Bar, Column, bars, columns};
+use verdict_page::svg::{At, Svg, WIDTH, wide};
 use verdict_page::{Figure, grouped, percent};
 
 use super::{checks, tables};
@@ -18,33 +19,14 @@ pub(super) fn colour(label: Label) -> &'static str {
     }
 }
 
-/// Names of colours in a row of their own.
-fn legend(svg: &mut Svg, names: &[(&str, &str)]) -> f64 {
-    let mut x = 0.0;
-    for (class, name) in names {
-        svg.bar(class, [x, 2.0, 11.0, 11.0], "");
-        svg.text("", At::Start, [x + 16.0, 12.0], name);
-        x += 16.0 + wide(name) + 14.0;
-    }
-    LINE + 8.0
-}
-
-/// A line of names: the left one is cut where the right one needs the room.
-fn names(svg: &mut Svg, y: f64, left: &str, right: &str) {
-    let room = WIDTH - wide(right) - 8.0;
-    svg.text("", At::Start, [0.0, y], &fitting(left, room));
-    svg.text("number", At::End, [WIDTH, y], right);
-}
-
 /// Labels of each split, all splits as wide.
 pub(super) fn labels(manifest: &Manifest) -> Option<Figure> {
     let mut svg = Svg::default();
     let legend_names = Label::ALL.map(|label| (colour(label), label.as_str()));
-    let mut y = legend(&mut svg, &legend_names);
+    let mut y = svg.swatches(&legend_names);
     let mut told = Vec::new();
     for split in manifest.splits.iter().filter(|split| split.rows > 0) {
-        names(
-            &mut svg,
+        svg.names(
             y + 12.0,
             &split.split,
             &format!("{} rows", grouped(split.rows)),
@@ -87,29 +69,10 @@ pub(super) fn labels(manifest: &Manifest) -> Option<Figure> {
     })
 }
 
-/// A bar for each name: how much of it, of what it could be.
-fn bars(rows: &[(String, usize, String)], most: usize) -> (f64, String) {
-    let mut svg = Svg::default();
-    let mut y = 0.0;
-    for (name, rows, right) in rows {
-        names(&mut svg, y + 12.0, name, right);
-        let width = WIDTH * *rows as f64 / most.max(1) as f64;
-        svg.bar("track", [0.0, y + 18.0, WIDTH, 9.0], "");
-        let least = if *rows > 0 { 1.5 } else { 0.0 };
-        svg.bar(
-            "bar",
-            [0.0, y + 18.0, width.max(least), 9.0],
-            &format!("{name}: {right}"),
-        );
-        y += 36.0;
-    }
-    (y, svg.done())
-}
-
 /// Rows kept of each source, beside those read.
 pub(super) fn sources(manifest: &Manifest) -> Option<Figure> {
     let mut svg = Svg::default();
-    let mut y = legend(&mut svg, &[("bar", "kept"), ("track", "read")]);
+    let mut y = svg.swatches(&[("bar", "kept"), ("track", "read")]);
     let counts: Vec<(&str, usize, usize)> = tables::kinds(manifest)
         .map(|kind| {
             (
@@ -130,7 +93,7 @@ pub(super) fn sources(manifest: &Manifest) -> Option<Figure> {
             0 => grouped(kept),
             read => format!("{} of {}", grouped(kept), grouped(read)),
         };
-        names(&mut svg, y + 12.0, kind, &right);
+        svg.names(y + 12.0, kind, &right);
         let told_here = format!("{kind}: {right} rows kept");
         svg.bar(
             "track",
@@ -154,70 +117,6 @@ pub(super) fn sources(manifest: &Manifest) -> Option<Figure> {
     })
 }
 
-/// Upright bars side by side, the names of some below.
-fn columns(columns: &[(String, String, usize)]) -> (f64, String) {
-    const TALL: f64 = 130.0;
-    let mut svg = Svg::default();
-    let most = columns
-        .iter()
-        .map(|(_, _, rows)| *rows)
-        .max()
-        .unwrap_or(0)
-        .max(1);
-    let step = nice(most);
-    let top = most.div_ceil(step) * step;
-    let left = wide(&grouped(top)) + 6.0;
-    let y = |rows: usize| 10.0 + TALL * (1.0 - rows as f64 / top as f64);
-    for mark in (0..=top).step_by(step) {
-        svg.line(
-            if mark == 0 { "axis" } else { "grid" },
-            [left, y(mark), WIDTH, y(mark)],
-        );
-        svg.text(
-            "faint",
-            At::End,
-            [left - 5.0, y(mark) + 4.0],
-            &grouped(mark),
-        );
-    }
-    let width = (WIDTH - left) / columns.len().max(1) as f64;
-    let gap = if width > 6.0 { 2.0 } else { width * 0.25 };
-    // The last name is told first where it says that its bar holds all that is more.
-    let open = columns.last().filter(|(name, ..)| name.ends_with('+'));
-    let end = open.map_or(WIDTH + 4.0, |(name, ..)| WIDTH - wide(name) - 8.0);
-    if let Some((name, ..)) = open {
-        svg.text("faint", At::End, [WIDTH, y(0) + 16.0], name);
-    }
-    let mut free = 0.0;
-    for (number, (name, told, rows)) in columns.iter().enumerate() {
-        let x = left + width * number as f64;
-        if *rows > 0 {
-            // What is there is seen, however little.
-            let height = (y(0) - y(*rows)).max(1.0);
-            svg.bar(
-                "bar",
-                [x + gap / 2.0, y(0) - height, width - gap, height],
-                told,
-            );
-        }
-        let (middle, half) = (x + width / 2.0, wide(name) / 2.0);
-        if middle - half >= free && middle + half <= end && !name.is_empty() {
-            svg.text("faint", At::Middle, [middle, y(0) + 16.0], name);
-            free = middle + half + 6.0;
-        }
-    }
-    (TALL + 32.0, svg.done())
-}
-
-/// A round step that makes at most four of `most`.
-fn nice(most: usize) -> usize {
-    let steps = (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_usize.pow(power)));
-    steps
-        .into_iter()
-        .find(|step| most.div_ceil(*step) <= 4)
-        .unwrap_or(1)
-}
-
 /// Lengths of questions, rationales and contexts.
 pub(super) fn lengths(manifest: &Manifest) -> Vec<Figure> {
     let one = |name: &&str| {
@@ -230,22 +129,21 @@ pub(super) fn lengths(manifest: &Manifest) -> Vec<Figure> {
                 true => format!("{}+", bar * lengths.bar),
                 false => (bar * lengths.bar).to_string(),
             };
-            (mark, told, *rows)
+            Column {
+                name: mark,
+                told,
+                rows: *rows,
+            }
         };
-        let (height, body) = columns(&lengths.bars.iter().enumerate().map(bar).collect::<Vec<_>>());
-        Some(Figure {
-            title: format!("Words of the {name}"),
-            told: format!(
-                "Half of {} rows have at most {} words, 95 of 100 at most {}, the longest has {}.",
-                grouped(lengths.rows),
-                lengths.median,
-                lengths.p95,
-                grouped(lengths.longest)
-            ),
-            height,
-            body,
-            style: "",
-        })
+        let bars: Vec<Column> = lengths.bars.iter().enumerate().map(bar).collect();
+        let told = format!(
+            "Half of {} rows have at most {} words, 95 of 100 at most {}, the longest has {}.",
+            grouped(lengths.rows),
+            lengths.median,
+            lengths.p95,
+            grouped(lengths.longest)
+        );
+        Some(columns(&format!("Words of the {name}"), &told, &bars))
     };
     tables::LENGTHS.iter().filter_map(one).collect()
 }
@@ -264,7 +162,7 @@ pub(super) fn years(manifest: &Manifest) -> Option<Figure> {
     let span =
         ((last - first) / YEARS + 1).next_multiple_of(if last - first < YEARS { 1 } else { 5 });
     let starts = (first / span..=last / span).map(|period| period * span);
-    let bars: Vec<(String, String, usize)> = starts
+    let bars: Vec<Column> = starts
         .map(|start| {
             let end = start.saturating_add(span - 1);
             let rows = all.range(start..=end).map(|(_, rows)| rows).sum();
@@ -273,22 +171,16 @@ pub(super) fn years(manifest: &Manifest) -> Option<Figure> {
             } else {
                 format!("{start}–{end}")
             };
-            (
-                start.to_string(),
-                format!("{name}: {} rows", grouped(rows)),
+            Column {
+                name: start.to_string(),
+                told: format!("{name}: {} rows", grouped(rows)),
                 rows,
-            )
+            }
         })
         .collect();
-    let (height, body) = columns(&bars);
-    let most = bars.iter().max_by_key(|(_, _, rows)| *rows)?;
-    Some(Figure {
-        title: "Rows by year of publication".into(),
-        told: format!("From {first} to {last}. Most in {}.", most.1),
-        height,
-        body,
-        style: "",
-    })
+    let most = bars.iter().max_by_key(|bar| bar.rows)?;
+    let told = format!("From {first} to {last}. Most in {}.", most.told);
+    Some(columns("Rows by year of publication", &told, &bars))
 }
 
 /// Rows in each branch of MeSH.
@@ -301,18 +193,14 @@ pub(super) fn branches(manifest: &Manifest) -> Option<Figure> {
         .iter()
         .map(|(name, rows)| format!("{name}: {}", grouped(*rows)));
     let told = told.collect::<Vec<_>>().join(". ");
-    let rows: Vec<_> = rows
-        .into_iter()
-        .map(|(name, rows)| (name, rows, percent(rows, of)))
-        .collect();
-    let (height, body) = bars(&rows, of);
-    (!rows.is_empty()).then(|| Figure {
-        title: "Rows by MeSH branch, of those with headings".into(),
-        told,
-        height,
-        body,
-        style: "",
-    })
+    let bar = |(name, part)| Bar {
+        name,
+        part,
+        told: percent(part, of),
+    };
+    let rows: Vec<Bar> = rows.into_iter().map(bar).collect();
+    let title = "Rows by MeSH branch, of those with headings";
+    (!rows.is_empty()).then(|| bars(title, &told, of, &rows))
 }
 
 /// What became of every row read: one bar of all of them, and one for each reason.
@@ -332,7 +220,7 @@ pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
         .filter(|(_, name)| sum(name) > 0)
         .collect();
     let mut svg = Svg::default();
-    let mut y = legend(&mut svg, &kinds);
+    let mut y = svg.swatches(&kinds);
     let mut x = 0.0;
     for (class, name) in &kinds {
         let rows = sum(name);
@@ -357,7 +245,7 @@ pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
     for (fate, rule, _, rows) in &fates {
         let name = if rule.is_empty() { *fate } else { *rule };
         let right = format!("{} ({})", grouped(*rows), percent(*rows, read));
-        names(&mut svg, y + 12.0, name, &right);
+        svg.names(y + 12.0, name, &right);
         let class = match *fate {
             "kept" => "bar",
             "set apart" => "apart",

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use regex::Regex;
 use verdict_page::{Block, Cell, Page, Table};
+use verdict_testkit::browser::Browser;
 
 use super::Card;
 use super::page::page;
@@ -174,6 +175,23 @@ fn the_page_loads_nothing_and_runs_nothing() {
         "javascript:",
     ] {
         assert!(!html.contains(foreign), "{foreign}");
+    }
+}
+
+#[test]
+fn a_reader_sees_all_of_it_on_a_phone_and_on_a_desk() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(super::HTML);
+    let (manifest, items) = small(str::to_owned);
+    std::fs::write(&path, Card::new(&manifest, &items).html).expect("written");
+    for (width, dark) in [(390, false), (390, true), (1280, false), (1280, true)] {
+        let view = browser.look(&path, width, dark);
+        assert_eq!(view.faults, [""; 0]);
+        assert!(view.texts > 200, "{}", view.texts);
+        assert!(view.contrast >= 4.5, "{}", view.contrast);
     }
 }
 

@@ -24,6 +24,16 @@ pub enum TwinRule {
     OtherWording,
 }
 
+impl TwinRule {
+    /// The name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TwinRule::OppositeClaim => "opposite-claim",
+            TwinRule::OtherWording => "other-wording",
+        }
+    }
+}
+
 /// A generated question and the same case asked another way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Twin {
@@ -196,7 +206,7 @@ mod tests {
     }
 
     fn wording<'i>(name: &str, item: &'i Item) -> (&'i str, bool) {
-        let wording = item.id.split(['/', '/']).nth(1).unwrap();
+        let wording = item.id.split('/').nth(1).unwrap();
         let family = FAMILIES.iter().find(|family| family.name == name).unwrap();
         let found = family
             .wordings

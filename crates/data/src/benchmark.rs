@@ -1,0 +1,159 @@
+//! The questions of a source as a benchmark asks them, and which of them a data set gives away.
+//!
+//! A data set drops and balances rows; a benchmark is whole: every row that has a label is asked, its
+//! mark-up mended and nothing else of it touched.
+
+use std::collections::HashSet;
+
+use crate::build::{NEAR_QUESTIONS, as_question};
+use crate::near::{Shingles, pairs};
+use crate::text::{mend, question_key};
+use crate::{Context, Input, Item, Result, rows};
+
+/// Every row of a source that has a label, in the source's order. With a `context` each is asked with
+/// its own, cut to that budget; else with none. Rows of which an earlier one has the id get a number
+/// behind theirs.
+///
+/// # Errors
+/// Every fault of the source, with file and place.
+pub fn benchmark(input: &Input, seed: u64, context: Option<&Context>) -> Result<Vec<Item>> {
+    let mut seen = HashSet::new();
+    let mut items = Vec::new();
+    for row in rows(input, seed, context.is_some())? {
+        let Some(label) = row.label else { continue };
+        let question = as_question(mend(&row.question));
+        let text = row.context.filter(|_| context.is_some());
+        let text = text.map(|text| mend(&text));
+        let text = match (context, text) {
+            (Some(budget), Some(text)) => Some(budget.cut(&text).to_owned()),
+            _ => None,
+        };
+        let mut id = row.id;
+        let mut number = 2;
+        while !seen.insert(id.clone()) {
+            let bare = id.split('#').next().unwrap_or_default();
+            id = format!("{bare}#{number}");
+            number += 1;
+        }
+        let rationale = mend(&row.answer);
+        items.push(Item {
+            text: Item::render(text.as_deref(), &question, label, &rationale),
+            group: row.group.into_iter().next().unwrap_or_else(|| id.clone()),
+            source: row.source.to_owned(),
+            context: text,
+            id,
+            question,
+            label,
+            rationale,
+        });
+    }
+    Ok(items)
+}
+
+/// For each item, whether the rows to learn from hold the same or nearly the same question, or its
+/// abstract.
+pub fn trained_on(train: &[Item], items: &[Item]) -> Vec<bool> {
+    let key = |item: &Item| question_key(&item.question, None);
+    let questions: HashSet<String> = train.iter().map(key).collect();
+    let abstracts: HashSet<&str> = train
+        .iter()
+        .map(|item| item.group.as_str())
+        .filter(|group| group.starts_with("pmid:"))
+        .collect();
+    let mut found: Vec<bool> = items
+        .iter()
+        .map(|item| questions.contains(&key(item)) || abstracts.contains(item.group.as_str()))
+        .collect();
+    let shingles: Vec<Shingles> = train
+        .iter()
+        .chain(items)
+        .map(|item| Shingles::of(&item.question))
+        .collect();
+    let shingles: Vec<&Shingles> = shingles.iter().collect();
+    for (a, b) in pairs(&shingles, NEAR_QUESTIONS) {
+        let (first, last) = (a.min(b), a.max(b));
+        if first < train.len() && last >= train.len() {
+            found[last - train.len()] = true;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::Label;
+
+    fn jsonl(lines: &[&str]) -> (tempfile::NamedTempFile, Input) {
+        let mut file = tempfile::Builder::new()
+            .suffix(".jsonl")
+            .tempfile()
+            .unwrap();
+        file.write_all(lines.join("\n").as_bytes()).unwrap();
+        let input = format!("jsonl:{}", file.path().display()).parse().unwrap();
+        (file, input)
+    }
+
+    const LINES: [&str; 3] = [
+        r#"{"id":"a","question":"Does it help","label":"yes","rationale":"It does.","context":"One two three. Four five six."}"#,
+        r#"{"id":"b","question":"Is it safe in &lt;2 children?","label":"no","rationale":"No."}"#,
+        r#"{"id":"a","question":"Does it help","label":"maybe","rationale":"It may."}"#,
+    ];
+
+    #[test]
+    fn every_row_is_asked_also_those_that_a_data_set_would_drop() {
+        let (_file, input) = jsonl(&LINES);
+        let items = benchmark(&input, 1, None).unwrap();
+        let told: Vec<_> = items
+            .iter()
+            .map(|item| (item.question.as_str(), item.label, item.context.as_deref()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("Does it help?", Label::Yes, None),
+                ("Is it safe in <2 children?", Label::No, None),
+                ("Does it help?", Label::Uncertain, None),
+            ]
+        );
+        let ids: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!(ids.len(), 3, "{ids:?}");
+    }
+
+    #[test]
+    fn a_context_is_cut_to_its_budget() {
+        let (_file, input) = jsonl(&LINES);
+        let items = benchmark(&input, 1, Some(&Context::estimated(5))).unwrap();
+        assert_eq!(items[0].context.as_deref(), Some("One two three."));
+        assert_eq!(items[1].context, None);
+    }
+
+    #[test]
+    fn what_the_training_rows_give_away_is_found() {
+        let item = |question: &str, group: &str| Item {
+            id: question.into(),
+            question: question.into(),
+            label: Label::Yes,
+            rationale: "It does.".into(),
+            source: "jsonl".into(),
+            group: group.into(),
+            context: None,
+            text: String::new(),
+        };
+        let long = "Does early treatment with a high dose of vitamin D lower the risk of falls in women over seventy years of age";
+        let train = [
+            item("Does aspirin help?", "g1"),
+            item("Other?", "pmid:7"),
+            item(&format!("{long} or not?"), "g2"),
+        ];
+        let asked = [
+            item("does Aspirin help", "x"),
+            item("Is it so?", "pmid:7"),
+            item(&format!("{long}?"), "y"),
+            item("Does ibuprofen help?", "g1"),
+        ];
+        assert_eq!(trained_on(&train, &asked), [true, true, true, false]);
+    }
+}
