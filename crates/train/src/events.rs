@@ -36,12 +36,15 @@ pub enum EventKind {
         members: Vec<String>,
         /// Optimizer steps planned.
         steps: usize,
-        /// Training rows.
+        /// Training rows; with folds, the rows of the pool.
         train_rows: usize,
-        /// Validation rows.
+        /// Validation rows; with folds none, for each row is in turn learnt from and judged on.
         validation_rows: usize,
+        /// Adapters in the batch, those of folds with them; as many as members where not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        adapters: Option<usize>,
     },
-    /// A member made an optimizer step.
+    /// A member made an optimizer step. Not told of the folds' adapters.
     Train {
         /// Mean loss per supervised token of the batch, in nats, before the step.
         loss: f64,
@@ -50,7 +53,8 @@ pub enum EventKind {
         /// Norm of the gradient before clipping.
         grad_norm: f64,
     },
-    /// A member (or the bare base model) was validated.
+    /// A member (or the bare base model) was validated; or the adapter of a fold, whose name is the
+    /// member's with `@`, the repeat, `.` and the folds that it did not see (`r4@0.1+2`).
     Validation {
         /// Mean loss per supervised token, in nats.
         loss: f64,
@@ -172,6 +176,7 @@ mod tests {
                 steps: 93,
                 train_rows: 264,
                 validation_rows: 33,
+                adapters: Some(32),
             },
             EventKind::Train {
                 loss: 1.25,

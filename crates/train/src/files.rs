@@ -1,9 +1,11 @@
 //! Writing so that nothing stands half-written under a final name, and hashes of what was written.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
@@ -27,6 +29,37 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&part);
         Error::io(path, "write")(error)
     })
+}
+
+/// As [`write`], one JSON object a line.
+pub(crate) fn write_lines<T: Serialize>(path: &Path, lines: impl Iterator<Item = T>) -> Result<()> {
+    let part = partial(path);
+    let written = (|| {
+        let mut file = BufWriter::new(File::create(&part)?);
+        for line in lines {
+            serde_json::to_writer(&mut file, &line)?;
+            file.write_all(b"\n")?;
+        }
+        file.into_inner()?.sync_all()?;
+        fs::rename(&part, path)
+    })();
+    written.map_err(|error: io::Error| {
+        let _ = fs::remove_file(&part);
+        Error::io(path, "write")(error)
+    })
+}
+
+/// Reads what [`write_lines`] wrote.
+pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+    let line = |(place, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|error| Error::Json {
+            path: path.to_path_buf(),
+            line: place + 1,
+            message: error.to_string(),
+        })
+    };
+    text.lines().enumerate().map(line).collect()
 }
 
 /// SHA-256 of a file in hexadecimal.

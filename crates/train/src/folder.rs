@@ -1,9 +1,10 @@
 //! The run folder: made and locked by one training process, read by everyone once it is complete.
 //!
 //! ```text
-//! settings.toml   the resolved settings          adapters/<name>/   PEFT folders
-//! events.jsonl    what happened, append-only     MANIFEST.json      last: the run is complete
-//! .lock           held while a process trains
+//! settings.toml      the resolved settings          adapters/<name>/   PEFT folders
+//! events.jsonl       what happened, append-only     MANIFEST.json      last: the run is complete
+//! validation.jsonl   labels' logits a row           folds.jsonl        the same of every fold's adapter
+//! .lock              held while a process trains
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -13,27 +14,36 @@ use crate::error::{Error, Result};
 use crate::events::{self, Event, EventLog};
 use crate::files;
 use crate::manifest::{Manifest, MemberRecord};
+use crate::predictions::{FoldPrediction, Prediction};
 use crate::settings::TrainSettings;
 
 const LOCK: &str = ".lock";
 const SETTINGS: &str = "settings.toml";
 const EVENTS: &str = "events.jsonl";
+const VALIDATION: &str = "validation.jsonl";
+const FOLDS: &str = "folds.jsonl";
 const ADAPTERS: &str = "adapters";
 const MANIFEST: &str = "MANIFEST.json";
 
 /// What a run and its evaluation write, in the order in which an overwrite takes it away: the
 /// manifest first, so that what is left never looks complete.
-const OURS: [&str; 9] = [
+const OURS: [&str; 12] = [
     MANIFEST,
     "report.json",
     "report.md",
     "report.html",
     "predictions.jsonl",
+    "official",
+    VALIDATION,
+    FOLDS,
     EVENTS,
     "checkpoints",
     ADAPTERS,
     SETTINGS,
 ];
+
+/// What an overwrite leaves: how often held-out questions were looked at is true of the next run too.
+const KEPT: &str = "looks.jsonl";
 
 /// A folder that this process may train into. It holds the lock; nothing but the lock is written,
 /// and nothing is taken away, before training begins.
@@ -146,6 +156,23 @@ impl NewRun {
         Ok(hashes)
     }
 
+    /// Writes one more file into an adapter's folder; returns its hash.
+    pub(crate) fn add(&self, adapter: &str, file: &str, bytes: &[u8]) -> Result<String> {
+        let path = self.dir.join(ADAPTERS).join(adapter).join(file);
+        files::write(&path, bytes)?;
+        files::sha256(&path)
+    }
+
+    /// Writes `validation.jsonl`.
+    pub(crate) fn write_validation(&self, lines: impl Iterator<Item = Prediction>) -> Result<()> {
+        files::write_lines(&self.dir.join(VALIDATION), lines)
+    }
+
+    /// Writes `folds.jsonl`.
+    pub(crate) fn write_folds(&self, lines: impl Iterator<Item = FoldPrediction>) -> Result<()> {
+        files::write_lines(&self.dir.join(FOLDS), lines)
+    }
+
     /// Writes the manifest: the run is complete.
     pub(crate) fn finish(&self, manifest: &Manifest) -> Result<()> {
         let mut text = serde_json::to_string_pretty(manifest).expect("a manifest is plain data");
@@ -182,8 +209,10 @@ fn refuse(dir: &Path, overwrite: bool) -> Result<()> {
             found,
         });
     }
-    let ours =
-        |name: &String| OURS.contains(&name.as_str()) || name == LOCK || name.ends_with(".partial");
+    let ours = |name: &String| {
+        let name = name.as_str();
+        OURS.contains(&name) || [LOCK, KEPT].contains(&name) || name.ends_with(".partial")
+    };
     match names.iter().find(|name| !ours(name)) {
         Some(found) => Err(Error::Foreign {
             path: dir.to_path_buf(),
@@ -296,6 +325,20 @@ impl RunFolder {
     /// Everything that happened.
     pub fn events(&self) -> Result<Vec<Event>> {
         events::read(&self.dir.join(EVENTS))
+    }
+
+    /// Labels' logits of the last validation: the bare base model's rows first, then each saved
+    /// adapter's; with folds each member's out-of-fold predictions.
+    pub fn validation(&self) -> Result<Vec<Prediction>> {
+        files::read_lines(&self.dir.join(VALIDATION))
+    }
+
+    /// Every prediction of the folds' adapters; none in a run without folds.
+    pub fn folds(&self) -> Result<Vec<FoldPrediction>> {
+        match self.settings.folds {
+            Some(_) => files::read_lines(&self.dir.join(FOLDS)),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Compares every adapter file with its hash in the manifest.

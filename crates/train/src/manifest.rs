@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Result;
 use crate::files;
 use crate::grid::Member;
+use crate::nested::{FoldScore, Nested};
 use crate::settings::TrainSettings;
 use crate::validation::Score;
 
@@ -56,8 +57,12 @@ pub struct MemberRecord {
     pub stopped: Option<String>,
     /// Mean loss of its last training batch, per supervised token, in nats.
     pub train_loss: Option<f64>,
-    /// Its last validation.
+    /// Its last validation; with folds its out-of-fold score over all folds and repeats, by the
+    /// adapters that did not see the rows. None where it or, with folds, one of those was taken out.
     pub validation: Option<Score>,
+    /// Its score on each fold of each repeat.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<FoldScore>,
     /// SHA-256 of each file of `adapters/<name>/`.
     pub files: BTreeMap<String, String>,
 }
@@ -71,12 +76,15 @@ pub struct Manifest {
     /// Model and data.
     #[serde(flatten)]
     pub provenance: Provenance,
-    /// Optimizer steps done.
+    /// Optimizer steps of the adapters.
     pub steps: usize,
-    /// Training rows.
+    /// Training rows; with folds, the rows of the pool.
     pub train_rows: usize,
-    /// Validation of the bare base model.
+    /// Validation of the bare base model; with folds, on the whole pool.
     pub base: Score,
+    /// With folds, how the procedure "choose a member, then train it" does on rows that it did not see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nested: Option<Nested>,
     /// Name of the chosen member.
     pub best: String,
     /// The rule that chose it.

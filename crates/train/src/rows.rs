@@ -15,6 +15,8 @@ use crate::settings::Loss;
 pub struct Row {
     /// The item's id.
     pub id: String,
+    /// Name of its group; rows of one group are not independent and never stand in two folds.
+    pub group: String,
     /// Prompt, completion and end-of-text.
     pub tokens: Vec<u32>,
     /// Index of the completion's first token, at least 1 and below the number of tokens.
@@ -73,6 +75,7 @@ impl Rows {
                     .map_err(|source| Error::Row { split, source })?;
                 Ok(Row {
                     id: item.id.clone(),
+                    group: item.group.clone(),
                     tokens: encoded.tokens,
                     prompt_tokens: encoded.prompt_tokens,
                     label: item.label.index(),
@@ -88,9 +91,15 @@ impl Rows {
         })
     }
 
-    /// Weighs the loss of each row to learn from by its label; rows of a label that is not named weigh 1.
+    /// Training rows, then validation rows: what folds are cut from.
+    pub fn pool(&self) -> Vec<&Row> {
+        self.train.iter().chain(&self.validation).collect()
+    }
+
+    /// Weighs the loss of each row, where it is learnt from, by its label; rows of a label that is not
+    /// named weigh 1.
     pub fn weigh(&mut self, weights: &BTreeMap<Label, f64>) {
-        for row in &mut self.train {
+        for row in self.train.iter_mut().chain(&mut self.validation) {
             row.weight = weights.get(&Label::ALL[row.label]).copied().unwrap_or(1.0);
         }
     }

@@ -1,23 +1,32 @@
 //! Which member is the best: by validation, with the one-standard-error rule.
 
 use crate::manifest::MemberRecord;
+use crate::validation::Score;
 
 /// The rule in words, as MANIFEST.json says it.
 pub const RULE: &str = "the smallest rank whose validation accuracy lies within one standard error \
 of the highest; then the higher accuracy, then the lower loss, then the earlier in the grid";
 
+/// As [`RULE`], of a run with folds.
+pub const FOLDS_RULE: &str = "the smallest rank whose out-of-fold accuracy lies within one standard \
+error of the highest; then the higher accuracy, then the lower loss, then the earlier in the grid";
+
 /// Index of the best member by [`RULE`]; none where every member was taken out.
+pub fn best(members: &[MemberRecord]) -> Option<usize> {
+    let left = members
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| record.stopped.is_none());
+    choose(left.filter_map(|(index, record)| Some((index, record.member.rank, record.validation?))))
+}
+
+/// Of (index, rank, score), in the order of the grid, the index to choose by [`RULE`]; none of none.
 ///
 /// With the highest accuracy p over n rows the standard error is √(p (1 − p) / n). A difference
 /// below it is no evidence, and the smaller adapter is the simpler claim (Breiman and others,
 /// *Classification and Regression Trees*, 1984, section 3.4.3).
-pub fn best(members: &[MemberRecord]) -> Option<usize> {
-    let scored: Vec<_> = members
-        .iter()
-        .enumerate()
-        .filter(|(_, record)| record.stopped.is_none())
-        .filter_map(|(index, record)| Some((index, record.member.rank, record.validation?)))
-        .collect();
+pub fn choose(scored: impl IntoIterator<Item = (usize, usize, Score)>) -> Option<usize> {
+    let scored: Vec<_> = scored.into_iter().collect();
     let top = scored
         .iter()
         .map(|(_, _, score)| *score)
@@ -41,7 +50,6 @@ mod tests {
 
     use super::*;
     use crate::grid::Member;
-    use crate::validation::Score;
 
     fn record(rank: usize, accuracy: f64, loss: f64) -> MemberRecord {
         let member = Member {
@@ -62,6 +70,7 @@ mod tests {
             stopped: None,
             train_loss: Some(1.0),
             validation,
+            folds: Vec::new(),
             files: BTreeMap::new(),
         }
     }

@@ -103,6 +103,12 @@ pub struct TrainSettings {
     pub clip: f64,
     /// Optimizer steps between two validations.
     pub validate_every: usize,
+    /// Folds of cross-validation over training and validation rows together; 0 or absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folds: Option<usize>,
+    /// How often the folds are drawn anew; 1 where folds are given without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<usize>,
     /// Which tokens the loss counts.
     pub loss: Loss,
     /// What a row's loss weighs.
@@ -141,6 +147,8 @@ impl Default for TrainSettings {
             schedule: Schedule::Linear,
             clip: 1.0,
             validate_every: 25,
+            folds: None,
+            repeats: None,
             loss: Loss::Completion,
             class_weights: ClassWeights::Data,
             base: Base::Int8,
@@ -225,8 +233,13 @@ impl TrainSettings {
     }
 
     /// Fills in what depends on other settings: the default epochs where neither epochs nor steps
-    /// were given.
+    /// were given, one repeat where folds were; no folds are none.
     pub fn resolved(mut self) -> Self {
+        self.folds = self.folds.filter(|folds| *folds > 0);
+        match self.folds {
+            Some(_) => self.repeats = self.repeats.or(Some(1)),
+            None => self.repeats = None,
+        }
         if self.epochs.is_none() && self.steps.is_none() {
             self.epochs = Some(Self::DEFAULT_EPOCHS);
         }

@@ -1,130 +1,162 @@
-//! Validation: loss per supervised token and label accuracy, for all members in shared passes.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! Validation: what the engine says of rows that an adapter did not learn from, in shared passes.
 
 use serde::{Deserialize, Serialize};
 
-use crate::batches::pack_lanes;
+use crate::batches::{Placed, pack_lanes};
 use crate::engine::{Engine, Example, ExampleLoss};
-use crate::error::EngineError;
-use crate::rows::Rows;
-use crate::settings::{Loss, TrainSettings};
+use crate::error::{EngineError, Result};
+use crate::rows::Row;
+use crate::settings::Loss;
 
-/// How a member (or the bare base model) did on the validation rows.
+/// How an adapter (or the bare base model) did on rows that it did not learn from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Mean loss per supervised token, in nats.
     pub loss: f64,
     /// Share of rows whose true label had the highest logit of the three.
     pub accuracy: f64,
-    /// Validation rows.
+    /// Rows.
     pub n: usize,
+}
+
+/// What was found of one row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    /// Sum of its supervised tokens' losses, in nats.
+    pub loss_sum: f64,
+    /// Supervised tokens.
+    pub tokens: usize,
+    /// Logits of the labels' first tokens, in the order of `Label::ALL`.
+    pub logits: [f32; 3],
+}
+
+impl Found {
+    /// Place in `Label::ALL` of the highest logit, the earlier in a tie.
+    pub fn label(&self) -> usize {
+        let logits = &self.logits;
+        let better = |best: usize, place: usize| {
+            if logits[place].total_cmp(&logits[best]).is_gt() {
+                place
+            } else {
+                best
+            }
+        };
+        (1..logits.len()).fold(0, better)
+    }
+}
+
+impl Score {
+    /// The score of rows and what was found of them.
+    pub fn of<'a>(found: impl IntoIterator<Item = (&'a Found, &'a Row)>) -> Self {
+        let (mut sum, mut tokens, mut right, mut n) = (0.0, 0, 0, 0);
+        for (found, row) in found {
+            sum += found.loss_sum;
+            tokens += found.tokens;
+            right += usize::from(found.label() == row.label);
+            n += 1;
+        }
+        Self {
+            loss: sum / tokens as f64,
+            accuracy: right as f64 / n as f64,
+            n,
+        }
+    }
+}
+
+/// An adapter and the rows that it is asked.
+pub(crate) struct Question<'a> {
+    pub(crate) adapter: Option<usize>,
+    /// Places in the pool.
+    pub(crate) rows: &'a [usize],
 }
 
 /// What every validation of a run has in common.
 pub(crate) struct Validation<'a> {
     pub(crate) engine: &'a dyn Engine,
-    pub(crate) rows: &'a Rows,
-    pub(crate) settings: &'a TrainSettings,
+    pub(crate) pool: &'a [&'a Row],
+    pub(crate) probes: &'a [u32],
+    pub(crate) loss: Loss,
     /// Most tokens of a pass on one device.
     pub(crate) pass_tokens: usize,
-    pub(crate) stop: &'a AtomicBool,
+    /// Called before every pass.
+    pub(crate) between: &'a dyn Fn() -> Result<()>,
+    /// Names an engine's failure.
+    pub(crate) failed: &'a dyn Fn(EngineError) -> crate::Error,
 }
 
-/// Scores every adapter of `adapters` on the validation rows; none when `stop` was set on the way.
-///
-/// With whole-text loss the rows go through twice, for the label stands at the completion's start.
-pub(crate) fn validate(
-    run: &Validation<'_>,
-    adapters: &[Option<usize>],
-) -> Result<Option<Vec<Score>>, EngineError> {
-    let (rows, settings) = (run.rows, run.settings);
-    let Some(labels) = evaluate(run, adapters, Loss::Completion)? else {
-        return Ok(None);
-    };
-    let full = match settings.loss {
-        Loss::Completion => None,
-        Loss::Full => match evaluate(run, adapters, Loss::Full)? {
-            Some(full) => Some(full),
-            None => return Ok(None),
-        },
-    };
-    let losses = full.as_ref().unwrap_or(&labels);
-    let score = |(labels, losses): (&Vec<ExampleLoss>, &Vec<ExampleLoss>)| {
-        let right = labels.iter().zip(&rows.validation);
-        let right = right
-            .filter(|(found, row)| highest(&found.probes) == row.label)
-            .count();
-        let sum: f64 = losses.iter().map(|found| found.loss_sum).sum();
-        let tokens: usize = losses.iter().map(|found| found.tokens).sum();
-        let n = rows.validation.len();
-        Score {
-            loss: sum / tokens as f64,
-            accuracy: right as f64 / n as f64,
-            n,
-        }
-    };
-    Ok(Some(labels.iter().zip(losses).map(score).collect()))
-}
+impl Validation<'_> {
+    /// What is found of each row, for each question, in the order of its rows.
+    ///
+    /// With whole-text loss the rows go through twice, for the label stands at the completion's start.
+    pub(crate) fn ask(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Found>>> {
+        let labels = self.evaluate(questions, Loss::Completion)?;
+        let full = match self.loss {
+            Loss::Completion => None,
+            Loss::Full => Some(self.evaluate(questions, Loss::Full)?),
+        };
+        let losses = full.as_ref().unwrap_or(&labels);
+        let found = |(label, loss): (&ExampleLoss, &ExampleLoss)| Found {
+            loss_sum: loss.loss_sum,
+            tokens: loss.tokens,
+            logits: std::array::from_fn(|place| label.probes[place]),
+        };
+        let of = |(labels, losses): (&Vec<ExampleLoss>, &Vec<ExampleLoss>)| {
+            labels.iter().zip(losses).map(found).collect()
+        };
+        Ok(labels.iter().zip(losses).map(of).collect())
+    }
 
-/// What the engine says of each validation row, per adapter, in the order of the rows.
-fn evaluate(
-    run: &Validation<'_>,
-    adapters: &[Option<usize>],
-    loss: Loss,
-) -> Result<Option<Vec<Vec<ExampleLoss>>>, EngineError> {
-    let (engine, rows) = (run.engine, run.rows);
-    let lanes: Vec<usize> = adapters
-        .iter()
-        .map(|adapter| engine.lane(*adapter))
-        .collect();
-    let lengths: Vec<usize> = rows.validation.iter().map(|row| row.tokens.len()).collect();
-    let mut found = vec![Vec::with_capacity(lengths.len()); adapters.len()];
-    let lengths = vec![lengths; adapters.len()];
-    for pass in pack_lanes(&lengths, &lanes, run.pass_tokens) {
-        if run.stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let example = |placed: &crate::batches::Placed| {
-            let row = &rows.validation[placed.place];
-            let loss_from = row.loss_from(loss);
-            let adapter = adapters[placed.member];
-            Example {
-                adapter,
-                tokens: &row.tokens,
-                loss_from,
+    fn evaluate(&self, questions: &[Question<'_>], loss: Loss) -> Result<Vec<Vec<ExampleLoss>>> {
+        let row = |placed: &Placed| self.pool[questions[placed.member].rows[placed.place]];
+        let length = |row: &usize| self.pool[*row].tokens.len();
+        let lengths: Vec<Vec<usize>> = questions
+            .iter()
+            .map(|asked| asked.rows.iter().map(length).collect())
+            .collect();
+        let lanes: Vec<usize> = questions
+            .iter()
+            .map(|asked| self.engine.lane(asked.adapter))
+            .collect();
+        let mut found: Vec<Vec<ExampleLoss>> = lengths
+            .iter()
+            .map(|rows| Vec::with_capacity(rows.len()))
+            .collect();
+        for pass in pack_lanes(&lengths, &lanes, self.pass_tokens) {
+            (self.between)()?;
+            let example = |placed: &Placed| Example {
+                adapter: questions[placed.member].adapter,
+                tokens: &row(placed).tokens,
+                loss_from: row(placed).loss_from(loss),
                 weight: 1.0,
                 key: 0,
+            };
+            let examples: Vec<Example<'_>> = pass.iter().map(example).collect();
+            let losses = self.engine.evaluate(&examples, self.probes);
+            for (placed, loss) in pass.iter().zip(losses.map_err(self.failed)?) {
+                found[placed.member].push(loss);
             }
-        };
-        let examples: Vec<Example<'_>> = pass.iter().map(example).collect();
-        let losses = engine.evaluate(&examples, &rows.probes)?;
-        for (placed, loss) in pass.iter().zip(losses) {
-            found[placed.member].push(loss);
         }
+        Ok(found)
     }
-    Ok(Some(found))
-}
-
-/// Place of the highest probe, the earlier in a tie.
-fn highest(probes: &[f32]) -> usize {
-    let mut best = 0;
-    for place in 1..probes.len() {
-        if probes[place].total_cmp(&probes[best]).is_gt() {
-            best = place;
-        }
-    }
-    best
 }
 
 #[cfg(test)]
 mod tests {
-    use super::highest;
+    use super::Found;
 
     #[test]
-    fn the_highest_probe_is_the_label_and_the_earlier_wins_a_tie() {
-        assert_eq!(highest(&[0.0, 2.0, 1.0]), 1);
-        assert_eq!(highest(&[1.0, 0.0, 1.0]), 0);
-        assert_eq!(highest(&[-3.0, -2.0, -1.0]), 2);
+    fn the_highest_logit_is_the_label_and_the_earlier_wins_a_tie() {
+        let label = |logits: [f32; 3]| {
+            let (loss_sum, tokens) = (1.0, 1);
+            Found {
+                loss_sum,
+                tokens,
+                logits,
+            }
+            .label()
+        };
+        assert_eq!(label([0.0, 2.0, 1.0]), 1);
+        assert_eq!(label([1.0, 0.0, 1.0]), 0);
+        assert_eq!(label([-3.0, -2.0, -1.0]), 2);
     }
 }

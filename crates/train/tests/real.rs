@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use common::{adapter_bytes, provenance, rows, settings};
 use verdict_model::formats::{Adapter, Checkpoint};
 use verdict_model::{AdapterBank, LoadOptions, Model};
-use verdict_train::{ModelEngine, NewRun, RunFolder, RunSummary, TrainSettings, train};
+use verdict_train::{ModelEngine, NewRun, Plan, Rows, RunFolder, RunSummary, TrainSettings, train};
 
 /// A tiny decoder: 2 layers, 64 wide, 320 tokens.
 fn tiny(family: &str) -> Model {
@@ -30,10 +30,14 @@ fn tiny(family: &str) -> Model {
 }
 
 fn fit(model: &Model, settings: &TrainSettings) -> RunSummary {
+    fit_on(&rows(), model, settings)
+}
+
+fn fit_on(rows: &Rows, model: &Model, settings: &TrainSettings) -> RunSummary {
     let run = NewRun::create(settings, false).unwrap();
     let mut engine = ModelEngine::new(model).base_name("tiny");
     let stop = AtomicBool::new(false);
-    train(run, &rows(), &provenance(), &mut engine, &mut |_| {}, &stop).unwrap()
+    train(run, rows, &provenance(), &mut engine, &mut |_| {}, &stop).unwrap()
 }
 
 fn small(out: &Path) -> TrainSettings {
@@ -139,4 +143,50 @@ fn sixteen_at_once_equal_four_times_four_and_one_seed_gives_one_hash() {
     assert_eq!(hash("again", 4096), whole);
     assert_eq!(hash("four", 40), whole);
     assert_eq!(hash("nearly-one-by-one", 32), whole);
+}
+
+#[test]
+fn an_adapter_of_a_fold_equals_a_plain_run_on_its_rows_to_the_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny("llama");
+    let out = dir.path().join("run");
+    let (rows, folds) = (rows(), Some(3));
+    let settings = TrainSettings {
+        rank: vec![2, 5],
+        folds,
+        ..small(&out)
+    };
+    fit_on(&rows, &model, &settings);
+    let lines = RunFolder::open(&out).unwrap().folds().unwrap();
+    let plan = Plan::new(&settings.clone().resolved(), &rows).unwrap();
+    let pool = rows.pool();
+    // One outer and one inner adapter of the second member.
+    for share in [&plan.shares[2], &plan.shares[5]] {
+        let verdict_train::Part::Without { folds, .. } = &share.part else {
+            panic!("{:?}", share.part);
+        };
+        let alone = dir.path().join(format!("alone-{}", folds.len()));
+        let pick = |places: &[usize]| places.iter().map(|at| pool[*at].clone()).collect();
+        let own = Rows {
+            train: pick(&share.train),
+            validation: pick(&share.held),
+            probes: rows.probes.clone(),
+        };
+        let plain = TrainSettings {
+            rank: vec![5],
+            folds: None,
+            out: alone.clone(),
+            ..settings.clone()
+        };
+        fit_on(&own, &model, &plain);
+        let here = lines
+            .iter()
+            .filter(|line| line.member == "r5" && line.without == *folds);
+        let here: Vec<_> = here.map(|line| (line.id.clone(), line.logits)).collect();
+        let there = RunFolder::open(&alone).unwrap().validation().unwrap();
+        let there = there.into_iter().filter(|line| line.adapter.is_some());
+        let there: Vec<_> = there.map(|line| (line.id, line.logits)).collect();
+        assert_eq!(here.len(), share.held.len());
+        assert_eq!(here, there);
+    }
 }

@@ -47,6 +47,7 @@ fn the_loss_falls_the_labels_are_learnt_and_the_folder_is_complete() {
             "adapters/r8/adapter_model.safetensors",
             "events.jsonl",
             "settings.toml",
+            "validation.jsonl",
         ]
     );
     let folder = RunFolder::open(&out).unwrap();
@@ -85,6 +86,7 @@ fn events_come_in_order_with_the_learning_rates_of_the_schedule() {
                     steps,
                     train_rows,
                     validation_rows,
+                    ..
                 } => {
                     format!("start {members:?} {steps} {train_rows} {validation_rows}")
                 }

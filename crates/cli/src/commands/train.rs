@@ -6,7 +6,7 @@ use serde::Serialize;
 use verdict_answer::LabelTokens;
 use verdict_data::DataSet;
 use verdict_train::{
-    ClassWeights, DeviceChoice, Event, EventKind, Manifest, Member, MemberRecord, NewRun,
+    ClassWeights, DeviceChoice, Event, EventKind, Manifest, MemberRecord, Nested, NewRun, Plan,
     Provenance, Rows, RunSummary, Score, TrainSettings,
 };
 
@@ -102,6 +102,14 @@ pub struct Args {
     /// Optimizer steps between two validations [default: 25]
     #[arg(long, value_name = "STEPS", help_heading = "Recipe")]
     pub validate_every: Option<usize>,
+    /// Cross-validation in the same pass, at least 3 folds: training and validation rows become one
+    /// pool, and of each member K + K(K−1)/2 more adapters stand in the batch, which did not see one
+    /// fold or two [default: none]
+    #[arg(long, value_name = "K", help_heading = "Recipe")]
+    pub folds: Option<usize>,
+    /// How often the folds are drawn [default: 1]
+    #[arg(long, value_name = "R", help_heading = "Recipe")]
+    pub repeats: Option<usize>,
     /// Tokens the loss counts [default: completion]
     #[arg(long, value_name = "TOKENS", value_parser = ["completion", "full"], help_heading = "Recipe")]
     pub loss: Option<String>,
@@ -165,6 +173,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         run: &summary.dir,
         best: &manifest.best,
         base: manifest.base,
+        nested: manifest.nested.as_ref(),
         members: &manifest.members,
         steps: manifest.steps,
         tokens: summary.tokens,
@@ -178,6 +187,13 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         summary.tokens,
         clock(summary.elapsed)
     ));
+    if let Some(nested) = &manifest.nested {
+        printer.line(format!(
+            "nested     choose a member, then train it: label accuracy {:.1} % on {} rows that neither saw",
+            100.0 * nested.accuracy,
+            nested.n
+        ));
+    }
     printer.line(format!("run        {}", summary.dir.display()));
     let best = summary.dir.join("adapters").join(&manifest.best);
     printer.line(format!("best       {}", best.display()));
@@ -190,6 +206,8 @@ struct Told<'a> {
     run: &'a Path,
     best: &'a str,
     base: Score,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nested: Option<&'a Nested>,
     members: &'a [MemberRecord],
     steps: usize,
     tokens: u64,
@@ -220,11 +238,12 @@ pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Resu
         printer.note("loss weighed by class, as the data set says");
         rows.weigh(weights);
     }
+    let plan = Plan::new(run.settings(), &rows)?;
+    if let Some(cost) = cost(&plan) {
+        printer.note(cost);
+    }
     let provenance = Provenance::read(source.path(), &settings.data)?;
-    let specs: Vec<_> = verdict_train::members(settings)
-        .iter()
-        .map(Member::spec)
-        .collect();
+    let specs = plan.specs();
     let models = Models::load(&source, settings, places, specs.len(), printer)?;
     let mut engine = models.engine(source.name(), &specs);
 
@@ -241,12 +260,30 @@ pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Resu
     )?)
 }
 
+/// What folds cost, before it is paid; none without folds.
+fn cost(plan: &Plan) -> Option<String> {
+    let (repeats, members) = (plan.folds.len(), plan.members.len());
+    let folds = plan.folds.first()?.iter().max()? + 1;
+    let alone = plan.shares[0].steps * members;
+    let times = plan.adapter_steps() as f64 / alone as f64;
+    let mut text = format!("{folds} folds");
+    if repeats > 1 {
+        text.push_str(&format!(", drawn {repeats} times"));
+    }
+    Some(format!(
+        "{text}: {} stand in the batch, {} of them for the folds; {times:.1} times the work of {} alone",
+        plural(plan.jobs.len(), "adapter"),
+        plan.jobs.len() - members,
+        plural(members, "member"),
+    ))
+}
+
 /// The live view of a run: a bar of steps, a line for each validation.
 struct Watch<'a> {
     printer: &'a Printer,
     progress: Option<Progress>,
     steps: usize,
-    alone: bool,
+    members: Vec<String>,
     /// Sum and number of the members' losses at this step.
     losses: (f64, usize),
 }
@@ -257,7 +294,7 @@ impl<'a> Watch<'a> {
             printer,
             progress: None,
             steps: 0,
-            alone: true,
+            members: Vec::new(),
             losses: (0.0, 0),
         }
     }
@@ -269,14 +306,21 @@ impl<'a> Watch<'a> {
                 steps,
                 train_rows,
                 validation_rows,
+                adapters,
             } => {
+                let rows = match adapters {
+                    None => {
+                        format!("{train_rows} training rows, {validation_rows} validation rows")
+                    }
+                    Some(_) => format!("{train_rows} rows in folds"),
+                };
                 self.printer.note(format!(
-                    "{} in one pass: {}\n{train_rows} training rows, {validation_rows} validation rows, {steps} steps",
+                    "{} in one pass: {}\n{rows}, {steps} steps",
                     plural(members.len(), "adapter"),
                     members.join(", "),
                 ));
                 self.steps = *steps;
-                self.alone = members.len() == 1;
+                self.members = members.clone();
                 self.progress = Some(self.printer.progress("train", "step", *steps as u64));
             }
             EventKind::Train { loss, .. } => {
@@ -285,7 +329,11 @@ impl<'a> Watch<'a> {
             }
             EventKind::Throughput { tokens_per_s, .. } => {
                 let (sum, count) = std::mem::take(&mut self.losses);
-                let mean = if self.alone { "loss" } else { "mean loss" };
+                let mean = if self.members.len() == 1 {
+                    "loss"
+                } else {
+                    "mean loss"
+                };
                 let message = format!(
                     "{mean} {:.3}, {tokens_per_s:.0} tokens/s",
                     sum / count as f64
@@ -296,6 +344,10 @@ impl<'a> Watch<'a> {
             }
             EventKind::Validation { loss, accuracy, .. } => {
                 let who = event.adapter.as_deref().unwrap_or("base model");
+                let member = self.members.iter().any(|member| member == who);
+                if event.adapter.is_some() && !member {
+                    return;
+                }
                 let share = 100.0 * accuracy;
                 self.say(format!(
                     "step {:>4}  validation  {who:<16} loss {loss:.3}  label accuracy {share:.1} %",
@@ -398,7 +450,7 @@ mod tests {
     fn each_flag_reaches_its_setting() {
         let flags = "--data d --model m --out o --rank 4,8 --alpha-ratio 1,2 --dropout 0,0.1 --lr 1e-4,3e-4 \
                      --seed 1,2 --steps 9 --batch 3 --max-length 99 --warmup 0.5 --schedule cosine --clip 2 \
-                     --validate-every 7 --loss full --class-weights none --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
+                     --validate-every 7 --folds 4 --repeats 2 --loss full --class-weights none --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
                      --pass-tokens 777";
         let expected: TrainSettings = toml::from_str(
             r#"
@@ -417,6 +469,8 @@ mod tests {
             schedule = "cosine"
             clip = 2.0
             validate_every = 7
+            folds = 4
+            repeats = 2
             loss = "full"
             class_weights = "none"
             base = "fp8"

@@ -111,6 +111,13 @@ impl TrainSettings {
             "at least 1",
             self.validate_every,
         );
+        let folds = self.folds.unwrap_or(0);
+        check.that("folds", folds == 0 || folds >= 3, "0 or at least 3", folds);
+        if let Some(repeats) = self.repeats {
+            check.that("repeats", repeats >= 1, "at least 1", repeats);
+            let alone = folds == 0 && repeats > 1;
+            check.that("repeats", !alone, "1 without folds", repeats);
+        }
         check.that(
             "base",
             !(self.device == DeviceChoice::Cpu && matches!(self.base, Base::Fp8 | Base::Nf4)),

@@ -239,6 +239,7 @@ fn rows_of(name: &str, n: usize) -> Vec<Row> {
         tokens.push(0);
         Row {
             id: format!("{name}-{place}"),
+            group: format!("{name}-{place}"),
             tokens,
             prompt_tokens,
             label,

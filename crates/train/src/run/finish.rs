@@ -1,0 +1,159 @@
+//! The end of a run: adapters and predictions to the disk, the choice, the manifest.
+
+use std::collections::BTreeMap;
+
+use verdict_answer::{Calibrations, calibration};
+
+use super::Training;
+use crate::error::{Error, Result};
+use crate::events::{EventKind, Outcome};
+use crate::manifest::{Manifest, MemberRecord, Provenance};
+use crate::nested::{Folded, Nested};
+use crate::predictions::Prediction;
+use crate::select;
+use crate::validation::Found;
+
+impl Training<'_> {
+    /// Saves the adapters, chooses the best, writes the manifest.
+    pub(super) fn finish(&mut self, provenance: &Provenance) -> Result<Manifest> {
+        let mut records = self.save()?;
+        let nested = self.judge_folds(&mut records)?;
+        let predictions = self.predictions();
+        self.run.write_validation(predictions.iter().cloned())?;
+        self.calibrate(&predictions, &mut records)?;
+        let best = select::best(&records).ok_or_else(|| self.nobody())?;
+        let best = records[best].member.name.clone();
+        let rule = match nested {
+            Some(_) => select::FOLDS_RULE,
+            None => select::RULE,
+        };
+        let base = self.base.as_deref().unwrap_or_default();
+        let manifest = Manifest {
+            tool: Manifest::tool(),
+            provenance: provenance.clone(),
+            steps: self.done,
+            train_rows: self.plan.shares[0].train.len(),
+            base: self.score(&self.base_rows(), base),
+            nested,
+            best: best.clone(),
+            rule: rule.into(),
+            members: records,
+            settings: self.settings.clone(),
+        };
+        let end = EventKind::End {
+            outcome: Outcome::Finished,
+            best: Some(best),
+            error: None,
+        };
+        self.sink.emit(self.done, None, end)?;
+        self.run.finish(&manifest)?;
+        Ok(manifest)
+    }
+
+    /// Saves each member that was not taken out; the members' records, without what folds say.
+    fn save(&mut self) -> Result<Vec<MemberRecord>> {
+        let plan = self.plan;
+        let mut records = Vec::new();
+        for (job, member) in plan.members.iter().enumerate() {
+            let name = &member.name;
+            let mut files = BTreeMap::new();
+            let stopped = self.jobs[job].stopped().cloned();
+            if stopped.is_none() {
+                self.look_at_stop()?;
+                let adapter = self.jobs[job].adapter;
+                files = self.run.save(name, |dir| self.engine.save(adapter, dir))?;
+                let path = format!("adapters/{name}");
+                self.sink
+                    .emit(self.done, Some(name), EventKind::Saved { path })?;
+            }
+            let held = &plan.share(job).held;
+            let found = self.jobs[job].found.as_ref();
+            records.push(MemberRecord {
+                member: member.clone(),
+                stopped,
+                train_loss: self.jobs[job].train_loss,
+                validation: found.map(|found| self.score(held, found)),
+                folds: Vec::new(),
+                files,
+            });
+        }
+        Ok(records)
+    }
+
+    /// Out-of-fold scores into the records, the folds' predictions to the disk.
+    fn judge_folds(&mut self, records: &mut [MemberRecord]) -> Result<Option<Nested>> {
+        if self.settings.folds.is_none() {
+            return Ok(None);
+        }
+        let folded = self.folded();
+        for (member, record) in records.iter_mut().enumerate() {
+            record.validation = folded.out_of_fold(member);
+            record.folds = folded.folds_of(member);
+        }
+        let nested = folded.nested();
+        self.run.write_folds(folded.lines())?;
+        for (job, record) in records.iter().enumerate() {
+            if let Some(score) = record.validation {
+                self.report(Some(job), score)?;
+            }
+        }
+        Ok(Some(nested))
+    }
+
+    fn folded(&self) -> Folded<'_> {
+        let jobs = self.jobs.iter();
+        let found = jobs.map(|job| job.found.as_deref().filter(|_| job.stopped().is_none()));
+        Folded {
+            plan: self.plan,
+            pool: &self.pool,
+            found: found.collect(),
+        }
+    }
+
+    /// The content of `validation.jsonl`: the base model, then each member that was not taken out.
+    fn predictions(&self) -> Vec<Prediction> {
+        let lines = |name: Option<&'_ str>, rows: &[usize], found: &[Found]| -> Vec<Prediction> {
+            let rows = rows.iter().zip(found);
+            rows.map(|(row, found)| Prediction::new(name, self.pool[*row], found))
+                .collect()
+        };
+        let base = self.base.as_deref().unwrap_or_default();
+        let mut all = lines(None, &self.base_rows(), base);
+        if self.settings.folds.is_some() {
+            all.extend(self.folded().outer());
+            return all;
+        }
+        for (job, member) in self.plan.members.iter().enumerate() {
+            let running = &self.jobs[job];
+            if running.stopped().is_none() {
+                let found = running.found.as_deref().unwrap_or_default();
+                all.extend(lines(Some(&member.name), &self.plan.share(job).held, found));
+            }
+        }
+        all
+    }
+
+    /// Writes beside each adapter what makes its probabilities mean what they say, fitted on its predictions.
+    fn calibrate(&self, predictions: &[Prediction], records: &mut [MemberRecord]) -> Result<()> {
+        for record in records.iter_mut().filter(|of| of.stopped.is_none()) {
+            let name = record.member.name.as_str();
+            let rows: Vec<calibration::Row> = predictions
+                .iter()
+                .filter(|of| of.adapter.as_deref() == Some(name))
+                .map(|of| (of.logits.map(f64::from), of.truth))
+                .collect();
+            let text = serde_json::json!(Calibrations::fit(&rows)).to_string() + "\n";
+            let hash = self.run.add(name, calibration::FILE, text.as_bytes())?;
+            record.files.insert(calibration::FILE.to_owned(), hash);
+        }
+        Ok(())
+    }
+
+    /// Every adapter that was taken out, where none is left to choose.
+    fn nobody(&self) -> Error {
+        let reasons = self.jobs.iter().filter_map(super::Running::stopped);
+        Error::Diverged {
+            reasons: reasons.cloned().collect(),
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The training run: every adapter of the plan, step by step, in shared passes.
+
+mod finish;
+mod step;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::batches::BatchOrder;
+use crate::engine::Engine;
+use crate::error::{EngineError, Error, Fault, Result};
+use crate::events::{Event, EventKind, EventLog, Outcome};
+use crate::folder::NewRun;
+use crate::manifest::{Manifest, Provenance};
+use crate::plan::{Part, Plan};
+use crate::rows::{Row, Rows};
+use crate::schedule::Rates;
+use crate::settings::TrainSettings;
+use crate::validation::{Found, Question, Score, Validation};
+
+/// A finished run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSummary {
+    /// The run folder.
+    pub dir: PathBuf,
+    /// What MANIFEST.json says.
+    pub manifest: Manifest,
+    /// Tokens trained on, all adapters together, prompts included.
+    pub tokens: u64,
+    /// Time from the first validation to the manifest.
+    pub elapsed: Duration,
+}
+
+/// Trains every adapter of the settings' plan and fills the run folder, MANIFEST.json last.
+///
+/// Validates the bare base model before the first step, then every member each
+/// `settings.validate_every` steps and after the last; the adapters of folds after their last alone.
+/// Each event is written, then handed to `observer`. `stop` is looked at before every pass. An adapter
+/// whose loss or gradient becomes NaN or infinite is taken out with an event; the others go on as if it
+/// had never been there.
+///
+/// # Errors
+/// [`Error::Interrupted`] after `stop`; [`Error::Diverged`] when no member is left; [`Error::Settings`]
+/// where the rows cannot be cut into the folds asked for; [`Error::Engine`], [`Error::Save`] and
+/// [`Error::Io`] for what they say. After any of them there is no MANIFEST.json.
+pub fn train(
+    mut run: NewRun,
+    rows: &Rows,
+    provenance: &Provenance,
+    engine: &mut dyn Engine,
+    observer: &mut dyn FnMut(&Event),
+    stop: &AtomicBool,
+) -> Result<RunSummary> {
+    let settings = run.settings().clone();
+    let longest = longest(rows, &settings)?;
+    let plan = Plan::new(&settings, rows)?;
+    let log = run.begin()?;
+    let mut training = Training {
+        settings: &settings,
+        plan: &plan,
+        probes: &rows.probes,
+        pool: rows.pool(),
+        engine,
+        sink: Sink { log, observer },
+        stop,
+        run: &run,
+        pass_tokens: longest,
+        jobs: Vec::new(),
+        base: None,
+        done: 0,
+        pending: false,
+        tokens: 0,
+    };
+    let result = training.all(provenance);
+    if let Err(error) = &result {
+        let interrupted = matches!(error, Error::Interrupted { .. });
+        let outcome = if interrupted {
+            Outcome::Interrupted
+        } else {
+            Outcome::Failed
+        };
+        let end = EventKind::End {
+            outcome,
+            best: None,
+            error: Some(error.to_string()),
+        };
+        // On a full disk this fails as well; the first error is the one to tell.
+        let _ = training.sink.emit(training.done, None, end);
+    }
+    result
+}
+
+/// Tokens of the longest row; refuses rows that no pass of these settings could take.
+fn longest(rows: &Rows, settings: &TrainSettings) -> Result<usize> {
+    let mut longest = 0;
+    for (split, rows) in [("train", &rows.train), ("validation", &rows.validation)] {
+        let here = rows.iter().map(|row| row.tokens.len()).max();
+        let here = here.ok_or(Error::NoRows { split })?;
+        longest = longest.max(here);
+        if let Some(found) = settings.pass_tokens.filter(|most| here > *most) {
+            let text =
+                format!("expected at least {here}, the longest row of {split}, found {found}");
+            let faults = vec![Fault {
+                key: "pass_tokens".into(),
+                text,
+            }];
+            return Err(Error::Settings {
+                origin: "settings".into(),
+                faults,
+            });
+        }
+    }
+    Ok(longest)
+}
+
+/// Events to the file, then to the observer.
+struct Sink<'a> {
+    log: EventLog,
+    observer: &'a mut dyn FnMut(&Event),
+}
+
+impl Sink<'_> {
+    fn emit(&mut self, step: usize, adapter: Option<&str>, kind: EventKind) -> Result<()> {
+        let event = self.log.write(step, adapter, kind)?;
+        (self.observer)(&event);
+        Ok(())
+    }
+}
+
+/// An adapter while it trains; its plan stands at the same place of [`Plan::jobs`].
+struct Running {
+    /// Its index in the engine.
+    adapter: usize,
+    order: BatchOrder,
+    rates: Rates,
+    status: Status,
+    train_loss: Option<f64>,
+    /// What its last validation found of its held rows.
+    found: Option<Vec<Found>>,
+}
+
+/// Where an adapter stands.
+#[derive(Clone, Debug, PartialEq)]
+enum Status {
+    /// In the batch.
+    Training,
+    /// All its steps are done.
+    Finished,
+    /// Taken out for a number that is NaN or infinite.
+    Stopped(String),
+}
+
+impl Running {
+    fn trains(&self) -> bool {
+        self.status == Status::Training
+    }
+
+    fn stopped(&self) -> Option<&String> {
+        match &self.status {
+            Status::Stopped(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+struct Training<'a> {
+    settings: &'a TrainSettings,
+    plan: &'a Plan,
+    probes: &'a [u32],
+    pool: Vec<&'a Row>,
+    engine: &'a mut dyn Engine,
+    sink: Sink<'a>,
+    stop: &'a AtomicBool,
+    run: &'a NewRun,
+    /// Most tokens of a pass on one device.
+    pass_tokens: usize,
+    jobs: Vec<Running>,
+    /// What was found of the base model, once it was validated.
+    base: Option<Vec<Found>>,
+    /// Optimizer steps done.
+    done: usize,
+    /// Whether the validation after step `done` is still to come.
+    pending: bool,
+    tokens: u64,
+}
+
+impl Training<'_> {
+    fn all(&mut self, provenance: &Provenance) -> Result<RunSummary> {
+        let started = Instant::now();
+        self.create()?;
+        // What fits depends on the adapters; the longest row must go through in any case.
+        let fits = |engine: &dyn Engine| engine.pass_tokens().max(self.pass_tokens);
+        self.pass_tokens = self.settings.pass_tokens.unwrap_or(fits(self.engine));
+        self.start()?;
+        if self.base.is_none() {
+            self.validate_base()?;
+        }
+        loop {
+            if self.pending {
+                self.validate()?;
+            }
+            if !self.jobs.iter().any(Running::trains) {
+                break;
+            }
+            self.step()?;
+            self.pending = true;
+        }
+        let manifest = self.finish(provenance)?;
+        let dir = self.run.dir().to_path_buf();
+        Ok(RunSummary {
+            dir,
+            manifest,
+            tokens: self.tokens,
+            elapsed: started.elapsed(),
+        })
+    }
+
+    /// Makes the adapters.
+    fn create(&mut self) -> Result<()> {
+        for (job, spec) in self.plan.specs().iter().enumerate() {
+            let made = self.engine.create(spec);
+            let adapter = made.map_err(|source| Error::Engine {
+                doing: format!("making adapter {}", spec.name),
+                source,
+            })?;
+            let share = self.plan.share(job);
+            let settings = self.settings;
+            self.jobs.push(Running {
+                adapter,
+                order: BatchOrder::new(spec.seed, share.train.len(), settings.batch),
+                rates: Rates::new(settings.schedule, settings.warmup, share.steps),
+                status: Status::Training,
+                train_loss: None,
+                found: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let whole = &self.plan.shares[0];
+        let names = self.plan.members.iter();
+        let start = EventKind::Start {
+            members: names.map(|member| member.name.clone()).collect(),
+            steps: self.plan.steps(),
+            train_rows: whole.train.len(),
+            validation_rows: whole.held.len(),
+            adapters: self.settings.folds.map(|_| self.plan.jobs.len()),
+        };
+        self.sink.emit(0, None, start)
+    }
+
+    /// The rows that the base model is judged on: validation rows; with folds, the pool.
+    fn base_rows(&self) -> Vec<usize> {
+        match self.settings.folds {
+            Some(_) => (0..self.pool.len()).collect(),
+            None => self.plan.shares[0].held.clone(),
+        }
+    }
+
+    fn validate_base(&mut self) -> Result<()> {
+        let rows = self.base_rows();
+        let question = Question {
+            adapter: None,
+            rows: &rows,
+        };
+        let found = self.ask(&[question])?.remove(0);
+        self.report(None, self.score(&rows, &found))?;
+        self.base = Some(found);
+        Ok(())
+    }
+
+    /// Whether a job that trains is validated after step `done`.
+    fn due(&self, job: usize) -> bool {
+        let share = self.plan.share(job);
+        let whole = share.part == Part::Whole;
+        let now = whole && self.done.is_multiple_of(self.settings.validate_every);
+        !share.held.is_empty() && (now || self.done == share.steps)
+    }
+
+    /// Ends the adapters whose steps are done, after the validation of all that are due.
+    fn validate(&mut self) -> Result<()> {
+        let training = (0..self.jobs.len()).filter(|job| self.jobs[*job].trains());
+        let (plan, training) = (self.plan, training.collect::<Vec<usize>>());
+        let due = training.iter().copied().filter(|job| self.due(*job));
+        let due: Vec<usize> = due.collect();
+        let question = |job: &usize| Question {
+            adapter: Some(self.jobs[*job].adapter),
+            rows: &plan.share(*job).held,
+        };
+        let questions: Vec<Question<'_>> = due.iter().map(question).collect();
+        for (job, found) in due.into_iter().zip(self.ask(&questions)?) {
+            let score = self.score(&plan.share(job).held, &found);
+            if score.loss.is_finite() {
+                self.jobs[job].found = Some(found);
+                self.report(Some(job), score)?;
+            } else {
+                self.take_out(job, "validation loss", score.loss)?;
+            }
+        }
+        for job in training {
+            if self.jobs[job].trains() && self.done == self.plan.share(job).steps {
+                self.jobs[job].status = Status::Finished;
+            }
+        }
+        self.pending = false;
+        self.any_left()
+    }
+
+    /// What is found of rows of the pool.
+    fn ask(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Found>>> {
+        let between = || self.look_at_stop();
+        let failed = |source: EngineError| Error::Engine {
+            doing: format!("validation after step {}", self.done),
+            source,
+        };
+        let validation = Validation {
+            engine: &*self.engine,
+            pool: &self.pool,
+            probes: self.probes,
+            loss: self.settings.loss,
+            pass_tokens: self.pass_tokens,
+            between: &between,
+            failed: &failed,
+        };
+        validation.ask(questions)
+    }
+
+    fn score(&self, rows: &[usize], found: &[Found]) -> Score {
+        Score::of(found.iter().zip(rows.iter().map(|row| self.pool[*row])))
+    }
+
+    fn report(&mut self, job: Option<usize>, score: Score) -> Result<()> {
+        let Score { loss, accuracy, n } = score;
+        let name = job.map(|job| self.plan.jobs[job].name.as_str());
+        let kind = EventKind::Validation { loss, accuracy, n };
+        self.sink.emit(self.done, name, kind)
+    }
+
+    /// Takes an adapter out for a number that is NaN or infinite.
+    fn take_out(&mut self, job: usize, what: &str, found: f64) -> Result<()> {
+        let name = &self.plan.jobs[job].name;
+        let reason = format!("adapter {name}: {what} is {found} at step {}", self.done);
+        self.jobs[job].status = Status::Stopped(reason.clone());
+        let kind = EventKind::Stopped { reason };
+        self.sink.emit(self.done, Some(name), kind)
+    }
+
+    /// Fails where every member was taken out.
+    fn any_left(&self) -> Result<()> {
+        let members = &self.jobs[..self.plan.members.len()];
+        let reasons: Vec<String> = members
+            .iter()
+            .filter_map(Running::stopped)
+            .cloned()
+            .collect();
+        if reasons.len() < members.len() {
+            Ok(())
+        } else {
+            Err(Error::Diverged { reasons })
+        }
+    }
+
+    fn look_at_stop(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            Err(self.interrupted())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn interrupted(&self) -> Error {
+        Error::Interrupted {
+            path: self.run.dir().to_path_buf(),
+            step: self.done,
+            steps: self.plan.steps(),
+        }
+    }
+}
