@@ -7,7 +7,7 @@ use tokenizers::Tokenizer;
 use verdict_answer::Answerer;
 use verdict_data::Input;
 use verdict_formats::{Adapter, Checkpoint, ModelConfig};
-use verdict_model::{AdapterBank, Base, Compute, Isa, LoadOptions, Model};
+use verdict_model::{AdapterBank, Base, Compute, Device, Isa, LoadOptions, Model};
 use verdict_train::{DeviceChoice, RunFolder, TrainSettings};
 
 use crate::datasets::Written;
@@ -114,6 +114,27 @@ pub fn options(settings: &TrainSettings, place: &Place) -> LoadOptions {
         device: place.device,
         memory_bytes: settings.memory_gib.map(|gib| (gib * GIB) as u64),
     }
+}
+
+/// The options in words, for a report.
+pub fn told(options: &LoadOptions) -> String {
+    let compute = match options.compute {
+        None => "auto",
+        Some(Compute::F32) => "f32",
+        Some(Compute::Bf16) => "bf16",
+    };
+    let base = match options.base {
+        Base::F32 => "f32",
+        Base::Bf16 => "bf16",
+        Base::Int8 => "int8",
+        Base::Fp8 => "fp8",
+        Base::Nf4 => "nf4",
+    };
+    let device = match options.device {
+        Device::Cpu => "the processor".to_owned(),
+        Device::Cuda(number) => format!("cuda:{number}"),
+    };
+    format!("{device}, base stored as {base}, products in {compute}")
 }
 
 const GIB: f64 = (1_u64 << 30) as f64;
@@ -267,8 +288,6 @@ impl Opened {
 
 #[cfg(test)]
 mod tests {
-    use verdict_model::Device;
-
     use super::*;
 
     fn cpu() -> Option<DeviceChoice> {

@@ -62,7 +62,39 @@ impl Confusion {
 
     /// Share of right answers. An answer without a readable label is wrong.
     pub fn accuracy(&self) -> Proportion {
-        Proportion::new((0..3).map(|label| self.0[label][label]).sum(), self.total())
+        Proportion::new(self.right(), self.total())
+    }
+
+    /// Number of right answers.
+    pub fn right(&self) -> usize {
+        (0..3).map(|label| self.0[label][label]).sum()
+    }
+
+    /// How many of the rows answered with `label` are right, and how many are answered so.
+    pub fn precision(&self, label: Label) -> (usize, usize) {
+        let label = label.index();
+        (
+            self.0[label][label],
+            self.0.iter().map(|row| row[label]).sum(),
+        )
+    }
+
+    /// How many of the rows whose truth is `label` are answered so, and how many there are.
+    pub fn recall(&self, label: Label) -> (usize, usize) {
+        (
+            self.0[label.index()][label.index()],
+            self.row(label.index()),
+        )
+    }
+
+    /// `2 right / (answered so + truly so)`; 0 for a label that neither occurs nor is answered, as scikit-learn's
+    /// `f1_score(zero_division=0)`.
+    pub fn f1(&self, label: Label) -> f64 {
+        let ((right, answered), (_, truly)) = (self.precision(label), self.recall(label));
+        match answered + truly {
+            0 => 0.0,
+            both => 2.0 * right as f64 / both as f64,
+        }
     }
 
     /// Mean of the recalls of the labels that occur in the truth; 0 where there are none.
@@ -74,17 +106,10 @@ impl Confusion {
         mean(&recalls)
     }
 
-    /// Mean over the three labels of `2 right / (answered so + truly so)`; a label that neither
-    /// occurs nor is answered counts as 0, as scikit-learn's `f1_score(labels=all, zero_division=0)`.
+    /// Mean over the three labels of their [`f1`](Confusion::f1), as scikit-learn's
+    /// `f1_score(labels=all, average="macro", zero_division=0)`.
     pub fn macro_f1(&self) -> f64 {
-        let f1 = |label: usize| {
-            let answered: usize = self.0.iter().map(|row| row[label]).sum();
-            match answered + self.row(label) {
-                0 => 0.0,
-                both => 2.0 * self.0[label][label] as f64 / both as f64,
-            }
-        };
-        mean(&[f1(0), f1(1), f1(2)])
+        mean(&Label::ALL.map(|label| self.f1(label)))
     }
 
     /// How often each label is the truth.
@@ -176,7 +201,7 @@ impl Lengths {
 }
 
 /// Quantile of sorted values by linear interpolation; 0 of none.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return 0.0;
     };
@@ -185,7 +210,8 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (place - place.floor())
 }
 
-fn mean(values: &[f64]) -> f64 {
+/// Arithmetic mean; 0 of none.
+pub(crate) fn mean(values: &[f64]) -> f64 {
     match values.len() {
         0 => 0.0,
         count => values.iter().sum::<f64>() / count as f64,

@@ -1,12 +1,11 @@
-//! Asks every system every question, all in one batch, and sums up what came back.
+//! Asks every model every question, all in one batch.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
+use verdict_answer::calibration::logits;
 use verdict_answer::{AnswerError, Answerer, Engine, Mode, Question, Settings, Verdict};
 use verdict_data::Item;
-
-use crate::report::{BenchmarkReport, EvalReport, Prediction, SystemReport};
 
 /// Why an evaluation did not come about.
 #[derive(Debug, Error)]
@@ -26,7 +25,7 @@ pub enum EvalError {
     /// Nothing to judge.
     #[error("no {what} to evaluate, expected at least one")]
     Nothing {
-        /// `benchmark`, `system` or `mode`.
+        /// `benchmark` or `system`.
         what: &'static str,
     },
     /// An item could not be asked or answered.
@@ -42,77 +41,89 @@ pub enum EvalError {
     /// The model or its tokenizer failed.
     #[error(transparent)]
     Answer(AnswerError),
-    /// A result could not be written.
-    #[error("{path}: cannot write: {source}")]
-    Write {
+    /// A file that an evaluation writes or reads back.
+    #[error("{path}: cannot {doing}: {source}")]
+    Io {
         /// The file.
         path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A file of an earlier evaluation that is not what this version writes.
+    #[error("{path}: expected {expected}: {message}")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+        /// What the parser said.
+        message: String,
     },
 }
 
 /// Items under a name.
 #[derive(Clone, Copy, Debug)]
-pub struct Benchmark<'b> {
+pub struct Asked<'b> {
     /// Name in the report: `test`, `challenge`, …
     pub name: &'b str,
     /// The questions and their truth.
     pub items: &'b [Item],
+    /// The first so many are answered in full, free-running and guaranteed; of the others the label
+    /// alone is asked.
+    pub written: usize,
 }
 
-/// The report and every single answer behind it.
+/// What one model says to one question.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    /// The figures.
-    pub report: EvalReport,
-    /// One for each benchmark, item, system and mode, in this order.
-    pub predictions: Vec<Prediction>,
+pub struct Answered {
+    /// Logits of the three labels, from the prompt's own pass; a constant may be added to them.
+    pub logits: [f64; 3],
+    /// Probability that the model gave to other beginnings of an answer.
+    pub other: f32,
+    /// The answers that were written, in the order of [`Mode::WRITTEN`].
+    pub written: Option<[Verdict; 2]>,
 }
 
-/// Asks the items of all benchmarks of all systems (`None` is the base model, a number an adapter)
-/// in all modes, in batches bounded by `settings`. Free and guaranteed answers share their prompt's
-/// pass. `done` is called with the number of answers so far.
+/// Asks the items of all benchmarks of all models (`None` is the base, a number an adapter), in batches
+/// bounded by `settings`. All that is asked of a prompt shares its pass. `done` is called with the number
+/// of answers so far, of [`answers`] in all. Returns for each benchmark, model and item, in this order,
+/// what was answered.
 ///
 /// # Errors
 /// [`EvalError`], which names benchmark and item where one is at fault.
-pub fn evaluate(
+pub fn ask(
     engine: &mut dyn Engine,
     answerer: &Answerer<'_>,
-    benchmarks: &[Benchmark<'_>],
-    systems: &[Option<usize>],
-    modes: &[Mode],
+    benchmarks: &[Asked<'_>],
+    models: &[Option<usize>],
     settings: &Settings,
     done: &mut dyn FnMut(usize),
-) -> Result<Evaluation, EvalError> {
-    check(benchmarks, systems, modes)?;
-    let asked: Vec<(&Benchmark<'_>, &Item, Question<'_>)> = benchmarks
-        .iter()
-        .flat_map(|benchmark| benchmark.items.iter().map(move |item| (benchmark, item)))
-        .flat_map(|(benchmark, item)| {
-            systems.iter().flat_map(move |&adapter| {
-                modes.iter().map(move |&mode| {
-                    let context = item.context.as_deref();
-                    (
-                        benchmark,
-                        item,
-                        Question {
-                            text: &item.question,
-                            context,
-                            adapter,
-                            mode,
-                        },
-                    )
-                })
-            })
-        })
-        .collect();
-    let questions: Vec<Question<'_>> = asked.iter().map(|(_, _, question)| *question).collect();
+) -> Result<Vec<Vec<Vec<Answered>>>, EvalError> {
+    check(benchmarks, models)?;
+    let mut asked: Vec<(&Asked<'_>, &Item)> = Vec::new();
+    let mut questions: Vec<Question<'_>> = Vec::new();
+    for benchmark in benchmarks {
+        for &adapter in models {
+            for (place, item) in benchmark.items.iter().enumerate() {
+                for &mode in modes(place, benchmark) {
+                    asked.push((benchmark, item));
+                    questions.push(Question {
+                        text: &item.question,
+                        context: item.context.as_deref(),
+                        adapter,
+                        mode,
+                    });
+                }
+            }
+        }
+    }
     let verdicts = answerer
         .answer(engine, &questions, settings, done)
         .map_err(|source| match source {
             AnswerError::Prompt { number, .. } | AnswerError::NotFinite { number } => {
-                let (benchmark, item, _) = asked[number - 1];
+                let (benchmark, item) = asked[number - 1];
                 EvalError::Item {
                     benchmark: benchmark.name.to_owned(),
                     id: item.id.clone(),
@@ -121,27 +132,52 @@ pub fn evaluate(
             }
             source => EvalError::Answer(source),
         })?;
-    let predictions: Vec<Prediction> = asked
-        .iter()
-        .zip(verdicts)
-        .map(|((benchmark, item, _), verdict)| Prediction::new(benchmark.name, item, verdict))
-        .collect();
-    Ok(Evaluation {
-        report: summary(benchmarks, systems, modes, &predictions),
-        predictions,
-    })
+    let mut verdicts = verdicts.into_iter();
+    let mut answered = |place: usize, benchmark: &Asked<'_>| {
+        let first = verdicts.next()?;
+        let (scores, other) = (logits(first.probabilities), first.other);
+        let written = match modes(place, benchmark) {
+            [_] => None,
+            _ => Some([first, verdicts.next()?]),
+        };
+        Some(Answered {
+            logits: scores,
+            other,
+            written,
+        })
+    };
+    let mut all = Vec::new();
+    for benchmark in benchmarks {
+        let mut of_model = || -> Vec<Answered> {
+            let places = 0..benchmark.items.len();
+            places
+                .filter_map(|place| answered(place, benchmark))
+                .collect()
+        };
+        all.push(models.iter().map(|_| of_model()).collect());
+    }
+    Ok(all)
 }
 
-fn check(
-    benchmarks: &[Benchmark<'_>],
-    systems: &[Option<usize>],
-    modes: &[Mode],
-) -> Result<(), EvalError> {
-    for (what, count) in [
-        ("benchmark", benchmarks.len()),
-        ("system", systems.len()),
-        ("mode", modes.len()),
-    ] {
+/// Answers that [`ask`] gives to these benchmarks, of so many models.
+pub fn answers(benchmarks: &[Asked<'_>], models: usize) -> usize {
+    let of = |benchmark: &Asked<'_>| {
+        let items = benchmark.items.len();
+        items + benchmark.written.min(items)
+    };
+    models * benchmarks.iter().map(of).sum::<usize>()
+}
+
+/// How the item at a place is asked.
+fn modes(place: usize, benchmark: &Asked<'_>) -> &'static [Mode] {
+    match place < benchmark.written {
+        true => &Mode::WRITTEN,
+        false => &[Mode::Label],
+    }
+}
+
+fn check(benchmarks: &[Asked<'_>], models: &[Option<usize>]) -> Result<(), EvalError> {
+    for (what, count) in [("benchmark", benchmarks.len()), ("system", models.len())] {
         if count == 0 {
             return Err(EvalError::Nothing { what });
         }
@@ -159,40 +195,4 @@ fn check(
         }
     }
     Ok(())
-}
-
-/// The figures of predictions that stand in the order in which [`evaluate`] asks.
-fn summary(
-    benchmarks: &[Benchmark<'_>],
-    systems: &[Option<usize>],
-    modes: &[Mode],
-    predictions: &[Prediction],
-) -> EvalReport {
-    let columns = systems.len() * modes.len();
-    let mut rest = predictions;
-    let mut reports = Vec::new();
-    for benchmark in benchmarks {
-        let (own, others) = rest.split_at(benchmark.items.len() * columns);
-        rest = others;
-        let systems = (0..columns)
-            .map(|column| {
-                let answers: Vec<(&Item, &Verdict)> = benchmark
-                    .items
-                    .iter()
-                    .zip(own.iter().skip(column).step_by(columns))
-                    .map(|(item, prediction)| (item, &prediction.verdict))
-                    .collect();
-                SystemReport::new(&answers)
-            })
-            .collect();
-        reports.push(BenchmarkReport::new(
-            benchmark.name,
-            benchmark.items,
-            systems,
-        ));
-    }
-    EvalReport {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        benchmarks: reports,
-    }
 }

@@ -1,10 +1,20 @@
-//! A whole evaluation with a scripted model: figures, report, files, errors.
+//! A whole evaluation with a scripted model: asking, judging, the report, files, errors.
 
 use tokenizers::Tokenizer;
 use verdict_answer::testing::{Scripted, eos, tokenizer};
-use verdict_answer::{Answerer, Mode, Settings};
+use verdict_answer::{Answerer, Fit, Mode, Settings};
 use verdict_data::{Item, Label};
-use verdict_eval::{Benchmark, EvalError, EvalReport, Evaluation, Prediction, evaluate};
+use verdict_eval::compare::compare;
+use verdict_eval::robustness::Changed;
+use verdict_eval::stats::resample::Resampling;
+use verdict_eval::text::Trained;
+use verdict_eval::{
+    Answered, Asked, Benchmark, Curve, EvalError, EvalReport, Evaluation, Judging, Look, Member,
+    Methods, Nested, Prediction, Proportion, Subject, Validated, ValidationRow, answers, ask,
+    judge,
+};
+
+const ADAPTERS: [&str; 2] = ["r4", "r8"];
 
 fn item(number: usize, label: Label) -> Item {
     let question = format!("Does number {number} help?");
@@ -13,7 +23,12 @@ fn item(number: usize, label: Label) -> Item {
         id: format!("item-{number}"),
         label,
         rationale: rationale.into(),
-        source: "test".into(),
+        source: if number.is_multiple_of(2) {
+            "bioasq"
+        } else {
+            "stats"
+        }
+        .into(),
         group: number.to_string(),
         context: None,
         text: Item::render(None, &question, label, rationale),
@@ -21,13 +36,14 @@ fn item(number: usize, label: Label) -> Item {
     }
 }
 
-fn items() -> Vec<Item> {
-    (0..9)
+fn items(count: usize) -> Vec<Item> {
+    (0..count)
         .map(|number| item(number, Label::ALL[number % 3]))
         .collect()
 }
 
-/// The base babbles and cites, but likes Yes; the adapter knows two labels of three.
+/// The base babbles and cites, but likes Yes; r4 knows two labels of three, r8 all three but says the same
+/// sentence, one of the training rows.
 fn plan(prompt: &str, adapter: Option<usize>) -> String {
     let number: usize = prompt
         .chars()
@@ -38,128 +54,296 @@ fn plan(prompt: &str, adapter: Option<usize>) -> String {
     match (adapter, number) {
         (None, 0) => " Yes. Rationale: A small trial shows benefit [12].".into(),
         (None, _) => " Yes it is, the evidence of a trial is in Smith et al. 2019".into(),
-        (Some(_), number) => match number % 3 {
+        (Some(0), number) => match number % 3 {
             0 => " Yes. Rationale: The trial shows a significant benefit.".into(),
             1 => " No. Rationale: The trial shows no significant effect.".into(),
             _ => " No. Rationale: The trial was small and the effect is not significant.".into(),
         },
+        (Some(_), number) => {
+            let label = Label::ALL[number % 3];
+            format!(" {label}. Rationale: The evidence is mixed.")
+        }
     }
 }
 
-fn run(tokenizer: &Tokenizer, benchmarks: &[Benchmark<'_>]) -> Result<Evaluation, EvalError> {
-    let mut engine = Scripted::saying(tokenizer, &["r4-lr3e-4"], plan);
+fn asked(
+    tokenizer: &Tokenizer,
+    benchmarks: &[Asked<'_>],
+    most: usize,
+) -> Result<Vec<Vec<Vec<Answered>>>, EvalError> {
+    let mut engine = Scripted::saying(tokenizer, &ADAPTERS, plan);
     let answerer = Answerer::new(tokenizer, eos(tokenizer)).unwrap();
     let settings = Settings {
-        max_answer_tokens: 48,
+        max_answer_tokens: most,
         ..Settings::default()
     };
-    evaluate(
+    let models = [None, Some(0), Some(1)];
+    let mut last = 0;
+    let answered = ask(
         &mut engine,
         &answerer,
         benchmarks,
-        &[None, Some(0)],
-        &Mode::WRITTEN,
+        &models,
         &settings,
-        &mut |_| {},
-    )
+        &mut |count| {
+            assert!(count > last);
+            last = count;
+        },
+    )?;
+    assert_eq!(last, answers(benchmarks, models.len()));
+    Ok(answered)
 }
 
-fn both(items: &[Item]) -> [Benchmark<'_>; 2] {
-    [
-        Benchmark {
-            name: "test",
-            items,
+fn subject() -> Subject {
+    let validated = |right| Validated {
+        loss: 1.5,
+        accuracy: Proportion::new(right, 9),
+    };
+    let member = |name: &str, rank, right| Member {
+        name: name.into(),
+        rank,
+        lr: 3e-4,
+        seed: 42,
+        stopped: None,
+        validated: Some(validated(right)),
+        curve: Curve {
+            train: vec![(1, 2.5), (2, 1.75), (3, 1.5)],
+            validation: vec![(2, 1.75, 0.5), (3, 1.5, 0.75)],
         },
-        Benchmark {
-            name: "small",
-            items: &items[..2],
+    };
+    Subject {
+        run: "run".into(),
+        trained_by: "verdict 0.0.0".into(),
+        model: "tiny".into(),
+        model_sha256: "aa".into(),
+        data_sha256: "bb".into(),
+        steps: 3,
+        train_rows: 100,
+        rule: "the smallest rank within one standard error".into(),
+        best: "r8".into(),
+        members: vec![member("r4", 4, 6), member("r8", 8, 9)],
+        base: validated(3),
+        nested: Some(Nested {
+            accuracy: Proportion::new(60, 90),
+            folds: 3,
+            repeats: 1,
+            chosen: vec![("r8".into(), 2), ("r4".into(), 1)],
+        }),
+        settings: serde_json::json!({"rank": [4, 8]}),
+    }
+}
+
+fn benchmark(name: &str, items: Vec<Item>) -> Benchmark {
+    Benchmark {
+        name: name.into(),
+        about: "Scripted questions".into(),
+        trained_on: vec![false; items.len()],
+        words: Some(vec![Label::Yes; items.len()]),
+        published: Vec::new(),
+        items,
+    }
+}
+
+/// Two benchmarks, the first 18 of the first answered in full, with everything that can be judged.
+fn evaluation() -> Evaluation {
+    let tokenizer = tokenizer();
+    let benchmarks = [benchmark("test", items(30)), benchmark("small", items(3))];
+    let changed = Changed::new(&benchmarks, 3);
+    let mut asks: Vec<Asked<'_>> = benchmarks
+        .iter()
+        .map(|of| Asked {
+            name: &of.name,
+            items: &of.items,
+            written: 18,
+        })
+        .collect();
+    asks.push(changed.asked());
+    let mut answered = asked(&tokenizer, &asks, 48).unwrap();
+    let otherwise = answered.pop().unwrap();
+    let validation: Vec<Vec<ValidationRow>> = answered[0]
+        .iter()
+        .map(|of_model| {
+            let rows = of_model.iter().zip(&benchmarks[0].items);
+            rows.map(|(answer, item)| ValidationRow {
+                id: item.id.clone(),
+                group: Some(item.group.clone()),
+                truth: item.label.index(),
+                logits: answer.logits,
+            })
+            .collect()
+        })
+        .collect();
+    let trained = Trained::new(["The evidence is mixed."]);
+    let look = |benchmarks: &[&str]| Look {
+        time: 1_700_000_000,
+        tool: "verdict 0.0.0".into(),
+        benchmarks: benchmarks.iter().map(|name| (*name).to_owned()).collect(),
+        systems: vec!["base".into()],
+    };
+    let judging = Judging {
+        subject: subject(),
+        methods: Methods {
+            fit: Fit::Temperature,
+            resampling: Resampling {
+                replicates: 200,
+                seed: 1,
+            },
+            error_rate: 0.1,
+            delta: 0.1,
+            max_answer_tokens: 48,
+            max_prompt_tokens: 512,
+            machine: "a script".into(),
+            validation_rows: 30,
         },
-    ]
+        looks: vec![look(&["test"]), look(&["test", "small"])],
+        models: vec!["base".into(), "r4".into(), "r8".into()],
+        validation,
+        ensembles: vec![("r4+r8".into(), vec![1, 2])],
+        trained: Some(&trained),
+        changed: Some((&changed, otherwise)),
+    };
+    judge(judging, &benchmarks, &answered)
 }
 
 #[test]
-fn base_and_adapter_in_both_modes_on_two_benchmarks() {
-    let tokenizer = tokenizer();
-    let items = items();
+fn everyone_is_judged_on_the_same_questions() {
     let Evaluation {
         report,
         predictions,
-    } = run(&tokenizer, &both(&items)).unwrap();
-    assert_eq!(predictions.len(), (9 + 2) * 4);
-    let systems: Vec<_> = report.benchmarks[0]
-        .systems
-        .iter()
-        .map(|system| (system.name(), system.mode))
-        .collect();
-    let (free, guaranteed) = (Mode::Free, Mode::Guaranteed);
-    assert_eq!(
-        systems,
-        [
-            ("base", free),
-            ("base", guaranteed),
-            ("r4-lr3e-4", free),
-            ("r4-lr3e-4", guaranteed)
-        ]
-    );
-    let counts: Vec<_> = report.benchmarks[0]
+    } = evaluation();
+    assert_eq!(predictions.len(), (30 + 3) * 4);
+    let test = &report.benchmarks[0];
+    let right: Vec<(&str, usize)> = test
         .systems
         .iter()
         .map(|system| {
-            (
-                system.accuracy.count,
-                system.format.count,
-                system.citations.count,
-            )
+            let of = &system.scores.confusion;
+            (system.name.as_str(), (0..3).map(|l| of.0[l][l]).sum())
         })
         .collect();
-    // Free, the base keeps the format once and cites always; held to the grammar it never cites.
-    assert_eq!(counts, [(1, 1, 9), (3, 9, 0), (6, 9, 0), (6, 9, 0)]);
-    assert_eq!(
-        report.benchmarks[0].systems[2].confusion.0,
-        [[3, 0, 0, 0], [0, 3, 0, 0], [0, 3, 0, 0]]
-    );
-    let small: Vec<_> = report.benchmarks[1]
-        .systems
+    assert_eq!(right[..3], [("base", 10), ("r4", 20), ("r8", 30)]);
+    assert_eq!(right[3].0, "r4+r8");
+    // Base against r8: twenty questions decide, all for r8. Exact, and the strongest of six pairs.
+    let pair = test
+        .pairs
         .iter()
-        .map(|system| system.accuracy.count)
+        .find(|pair| (pair.first.as_str(), pair.second.as_str()) == ("base", "r8"))
+        .unwrap();
+    assert_eq!((pair.paired.table.first, pair.paired.table.second), (0, 20));
+    assert!((pair.paired.p - 2.0_f64.powi(-19)).abs() < 1e-12);
+    assert!((pair.holm - 6.0 * 2.0_f64.powi(-19)).abs() < 1e-12);
+    assert_eq!(test.pairs.len(), 6);
+    assert_eq!((test.look, report.benchmarks[1].look), (2, 1));
+    // Parts by source: even numbers are of the one, odd of the other.
+    let parts: Vec<(&str, &str, usize)> = test
+        .slices
+        .iter()
+        .map(|slice| (slice.by.as_str(), slice.part.as_str(), slice.systems[0].1.n))
         .collect();
-    assert_eq!((report.benchmarks[1].items, small), (2, vec![1, 1, 2, 2]));
-    for prediction in &predictions {
-        assert_eq!(
-            prediction.right,
-            prediction.verdict.label == Some(prediction.truth)
-        );
-        if prediction.verdict.mode == guaranteed {
-            let best = prediction
-                .verdict
-                .probabilities
-                .iter()
-                .copied()
-                .fold(0.0, f32::max);
-            let label = prediction.verdict.label.unwrap();
-            assert_eq!(
-                prediction.verdict.probabilities[label.index()],
-                best,
-                "the label is the most probable one"
-            );
+    assert_eq!(
+        parts,
+        [
+            ("source", "bioasq", 15),
+            ("source", "stats", 15),
+            ("labels", "expert", 15),
+            ("labels", "generated", 15)
+        ]
+    );
+}
+
+#[test]
+fn what_was_written_is_judged_by_mode() {
+    let report = evaluation().report;
+    let test = &report.benchmarks[0];
+    let of = |system: usize, mode| test.systems[system].written(mode).unwrap();
+    let (free, guaranteed) = (Mode::Free, Mode::Guaranteed);
+    assert_eq!(of(0, free).format.total, 18, "the first 18");
+    // Free, the base keeps the form once and cites always; held to the form it never cites.
+    assert_eq!(of(0, free).format.count, 1);
+    assert_eq!(of(0, free).citations.count, 18);
+    assert_eq!(of(0, guaranteed).citations.count, 0);
+    for system in 0..3 {
+        assert_eq!(of(system, guaranteed).format.count, 18);
+    }
+    // r8's sentence is that of the training rows, and the same each time.
+    let memorised = of(2, free).memorised.as_ref().unwrap();
+    assert_eq!(memorised.memorised.count, 18);
+    assert_eq!(of(2, free).variety.said_before.count, 17);
+    assert_eq!(of(1, free).memorised.as_ref().unwrap().memorised.count, 0);
+    assert!(
+        test.systems[3].written.is_empty(),
+        "an ensemble writes none"
+    );
+    assert_eq!(report.benchmarks[1].systems[0].written[0].format.total, 3);
+}
+
+#[test]
+fn an_ensemble_is_the_mean_of_its_members_calibrated_probabilities() {
+    let Evaluation { predictions, .. } = evaluation();
+    let of = |system: &str| -> Vec<&Prediction> {
+        let own = predictions
+            .iter()
+            .filter(|one| one.system == system && one.benchmark == "test");
+        own.collect()
+    };
+    let (r4, r8, both) = (of("r4"), of("r8"), of("r4+r8"));
+    for ((a, b), mean) in r4.iter().zip(&r8).zip(&both) {
+        for label in 0..3 {
+            let expected = f64::midpoint(a.probabilities[label], b.probabilities[label]);
+            assert!((mean.probabilities[label] - expected).abs() < 1e-12);
         }
+        assert_eq!((mean.other, &mean.free), (None, &None));
+    }
+    // Calibration by temperature changes no label.
+    for one in &predictions {
+        let top = |p: [f64; 3]| (1..3).fold(0, |top, l| if p[l] > p[top] { l } else { top });
+        if one.system != "r4+r8" {
+            assert_eq!(top(one.probabilities), top(one.uncalibrated));
+        }
+        assert_eq!(one.label.index(), top(one.probabilities));
+        assert_eq!(one.right, one.label == one.truth);
     }
 }
 
 #[test]
 fn the_report_as_text_and_markdown() {
-    let tokenizer = tokenizer();
-    let items = items();
-    let report = run(&tokenizer, &both(&items)).unwrap().report;
+    let report = evaluation().report;
     insta::assert_snapshot!("text", report.text());
     insta::assert_snapshot!("markdown", report.markdown());
+    let html = report.html();
+    assert!(html.starts_with("<!DOCTYPE html>"));
+    assert!(html.contains("<svg"), "figures are drawn");
+}
+
+#[test]
+fn a_reader_sees_all_of_the_report_in_a_browser() {
+    let Some(mut browser) = verdict_testkit::browser::Browser::start() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.html");
+    std::fs::write(&path, evaluation().report.html()).unwrap();
+    for (width, dark) in [(390, false), (390, true), (1280, false), (1280, true)] {
+        let view = browser.look(&path, width, dark);
+        assert_eq!(view.faults, [""; 0], "{width} {dark}");
+        assert!(view.contrast >= 4.5, "{}", view.contrast);
+        for text in [
+            "Evaluation of run",
+            "it is better than the untrained model",
+            "What it is for, and what not",
+            "Wrong among the most certain answers",
+            "Validation loss by optimizer step",
+            "stats: opposite claim",
+            "Answering only at a confidence of",
+        ] {
+            assert!(view.text.contains(text), "{text}: {}", view.text);
+        }
+    }
 }
 
 #[test]
 fn the_files_read_back_as_they_were() {
-    let tokenizer = tokenizer();
-    let items = items();
-    let evaluation = run(&tokenizer, &both(&items)).unwrap();
+    let evaluation = evaluation();
     let folder = tempfile::tempdir().unwrap();
     evaluation.write(folder.path()).unwrap();
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
@@ -180,27 +364,84 @@ fn the_files_read_back_as_they_were() {
     names.sort();
     assert_eq!(
         names,
-        ["predictions.jsonl", "report.json", "report.md"],
+        [
+            "predictions.jsonl",
+            "report.html",
+            "report.json",
+            "report.md"
+        ],
         "nothing else is left behind"
+    );
+}
+
+#[test]
+fn runs_stand_side_by_side_where_their_questions_are_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut other = evaluation();
+    // A run whose chosen adapter is the other one, and whose second benchmark has other questions.
+    let folders = ["one", "two"].map(|name| folder.path().join(name));
+    for path in &folders {
+        std::fs::create_dir(path).unwrap();
+    }
+    evaluation().write(&folders[0]).unwrap();
+    other.report.subject.best = "r4".into();
+    other.report.benchmarks[1].sha256 = "other".into();
+    other.write(&folders[1]).unwrap();
+    let comparison = compare(&folders).unwrap();
+    let names: Vec<&str> = comparison
+        .benchmarks
+        .iter()
+        .map(|of| of.name.as_str())
+        .collect();
+    assert_eq!(names, ["test"]);
+    assert_eq!(
+        comparison.left_out,
+        ["small: the questions of two are not those of one"]
+    );
+    let test = &comparison.benchmarks[0];
+    assert_eq!(test.systems.len(), 8);
+    assert_eq!(test.systems[7].0, "two/r4+r8");
+    let pair = &test.pairs[0];
+    assert_eq!(
+        (pair.first.as_str(), pair.second.as_str()),
+        ("one/r8", "two/r4")
+    );
+    assert_eq!((pair.paired.table.first, pair.paired.table.second), (10, 0));
+    assert!(comparison.text().contains("one/r8 – two/r4"));
+    comparison.write(folder.path()).unwrap();
+    assert!(folder.path().join("comparison.html").exists());
+    let error = compare(&[folder.path().join("none"), folders[0].clone()]).unwrap_err();
+    let expected = format!(
+        "{}: cannot read: ",
+        folder.path().join("none/report.json").display()
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    std::fs::write(folders[0].join("report.json"), "{}").unwrap();
+    let error = compare(&folders).unwrap_err().to_string();
+    assert!(
+        error.contains("expected a report of this version"),
+        "{error}"
     );
 }
 
 #[test]
 fn every_error_names_what_is_at_fault() {
     let tokenizer = tokenizer();
-    let items = items();
-    let text = |benchmarks: &[Benchmark<'_>]| run(&tokenizer, benchmarks).unwrap_err().to_string();
+    let items = items(9);
+    let of = |name, items| Asked {
+        name,
+        items,
+        written: 9,
+    };
+    let text = |benchmarks: &[Asked<'_>]| {
+        let error = asked(&tokenizer, benchmarks, 48);
+        error.unwrap_err().to_string()
+    };
     assert_eq!(
-        text(&[Benchmark {
-            name: "empty",
-            items: &[]
-        }]),
+        text(&[of("empty", &[])]),
         "benchmark \"empty\" has no items, expected at least one"
     );
-    let test = Benchmark {
-        name: "test",
-        items: &items,
-    };
+    let test = of("test", &items);
     assert_eq!(
         text(&[test, test]),
         "two benchmarks are named \"test\", expected different names"
@@ -210,42 +451,21 @@ fn every_error_names_what_is_at_fault() {
         question: "word ".repeat(2000),
         ..item(7, Label::No)
     };
-    assert_eq!(
-        text(&[
-            test,
-            Benchmark {
-                name: "long",
-                items: &[items[0].clone(), long]
-            }
-        ]),
-        "benchmark \"long\", item \"item-7\": question 41: the question \
-         \"word word word word word word word word word word word word \u{2026}\" takes 8005 tokens with its prompt, \
-         expected at most 512"
+    let long = [items[0].clone(), long];
+    let told = text(&[test, of("long", &long)]);
+    assert!(
+        told.starts_with("benchmark \"long\", item \"item-7\": question ")
+            && told.ends_with("takes 8005 tokens with its prompt, expected at most 512"),
+        "{told}"
     );
-    let mut engine = Scripted::saying(&tokenizer, &[], plan);
-    let answerer = Answerer::new(&tokenizer, eos(&tokenizer)).unwrap();
-    let settings = Settings {
-        max_answer_tokens: 3,
-        ..Settings::default()
-    };
-    let error = evaluate(
-        &mut engine,
-        &answerer,
-        &[test],
-        &[None],
-        &[Mode::Free],
-        &settings,
-        &mut |_| {},
-    )
-    .unwrap_err();
+    let error = asked(&tokenizer, &[test], 3).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the limit for an answer is 3 tokens, expected at least 24"
     );
-    let evaluation = run(&tokenizer, &[test]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
-    let error = evaluation.write(&missing).unwrap_err().to_string();
+    let error = evaluation().write(&missing).unwrap_err().to_string();
     let expected = format!(
         "{}: cannot write: ",
         missing.join("predictions.jsonl").display()

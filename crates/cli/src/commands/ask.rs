@@ -1,11 +1,16 @@
 //! `verdict ask`: questions to answers with probabilities. One load, one batch.
 
 use std::io::{BufRead as _, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use verdict_answer::{Mode, ModelEngine, Question, Settings, Verdict};
+use serde::Serialize;
+use verdict_answer::{
+    Calibration, Calibrations, Fit, Mode, ModelEngine, Question, Settings, Verdict, calibration,
+};
 use verdict_data::Label;
+use verdict_eval::stats::abstain::limit_wrong_of_all;
 use verdict_model::AdapterBank;
+use verdict_train::RunFolder;
 
 use crate::failure::{Failure, Result};
 use crate::loading::{self, MachineFlags, Opened};
@@ -34,11 +39,32 @@ pub struct Args {
     /// Let the model write freely, without the grammar that guarantees the form
     #[arg(long)]
     pub free: bool,
+    /// Show the probabilities as the model gives them, not those calibrated on the run's validation rows
+    #[arg(long)]
+    pub uncalibrated: bool,
+    /// Abstain where the answer's probability is lower than this, 0 to 1
+    #[arg(long, value_name = "PROBABILITY")]
+    pub abstain_below: Option<f64>,
+    /// Abstain so that of all questions no more than this share is answered wrongly, as the run's
+    /// validation rows say
+    #[arg(long, value_name = "SHARE", requires = "run", conflicts_with_all = ["abstain_below", "uncalibrated"])]
+    pub error_rate: Option<f64>,
     /// Most tokens of an answer
     #[arg(long, value_name = "TOKENS", default_value_t = Settings::default().max_answer_tokens)]
     pub max_tokens: usize,
     #[command(flatten)]
     pub machine: MachineFlags,
+}
+
+/// An answer as `--json` prints it.
+#[derive(Serialize)]
+struct Told<'v> {
+    #[serde(flatten)]
+    verdict: &'v Verdict,
+    /// What was fitted for the probabilities.
+    calibration: Fit,
+    /// Whether the probability was too low to answer.
+    abstained: bool,
 }
 
 /// Answers and tells.
@@ -55,6 +81,29 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         (Some(run), _) => run.settings.model.clone(),
         (None, Some(model)) => model.clone(),
         (None, None) => return Err(Failure::input("expected --run or --model, found neither")),
+    };
+    let mut faults = Vec::new();
+    if let Some(found) = args.abstain_below.filter(|of| !(0.0..=1.0).contains(of)) {
+        faults.push(format!(
+            "--abstain-below: expected a probability from 0 to 1, found {found}"
+        ));
+    }
+    if let Some(found) = args.error_rate.filter(|of| !(*of > 0.0 && *of < 1.0)) {
+        faults.push(format!(
+            "--error-rate: expected a share between 0 and 1, found {found}"
+        ));
+    }
+    if !faults.is_empty() {
+        return Err(Failure::faults(faults));
+    }
+    let calibration = match (&folder, args.uncalibrated) {
+        (Some(folder), false) => Some(fitted(folder)?),
+        _ => None,
+    };
+    let name = args.adapter.as_deref();
+    let threshold = match (&run, args.error_rate, calibration) {
+        (Some(run), Some(rate), Some(fitted)) => threshold(run, name, fitted, rate, printer)?,
+        _ => args.abstain_below.unwrap_or(0.0),
     };
     let texts = questions(args.questions)?;
     let opened = loading::open(&spec, options, printer)?;
@@ -81,11 +130,68 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         max_answer_tokens: args.max_tokens,
         ..Settings::default()
     };
-    for verdict in answer(&opened, &bank, &asked, &settings, printer)? {
-        printer.json(&verdict);
-        tell(&verdict, printer);
+    for mut verdict in answer(&opened, &bank, &asked, &settings, printer)? {
+        if let Some(calibration) = calibration {
+            calibrate(&mut verdict, calibration);
+        }
+        let most = verdict.probabilities.into_iter().fold(0.0, f32::max);
+        let abstained = f64::from(most) < threshold;
+        printer.json(&Told {
+            verdict: &verdict,
+            calibration: match calibration {
+                Some(_) => Fit::Temperature,
+                None => Fit::None,
+            },
+            abstained,
+        });
+        match abstained {
+            true => abstain(&verdict, threshold, printer),
+            false => tell(&verdict, printer),
+        }
     }
     Ok(())
+}
+
+/// What was fitted on the run's validation rows for an adapter: a temperature, which changes no label.
+pub fn fitted(adapter: &Path) -> Result<Calibration> {
+    let path = adapter.join(calibration::FILE);
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::input(format!("{}: cannot read: {error}", path.display())))?;
+    let fitted: Calibrations = serde_json::from_str(&text)
+        .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
+    Ok(fitted.of(Fit::Temperature))
+}
+
+/// Puts calibrated probabilities in an answer.
+pub fn calibrate(verdict: &mut Verdict, calibration: Calibration) {
+    let calibrated = calibration.recalibrate(verdict.probabilities);
+    verdict.probabilities = calibrated.map(|p| p as f32);
+}
+
+/// The probability below which an adapter abstains, so that no more than a share of all questions is answered
+/// wrongly.
+fn threshold(
+    run: &RunFolder,
+    name: Option<&str>,
+    calibration: Calibration,
+    rate: f64,
+    printer: &Printer,
+) -> Result<f64> {
+    let name = name.unwrap_or(run.best());
+    let rows: Vec<(f64, bool)> = run
+        .validation()?
+        .into_iter()
+        .filter(|row| row.adapter.as_deref() == Some(name))
+        .map(|row| {
+            let p = calibration.probabilities(row.logits.map(f64::from));
+            let top = (1..3).fold(0, |top, label| if p[label] > p[top] { label } else { top });
+            (p[top], top == row.truth.index())
+        })
+        .collect();
+    let found = limit_wrong_of_all(&rows, rate);
+    printer.note(&found.guarantee);
+    // Above every probability where no threshold keeps to the rate.
+    Ok(found.threshold.unwrap_or(1.1))
 }
 
 /// Answers all questions in one batch, with progress where they are many.
@@ -108,20 +214,38 @@ pub fn answer(
     Ok(answerer.answer(&mut engine, questions, settings, &mut done)?)
 }
 
+/// For people: no answer, and why.
+fn abstain(verdict: &Verdict, threshold: f64, printer: &Printer) {
+    printer.line(&verdict.question);
+    let why = match threshold > 1.0 {
+        true => "no probability is high enough for the wished error rate".to_owned(),
+        false => format!(
+            "its most probable answer has less than {:.1} %",
+            100.0 * threshold
+        ),
+    };
+    printer.line(format!("  abstains: {why}"));
+    printer.line(format!("  {}", shares(verdict)));
+}
+
+/// The probabilities of the labels.
+fn shares(verdict: &Verdict) -> String {
+    let share = |label: Label| 100.0 * verdict.probabilities[label.index()];
+    Label::ALL
+        .map(|label| format!("{label} {:.1} %", share(label)))
+        .join("  ")
+}
+
 /// One answer for people.
 pub fn tell(verdict: &Verdict, printer: &Printer) {
     printer.line(&verdict.question);
-    let share = |label: Label| 100.0 * verdict.probabilities[label.index()];
-    let shares: Vec<String> = Label::ALL
-        .map(|label| format!("{label} {:.1} %", share(label)))
-        .to_vec();
     match (verdict.label, &verdict.rationale) {
         (Some(label), Some(rationale)) => {
             printer.line(format!("  {label}. {rationale}"));
         }
         _ => printer.line(format!("  (not in the form) {}", verdict.answer)),
     }
-    printer.line(format!("  {}", shares.join("  ")));
+    printer.line(format!("  {}", shares(verdict)));
 }
 
 /// The questions given, or those on stdin, one a line.

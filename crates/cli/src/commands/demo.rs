@@ -10,7 +10,8 @@ use std::time::Instant;
 use serde::Serialize;
 use verdict_answer::{Mode, Question, Settings, Verdict};
 use verdict_data::{BuildSettings, Source};
-use verdict_eval::{EvalReport, Evaluation, Proportion};
+use verdict_eval::report::WrittenReport;
+use verdict_eval::{EvalReport, Evaluation};
 use verdict_model::AdapterBank;
 use verdict_train::{Manifest, Provenance, RunFolder, TrainSettings};
 
@@ -106,12 +107,12 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         threads: args.threads,
         ..MachineFlags::default()
     };
-    let limits = Settings {
-        max_answer_tokens: 64,
-        ..Settings::default()
+    let asked = eval::Args {
+        max_tokens: 64,
+        machine: machine.clone(),
+        ..eval::Args::of(run.dir().to_owned())
     };
-    let names = ["test", "challenge"];
-    let evaluation = eval::judge(&run, &names, &[run.best()], &machine, &limits, printer)?;
+    let evaluation = eval::judge(&run, &asked, printer)?;
 
     printer.stage("5/5  a question");
     let verdict = answer(&run, &machine, printer)?;
@@ -159,7 +160,9 @@ fn answer(run: &RunFolder, machine: &MachineFlags, printer: &Printer) -> Result<
         mode: Mode::Guaranteed,
     };
     let mut verdicts = ask::answer(&opened, &bank, &[question], &Settings::default(), printer)?;
-    Ok(verdicts.remove(0))
+    let mut verdict = verdicts.remove(0);
+    ask::calibrate(&mut verdict, ask::fitted(&run.adapter_dir(None)?)?);
+    Ok(verdict)
 }
 
 fn tell(
@@ -170,7 +173,7 @@ fn tell(
     started: Instant,
     printer: &Printer,
 ) -> Result {
-    let (adapter, report) = (run.adapter_dir(None)?, run.dir().join("report.md"));
+    let (adapter, report) = (run.adapter_dir(None)?, run.dir().join("report.html"));
     printer.json(&Told {
         data,
         run: run.dir(),
@@ -184,10 +187,10 @@ fn tell(
     printer.line("");
     printer.table(&scores(&evaluation.report));
     printer.line("");
-    for line in reading(&evaluation.report) {
+    for line in evaluation.report.findings() {
         printer.line(line);
     }
-    printer.line("Intervals are Wilson's at 95 %. A demonstration, not medical advice.\n");
+    printer.line("A demonstration, not medical advice.\n");
     printer.line(format!("data set   {}", data.display()));
     printer.line(format!("run        {}", run.dir().display()));
     printer.line(format!("adapter    {}", adapter.display()));
@@ -200,50 +203,15 @@ fn tell(
     Ok(())
 }
 
-/// What the figures on the test split say, and what they do not.
-fn reading(report: &EvalReport) -> Vec<String> {
-    let Some(test) = report.benchmarks.first() else {
-        return Vec::new();
-    };
-    let find = |mode: Mode, tuned: bool| {
-        let mut systems = test.systems.iter();
-        systems.find(|system| system.mode == mode && system.adapter.is_some() == tuned)
-    };
-    let mut lines = Vec::new();
-    let of = |share: &Proportion| format!("{} of {}", share.count, share.total);
-    if let (Some(base), Some(tuned)) = (find(Mode::Free, false), find(Mode::Free, true)) {
-        lines.push(format!(
-            "Form, left to itself: base {}, tuned {}.",
-            of(&base.format),
-            of(&tuned.format)
-        ));
-    }
-    let guaranteed = (find(Mode::Guaranteed, false), find(Mode::Guaranteed, true));
-    if let (Some(base), Some(tuned)) = guaranteed {
-        let (before, after) = (&base.accuracy, &tuned.accuracy);
-        let said = match (after.low > before.high, after.high < before.low) {
-            (true, _) => "the intervals lie apart: the tuned model knows more",
-            (_, true) => "the intervals lie apart: the tuned model knows less",
-            _ => "the intervals overlap: no difference is shown",
-        };
-        lines.push(format!(
-            "Right labels in the guaranteed form: base {}, tuned {}; {said}.",
-            of(before),
-            of(after)
-        ));
-    }
-    lines
-}
-
 /// Base against tuned on every benchmark, chance and majority beside them.
 fn scores(report: &EvalReport) -> Table {
     let mut table = Table::new([
         "questions",
         "who",
-        "answers",
         "right",
         "95 %",
-        "in form",
+        "log loss",
+        "free: in form",
         "citations",
         "tokens",
     ]);
@@ -251,24 +219,25 @@ fn scores(report: &EvalReport) -> Table {
     for benchmark in &report.benchmarks {
         let name = format!("{} ({})", benchmark.name, benchmark.items);
         let levels = &benchmark.levels;
-        let level =
-            |who: String, share: f64| vec![name.clone(), who, String::new(), percent(share)];
+        let level = |who: String, share: f64| vec![name.clone(), who, percent(share)];
         table.row(level("chance".into(), levels.chance_accuracy));
         table.row(level(
             format!("always {}", levels.majority_label),
             levels.majority_accuracy,
         ));
         for system in &benchmark.systems {
-            let right = &system.accuracy;
+            let right = system.scores.accuracy.estimate();
+            let free = system.written(Mode::Free);
+            let of = |pick: &dyn Fn(&WrittenReport) -> String| free.map_or_else(String::new, pick);
             table.row(vec![
                 name.clone(),
-                system.name().to_owned(),
-                system.mode.to_string(),
+                system.name.clone(),
                 percent(right.value),
                 format!("{:.0}–{:.0}", 100.0 * right.low, 100.0 * right.high),
-                percent(system.format.value),
-                percent(system.citations.value),
-                format!("{:.0}", system.tokens.mean),
+                format!("{:.3}", system.calibrated.log_loss.value),
+                of(&|free| percent(free.format.value)),
+                of(&|free| percent(free.citations.value)),
+                of(&|free| format!("{:.0}", free.tokens.mean)),
             ]);
         }
     }

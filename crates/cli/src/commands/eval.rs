@@ -1,127 +1,339 @@
 //! `verdict eval`: base against tuned on held-out questions; writes the report into the run folder.
 
-use std::path::{Path, PathBuf};
+mod benchmarks;
+mod subject;
 
-use verdict_answer::{Mode, ModelEngine, Settings};
-use verdict_data::{DataSet, Item};
-use verdict_eval::{Benchmark, Evaluation};
+use std::path::PathBuf;
+
+use verdict_answer::{Fit, ModelEngine, Settings};
+use verdict_data::DataSet;
+use verdict_eval::report::BASE;
+use verdict_eval::robustness::Changed;
+use verdict_eval::stats::resample::Resampling;
+use verdict_eval::text::Trained;
+use verdict_eval::{Asked, Benchmark, Evaluation, Judging, Look, Methods, looks};
 use verdict_model::AdapterBank;
 use verdict_train::RunFolder;
 
-use crate::failure::Result;
+use self::benchmarks::Named;
+use crate::failure::{Failure, Result};
 use crate::loading::{self, MachineFlags};
 use crate::printer::Printer;
 
-/// Judge a run: base against tuned, free-running and guaranteed, chance and majority beside them
+/// Judge a run: base against tuned, with intervals, paired tests and calibrated probabilities
+///
+/// Asks everyone every question in one batch, and writes report.html, report.md, report.json and
+/// predictions.jsonl into the run folder. Every look at held-out questions is written down there too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Run folder
-    #[arg(value_name = "RUN")]
-    pub run: PathBuf,
-    /// Questions to judge on; may be given several times [default: test and challenge]
-    #[arg(long, value_name = "NAME", value_parser = NAMES, value_delimiter = ',')]
-    pub benchmark: Vec<String>,
-    /// Adapters to judge [default: the run's best]
+    /// Run folder; with --compare, several
+    #[arg(value_name = "RUN", required = true)]
+    pub run: Vec<PathBuf>,
+    /// Set several judged runs side by side; nothing is asked again
+    #[arg(long, conflicts_with_all = ["benchmark", "adapter", "ensemble", "robustness"])]
+    pub compare: bool,
+    /// Questions to judge on, may be given several times: test, validation, challenge,
+    /// pubmedqa[:FILE], pubmedqa-question-only[:FILE], bioasq-yn:PATH, stats-heldout[:ROWS], or a
+    /// source as build takes it [default: test, challenge]
+    #[arg(long, value_name = "NAME")]
+    pub benchmark: Vec<Named>,
+    /// Adapters to judge, or all [default: the run's best]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub adapter: Vec<String>,
+    /// Judge the mean of these adapters' calibrated probabilities too (or of all); may be given several times
+    #[arg(long, value_name = "NAMES")]
+    pub ensemble: Vec<String>,
+    /// Questions of each benchmark that are answered in full, free-running and guaranteed; of the others
+    /// the label alone is asked
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub written: usize,
+    /// Ask the first N questions of each benchmark in other words too, and N generated ones turned round
+    #[arg(long, value_name = "N")]
+    pub robustness: Option<usize>,
+    /// What is fitted on the validation rows, for probabilities
+    #[arg(long, value_name = "FIT", value_parser = ["none", "temperature", "bias"], default_value = "temperature")]
+    pub calibration: String,
+    /// Share of questions that may be answered wrongly: sets the probability below which to abstain
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    pub error_rate: f64,
+    /// Draws of the bootstrap
+    #[arg(long, value_name = "N", default_value_t = Resampling::default().replicates)]
+    pub replicates: usize,
+    /// Folder for the report [default: the run folder; with --compare, none]
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
     /// Most tokens of an answer
     #[arg(long, value_name = "TOKENS", default_value_t = Settings::default().max_answer_tokens)]
     pub max_tokens: usize,
+    /// Most tokens of a prompt; a longer context is cut
+    #[arg(long, value_name = "TOKENS", default_value_t = Settings::default().max_prompt_tokens)]
+    pub max_prompt_tokens: usize,
     #[command(flatten)]
     pub machine: MachineFlags,
 }
 
-/// The benchmarks; the run's data set has the first two.
-const NAMES: [&str; 3] = ["test", "validation", "challenge"];
+impl Args {
+    /// The defaults for one run.
+    pub fn of(run: PathBuf) -> Args {
+        Args {
+            run: vec![run],
+            compare: false,
+            benchmark: Vec::new(),
+            adapter: Vec::new(),
+            ensemble: Vec::new(),
+            written: 200,
+            robustness: None,
+            calibration: Fit::default().as_str().to_owned(),
+            error_rate: 0.1,
+            replicates: Resampling::default().replicates,
+            out: None,
+            max_tokens: Settings::default().max_answer_tokens,
+            max_prompt_tokens: Settings::default().max_prompt_tokens,
+            machine: MachineFlags::default(),
+        }
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if !(self.error_rate > 0.0 && self.error_rate < 1.0) {
+            faults.push(format!(
+                "--error-rate: expected a share between 0 and 1, found {}",
+                self.error_rate
+            ));
+        }
+        if self.replicates < 100 {
+            faults.push(format!(
+                "--replicates: expected at least 100, found {}",
+                self.replicates
+            ));
+        }
+        if !self.compare && self.run.len() > 1 {
+            faults.push(format!(
+                "expected one run, found {}; several are set side by side with --compare",
+                self.run.len()
+            ));
+        }
+        if self.compare && self.run.len() < 2 {
+            faults.push("--compare: expected at least two runs, found one".into());
+        }
+        faults
+    }
+
+    fn fit(&self) -> Fit {
+        Fit::ALL
+            .into_iter()
+            .find(|fit| fit.as_str() == self.calibration)
+            .unwrap_or_default()
+    }
+}
 
 /// Judges, tells, writes the report.
 pub fn run(args: Args, printer: &Printer) -> Result {
-    let run = loading::run_folder(&args.run)?;
-    let names = match args.benchmark.as_slice() {
-        [] => vec!["test", "challenge"],
-        names => names.iter().map(String::as_str).collect(),
-    };
-    let adapters: Vec<&str> = match args.adapter.as_slice() {
-        [] => vec![run.best()],
-        names => names.iter().map(String::as_str).collect(),
-    };
-    let settings = Settings {
-        max_answer_tokens: args.max_tokens,
-        ..Settings::default()
-    };
-    let evaluation = judge(&run, &names, &adapters, &args.machine, &settings, printer)?;
+    let faults = args.faults();
+    if !faults.is_empty() {
+        return Err(Failure::faults(faults));
+    }
+    if args.compare {
+        return compare(&args, printer);
+    }
+    let run = loading::run_folder(&args.run[0])?;
+    let evaluation = judge(&run, &args, printer)?;
+    let folder = args.out.as_deref().unwrap_or(run.dir());
     printer.json(&evaluation.report);
     printer.line(evaluation.report.text());
-    printer.line(format!(
-        "report     {}",
-        run.dir().join("report.md").display()
-    ));
-    printer.line(format!(
-        "answers    {}",
-        run.dir().join("predictions.jsonl").display()
-    ));
+    for name in ["report.html", "report.md", "predictions.jsonl"] {
+        printer.line(folder.join(name).display());
+    }
     Ok(())
 }
 
-/// Asks base and adapters, and writes the report into the run folder.
-pub fn judge(
-    run: &RunFolder,
-    names: &[&str],
-    adapters: &[&str],
-    machine: &MachineFlags,
-    settings: &Settings,
-    printer: &Printer,
-) -> Result<Evaluation> {
+fn compare(args: &Args, printer: &Printer) -> Result {
+    let comparison = verdict_eval::compare::compare(&args.run).map_err(|error| {
+        let failure = Failure::from(error);
+        failure.hint("judge each run first: verdict eval RUN")
+    })?;
+    printer.json(&comparison);
+    printer.line(comparison.text());
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?;
+        comparison.write(folder)?;
+        printer.line(folder.join("comparison.html").display());
+    }
+    Ok(())
+}
+
+/// Asks everyone, and writes the report into the run folder.
+pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluation> {
     // First what is quick to refuse, then the slow loading.
-    let options = machine.over(Some(&run.settings), printer)?;
-    let folders: Vec<PathBuf> = adapters
+    let options = args.machine.over(Some(&run.settings), printer)?;
+    let ensembles = ensembles(run, args)?;
+    let adapters = adapters(run, args, &ensembles)?;
+    let set = data(run, args)?;
+    let mut benchmarks = named(args)
         .iter()
-        .map(|name| run.adapter_dir(Some(name)))
-        .collect::<std::result::Result<_, _>>()?;
-    let questions = questions(names, &run.settings.data)?;
+        .map(|named| named.read(set.as_ref(), printer))
+        .collect::<Result<Vec<Benchmark>>>()?;
+    let trained = set.as_ref().map(|set| {
+        benchmarks::beside_training(&mut benchmarks, set);
+        Trained::new(set.train.iter().map(|item| item.rationale.as_str()))
+    });
+    let names: Vec<Option<&str>> = std::iter::once(None)
+        .chain(adapters.iter().map(|name| Some(name.as_str())))
+        .collect();
+    let validation = subject::validation(run, &names, set.as_ref())?;
     let opened = loading::open(&run.settings.model, options, printer)?;
     let mut bank = AdapterBank::empty();
-    let mut systems = vec![None];
-    for folder in &folders {
-        systems.push(Some(opened.adapter(&mut bank, folder)?));
+    let mut models = vec![None];
+    for name in &adapters {
+        models.push(Some(
+            opened.adapter(&mut bank, &run.adapter_dir(Some(name))?)?,
+        ));
     }
-    let benchmarks: Vec<Benchmark<'_>> = questions
+    let models_named: Vec<String> = names
         .iter()
-        .map(|(name, items)| Benchmark { name, items })
+        .map(|name| name.unwrap_or(BASE).to_owned())
         .collect();
-    let items: usize = benchmarks
+    let changed = args
+        .robustness
+        .map(|questions| Changed::new(&benchmarks, questions));
+    let mut asked: Vec<Asked<'_>> = benchmarks
         .iter()
-        .map(|benchmark| benchmark.items.len())
-        .sum();
-    let total = items * systems.len() * Mode::WRITTEN.len();
+        .map(|benchmark| Asked {
+            name: &benchmark.name,
+            items: &benchmark.items,
+            written: args.written,
+        })
+        .collect();
+    if let Some(changed) = &changed {
+        asked.push(changed.asked());
+    }
+    let settings = Settings {
+        max_answer_tokens: args.max_tokens,
+        max_prompt_tokens: args.max_prompt_tokens,
+        ..Settings::default()
+    };
+    let look = Look::now(
+        benchmarks.iter().map(|of| of.name.clone()).collect(),
+        models_named
+            .iter()
+            .cloned()
+            .chain(ensembles.iter().map(|(name, _)| name.clone()))
+            .collect(),
+    );
+    let looks = looks::record(run.dir(), look)?;
     let answerer = opened.answerer()?;
     let mut engine = ModelEngine::new(&opened.model, &bank);
+    let total = verdict_eval::answers(&asked, models.len());
     let progress = printer.progress("judge", "answer", total as u64);
     let mut done = |count: usize| progress.set(count as u64, "");
-    let evaluation = verdict_eval::evaluate(
+    let mut answers = verdict_eval::ask(
         &mut engine,
         &answerer,
-        &benchmarks,
-        &systems,
-        &Mode::WRITTEN,
-        settings,
+        &asked,
+        &models,
+        &settings,
         &mut done,
     )?;
     drop(progress);
-    evaluation.write(run.dir())?;
+    let varied = changed.as_ref().map(|_| answers.pop().unwrap_or_default());
+    let place = |name: &String| names.iter().position(|of| *of == Some(name.as_str()));
+    let judging = Judging {
+        subject: subject::subject(run)?,
+        methods: Methods {
+            fit: args.fit(),
+            resampling: Resampling {
+                replicates: args.replicates,
+                ..Resampling::default()
+            },
+            error_rate: args.error_rate,
+            delta: 0.1,
+            max_answer_tokens: args.max_tokens,
+            max_prompt_tokens: args.max_prompt_tokens,
+            machine: loading::told(&options),
+            validation_rows: validation.first().map_or(0, Vec::len),
+        },
+        looks,
+        models: models_named,
+        validation,
+        ensembles: ensembles
+            .iter()
+            .map(|(name, members)| (name.clone(), members.iter().filter_map(place).collect()))
+            .collect(),
+        trained: trained.as_ref(),
+        changed: changed.as_ref().zip(varied),
+    };
+    let evaluation = verdict_eval::judge(judging, &benchmarks, &answers);
+    let folder = args.out.as_deref().unwrap_or(run.dir());
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?;
+    evaluation.write(folder)?;
     Ok(evaluation)
 }
 
-/// The items of each benchmark; the data set is read only where one of them needs it.
-fn questions<'n>(names: &[&'n str], data: &Path) -> Result<Vec<(&'n str, Vec<Item>)>> {
-    let set = match names.iter().any(|name| *name != "challenge") {
-        true => Some(DataSet::read(data)?),
-        false => None,
+/// The benchmarks asked for, or the usual ones.
+fn named(args: &Args) -> Vec<Named> {
+    let usual = ["test", "challenge"];
+    match args.benchmark.is_empty() {
+        true => usual.iter().filter_map(|name| name.parse().ok()).collect(),
+        false => args.benchmark.clone(),
+    }
+}
+
+/// The run's data set: needed where a benchmark is one of its splits, else useful where it is still there.
+fn data(run: &RunFolder, args: &Args) -> Result<Option<DataSet>> {
+    let needed = named(args).iter().any(Named::of_the_set);
+    match DataSet::read(&run.settings.data) {
+        Ok(set) => Ok(Some(set)),
+        Err(error) if needed => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Names and members of the ensembles.
+fn ensembles(run: &RunFolder, args: &Args) -> Result<Vec<(String, Vec<String>)>> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    for text in &args.ensemble {
+        let members: Vec<String> = match text.as_str() {
+            "all" => run.names().into_iter().map(str::to_owned).collect(),
+            names => names.split(',').map(str::to_owned).collect(),
+        };
+        if members.len() < 2 {
+            return Err(Failure::input(format!(
+                "--ensemble {text}: expected at least two adapters, found {}",
+                members.len()
+            )));
+        }
+        for name in &members {
+            run.record(name)?;
+        }
+        let name = match text.as_str() {
+            "all" => "ensemble-of-all".to_owned(),
+            _ => members.join("+"),
+        };
+        if all.iter().all(|(other, _)| *other != name) {
+            all.push((name, members));
+        }
+    }
+    Ok(all)
+}
+
+/// The adapters that are asked: those named, and those that an ensemble needs.
+fn adapters(
+    run: &RunFolder,
+    args: &Args,
+    ensembles: &[(String, Vec<String>)],
+) -> Result<Vec<String>> {
+    let mut names: Vec<String> = match args.adapter.as_slice() {
+        [] => vec![run.best().to_owned()],
+        [all] if all == "all" => run.names().into_iter().map(str::to_owned).collect(),
+        names => names.to_vec(),
     };
-    let items = |name: &str| match (name, &set) {
-        ("test", Some(set)) => set.test.clone(),
-        ("validation", Some(set)) => set.validation.clone(),
-        _ => verdict_eval::challenge(),
-    };
-    Ok(names.iter().map(|name| (*name, items(name))).collect())
+    names.extend(ensembles.iter().flat_map(|(_, members)| members.clone()));
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    for name in &names {
+        run.record(name)?;
+    }
+    Ok(names)
 }

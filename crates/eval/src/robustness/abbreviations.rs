@@ -65,7 +65,7 @@ fn long_form<'t>(before: &'t str, short: &str) -> Option<&'t str> {
             let (at, _) = rest
                 .char_indices()
                 .rev()
-                .find(|(_, c)| c.to_ascii_lowercase() == letter.to_ascii_lowercase())?;
+                .find(|(_, c)| c.eq_ignore_ascii_case(letter))?;
             let begins = !rest[..at].ends_with(char::is_alphanumeric);
             rest = &rest[..at];
             if place > 0 || begins {

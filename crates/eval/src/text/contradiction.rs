@@ -6,7 +6,8 @@
 //!    question asks about. Silent where the question itself turns on a negation, on harmlessness or on being alike
 //!    ("Is it safe?", "Is it as good as …?", "Is it overused?"), since a denial may then say Yes.
 //! 3. *Under No*: the rationale affirms it ("is effective", "is associated with") in the question's own words, or
-//!    holds all words of the question, and has no negation and no word that goes the other way.
+//!    holds all words of the question; it speaks of what the question ends on, has no negation, and no word that
+//!    goes the other way.
 //! 4. *Under Uncertain* nothing but 1. A flat claim is no contradiction: one result that points somewhere is how
 //!    rationales of open questions begin.
 //!
@@ -15,8 +16,11 @@
 //! rationale, compared by their beginnings. The patterns, each with its reason, are in `contradiction.toml`.
 //!
 //! # How well it does
-//! Measured by reading, on published rationales under their own label (PubMedQA's experts, BioASQ) and under the
-//! opposite one, on the half of the rows that the rules were not written by; `tests/contradiction.rs` counts again.
+//! Measured by reading on published rationales (PubMedQA's experts and BioASQ, yes and no), on the half of the rows
+//! that the rules were not written by, 697: under their own label 4 raise an alarm, all false (0.6 %, 0.2 to 1.5);
+//! under the opposite label 158 do, of which 157 are right (found: 23 %, 20 to 26). So of alarms at even odds 97 % are
+//! right (93 to 99), and three contradictions of four are not found. After a first count (4 and 165 of 167) the demand
+//! on the question's end was added, for an example of our own; nothing else. `tests/contradiction.rs` counts again.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -120,10 +124,11 @@ fn plain(text: &str) -> String {
     words.join(" ")
 }
 
-/// Another label's word at the beginning, with a mark behind it.
+/// Another label's word at the beginning, with a mark behind it; "No. 3" is a number.
 fn opening(rationale: &str, label: Label) -> Option<Contradiction> {
-    let (word, _) = rationale.split_once([',', '.', ':', ';'])?;
-    let other = Label::parse(word).filter(|other| *other != label)?;
+    let (word, rest) = rationale.split_once([',', '.', ':', ';'])?;
+    let number = rest.trim_start().starts_with(|c: char| c.is_ascii_digit());
+    let other = Label::parse(word).filter(|other| *other != label && !number)?;
     Some(Contradiction {
         rule: "opening".to_owned(),
         found: other.as_str().to_lowercase(),
@@ -170,7 +175,7 @@ fn affirmation(question: &str, main: &str) -> Option<Contradiction> {
             [question, main].map(|text| (pair.first.is_match(text), pair.second.is_match(text)));
         asked.1 != told.1 || (asked.0 != told.0 && asked.1)
     });
-    if turned {
+    if turned || !same_end(question, main) {
         return None;
     }
     let shared = shared(question, main);
@@ -189,18 +194,26 @@ fn affirmation(question: &str, main: &str) -> Option<Contradiction> {
 
 /// The share of the question's different content words that stand in the rationale; 0 where it has none.
 fn shared(question: &str, rationale: &str) -> f64 {
-    let (asked, told) = (content(question), content(rationale));
+    let asked: BTreeSet<String> = content(question).collect();
+    let told: BTreeSet<String> = content(rationale).collect();
     asked.intersection(&told).count() as f64 / asked.len().max(1) as f64
 }
 
-/// The beginnings of the content words.
-fn content(text: &str) -> BTreeSet<String> {
+/// Whether the question's last content word stands in the rationale: mostly what the claim is about, so that
+/// "effective for gout" does not answer a question on asthma.
+fn same_end(question: &str, rationale: &str) -> bool {
+    content(question)
+        .last()
+        .is_some_and(|last| content(rationale).any(|word| word == last))
+}
+
+/// The beginnings of the content words, in order.
+fn content(text: &str) -> impl Iterator<Item = String> {
     let words = text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '\'' | '/' | '+'));
     let words = words.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
     words
         .filter(|word| !word.is_empty() && !RULES.empty_words.iter().any(|empty| empty == word))
         .map(beginning)
-        .collect()
 }
 
 /// The letters by which a word is compared: the first five of a long one, a short one without its plural's s.
@@ -293,7 +306,7 @@ mod tests {
         assert_eq!(rule(question, No, "No: it is not."), None);
         assert_eq!(
             rule(question, Yes, "No. 3 of the series was the best."),
-            Some("opening".to_owned())
+            None
         );
         assert_eq!(
             rule(question, Yes, "No change was seen."),

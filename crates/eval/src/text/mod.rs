@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`mod@contradiction`] | does a rationale contradict the label it stands under? by rules, precision first |
 //! | [`overlap`] | is a rationale one that was trained on, or nearly? |
-//! | [`repetition`] | repetition within an answer and from answer to answer |
+//! | [`mod@repetition`] | repetition within an answer and from answer to answer |
 //!
 //! Functions over strings and labels; what they find is counted, not read.
 

@@ -1,0 +1,256 @@
+//! Benchmarks by name: where their questions are, and what is known of them.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use verdict_data::{Context, DataSet, Input, Item, Label, NaiveBayes, Source};
+use verdict_eval::Benchmark;
+use verdict_eval::published;
+
+use crate::datasets::Written;
+use crate::failure::{Failure, Result};
+use crate::loading;
+use crate::printer::Printer;
+
+/// How benchmarks are named, for help and messages.
+const KINDS: &str = "test, validation, challenge, pubmedqa[:FILE], pubmedqa-question-only[:FILE], \
+                         bioasq-yn:FILE-OR-FOLDER, stats-heldout[:ROWS], or a source as build takes it \
+                         (jsonl:FILE, hub:ORG/NAME/FOLDER, …)";
+
+/// Where PubMedQA's questions are where no file is named.
+const PUBMEDQA: &str = "hub:qiaojin/PubMedQA/pqa_labeled";
+/// Questions of `stats-heldout`.
+const STATS_ROWS: usize = 600;
+/// Seed of generated benchmarks: not one that data sets are usually built with.
+const SEED: u64 = 20_261_123;
+
+/// A benchmark as it is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    text: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Kind {
+    Test,
+    Validation,
+    Challenge,
+    Pubmedqa { source: Box<Written>, context: bool },
+    Bioasq(PathBuf),
+    StatsHeldout(usize),
+    Source(Box<Written>),
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Named, String> {
+        let (name, argument) = match text.split_once(':') {
+            Some((name, argument)) => (name, Some(argument)),
+            None => (text, None),
+        };
+        let none = |kind: Kind| match argument {
+            None => Ok(kind),
+            Some(_) => Err(format!("expected {name} without anything behind it")),
+        };
+        let pubmedqa = |context: bool| {
+            let source = match argument {
+                None => PUBMEDQA.parse()?,
+                Some(path) if path.starts_with("hub:") => path.parse()?,
+                Some(path) => Written::Here(Input::from(Source::PubmedqaLabeled(path.into()))),
+            };
+            Ok::<Kind, String>(Kind::Pubmedqa {
+                source: Box::new(source),
+                context,
+            })
+        };
+        let kind = match name {
+            "test" => none(Kind::Test)?,
+            "validation" => none(Kind::Validation)?,
+            "challenge" => none(Kind::Challenge)?,
+            "pubmedqa" => pubmedqa(true)?,
+            "pubmedqa-question-only" => pubmedqa(false)?,
+            "bioasq-yn" => match argument {
+                Some(path) if !path.is_empty() => Kind::Bioasq(path.into()),
+                _ => return Err("expected bioasq-yn:FILE-OR-FOLDER".into()),
+            },
+            "stats-heldout" => match argument.map(str::parse) {
+                None => Kind::StatsHeldout(STATS_ROWS),
+                Some(Ok(rows)) if rows > 0 => Kind::StatsHeldout(rows),
+                Some(_) => return Err("expected stats-heldout:ROWS with at least 1 row".into()),
+            },
+            _ => match text.parse::<Written>() {
+                Ok(source) => Kind::Source(Box::new(source)),
+                Err(_) if argument.is_none() => {
+                    return Err(format!("expected one of {KINDS}"));
+                }
+                Err(fault) => return Err(fault),
+            },
+        };
+        Ok(Named {
+            text: text.to_owned(),
+            kind,
+        })
+    }
+}
+
+impl Named {
+    /// Its name in the report.
+    pub fn name(&self) -> String {
+        match &self.kind {
+            Kind::Source(_) => self.text.clone(),
+            _ => self.text.split(':').next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Whether the run's data set has it.
+    pub fn of_the_set(&self) -> bool {
+        matches!(self.kind, Kind::Test | Kind::Validation)
+    }
+
+    /// Reads its questions.
+    pub fn read(&self, set: Option<&DataSet>, printer: &Printer) -> Result<Benchmark> {
+        let whole = Context::estimated(usize::MAX >> 8);
+        let split = |pick: fn(&DataSet) -> &Vec<Item>| set.map(pick).cloned().unwrap_or_default();
+        let (items, about) = match &self.kind {
+            Kind::Test => (
+                split(|set| &set.test),
+                "The run's test split: no row of it was learnt from or chosen by".to_owned(),
+            ),
+            Kind::Validation => (
+                split(|set| &set.validation),
+                "The run's validation split: the adapter was chosen by it, so these figures flatter"
+                    .into(),
+            ),
+            Kind::Challenge => (
+                verdict_eval::challenge(),
+                "Ten built-in questions on which a model that only knows the words goes wrong"
+                    .into(),
+            ),
+            Kind::Pubmedqa { source, context } => {
+                let input = loading::input((**source).clone(), printer)?;
+                let items = verdict_data::benchmark(&input, SEED, context.then_some(&whole))?;
+                let how = match context {
+                    true => "with the abstract's sections but its conclusion before the question",
+                    false => "the question alone, without the abstract it was written for",
+                };
+                (
+                    official(items)?,
+                    format!("PubMedQA's official test of 500 (Jin et al. 2019), {how}"),
+                )
+            }
+            Kind::Bioasq(path) => {
+                let input = Input::from(Source::Bioasq(path.clone()));
+                (
+                    verdict_data::benchmark(&input, SEED, None)?,
+                    "The yes/no questions of BioASQ Task B, the question alone".into(),
+                )
+            }
+            Kind::StatsHeldout(rows) => (
+                verdict_data::stats_held_out(*rows, SEED),
+                "Generated questions on reading study results, in wordings and of families that no training row has"
+                    .into(),
+            ),
+            Kind::Source(source) => {
+                let input = loading::input((**source).clone(), printer)?;
+                let about = format!("Every labelled row of {}", self.text);
+                (verdict_data::benchmark(&input, SEED, Some(&whole))?, about)
+            }
+        };
+        if items.is_empty() {
+            return Err(Failure::input(format!(
+                "--benchmark {}: expected at least one labelled question, found none",
+                self.text
+            )));
+        }
+        Ok(Benchmark {
+            name: self.name(),
+            about,
+            trained_on: vec![false; items.len()],
+            words: None,
+            published: published::of(&self.name()),
+            items,
+        })
+    }
+}
+
+/// PubMedQA's 500, out of its thousand labelled questions.
+fn official(items: Vec<Item>) -> Result<Vec<Item>> {
+    let wanted: HashSet<&str> = verdict_data::pubmedqa_test().collect();
+    let items: Vec<Item> = items
+        .into_iter()
+        .filter(|item| wanted.contains(item.id.rsplit(':').next().unwrap_or_default()))
+        .collect();
+    match items.len() == wanted.len() {
+        true => Ok(items),
+        false => Err(Failure::input(format!(
+            "--benchmark pubmedqa: expected the {} questions of the official test, found {} of them",
+            wanted.len(),
+            items.len()
+        ))
+        .hint("give PubMedQA's ori_pqal.json: pubmedqa:FILE")),
+    }
+}
+
+/// What the training rows say of each benchmark: which questions they give away, and what their words guess.
+pub fn beside_training(benchmarks: &mut [Benchmark], set: &DataSet) {
+    let guess = NaiveBayes::train(&set.train);
+    for benchmark in benchmarks {
+        benchmark.trained_on = verdict_data::trained_on(&set.train, &benchmark.items);
+        let labels: Vec<Label> = benchmark
+            .items
+            .iter()
+            .map(|item| guess.guess(&item.question).0)
+            .collect();
+        benchmark.words = Some(labels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_mistakes_told() {
+        for (text, name) in [
+            ("test", "test"),
+            ("challenge", "challenge"),
+            ("pubmedqa", "pubmedqa"),
+            ("pubmedqa:ori_pqal.json", "pubmedqa"),
+            (
+                "pubmedqa-question-only:ori_pqal.json",
+                "pubmedqa-question-only",
+            ),
+            ("bioasq-yn:golden", "bioasq-yn"),
+            ("stats-heldout", "stats-heldout"),
+            ("stats-heldout:30", "stats-heldout"),
+            ("jsonl:mine.jsonl", "jsonl:mine.jsonl"),
+        ] {
+            let named: Named = text
+                .parse()
+                .unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            assert_eq!(named.name(), name);
+        }
+        for (text, told) in [
+            ("tset", "expected one of test, "),
+            ("test:1", "expected test without anything behind it"),
+            ("stats-heldout:0", "expected stats-heldout:ROWS"),
+            ("bioasq-yn", "expected bioasq-yn:FILE-OR-FOLDER"),
+        ] {
+            let fault = text.parse::<Named>().expect_err(text);
+            assert!(fault.starts_with(told), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_thousand_without_the_official_ones_is_refused() {
+        let fault = official(Vec::new()).expect_err("none");
+        assert!(
+            fault.faults[0].contains("found 0 of them"),
+            "{:?}",
+            fault.faults
+        );
+    }
+}

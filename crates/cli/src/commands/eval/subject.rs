@@ -1,0 +1,113 @@
+//! A run folder as plain values, for the report.
+
+use std::collections::HashMap;
+
+use verdict_data::DataSet;
+use verdict_eval::{Curve, Member, Nested, Proportion, Subject, Validated, ValidationRow};
+use verdict_train::{EventKind, RunFolder, Score};
+
+use crate::failure::Result;
+
+/// What the report tells of a run.
+pub fn subject(run: &RunFolder) -> Result<Subject> {
+    let manifest = &run.manifest;
+    let mut curves: HashMap<String, Curve> = HashMap::new();
+    for event in run.events()? {
+        let Some(name) = event.adapter else { continue };
+        let curve = curves.entry(name).or_default();
+        match event.kind {
+            EventKind::Train { loss, .. } => curve.train.push((event.step, loss)),
+            EventKind::Validation { loss, accuracy, .. } => {
+                curve.validation.push((event.step, loss, accuracy));
+            }
+            _ => {}
+        }
+    }
+    let members = manifest.members.iter().map(|record| Member {
+        name: record.member.name.clone(),
+        rank: record.member.rank,
+        lr: record.member.lr,
+        seed: record.member.seed,
+        stopped: record.stopped.clone(),
+        validated: record.validation.as_ref().map(validated),
+        curve: curves.remove(&record.member.name).unwrap_or_default(),
+    });
+    let dir = run.dir().canonicalize();
+    let dir = dir.as_deref().unwrap_or(run.dir());
+    Ok(Subject {
+        run: dir
+            .file_name()
+            .unwrap_or(dir.as_os_str())
+            .to_string_lossy()
+            .into_owned(),
+        trained_by: manifest.tool.clone(),
+        model: run.settings.model.clone(),
+        model_sha256: manifest.provenance.model_sha256.clone(),
+        data_sha256: manifest.provenance.data_manifest_sha256.clone(),
+        steps: manifest.steps,
+        train_rows: manifest.train_rows,
+        rule: manifest.rule.clone(),
+        best: manifest.best.clone(),
+        members: members.collect(),
+        base: validated(&manifest.base),
+        nested: manifest.nested.as_ref().map(nested),
+        settings: serde_json::to_value(&manifest.settings).unwrap_or_default(),
+    })
+}
+
+fn nested(of: &verdict_train::Nested) -> Nested {
+    let mut chosen: Vec<(String, usize)> = Vec::new();
+    for name in of
+        .repeats
+        .iter()
+        .flat_map(|repeat| &repeat.chosen)
+        .flatten()
+    {
+        match chosen.iter_mut().find(|(other, _)| other == name) {
+            Some((_, times)) => *times += 1,
+            None => chosen.push((name.clone(), 1)),
+        }
+    }
+    chosen.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    Nested {
+        accuracy: Proportion::new((of.accuracy * of.n as f64).round() as usize, of.n),
+        folds: of.repeats.first().map_or(0, |repeat| repeat.chosen.len()),
+        repeats: of.repeats.len(),
+        chosen,
+    }
+}
+
+fn validated(score: &Score) -> Validated {
+    let right = (score.accuracy * score.n as f64).round() as usize;
+    Validated {
+        loss: score.loss,
+        accuracy: Proportion::new(right, score.n),
+    }
+}
+
+/// The validation rows of some models (none is the base), in that order.
+pub fn validation(
+    run: &RunFolder,
+    models: &[Option<&str>],
+    set: Option<&DataSet>,
+) -> Result<Vec<Vec<ValidationRow>>> {
+    let rows = run.validation()?;
+    // With folds, rows to learn from are judged too, by adapters that did not see them.
+    let groups: HashMap<&str, &str> = set
+        .into_iter()
+        .flat_map(|set| set.train.iter().chain(&set.validation))
+        .map(|item| (item.id.as_str(), item.group.as_str()))
+        .collect();
+    let of = |model: &Option<&str>| {
+        rows.iter()
+            .filter(|row| row.adapter.as_deref() == *model)
+            .map(|row| ValidationRow {
+                id: row.id.clone(),
+                group: groups.get(row.id.as_str()).map(|group| (*group).to_owned()),
+                truth: row.truth.index(),
+                logits: row.logits.map(f64::from),
+            })
+            .collect()
+    };
+    Ok(models.iter().map(of).collect())
+}

@@ -1,0 +1,239 @@
+//! Judging from the command line on a tiny random model: every system at once, looks, comparison, abstention.
+
+mod common;
+#[path = "common/tiny.rs"]
+mod tiny;
+
+use std::path::Path;
+
+use common::{show, verdict};
+use serde_json::Value;
+
+/// A folder with a data set `data`, a model `tiny` and a run `run` of two adapters.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    tiny::write(&folder.path().join("tiny"));
+    for command in [
+        "build --source clinical --source stats:30 --per-class 30 --out data --quiet",
+        "train --data data --model tiny --rank 2,4 --steps 3 --batch 4 --compute f32 --threads 2 --out run --quiet",
+    ] {
+        let said = show(folder.path(), command);
+        assert!(said.starts_with("status: 0"), "{said}");
+    }
+    folder
+}
+
+fn json(folder: &Path, arguments: &str) -> Value {
+    let output = verdict(folder)
+        .args(arguments.split(' '))
+        .output()
+        .expect("ran");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+const MINE: &str = r#"{"id":"a","question":"Does it help?","label":"yes","rationale":"It does."}
+{"id":"b","question":"Is it safe in children?","label":"no","rationale":"It is not."}
+"#;
+
+#[test]
+fn base_adapters_and_ensemble_are_judged_in_one_command() {
+    let folder = folder();
+    let at = folder.path();
+    std::fs::write(at.join("mine.jsonl"), MINE).expect("written");
+    let report = json(
+        at,
+        "eval run --adapter all --ensemble all --benchmark test --benchmark jsonl:mine.jsonl \
+         --benchmark stats-heldout:12 --robustness 2 --written 2 --max-tokens 40 --replicates 100 --json",
+    );
+    let systems: Vec<&str> = report["systems"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|system| system["name"].as_str())
+        .collect();
+    assert_eq!(systems, ["base", "r2", "r4", "ensemble-of-all"]);
+    let names: Vec<&str> = report["benchmarks"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|benchmark| benchmark["name"].as_str())
+        .collect();
+    assert_eq!(names, ["test", "jsonl:mine.jsonl", "stats-heldout"]);
+    for benchmark in report["benchmarks"].as_array().expect("a list") {
+        assert_eq!(benchmark["systems"].as_array().map(Vec::len), Some(4));
+        assert_eq!(benchmark["pairs"].as_array().map(Vec::len), Some(6));
+        assert_eq!(benchmark["look"], 1);
+        let written = &benchmark["systems"][1]["written"][0]["format"]["total"];
+        assert_eq!(written, 2, "the first two are answered in full");
+    }
+    assert_eq!(report["benchmarks"][1]["items"], 2);
+    assert_eq!(
+        report["robustness"]["systems"].as_array().map(Vec::len),
+        Some(4)
+    );
+    // The temperature is the one that stands beside the adapter.
+    let beside = std::fs::read(at.join("run/adapters/r2/calibration.json")).expect("read");
+    let beside: Value = serde_json::from_slice(&beside).expect("JSON");
+    assert_eq!(report["systems"][1]["calibrations"], beside);
+    for name in [
+        "report.html",
+        "report.md",
+        "predictions.jsonl",
+        "looks.jsonl",
+    ] {
+        assert!(at.join("run").join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn a_second_look_is_told_and_survives_a_new_run() {
+    let folder = folder();
+    let at = folder.path();
+    let eval = "eval run --benchmark test --written 0 --replicates 100";
+    let first = show(at, &format!("{eval} --quiet"));
+    assert!(first.starts_with("status: 0"), "{first}");
+    assert!(!first.contains("look 2"), "{first}");
+    let second = show(at, &format!("{eval} --quiet"));
+    assert!(second.contains("look 2 at these questions"), "{second}");
+    let again = show(
+        at,
+        "train --data data --model tiny --rank 2 --steps 1 --batch 4 --compute f32 --out run --overwrite --quiet",
+    );
+    assert!(again.starts_with("status: 0"), "{again}");
+    assert!(!at.join("run/report.json").exists());
+    let third = show(at, &format!("{eval} --quiet"));
+    assert!(third.contains("look 3 at these questions"), "{third}");
+}
+
+#[test]
+fn runs_are_set_side_by_side() {
+    let folder = folder();
+    let at = folder.path();
+    let early = show(at, "eval --compare run other");
+    assert!(early.starts_with("status: 2"), "{early}");
+    assert!(early.contains("hint: judge each run first"), "{early}");
+    let trained = show(
+        at,
+        "train --data data --model tiny --rank 2 --lr 1e-2 --steps 2 --batch 4 --compute f32 --out other --quiet",
+    );
+    assert!(trained.starts_with("status: 0"), "{trained}");
+    for run in ["run", "other"] {
+        let said = show(
+            at,
+            &format!("eval {run} --benchmark test --written 0 --replicates 100 --quiet"),
+        );
+        assert!(said.starts_with("status: 0"), "{said}");
+    }
+    let compared = json(at, "eval --compare run other --out compared --json");
+    let test = &compared["benchmarks"][0];
+    assert_eq!(test["name"], "test");
+    assert_eq!(test["systems"].as_array().map(Vec::len), Some(4));
+    assert_eq!(test["pairs"].as_array().map(Vec::len), Some(1));
+    assert!(at.join("compared/comparison.html").is_file());
+    let one = show(at, "eval --compare run");
+    assert!(
+        one.contains("--compare: expected at least two runs, found one"),
+        "{one}"
+    );
+}
+
+#[test]
+fn an_answer_may_abstain() {
+    let folder = folder();
+    let at = folder.path();
+    let ask = |flags: &str| {
+        json(
+            at,
+            &format!("ask --run run Why? --json --max-tokens 40 {flags}"),
+        )
+    };
+    let plain = ask("--abstain-below 0");
+    assert_eq!(plain["abstained"], false);
+    assert_eq!(plain["calibration"], "temperature");
+    assert_eq!(ask("--abstain-below 1")["abstained"], true);
+    assert_eq!(ask("--uncalibrated")["calibration"], "none");
+    // Three questions of a model that guesses cannot keep to one wrong in a thousand.
+    assert_eq!(ask("--error-rate 0.001")["abstained"], true);
+    assert_eq!(ask("--error-rate 0.999")["abstained"], false);
+    let said = show(at, "ask --run run Why? --max-tokens 40 --error-rate 0.001");
+    assert!(
+        said.contains("abstains: no probability is high enough for the wished error rate"),
+        "{said}"
+    );
+    let fault = show(at, "ask --run run Why? --abstain-below 1.5 --free");
+    assert!(
+        fault.contains("--abstain-below: expected a probability from 0 to 1, found 1.5"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_run_with_folds_is_judged_by_rows_that_its_adapters_did_not_see() {
+    let folder = folder();
+    let at = folder.path();
+    let trained = show(
+        at,
+        "train --data data --model tiny --rank 2,4 --folds 3 --steps 2 --batch 4 --compute f32 --out folds --quiet",
+    );
+    assert!(trained.starts_with("status: 0"), "{trained}");
+    let report = json(
+        at,
+        "eval folds --benchmark challenge --written 0 --replicates 100 --json",
+    );
+    let nested = &report["subject"]["nested"];
+    assert_eq!(
+        (nested["folds"].as_u64(), nested["repeats"].as_u64()),
+        (Some(3), Some(1))
+    );
+    // Every row to learn from and to choose by is a validation row, once.
+    let pool = std::fs::read_to_string(at.join("data/train.jsonl"))
+        .expect("read")
+        .lines()
+        .count()
+        + std::fs::read_to_string(at.join("data/validation.jsonl"))
+            .expect("read")
+            .lines()
+            .count();
+    assert_eq!(report["systems"][1]["calibrations"]["rows"], pool);
+    assert_eq!(nested["accuracy"]["total"], pool);
+}
+
+#[test]
+fn what_cannot_be_judged_is_told() {
+    let folder = folder();
+    let at = folder.path();
+    std::fs::write(at.join("few.json"), "{}").expect("written");
+    for (arguments, told) in [
+        (
+            "eval run --benchmark tset",
+            "expected one of test, validation, challenge",
+        ),
+        ("eval run --adapter r9", "r9"),
+        (
+            "eval run --ensemble r2",
+            "--ensemble r2: expected at least two adapters, found 1",
+        ),
+        ("eval run other", "expected one run, found 2"),
+        (
+            "eval run --error-rate 2 --replicates 5",
+            "--replicates: expected at least 100, found 5",
+        ),
+        (
+            "eval run --benchmark pubmedqa:few.json",
+            "expected the 500 questions of the official test, found 0 of them",
+        ),
+    ] {
+        let said = show(at, arguments);
+        assert!(said.starts_with("status: 2"), "{arguments}: {said}");
+        assert!(said.contains(told), "{arguments}: {said}");
+    }
+    assert!(
+        !at.join("run/looks.jsonl").exists(),
+        "nothing was looked at"
+    );
+}

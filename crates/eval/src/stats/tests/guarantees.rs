@@ -1,0 +1,252 @@
+//! Whether tests and thresholds keep what they promise when everything is repeated many times.
+
+use rayon::prelude::*;
+
+use super::world::{CERTAIN, Drawn, PLAIN, TOGETHER, World, softmax};
+use crate::stats::abstain::{limit_wrong_of_all, limit_wrong_of_answered};
+use crate::stats::paired::{Pair, Table, mcnemar, sign_flip};
+use crate::stats::probability::Forecast;
+use crate::stats::resample::{Groups, Resampling, uniform};
+
+/// Standard error of a share that was counted in so many repetitions.
+fn error(share: f64, times: u64) -> f64 {
+    (share * (1.0 - share) / times as f64).sqrt()
+}
+
+/// Two systems of which neither is better: each group's answers change sides at random.
+fn even(world: World, n: usize, sample: u64) -> Vec<Pair> {
+    let mut pairs: Vec<Pair> = world.draw(n, sample).iter().map(|row| row.pair()).collect();
+    for pair in &mut pairs {
+        if uniform(72, sample, u64::from(pair.group)) < 0.5 {
+            std::mem::swap(&mut pair.first, &mut pair.second);
+        }
+    }
+    pairs
+}
+
+/// Shares of samples in which McNemar's test and the one over groups see a difference at 0.05.
+fn sizes(world: World, n: usize, times: u64) -> [f64; 2] {
+    let found: Vec<[bool; 2]> = (0..times)
+        .into_par_iter()
+        .map(|sample| {
+            let pairs = even(world, n, sample);
+            let table = Table::of(&pairs);
+            let groups = Groups::new(pairs.iter().map(|pair| pair.group));
+            let signs: Vec<i64> = pairs.iter().map(Pair::sign).collect();
+            let resampling = Resampling {
+                replicates: 199,
+                seed: sample,
+            };
+            [
+                mcnemar(table.first, table.second) <= 0.05,
+                sign_flip(&groups, &signs, resampling) <= 0.05,
+            ]
+        })
+        .collect();
+    [0, 1].map(|test| found.iter().filter(|found| found[test]).count() as f64 / times as f64)
+}
+
+#[test]
+fn no_difference_is_seen_in_one_of_twenty_samples_at_most() {
+    let times = 1_000;
+    for n in [33, 99, 501] {
+        for (test, size) in sizes(PLAIN, n, times).into_iter().enumerate() {
+            assert!(
+                size <= 0.05 + 3.0 * error(0.05, times),
+                "{n} rows, test {test}: {size}"
+            );
+            // Exact tests are conservative, but no test that never rejects.
+            assert!(size > 0.015, "{n} rows, test {test}: {size}");
+        }
+    }
+}
+
+#[test]
+fn groups_that_favour_one_system_need_the_test_over_groups() {
+    let times = 1_000;
+    for n in [99, 501] {
+        let [rows, groups] = sizes(TOGETHER, n, times);
+        assert!(rows > 0.05 + 3.0 * error(0.05, times), "{n} rows: {rows}");
+        assert!(
+            groups <= 0.05 + 3.0 * error(0.05, times),
+            "{n} rows: {groups}"
+        );
+        assert!(groups > 0.015, "{n} rows: {groups}");
+    }
+}
+
+/// Confidence and right or wrong of a forecast at a temperature.
+fn tempered(forecast: &Forecast, temperature: f64) -> (f64, bool) {
+    let logits = forecast
+        .probabilities
+        .map(|p| p.max(1e-300).ln() / temperature);
+    let tempered = Forecast {
+        probabilities: softmax(logits),
+        ..*forecast
+    };
+    (tempered.confidence(), tempered.right())
+}
+
+/// The temperature of the least log loss (Guo et al. 2017), by golden-section search between 1/20 and 20.
+fn fitted(forecasts: &[Forecast]) -> f64 {
+    let loss = |log: f64| -> f64 {
+        let of = |row: &Forecast| {
+            let logits = row.probabilities.map(|p| p.max(1e-300).ln() / log.exp());
+            -softmax(logits)[row.truth.index()].max(1e-300).ln()
+        };
+        forecasts.iter().map(of).sum()
+    };
+    let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
+    let (mut low, mut high) = (-20.0_f64.ln(), 20.0_f64.ln());
+    while high - low > 1e-3 {
+        let (left, right) = (high - golden * (high - low), low + golden * (high - low));
+        match loss(left) < loss(right) {
+            true => high = right,
+            false => low = left,
+        }
+    }
+    f64::midpoint(low, high).exp()
+}
+
+/// Rows on which thresholds are judged.
+const OTHERS: usize = 10_000;
+
+/// Rows from the surest on, with how many of them and of those before are wrong on average.
+struct Others(Vec<(f64, f64)>);
+
+impl Others {
+    /// At a temperature. A row counts as wrong with the chance that it has, which the world knows: less noise than
+    /// from a truth that is drawn.
+    fn new(drawn: &[Drawn], temperature: f64) -> Others {
+        let mut rows: Vec<(f64, f64)> = drawn
+            .iter()
+            .map(|row| {
+                let [p, _] = row.probabilities;
+                let top = (1..3).fold(0, |top, label| if p[label] > p[top] { label } else { top });
+                let (confidence, _) = tempered(&row.forecast(), temperature);
+                (confidence, 1.0 - row.chances[top])
+            })
+            .collect();
+        rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut wrong = 0.0;
+        for row in &mut rows {
+            wrong += row.1;
+            row.1 = wrong;
+        }
+        Others(rows)
+    }
+
+    /// Shares of all that are answered, and answered wrongly.
+    fn judged(&self, threshold: Option<f64>) -> (f64, f64) {
+        let answered = threshold.map_or(0, |least| self.0.partition_point(|row| row.0 >= least));
+        let wrong = answered.checked_sub(1).map_or(0.0, |last| self.0[last].1);
+        (
+            answered as f64 / self.0.len() as f64,
+            wrong / self.0.len() as f64,
+        )
+    }
+}
+
+/// What came of many validation sets.
+#[derive(Debug)]
+struct Kept {
+    /// Mean share of all questions that were answered wrongly.
+    wrong_of_all: f64,
+    /// Its standard error.
+    error: f64,
+    /// Share of validation sets with more than alpha wrong among the answered, under the threshold for these.
+    broken: f64,
+    /// Mean coverage under that threshold.
+    coverage: f64,
+}
+
+/// Thresholds of many validation sets of n rows, judged on others.
+fn kept(world: World, n: usize, alpha: f64, delta: f64, temperature: bool, times: u64) -> Kept {
+    let drawn = world.draw(OTHERS, u64::MAX);
+    let plain = Others::new(&drawn, 1.0);
+    let found: Vec<[f64; 3]> = (0..times)
+        .into_par_iter()
+        .map(|sample| {
+            let validation = forecasts(world, n, sample);
+            let fit = if temperature {
+                fitted(&validation)
+            } else {
+                1.0
+            };
+            let rows: Vec<_> = validation.iter().map(|row| tempered(row, fit)).collect();
+            let refitted = temperature.then(|| Others::new(&drawn, fit));
+            let others = refitted.as_ref().unwrap_or(&plain);
+            let (_, wrong) = others.judged(limit_wrong_of_all(&rows, alpha).threshold);
+            let (answered, wrong_answered) =
+                others.judged(limit_wrong_of_answered(&rows, alpha, delta).threshold);
+            let broken = f64::from(u8::from(wrong_answered > alpha * answered));
+            [wrong, broken, answered]
+        })
+        .collect();
+    let mean = |place: usize| found.iter().map(|found| found[place]).sum::<f64>() / times as f64;
+    let centre = mean(0);
+    let spread = found
+        .iter()
+        .map(|found| (found[0] - centre).powi(2))
+        .sum::<f64>();
+    Kept {
+        wrong_of_all: centre,
+        error: spread.sqrt() / times as f64,
+        broken: mean(1),
+        coverage: mean(2),
+    }
+}
+
+fn forecasts(world: World, n: usize, sample: u64) -> Vec<Forecast> {
+    world
+        .draw(n, sample)
+        .iter()
+        .map(|row| row.forecast())
+        .collect()
+}
+
+#[test]
+fn thresholds_keep_their_promises() {
+    for (world, alpha) in [(PLAIN, 0.1), (PLAIN, 0.3), (CERTAIN, 0.05)] {
+        for n in [33, 100, 500] {
+            promised(world, n, alpha, false);
+        }
+    }
+}
+
+#[test]
+fn a_temperature_fitted_on_the_same_rows_does_no_harm() {
+    for (world, alpha) in [(PLAIN, 0.3), (CERTAIN, 0.05)] {
+        for n in [33, 100, 500] {
+            promised(world, n, alpha, true);
+        }
+    }
+}
+
+/// Both promises, each within three standard errors; that of the other rows is part of the first.
+#[track_caller]
+fn promised(world: World, n: usize, alpha: f64, temperature: bool) {
+    let (delta, times) = (0.1, 400);
+    let kept = kept(world, n, alpha, delta, temperature, times);
+    let what = format!("{n} rows, {alpha}: {kept:?}");
+    let error = kept.error.hypot(error(alpha, OTHERS as u64));
+    assert!(kept.wrong_of_all <= alpha + 3.0 * error, "{what}");
+    // No threshold that promises so is much lower: Angelopoulos et al. 2022, theorem 2.
+    let least = alpha - 2.0 / (n as f64 + 1.0);
+    assert!(kept.wrong_of_all >= least - 3.0 * error, "{what}");
+    assert!(
+        kept.broken <= delta + 3.0 * self::error(delta, times),
+        "{what}"
+    );
+    if n == 500 && alpha != 0.1 {
+        assert!(kept.coverage > 0.4, "{what}");
+    }
+}
+
+#[test]
+fn groups_weaken_the_promise_about_the_answered() {
+    // Rows in threes that are right or wrong together count for less than they seem: not one validation set in ten,
+    // but more are lucky. One row of each group keeps the promise.
+    let broken = kept(TOGETHER, 501, 0.3, 0.1, false, 500).broken;
+    assert!(broken > 0.1 + 3.0 * error(0.1, 500), "{broken}");
+}
