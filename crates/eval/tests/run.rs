@@ -194,6 +194,8 @@ fn evaluation() -> Evaluation {
             max_prompt_tokens: 512,
             machine: "a script".into(),
             validation_rows: 30,
+            answers: 100,
+            seconds: 1.5,
         },
         looks: vec![look(&["test"]), look(&["test", "small"])],
         models: vec!["base".into(), "r4".into(), "r8".into()],

@@ -4,6 +4,7 @@ mod benchmarks;
 mod subject;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use verdict_answer::{Fit, ModelEngine, Settings};
 use verdict_data::DataSet;
@@ -227,6 +228,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     let total = verdict_eval::answers(&asked, models.len());
     let progress = printer.progress("judge", "answer", total as u64);
     let mut done = |count: usize| progress.set(count as u64, "");
+    let started = Instant::now();
     let mut answers = verdict_eval::ask(
         &mut engine,
         &answerer,
@@ -235,6 +237,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
         &settings,
         &mut done,
     )?;
+    let seconds = started.elapsed().as_secs_f64();
     drop(progress);
     let varied = changed.as_ref().map(|_| answers.pop().unwrap_or_default());
     let place = |name: &String| names.iter().position(|of| *of == Some(name.as_str()));
@@ -251,6 +254,8 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
             max_answer_tokens: args.max_tokens,
             max_prompt_tokens: args.max_prompt_tokens,
             machine: loading::told(&options),
+            answers: total,
+            seconds,
             validation_rows: validation.first().map_or(0, Vec::len),
         },
         looks,

@@ -68,6 +68,10 @@ pub struct Methods {
     pub machine: String,
     /// Validation rows that calibration and thresholds rest on.
     pub validation_rows: usize,
+    /// Answers that were asked for: labels alone, free-running and guaranteed ones.
+    pub answers: usize,
+    /// Seconds that they took, loading left out.
+    pub seconds: f64,
 }
 
 /// Who was asked.

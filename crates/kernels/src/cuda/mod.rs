@@ -18,7 +18,7 @@ mod staging;
 pub(crate) mod testing;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cudarc::driver::sys::{self, CUresult};
 use cudarc::driver::{CudaContext, CudaStream, DriverError, result};
@@ -39,6 +39,22 @@ pub use staging::Staging;
 #[derive(Clone)]
 pub struct Gpu {
     inner: Arc<Inner>,
+    preparing: Arc<Preparing>,
+}
+
+/// Threads that compile. Whoever lets go of the GPU last waits for them: a process that ends while NVRTC works
+/// takes the library away under it.
+#[derive(Debug, Default)]
+struct Preparing(Mutex<Vec<std::thread::JoinHandle<()>>>);
+
+impl Drop for Preparing {
+    fn drop(&mut self) {
+        let threads = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            // What went wrong there is told where the kernel is asked for.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl std::fmt::Debug for Gpu {
@@ -155,6 +171,7 @@ impl Gpu {
         inner.blas().workspace = workspace;
         Ok(Self {
             inner: Arc::new(inner),
+            preparing: Arc::default(),
         })
     }
 
@@ -167,11 +184,13 @@ impl Gpu {
             .collect();
         for source in holders {
             let inner = Arc::clone(&self.inner);
-            std::thread::spawn(move || {
+            let thread = std::thread::spawn(move || {
                 if inner.context.bind_to_thread().is_ok() {
                     let _ = inner.loaded(source);
                 }
             });
+            let threads = self.preparing.0.lock();
+            threads.unwrap_or_else(PoisonError::into_inner).push(thread);
         }
     }
 
@@ -357,5 +376,32 @@ fn keep_freed_memory(ordinal: usize) -> Result<(), DriverError> {
             (&raw mut all).cast(),
         )
         .result()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn whoever_lets_go_last_waits_for_what_compiles() {
+        let done = Arc::new(AtomicBool::new(false));
+        let preparing = Arc::new(Preparing::default());
+        let copy = Arc::clone(&preparing);
+        let thread = std::thread::spawn({
+            let done = Arc::clone(&done);
+            move || {
+                std::thread::sleep(Duration::from_millis(100));
+                done.store(true, Ordering::Relaxed);
+            }
+        });
+        preparing.0.lock().expect("free").push(thread);
+        drop(preparing);
+        assert!(!done.load(Ordering::Relaxed), "a copy is left");
+        drop(copy);
+        assert!(done.load(Ordering::Relaxed));
     }
 }
