@@ -1,15 +1,20 @@
-//! Ctrl-C. Work that can stop in good order asks for a [`Guard`]: then the first Ctrl-C sets a flag
-//! and the second ends the process. Without a guard the first one ends it; results are written under
-//! a temporary name and renamed, so an end at any moment leaves nothing half-written.
+//! Ctrl-C and its kin. Work that can stop in good order asks for a [`Guard`]: then the first Ctrl-C (or
+//! SIGTERM, SIGHUP) sets a flag and the second ends the process. Without a guard the first one ends it;
+//! results are written under a temporary name and renamed, so an end at any moment leaves nothing
+//! half-written. SIGUSR1, by which batch systems announce an end, asks for a checkpoint.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use verdict_train::Asked;
 
 use crate::printer;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 static GUARDED: AtomicBool = AtomicBool::new(false);
+static CHECKPOINT: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Takes over Ctrl-C (and, on Unix, the terminate signal). Called once, at start.
+/// Takes over Ctrl-C (and, on Unix, SIGTERM, SIGHUP and SIGUSR1). Called once, at start.
 pub fn install() {
     let handler = || {
         let again = ASKED.swap(true, Ordering::SeqCst);
@@ -20,6 +25,8 @@ pub fn install() {
     };
     // Without a handler the system's own default ends the process, which is safe as well.
     let _ = ctrlc::set_handler(handler);
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGUSR1, CHECKPOINT.clone());
 }
 
 #[expect(
@@ -34,15 +41,18 @@ fn end_now() {
 pub struct Guard(());
 
 impl Guard {
-    /// From here on the work looks at [`Guard::flag`].
+    /// From here on the work looks at [`Guard::asked`].
     pub fn new() -> Self {
         GUARDED.store(true, Ordering::SeqCst);
         Self(())
     }
 
-    /// True once Ctrl-C was pressed.
-    pub fn flag(&self) -> &'static AtomicBool {
-        &ASKED
+    /// What was asked for: to stop by Ctrl-C, a checkpoint by SIGUSR1.
+    pub fn asked(&self) -> Asked<'static> {
+        Asked {
+            stop: &ASKED,
+            checkpoint: &CHECKPOINT,
+        }
     }
 }
 

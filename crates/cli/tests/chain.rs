@@ -287,11 +287,11 @@ fn ctrl_c_stops_in_good_order_and_the_next_run_works() {
         "{said}"
     );
     assert!(
-        said.contains("hint: train again with --overwrite"),
+        said.contains("hint: go on with `verdict train --resume run`"),
         "{said}"
     );
     assert!(!at.join("run/MANIFEST.json").exists());
-    assert!(!at.join("run/adapters").exists());
+    assert!(!at.join("run/adapters/r2").exists());
 
     insta::assert_snapshot!(
         "ask_an_interrupted_run",

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod adapter_config;
+mod arrays;
 mod checkpoint;
 mod config;
 mod config_json;
@@ -18,6 +19,7 @@ mod tokenizer;
 
 pub use adapter::{Adapter, AdapterTensor};
 pub use adapter_config::AdapterConfig;
+pub use arrays::{Array, Arrays, arrays_from_bytes, arrays_to_bytes};
 pub use checkpoint::Checkpoint;
 pub use config::{Architecture, ModelConfig};
 pub use error::{Error, Result};

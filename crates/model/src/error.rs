@@ -51,6 +51,18 @@ pub enum Error {
         /// Tensor's name.
         tensor: String,
     },
+    /// A state of training that is another adapter's.
+    #[error(
+        "adapter `{adapter}`: expected a state of {expected} weights and as many moments, found {found:?}"
+    )]
+    State {
+        /// Adapter's name.
+        adapter: String,
+        /// Its number of weights.
+        expected: usize,
+        /// Weights, first and second moments found.
+        found: [usize; 3],
+    },
     /// A sequence longer than the positions the model knows.
     #[error("a sequence of {found} tokens: the model's positions end at {limit}")]
     TooLong {

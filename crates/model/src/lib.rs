@@ -23,7 +23,7 @@ pub use batch::{Example, ExampleLoss};
 pub use error::{Error, Result};
 pub use logits::{LogitRow, Logits, log_sum_exp};
 pub use model::{Chunk, Device, KvCache, LoadOptions, Model};
-pub use trainer::{Rate, Trainer};
+pub use trainer::{AdapterState, Rate, Trainer};
 pub use verdict_formats as formats;
 pub use verdict_kernels::cuda::{
     GpuDevice, GpuError, GpuProbe, KernelTime, Library, probe as gpus,

@@ -6,7 +6,7 @@ use verdict_kernels::AdamW;
 use crate::bank::AdapterBank;
 use crate::batch::{Example, ExampleLoss};
 use crate::cpu::CpuTrainer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::GpuTrainer;
 use crate::model::{Backend, Model};
 
@@ -19,6 +19,35 @@ pub struct Rate {
     pub lr: f32,
     /// Largest norm of its gradient; infinity for no clipping.
     pub clip: f32,
+}
+
+/// All that an adapter's training has come to: with it, a trainer goes on as if it had never stopped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AdapterState {
+    /// Optimizer steps done.
+    pub steps: u32,
+    /// A and B, in the order of the bank.
+    pub weights: Vec<f32>,
+    /// AdamW's first moment, as many numbers; none where it is zero.
+    pub m: Vec<f32>,
+    /// AdamW's second moment, as many numbers; none where it is zero.
+    pub v: Vec<f32>,
+}
+
+impl AdapterState {
+    /// Refuses rows of another length than `expected`.
+    pub(crate) fn check(&self, name: &str, expected: usize) -> Result<()> {
+        let empty_or = |len: usize| len == 0 || len == expected;
+        let found = [self.weights.len(), self.m.len(), self.v.len()];
+        if found[0] == expected && empty_or(found[1]) && empty_or(found[2]) {
+            return Ok(());
+        }
+        Err(Error::State {
+            adapter: name.to_owned(),
+            expected,
+            found,
+        })
+    }
 }
 
 /// A bank in training: gradients, moments, buffers.
@@ -125,6 +154,34 @@ impl Trainer {
                 Ok(self.bank.matrices(model, adapter, &weights))
             }
             _ => Ok(self.bank.export(model, adapter)),
+        }
+    }
+
+    /// Weights, moments and steps of an adapter, after the last step; gradients do not count.
+    ///
+    /// # Errors
+    /// A GPU that fails.
+    pub fn state(&self, model: &Model, adapter: usize) -> Result<AdapterState> {
+        match (&model.backend, &self.state) {
+            (Backend::Cpu(_), State::Cpu(state)) => Ok(state.state(&self.bank, adapter)),
+            (Backend::Gpu(gpu), State::Gpu(state)) => state.state(gpu, adapter),
+            _ => other_device(),
+        }
+    }
+
+    /// Sets an adapter to a state that [`state`](Self::state) gave; its gradient becomes zero.
+    ///
+    /// # Errors
+    /// [`Error::State`] for a state of another adapter; a GPU that fails.
+    pub fn restore(&mut self, model: &Model, adapter: usize, state: &AdapterState) -> Result<()> {
+        state.check(self.bank.name(adapter), self.bank.adapters[adapter].len())?;
+        match (&model.backend, &mut self.state) {
+            (Backend::Cpu(_), State::Cpu(trainer)) => {
+                trainer.restore(&mut self.bank, adapter, state);
+                Ok(())
+            }
+            (Backend::Gpu(gpu), State::Gpu(trainer)) => trainer.restore(gpu, adapter, state),
+            _ => other_device(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 pub use fleet::{Fleet, plan};
 pub use model::ModelEngine;
-pub use verdict_model::{AdapterSpec, Example, ExampleLoss, Rate};
+pub use verdict_model::{AdapterSpec, AdapterState, Example, ExampleLoss, Rate};
 
 use crate::error::EngineError;
 
@@ -40,6 +40,13 @@ pub trait Engine {
         examples: &[Example<'_>],
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>, EngineError>;
+
+    /// All that an adapter's training has come to after its last step. Asked after the first step at the
+    /// earliest.
+    fn state(&self, adapter: usize) -> Result<AdapterState, EngineError>;
+
+    /// Sets an adapter to a state that [`state`](Engine::state) gave; gradients become zero.
+    fn restore(&mut self, adapter: usize, state: &AdapterState) -> Result<(), EngineError>;
 
     /// Writes an adapter as a PEFT folder; `dir` does not exist yet.
     fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError>;

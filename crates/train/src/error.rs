@@ -165,6 +165,26 @@ pub enum Error {
         /// One text per member, with name and step.
         reasons: Vec<String>,
     },
+    /// A checkpoint that does not fit the run, or the run's files.
+    #[error("{path}: cannot go on from this checkpoint: {reason}", path = path.display())]
+    Checkpoint {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The run to go on with is finished.
+    #[error("{path}: expected an interrupted run, found a finished one", path = path.display())]
+    Finished {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// The run folder was taken away while a process trained in it.
+    #[error("{path}: the run folder is gone, so training stops; what was trained is lost", path = path.display())]
+    Vanished {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// The caller asked to stop (Ctrl-C).
     #[error("{path}: interrupted after step {step} of {steps}; the run is not complete", path = path.display())]
     Interrupted {
@@ -181,17 +201,26 @@ impl Error {
     /// What the user can do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Error::Exists {
+                path,
+                found: "an interrupted run",
+            } => Some(format!(
+                "go on with --resume {}, choose another --out, or add --overwrite",
+                path.display()
+            )),
             Error::Exists { .. } => Some("choose another --out, or add --overwrite".into()),
             Error::Foreign { .. } => Some("choose another --out".into()),
             Error::Locked { .. } | Error::Running { .. } => {
                 Some("wait until it ends, or stop it".into())
             }
-            Error::Incomplete { .. } | Error::Interrupted { .. } => {
-                Some("train again with --overwrite".into())
-            }
+            Error::Incomplete { path } | Error::Interrupted { path, .. } => Some(format!(
+                "go on with `verdict train --resume {}`",
+                path.display()
+            )),
+            Error::Checkpoint { .. } => Some("train again with --overwrite".into()),
             Error::Diverged { .. } => Some("try a lower --lr".into()),
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                Some("free some disk space, then train again with --overwrite".into())
+                Some("free some disk space, then go on with --resume".into())
             }
             _ => None,
         }
@@ -209,6 +238,8 @@ impl Error {
                 | Error::NotARun { .. }
                 | Error::Incomplete { .. }
                 | Error::Running { .. }
+                | Error::Checkpoint { .. }
+                | Error::Finished { .. }
                 | Error::Json { .. }
                 | Error::Changed { .. }
                 | Error::NoAdapter { .. }

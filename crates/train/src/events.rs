@@ -110,6 +110,8 @@ pub enum Outcome {
 pub struct EventLog {
     path: PathBuf,
     file: File,
+    /// Bytes that stand in the file.
+    position: u64,
 }
 
 impl EventLog {
@@ -120,10 +122,31 @@ impl EventLog {
             .append(true)
             .open(path)
             .map_err(Error::io(path, "open"))?;
+        let known = file.metadata().map_err(Error::io(path, "read"))?;
         Ok(Self {
             path: path.to_path_buf(),
             file,
+            position: known.len(),
         })
+    }
+
+    /// As [`EventLog::open`], with all after the first `bytes` bytes taken away.
+    pub(crate) fn cut(path: &Path, bytes: u64) -> Result<Self> {
+        let mut log = Self::open(path)?;
+        let cut = log.file.set_len(bytes).and_then(|()| log.file.sync_all());
+        cut.map_err(Error::io(path, "write"))?;
+        log.position = bytes;
+        Ok(log)
+    }
+
+    /// Bytes that stand in the file.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Forces the file to the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync_all().map_err(Error::io(&self.path, "write"))
     }
 
     /// Appends one line in one write, stamped with the time, and gives it back.
@@ -144,6 +167,7 @@ impl EventLog {
             .write_all(line.as_bytes())
             .and_then(|()| self.file.flush())
             .map_err(Error::io(&self.path, "write"))?;
+        self.position += line.len() as u64;
         Ok(event)
     }
 }

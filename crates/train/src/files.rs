@@ -16,6 +16,15 @@ pub(crate) fn partial(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.partial"))
 }
 
+/// Forces a folder's names to the disk.
+pub(crate) fn sync(dir: &Path) -> io::Result<()> {
+    // Elsewhere a folder cannot be opened as a file, and renames are kept by the file system's log.
+    if cfg!(unix) {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// Writes a file under a temporary name, then renames it. On failure the temporary file goes.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let part = partial(path);
@@ -23,7 +32,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         let mut file = File::create(&part)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&part, path)
+        fs::rename(&part, path)?;
+        sync(path.parent().unwrap_or(Path::new(".")))
     })();
     written.map_err(|error| {
         let _ = fs::remove_file(&part);
@@ -41,7 +51,8 @@ pub(crate) fn write_lines<T: Serialize>(path: &Path, lines: impl Iterator<Item =
             file.write_all(b"\n")?;
         }
         file.into_inner()?.sync_all()?;
-        fs::rename(&part, path)
+        fs::rename(&part, path)?;
+        sync(path.parent().unwrap_or(Path::new(".")))
     })();
     written.map_err(|error: io::Error| {
         let _ = fs::remove_file(&part);

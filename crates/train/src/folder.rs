@@ -4,12 +4,14 @@
 //! settings.toml      the resolved settings          adapters/<name>/   PEFT folders
 //! events.jsonl       what happened, append-only     MANIFEST.json      last: the run is complete
 //! validation.jsonl   labels' logits a row           folds.jsonl        the same of every fold's adapter
+//! checkpoints/       until the run is complete, see `checkpoint`
 //! .lock              held while a process trains
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+use crate::checkpoint::Survey;
 use crate::error::{Error, Result};
 use crate::events::{self, Event, EventLog};
 use crate::files;
@@ -23,6 +25,7 @@ const EVENTS: &str = "events.jsonl";
 const VALIDATION: &str = "validation.jsonl";
 const FOLDS: &str = "folds.jsonl";
 const ADAPTERS: &str = "adapters";
+const CHECKPOINTS: &str = "checkpoints";
 const MANIFEST: &str = "MANIFEST.json";
 
 /// What a run and its evaluation write, in the order in which an overwrite takes it away: the
@@ -37,7 +40,7 @@ const OURS: [&str; 12] = [
     VALIDATION,
     FOLDS,
     EVENTS,
-    "checkpoints",
+    CHECKPOINTS,
     ADAPTERS,
     SETTINGS,
 ];
@@ -54,6 +57,8 @@ pub struct NewRun {
     lock: File,
     made: bool,
     begun: bool,
+    /// What an interrupted run left; none for a new one.
+    resumed: Option<Survey>,
 }
 
 impl NewRun {
@@ -72,17 +77,7 @@ impl NewRun {
             return Err(Error::Locked { path: dir });
         }
         refuse(&dir, overwrite)?;
-        let path = dir.join(LOCK);
-        let lock = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(Error::io(&path, "open"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Locked { path: dir }),
-            Err(TryLockError::Error(error)) => return Err(Error::io(&path, "lock")(error)),
-        }
+        let lock = lock(&dir)?;
         // Between the first look and the lock another run may have ended here.
         refuse(&dir, overwrite)?;
         let settings = settings.clone().resolved();
@@ -92,7 +87,61 @@ impl NewRun {
             lock,
             made,
             begun: false,
+            resumed: None,
         })
+    }
+
+    /// Locks the folder of an interrupted run and looks for its last whole checkpoint, to go on from
+    /// there; without one the run begins anew with the same settings. Nothing is changed before training
+    /// begins.
+    ///
+    /// # Errors
+    /// [`Error::NotARun`] without settings; [`Error::Finished`]; [`Error::Locked`] where a process
+    /// trains in it; what [`TrainSettings::read`] says.
+    pub fn resume(dir: &Path) -> Result<Self> {
+        let path = dir.to_path_buf();
+        let look = || {
+            if dir.join(MANIFEST).exists() {
+                Err(Error::Finished { path: path.clone() })
+            } else if !dir.join(SETTINGS).exists() {
+                let (path, missing) = (path.clone(), SETTINGS);
+                Err(Error::NotARun { path, missing })
+            } else {
+                Ok(())
+            }
+        };
+        if running(dir) {
+            return Err(Error::Locked { path });
+        }
+        look()?;
+        let lock = lock(dir)?;
+        // Between the first look and the lock the run may have ended.
+        look()?;
+        let settings = TrainSettings::read(&dir.join(SETTINGS))?.resolved();
+        settings.validate()?;
+        let events = fs::metadata(dir.join(EVENTS)).map_or(0, |known| known.len());
+        let survey = Survey::of(&dir.join(CHECKPOINTS), events)?;
+        Ok(Self {
+            dir: path,
+            settings,
+            lock,
+            made: false,
+            begun: false,
+            resumed: Some(survey),
+        })
+    }
+
+    /// Steps that were done where this run goes on; none for a new run, or one that begins anew.
+    pub fn resumed_at(&self) -> Option<usize> {
+        Some(self.resumed.as_ref()?.last.as_ref()?.state.done)
+    }
+
+    /// Checkpoints that are not whole and so are passed over, each with the reason.
+    pub fn passed_over(&self) -> Vec<String> {
+        let spoilt = self.resumed.iter().flat_map(|survey| &survey.spoilt);
+        spoilt
+            .map(|(path, reason)| format!("{}: passed over: {reason}", path.display()))
+            .collect()
     }
 
     /// The folder.
@@ -105,25 +154,49 @@ impl NewRun {
         &self.settings
     }
 
-    /// Takes away what an earlier run left, writes `settings.toml` and opens `events.jsonl`.
-    pub(crate) fn begin(&mut self) -> Result<EventLog> {
+    /// Where checkpoints stand.
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.dir.join(CHECKPOINTS)
+    }
+
+    /// Fails where the folder was taken away.
+    pub(crate) fn still_there(&self) -> Result<()> {
+        match self.dir.join(EVENTS).exists() {
+            true => Ok(()),
+            false => Err(Error::Vanished {
+                path: self.dir.clone(),
+            }),
+        }
+    }
+
+    /// Takes away what an earlier run left, writes `settings.toml` and opens `events.jsonl`. Of a run
+    /// to go on with, what it knew at the checkpoint stays.
+    pub(crate) fn begin(&mut self) -> Result<(EventLog, Survey)> {
         self.begun = true;
+        let resumed = self.resumed.clone();
+        let kept =
+            |name: &str| resumed.is_some() && [SETTINGS, EVENTS, CHECKPOINTS].contains(&name);
         let leftovers = files::names(&self.dir)?
             .into_iter()
             .filter(|name| name.ends_with(".partial"));
-        for name in OURS.into_iter().map(str::to_owned).chain(leftovers) {
-            let path = self.dir.join(name);
-            let removed = if path.is_dir() {
-                fs::remove_dir_all(&path)
-            } else if path.exists() {
-                fs::remove_file(&path)
-            } else {
-                Ok(())
-            };
-            removed.map_err(Error::io(&path, "remove"))?;
+        let ours = OURS.into_iter().filter(|name| !kept(name));
+        for name in ours.map(str::to_owned).chain(leftovers) {
+            remove(&self.dir.join(name))?;
         }
-        files::write(&self.dir.join(SETTINGS), self.settings.to_toml().as_bytes())?;
-        EventLog::open(&self.dir.join(EVENTS))
+        let survey = resumed.unwrap_or_default();
+        for (path, _) in &survey.spoilt {
+            remove(path)?;
+        }
+        if !self.dir.join(SETTINGS).exists() {
+            files::write(&self.dir.join(SETTINGS), self.settings.to_toml().as_bytes())?;
+        }
+        for dir in [self.checkpoints(), self.dir.join(ADAPTERS)] {
+            fs::create_dir_all(&dir).map_err(Error::io(&dir, "create the folder"))?;
+        }
+        let events = survey.last.as_ref().map_or(0, |last| last.state.events);
+        let log = EventLog::cut(&self.dir.join(EVENTS), events)?;
+        files::sync(&self.dir).map_err(Error::io(&self.dir, "write"))?;
+        Ok((log, survey))
     }
 
     /// Writes one adapter with `save` under a temporary name, renames it, and returns the SHA-256
@@ -134,7 +207,6 @@ impl NewRun {
         save: impl FnOnce(&Path) -> Result<(), crate::error::EngineError>,
     ) -> Result<std::collections::BTreeMap<String, String>> {
         let parent = self.dir.join(ADAPTERS);
-        fs::create_dir_all(&parent).map_err(Error::io(&parent, "create the folder"))?;
         let path = parent.join(name);
         let part = files::partial(&path);
         let saved = save(&part)
@@ -143,7 +215,12 @@ impl NewRun {
                 path: path.clone(),
                 source,
             })
-            .and_then(|()| fs::rename(&part, &path).map_err(Error::io(&path, "write")));
+            .and_then(|()| {
+                let named = files::sync(&part).and_then(|()| fs::rename(&part, &path));
+                named
+                    .and_then(|()| files::sync(&parent))
+                    .map_err(Error::io(&path, "write"))
+            });
         if let Err(error) = saved {
             let _ = fs::remove_dir_all(&part);
             return Err(error);
@@ -173,11 +250,12 @@ impl NewRun {
         files::write_lines(&self.dir.join(FOLDS), lines)
     }
 
-    /// Writes the manifest: the run is complete.
+    /// Writes the manifest: the run is complete, and its checkpoints are of no more use.
     pub(crate) fn finish(&self, manifest: &Manifest) -> Result<()> {
         let mut text = serde_json::to_string_pretty(manifest).expect("a manifest is plain data");
         text.push('\n');
-        files::write(&self.dir.join(MANIFEST), text.as_bytes())
+        files::write(&self.dir.join(MANIFEST), text.as_bytes())?;
+        remove(&self.checkpoints())
     }
 }
 
@@ -192,6 +270,35 @@ impl Drop for NewRun {
         }
         let _ = self.lock.unlock();
     }
+}
+
+/// Locks a folder for training.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join(LOCK);
+    let lock = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(Error::io(&path, "open"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked {
+            path: dir.to_path_buf(),
+        }),
+        Err(TryLockError::Error(error)) => Err(Error::io(&path, "lock")(error)),
+    }
+}
+
+/// Takes a file or a folder away, where there is one.
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else if path.exists() {
+        fs::remove_file(path)
+    } else {
+        Ok(())
+    };
+    removed.map_err(Error::io(path, "remove"))
 }
 
 /// Fails where the folder holds what must not be overwritten.

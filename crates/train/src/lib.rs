@@ -10,6 +10,7 @@
 //! it is alone or among a hundred. It prints nothing: an observer is handed every event.
 
 pub mod batches;
+mod checkpoint;
 pub mod device;
 pub mod engine;
 pub mod error;
@@ -40,7 +41,7 @@ pub use nested::{FoldScore, Nested, NestedRepeat};
 pub use plan::{Job, Part, Plan, Share};
 pub use predictions::{FoldKind, FoldPrediction, Prediction};
 pub use rows::{Row, Rows};
-pub use run::{RunSummary, train};
+pub use run::{Asked, RunSummary, train};
 pub use schedule::Schedule;
 pub use settings::{Base, ClassWeights, Compute, Loss, TrainSettings};
 pub use validation::{Found, Score};

@@ -103,6 +103,10 @@ pub struct TrainSettings {
     pub clip: f64,
     /// Optimizer steps between two validations.
     pub validate_every: usize,
+    /// Optimizer steps between two checkpoints, 0 for none but when the run is stopped. By time where
+    /// not given: at least a minute apart, and so far that they take no more than a hundredth of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<usize>,
     /// Folds of cross-validation over training and validation rows together; 0 or absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
@@ -147,6 +151,7 @@ impl Default for TrainSettings {
             schedule: Schedule::Linear,
             clip: 1.0,
             validate_every: 25,
+            checkpoint_every: None,
             folds: None,
             repeats: None,
             loss: Loss::Completion,

@@ -169,7 +169,19 @@ fn an_interrupted_run_is_not_complete_and_the_next_one_works() {
             ..
         }
     ));
-    assert_eq!(tree(&out), [".lock", "events.jsonl", "settings.toml"]);
+    let kept = "checkpoints/000000-step-000012";
+    assert_eq!(
+        tree(&out),
+        [
+            ".lock".to_owned(),
+            format!("{kept}/SHA256SUMS"),
+            format!("{kept}/adapter-0000.safetensors"),
+            format!("{kept}/found.safetensors"),
+            format!("{kept}/state.json"),
+            "events.jsonl".into(),
+            "settings.toml".into(),
+        ]
+    );
 
     let error = RunFolder::open(&out).unwrap_err();
     assert_eq!(

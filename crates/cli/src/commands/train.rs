@@ -37,6 +37,11 @@ pub struct Args {
     /// Run folder to make
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+    /// Go on with the interrupted run in this folder, from its last checkpoint; of the other flags
+    /// only --threads goes with it
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overwrite"])]
+    #[serde(skip)]
+    pub resume: Option<PathBuf>,
     /// Replace the run that stands in --out
     #[arg(long)]
     #[serde(skip)]
@@ -102,6 +107,10 @@ pub struct Args {
     /// Optimizer steps between two validations [default: 25]
     #[arg(long, value_name = "STEPS", help_heading = "Recipe")]
     pub validate_every: Option<usize>,
+    /// Optimizer steps between two checkpoints, 0 for none but when the run is stopped [default: by
+    /// time, so that they take at most a hundredth of it]
+    #[arg(long, value_name = "STEPS", help_heading = "Machine")]
+    pub checkpoint_every: Option<usize>,
     /// Cross-validation in the same pass, at least 3 folds: training and validation rows become one
     /// pool, and of each member K + K(K−1)/2 more adapters stand in the batch, which did not see one
     /// fold or two [default: none]
@@ -166,8 +175,10 @@ impl Args {
 
 /// Trains and tells how every member came out.
 pub fn run(args: Args, printer: &Printer) -> Result {
-    let settings = args.settings()?;
-    let summary = fit(&settings, args.overwrite, printer)?;
+    let summary = match &args.resume {
+        Some(dir) => resume(dir, &args, printer)?,
+        None => fit(&args.settings()?, args.overwrite, printer)?,
+    };
     let manifest = &summary.manifest;
     printer.json(&Told {
         run: &summary.dir,
@@ -218,6 +229,40 @@ struct Told<'a> {
 pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Result<RunSummary> {
     // First what is quick to refuse, then the slow loading.
     let run = NewRun::create(settings, overwrite)?;
+    fit_in(run, settings, printer)
+}
+
+/// Goes on with an interrupted run. Its settings stand in its folder.
+fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
+    let flags = toml::Table::try_from(args)
+        .map_err(|fault| Failure::input(format!("settings: {fault}")))?;
+    let other = |key: &&String| key.as_str() != "threads";
+    let faults: Vec<String> = flags
+        .keys()
+        .filter(other)
+        .map(|key| format!("--{}: not together with --resume", key.replace('_', "-")))
+        .collect();
+    if !faults.is_empty() {
+        let hint = "the run goes on with the settings that stand in its folder";
+        return Err(Failure::faults(faults).hint(hint));
+    }
+    let run = NewRun::resume(dir)?;
+    for told in run.passed_over() {
+        printer.note(format!("warning: {told}"));
+    }
+    printer.note(match run.resumed_at() {
+        Some(done) => format!("going on after step {done}"),
+        None => "no checkpoint to go on from: beginning anew".to_owned(),
+    });
+    let settings = TrainSettings {
+        threads: args.threads.or(run.settings().threads),
+        ..run.settings().clone()
+    };
+    fit_in(run, &settings, printer)
+}
+
+/// Trains in a folder that was locked; `settings` say where it computes.
+fn fit_in(run: NewRun, settings: &TrainSettings, printer: &Printer) -> Result<RunSummary> {
     let places = device::choose(settings, printer)?;
     let data = DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
@@ -256,7 +301,7 @@ pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Resu
         &provenance,
         &mut *engine,
         &mut observer,
-        guard.flag(),
+        guard.asked(),
     )?)
 }
 
@@ -450,7 +495,7 @@ mod tests {
     fn each_flag_reaches_its_setting() {
         let flags = "--data d --model m --out o --rank 4,8 --alpha-ratio 1,2 --dropout 0,0.1 --lr 1e-4,3e-4 \
                      --seed 1,2 --steps 9 --batch 3 --max-length 99 --warmup 0.5 --schedule cosine --clip 2 \
-                     --validate-every 7 --folds 4 --repeats 2 --loss full --class-weights none --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
+                     --validate-every 7 --checkpoint-every 5 --folds 4 --repeats 2 --loss full --class-weights none --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
                      --pass-tokens 777";
         let expected: TrainSettings = toml::from_str(
             r#"
@@ -469,6 +514,7 @@ mod tests {
             schedule = "cosine"
             clip = 2.0
             validate_every = 7
+            checkpoint_every = 5
             folds = 4
             repeats = 2
             loss = "full"

@@ -10,7 +10,7 @@ use crate::cpu::forward::{Whole, Workspace};
 use crate::cpu::head::HeadBuffers;
 use crate::error::Result;
 use crate::model::Limits;
-use crate::trainer::Rate;
+use crate::trainer::{AdapterState, Rate};
 
 /// Gradients, moments, buffers.
 #[derive(Debug)]
@@ -78,6 +78,30 @@ impl CpuTrainer {
             model.backward(bank, &batch, workspace, back, gradients);
             losses
         }))
+    }
+
+    pub(crate) fn state(&self, bank: &AdapterBank, adapter: usize) -> AdapterState {
+        let state = &self.states[adapter];
+        AdapterState {
+            steps: state.steps,
+            weights: bank.adapters[adapter].weights.clone(),
+            m: state.m.clone(),
+            v: state.v.clone(),
+        }
+    }
+
+    /// The lengths were checked.
+    pub(crate) fn restore(&mut self, bank: &mut AdapterBank, adapter: usize, state: &AdapterState) {
+        let own = &mut self.states[adapter];
+        own.steps = state.steps;
+        bank.weights_mut(adapter).copy_from_slice(&state.weights);
+        for (own, given) in [(&mut own.m, &state.m), (&mut own.v, &state.v)] {
+            match given.as_slice() {
+                [] => own.fill(0.0),
+                given => own.copy_from_slice(given),
+            }
+        }
+        self.gradients[adapter].fill(0.0);
     }
 
     pub(crate) fn step(

@@ -110,11 +110,11 @@ impl Layout {
         }
     }
 
-    /// The host's weights as the device keeps them.
-    pub(crate) fn pad(&self, c: &ModelConfig, adapter: &BankAdapter) -> Vec<f32> {
+    /// The host's numbers as the device keeps them.
+    pub(crate) fn pad(&self, c: &ModelConfig, adapter: &BankAdapter, values: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; self.range.len()];
         self.runs(c, adapter, |host, device| {
-            out[device].copy_from_slice(&adapter.weights[host])
+            out[device].copy_from_slice(&values[host])
         });
         out
     }
@@ -135,7 +135,7 @@ impl GpuBank {
         let (layouts, len) = layouts(c, bank);
         let weights = gpu.alloc(len)?;
         for (layout, adapter) in layouts.iter().zip(&bank.adapters) {
-            let wide = gpu.upload(&layout.pad(c, adapter))?;
+            let wide = gpu.upload(&layout.pad(c, adapter, &adapter.weights))?;
             gpu.round_to_bf16(wide.view(), weights.part(layout.range.clone()))?;
         }
         Ok(Self { layouts, weights })

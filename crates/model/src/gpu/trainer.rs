@@ -15,7 +15,7 @@ use crate::gpu::head::{SupervisedRows, head_rows};
 use crate::gpu::load::GpuModel;
 use crate::gpu::pass::{Keep, Pass, PassSize};
 use crate::model::Limits;
-use crate::trainer::Rate;
+use crate::trainer::{AdapterState, Rate};
 
 /// Weights, gradients and moments of a bank in device memory, laid out alike.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl GpuTrainer {
         let w = gpu.alloc(len)?;
         for (layout, adapter) in layouts.iter().zip(&bank.adapters) {
             gpu.write(
-                &layout.pad(&model.config, adapter),
+                &layout.pad(&model.config, adapter, &adapter.weights),
                 w.part(layout.range.clone()),
             )?;
         }
@@ -168,6 +168,47 @@ impl GpuTrainer {
             self.zeroed[rate.adapter] = true;
         }
         Ok(rates.iter().map(|r| norms[r.adapter]).collect())
+    }
+
+    /// Weights, moments and steps as the host keeps them.
+    pub(crate) fn state(&self, model: &GpuModel, adapter: usize) -> Result<AdapterState> {
+        Ok(AdapterState {
+            steps: self.steps[adapter],
+            weights: self.numbers(model, adapter, &self.w)?,
+            m: self.numbers(model, adapter, &self.m)?,
+            v: self.numbers(model, adapter, &self.v)?,
+        })
+    }
+
+    /// The lengths were checked. What pads a rank has no gradient, so its moments are zero.
+    pub(crate) fn restore(
+        &mut self,
+        model: &GpuModel,
+        adapter: usize,
+        state: &AdapterState,
+    ) -> Result<()> {
+        let gpu = model.gpu();
+        gpu.enter()?;
+        let (layout, host) = (&self.bank.layouts[adapter], &self.hosts[adapter]);
+        let rows = [
+            (&self.w, &state.weights),
+            (&self.m, &state.m),
+            (&self.v, &state.v),
+        ];
+        for (buffer, values) in rows {
+            let part = buffer.part(layout.range.clone());
+            match values.as_slice() {
+                [] => gpu.clear(part)?,
+                values => gpu.write(&layout.pad(&model.config, host, values), part)?,
+            }
+        }
+        gpu.round_to_bf16(
+            self.w.part(layout.range.clone()),
+            self.bank.weights.part(layout.range.clone()),
+        )?;
+        self.steps[adapter] = state.steps;
+        self.zeroed[adapter] = true;
+        Ok(())
     }
 
     /// An adapter's weights as the host keeps them.

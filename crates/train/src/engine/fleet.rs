@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::{AdapterSpec, Engine, Example, ExampleLoss, Rate};
+use super::{AdapterSpec, AdapterState, Engine, Example, ExampleLoss, Rate};
 use crate::error::EngineError;
 
 /// Where each adapter goes: device numbers below `devices`, in the order of `specs`.
@@ -186,6 +186,16 @@ impl<E: Engine + Send> Engine for Fleet<E> {
         self.spread(self.placed(examples), |engine, share| {
             engine.evaluate(share, probes)
         })
+    }
+
+    fn state(&self, adapter: usize) -> Result<AdapterState, EngineError> {
+        let (device, adapter) = self.place(Some(adapter))?;
+        lock(&self.devices[device]).state(adapter.unwrap_or_default())
+    }
+
+    fn restore(&mut self, adapter: usize, state: &AdapterState) -> Result<(), EngineError> {
+        let (device, adapter) = self.place(Some(adapter))?;
+        lock(&self.devices[device]).restore(adapter.unwrap_or_default(), state)
     }
 
     fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {

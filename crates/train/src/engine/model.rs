@@ -4,7 +4,7 @@ use std::path::Path;
 
 use verdict_model::{AdamW, AdapterBank, Model, Trainer};
 
-use super::{AdapterSpec, Engine, Example, ExampleLoss, PASS_TOKENS, Rate};
+use super::{AdapterSpec, AdapterState, Engine, Example, ExampleLoss, PASS_TOKENS, Rate};
 use crate::error::EngineError;
 
 /// A loaded model and the adapters that train over it.
@@ -88,6 +88,18 @@ impl Engine for ModelEngine<'_> {
             Stage::Making(bank) => self.model.evaluate(bank, examples, probes)?,
             Stage::Training(trainer) => trainer.evaluate(self.model, examples, probes)?,
         })
+    }
+
+    fn state(&self, adapter: usize) -> Result<AdapterState, EngineError> {
+        match &self.stage {
+            Stage::Making(_) => Err("expected a step before the state of training".into()),
+            Stage::Training(trainer) => Ok(trainer.state(self.model, adapter)?),
+        }
+    }
+
+    fn restore(&mut self, adapter: usize, state: &AdapterState) -> Result<(), EngineError> {
+        let model = self.model;
+        Ok(self.trainer()?.restore(model, adapter, state)?)
     }
 
     fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {

@@ -7,7 +7,7 @@ use verdict_answer::{Calibrations, calibration};
 use super::Training;
 use crate::error::{Error, Result};
 use crate::events::{EventKind, Outcome};
-use crate::manifest::{Manifest, MemberRecord, Provenance};
+use crate::manifest::{Manifest, MemberRecord};
 use crate::nested::{Folded, Nested};
 use crate::predictions::Prediction;
 use crate::select;
@@ -15,7 +15,7 @@ use crate::validation::Found;
 
 impl Training<'_> {
     /// Saves the adapters, chooses the best, writes the manifest.
-    pub(super) fn finish(&mut self, provenance: &Provenance) -> Result<Manifest> {
+    pub(super) fn finish(&mut self) -> Result<Manifest> {
         let mut records = self.save()?;
         let nested = self.judge_folds(&mut records)?;
         let predictions = self.predictions();
@@ -30,7 +30,7 @@ impl Training<'_> {
         let base = self.base.as_deref().unwrap_or_default();
         let manifest = Manifest {
             tool: Manifest::tool(),
-            provenance: provenance.clone(),
+            provenance: self.provenance.clone(),
             steps: self.done,
             train_rows: self.plan.shares[0].train.len(),
             base: self.score(&self.base_rows(), base),
@@ -59,7 +59,7 @@ impl Training<'_> {
             let mut files = BTreeMap::new();
             let stopped = self.jobs[job].stopped().cloned();
             if stopped.is_none() {
-                self.look_at_stop()?;
+                self.look_around()?;
                 let adapter = self.jobs[job].adapter;
                 files = self.run.save(name, |dir| self.engine.save(adapter, dir))?;
                 let path = format!("adapters/{name}");

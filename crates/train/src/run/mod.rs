@@ -1,5 +1,6 @@
 //! The training run: every adapter of the plan, step by step, in shared passes.
 
+mod checkpoints;
 mod finish;
 mod step;
 
@@ -7,7 +8,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
+use self::checkpoints::Keeper;
 use crate::batches::BatchOrder;
+use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{EngineError, Error, Fault, Result};
 use crate::events::{Event, EventKind, EventLog, Outcome};
@@ -19,6 +24,26 @@ use crate::schedule::Rates;
 use crate::settings::TrainSettings;
 use crate::validation::{Found, Question, Score, Validation};
 
+/// What may be asked of a run from outside; looked at before every pass, of validation too.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// To keep a checkpoint and stop.
+    pub stop: &'a AtomicBool,
+    /// To keep a checkpoint and go on; false again once that is being done.
+    pub checkpoint: &'a AtomicBool,
+}
+
+impl<'a> From<&'a AtomicBool> for Asked<'a> {
+    /// To stop, and nothing else.
+    fn from(stop: &'a AtomicBool) -> Self {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self {
+            stop,
+            checkpoint: &NEVER,
+        }
+    }
+}
+
 /// A finished run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSummary {
@@ -28,34 +53,42 @@ pub struct RunSummary {
     pub manifest: Manifest,
     /// Tokens trained on, all adapters together, prompts included.
     pub tokens: u64,
-    /// Time from the first validation to the manifest.
+    /// Time from the first validation, or from the checkpoint, to the manifest.
     pub elapsed: Duration,
+    /// Checkpoints that were kept in that time.
+    pub checkpoints: usize,
+    /// Time that they took.
+    pub checkpoint_time: Duration,
 }
 
 /// Trains every adapter of the settings' plan and fills the run folder, MANIFEST.json last.
 ///
 /// Validates the bare base model before the first step, then every member each
 /// `settings.validate_every` steps and after the last; the adapters of folds after their last alone.
-/// Each event is written, then handed to `observer`. `stop` is looked at before every pass. An adapter
+/// Each event is written, then handed to `observer`. A run that [`NewRun::resume`] found goes on from its
+/// last checkpoint, and from the beginning where it has none; its adapters, and its events but for times
+/// and throughput, are what they would have been without the break. An adapter
 /// whose loss or gradient becomes NaN or infinite is taken out with an event; the others go on as if it
 /// had never been there.
 ///
 /// # Errors
-/// [`Error::Interrupted`] after `stop`; [`Error::Diverged`] when no member is left; [`Error::Settings`]
+/// [`Error::Interrupted`] after `asked.stop`, with a checkpoint kept; [`Error::Checkpoint`] where the one
+/// to go on from does not fit; [`Error::Vanished`] where the run folder was taken away;
+/// [`Error::Diverged`] when no member is left; [`Error::Settings`]
 /// where the rows cannot be cut into the folds asked for; [`Error::Engine`], [`Error::Save`] and
 /// [`Error::Io`] for what they say. After any of them there is no MANIFEST.json.
-pub fn train(
+pub fn train<'a>(
     mut run: NewRun,
     rows: &Rows,
     provenance: &Provenance,
     engine: &mut dyn Engine,
     observer: &mut dyn FnMut(&Event),
-    stop: &AtomicBool,
+    asked: impl Into<Asked<'a>>,
 ) -> Result<RunSummary> {
     let settings = run.settings().clone();
     let longest = longest(rows, &settings)?;
     let plan = Plan::new(&settings, rows)?;
-    let log = run.begin()?;
+    let (log, survey) = run.begin()?;
     let mut training = Training {
         settings: &settings,
         plan: &plan,
@@ -63,7 +96,9 @@ pub fn train(
         pool: rows.pool(),
         engine,
         sink: Sink { log, observer },
-        stop,
+        asked: asked.into(),
+        keeper: Keeper::new(survey.next),
+        provenance,
         run: &run,
         pass_tokens: longest,
         jobs: Vec::new(),
@@ -71,8 +106,14 @@ pub fn train(
         done: 0,
         pending: false,
         tokens: 0,
+        mark: 0,
     };
-    let result = training.all(provenance);
+    let mut result = training.all(survey.last);
+    if let Err(Error::Interrupted { .. }) = result
+        && let Err(error) = training.checkpoint()
+    {
+        result = Err(error);
+    }
     if let Err(error) = &result {
         let interrupted = matches!(error, Error::Interrupted { .. });
         let outcome = if interrupted {
@@ -141,8 +182,9 @@ struct Running {
 }
 
 /// Where an adapter stands.
-#[derive(Clone, Debug, PartialEq)]
-enum Status {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
     /// In the batch.
     Training,
     /// All its steps are done.
@@ -153,7 +195,7 @@ enum Status {
 
 impl Running {
     fn trains(&self) -> bool {
-        self.status == Status::Training
+        self.status.trains()
     }
 
     fn stopped(&self) -> Option<&String> {
@@ -171,7 +213,9 @@ struct Training<'a> {
     pool: Vec<&'a Row>,
     engine: &'a mut dyn Engine,
     sink: Sink<'a>,
-    stop: &'a AtomicBool,
+    asked: Asked<'a>,
+    keeper: Keeper,
+    provenance: &'a Provenance,
     run: &'a NewRun,
     /// Most tokens of a pass on one device.
     pass_tokens: usize,
@@ -183,36 +227,47 @@ struct Training<'a> {
     /// Whether the validation after step `done` is still to come.
     pending: bool,
     tokens: u64,
+    /// Bytes of events.jsonl after the last step or validation.
+    mark: u64,
 }
 
 impl Training<'_> {
-    fn all(&mut self, provenance: &Provenance) -> Result<RunSummary> {
+    fn all(&mut self, checkpoint: Option<Checkpoint>) -> Result<RunSummary> {
         let started = Instant::now();
         self.create()?;
-        // What fits depends on the adapters; the longest row must go through in any case.
-        let fits = |engine: &dyn Engine| engine.pass_tokens().max(self.pass_tokens);
-        self.pass_tokens = self.settings.pass_tokens.unwrap_or(fits(self.engine));
-        self.start()?;
+        match checkpoint {
+            Some(checkpoint) => self.restore(&checkpoint)?,
+            None => self.start()?,
+        }
         if self.base.is_none() {
             self.validate_base()?;
+            self.mark = self.sink.log.position();
         }
         loop {
             if self.pending {
                 self.validate()?;
+                self.pending = false;
+                self.mark = self.sink.log.position();
+                self.checkpoint_if_due()?;
             }
             if !self.jobs.iter().any(Running::trains) {
                 break;
             }
+            self.run.still_there()?;
             self.step()?;
             self.pending = true;
+            self.mark = self.sink.log.position();
         }
-        let manifest = self.finish(provenance)?;
+        let manifest = self.finish()?;
+        let (checkpoints, checkpoint_time) = self.keeper.told();
         let dir = self.run.dir().to_path_buf();
         Ok(RunSummary {
             dir,
             manifest,
             tokens: self.tokens,
             elapsed: started.elapsed(),
+            checkpoints,
+            checkpoint_time,
         })
     }
 
@@ -238,7 +293,11 @@ impl Training<'_> {
         Ok(())
     }
 
+    /// The beginning of a run that does not go on from a checkpoint.
     fn start(&mut self) -> Result<()> {
+        // What fits depends on the adapters; the longest row must go through in any case.
+        let fits = |engine: &dyn Engine| engine.pass_tokens().max(self.pass_tokens);
+        self.pass_tokens = self.settings.pass_tokens.unwrap_or(fits(self.engine));
         let whole = &self.plan.shares[0];
         let names = self.plan.members.iter();
         let start = EventKind::Start {
@@ -248,7 +307,9 @@ impl Training<'_> {
             validation_rows: whole.held.len(),
             adapters: self.settings.folds.map(|_| self.plan.jobs.len()),
         };
-        self.sink.emit(0, None, start)
+        self.sink.emit(0, None, start)?;
+        self.mark = self.sink.log.position();
+        Ok(())
     }
 
     /// The rows that the base model is judged on: validation rows; with folds, the pool.
@@ -304,13 +365,12 @@ impl Training<'_> {
                 self.jobs[job].status = Status::Finished;
             }
         }
-        self.pending = false;
         self.any_left()
     }
 
     /// What is found of rows of the pool.
     fn ask(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Found>>> {
-        let between = || self.look_at_stop();
+        let between = || self.look_around();
         let failed = |source: EngineError| Error::Engine {
             doing: format!("validation after step {}", self.done),
             source,
@@ -362,8 +422,12 @@ impl Training<'_> {
         }
     }
 
-    fn look_at_stop(&self) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) {
+    /// Does what is asked from outside.
+    fn look_around(&self) -> Result<()> {
+        if self.asked.checkpoint.swap(false, Ordering::Relaxed) {
+            self.checkpoint()?;
+        }
+        if self.asked.stop.load(Ordering::Relaxed) {
             Err(self.interrupted())
         } else {
             Ok(())

@@ -112,7 +112,7 @@ impl Training<'_> {
         let lane = |batch: &Batch| self.engine.lane(Some(self.jobs[batch.job].adapter));
         let lanes: Vec<usize> = batches.iter().map(lane).collect();
         for pass in pack_lanes(&lengths, &lanes, self.pass_tokens) {
-            self.look_at_stop()?;
+            self.look_around()?;
             let example = |placed: &Placed| {
                 let batch = &batches[placed.member];
                 let row = self.pool[batch.rows[placed.place]];

@@ -3,9 +3,10 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use verdict_train::engine::{AdapterSpec, Example, ExampleLoss, Rate};
+use verdict_train::engine::{AdapterSpec, AdapterState, Example, ExampleLoss, Rate};
 use verdict_train::error::EngineError;
 use verdict_train::{
     Engine, Event, NewRun, Provenance, Result, Row, Rows, RunSummary, TrainSettings, train,
@@ -41,9 +42,22 @@ pub struct ToyEngine {
     pub full_disk: Option<String>,
     /// Passes that went through `accumulate`.
     pub passes: usize,
+    /// Calls of `accumulate` and `evaluate`.
+    pub calls: AtomicUsize,
+    /// Raises a flag at that call, from 1.
+    pub flag_at: Option<(usize, Arc<AtomicBool>)>,
 }
 
 impl ToyEngine {
+    fn called(&self) {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some((at, flag)) = &self.flag_at
+            && *at == call
+        {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn forward(
         &self,
         example: &Example<'_>,
@@ -129,6 +143,7 @@ impl Engine for ToyEngine {
         examples: &[Example<'_>],
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>, EngineError> {
+        self.called();
         self.passes += 1;
         if self.broken_pass == Some(self.passes) {
             return Err("the toy broke".into());
@@ -192,8 +207,33 @@ impl Engine for ToyEngine {
         examples: &[Example<'_>],
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>, EngineError> {
+        self.called();
         let one = |example| self.forward(example, probes, false, |_, _, _| {});
         Ok(examples.iter().map(one).collect())
+    }
+
+    fn state(&self, adapter: usize) -> Result<AdapterState, EngineError> {
+        let toy = &self.toys[adapter];
+        Ok(AdapterState {
+            steps: toy.steps as u32,
+            weights: toy.weights.clone(),
+            m: toy.momentum.clone(),
+            v: toy.square.clone(),
+        })
+    }
+
+    fn restore(&mut self, adapter: usize, state: &AdapterState) -> Result<(), EngineError> {
+        let toy = &mut self.toys[adapter];
+        let or_zeros = |row: &Vec<f32>| match row.is_empty() {
+            true => vec![0.0; state.weights.len()],
+            false => row.clone(),
+        };
+        toy.steps = state.steps as i32;
+        toy.weights = state.weights.clone();
+        toy.momentum = or_zeros(&state.m);
+        toy.square = or_zeros(&state.v);
+        toy.gradient.fill(0.0);
+        Ok(())
     }
 
     fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {
@@ -305,6 +345,33 @@ pub fn run_on(
         train(run, rows, &provenance(), engine, &mut observer, &stop)
     });
     (result, events)
+}
+
+/// As a whole: adapters, events but for times and throughput, and everything else that a finished run
+/// holds.
+pub fn outcome(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let read = |name: String| {
+        let bytes = std::fs::read(dir.join(&name)).unwrap();
+        let bytes = match name.as_str() {
+            "events.jsonl" => timeless(&String::from_utf8(bytes).unwrap()).into_bytes(),
+            _ => bytes,
+        };
+        (name, bytes)
+    };
+    tree(dir).into_iter().map(read).collect()
+}
+
+/// Lines of events without what a clock said.
+fn timeless(events: &str) -> String {
+    let line = |line: &str| {
+        let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let fields = event.as_object_mut().unwrap();
+        for name in ["time", "examples_per_s", "tokens_per_s"] {
+            fields.remove(name);
+        }
+        format!("{event}\n")
+    };
+    events.lines().map(line).collect()
 }
 
 /// Trains with a sound toy engine; the run must finish.

@@ -75,6 +75,14 @@ impl Engine for Scribe {
         Ok(self.losses(examples))
     }
 
+    fn state(&self, adapter: usize) -> Result<AdapterState, EngineError> {
+        Err(format!("the state of {}", self.names[adapter]).into())
+    }
+
+    fn restore(&mut self, adapter: usize, _state: &AdapterState) -> Result<(), EngineError> {
+        Err(format!("restoring {}", self.names[adapter]).into())
+    }
+
     fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {
         Err(format!("{} to {}", self.names[adapter], dir.display()).into())
     }

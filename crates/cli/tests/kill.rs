@@ -1,0 +1,293 @@
+//! The real program, killed at random moments without warning: it goes on, on another number of threads,
+//! to the bytes that an undisturbed run comes to. Signals; a disk that takes no more; the second process.
+#![cfg(unix)]
+
+mod common;
+#[path = "common/tiny.rs"]
+mod tiny;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::show;
+
+/// Kills in all.
+const KILLS: usize = 200;
+
+const GRID: &str = "train --data data --model tiny --rank 2,16 --steps 10 --batch 4 --validate-every 3 \
+                    --compute f32 --checkpoint-every 1 --quiet";
+const FOLDS: &str = "train --data data --model tiny --rank 2 --steps 4 --batch 4 --folds 3 --compute f32 \
+                     --checkpoint-every 1 --quiet";
+
+/// A folder with a data set `data` and a model `tiny`.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    tiny::write(&folder.path().join("tiny"));
+    let built = show(
+        folder.path(),
+        "build --source clinical --source stats:30 --per-class 30 --out data --quiet",
+    );
+    assert!(built.starts_with("status: 0"), "{built}");
+    folder
+}
+
+fn spawn(folder: &Path, words: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_verdict"))
+        .args(words.split_whitespace())
+        .current_dir(folder)
+        .env("VERDICT_CACHE", folder.join("cache"))
+        .env("CUDA_VISIBLE_DEVICES", "")
+        .env("NO_COLOR", "1")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
+}
+
+fn finished(folder: &Path, words: &str) -> String {
+    let output = spawn(folder, words).wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{words}: {}", said(&output));
+    said(&output)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Every file of a finished run with its bytes, events without what a clock said, and settings and
+/// manifest without the folder's name.
+fn outcome(run: &Path) -> Vec<(String, String)> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => walk(&path, found),
+                false => found.push(path),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(run, &mut found);
+    found.sort();
+    let name = run
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
+    let read = |path: PathBuf| {
+        let bytes = fs::read(&path).expect("a file");
+        let of = path
+            .strip_prefix(run)
+            .expect("below")
+            .to_string_lossy()
+            .into_owned();
+        let text = match of.as_str() {
+            "events.jsonl" => timeless(&String::from_utf8_lossy(&bytes)),
+            "settings.toml" | "MANIFEST.json" => {
+                String::from_utf8_lossy(&bytes).replace(&format!("\"{name}\""), "\"RUN\"")
+            }
+            // Bytes as text, one for one.
+            _ => bytes.iter().map(|byte| char::from(*byte)).collect(),
+        };
+        (of, text)
+    };
+    found.into_iter().map(read).collect()
+}
+
+fn timeless(events: &str) -> String {
+    let line = |line: &str| {
+        let mut event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let fields = event.as_object_mut().expect("an object");
+        for name in ["time", "examples_per_s", "tokens_per_s"] {
+            fields.remove(name);
+        }
+        format!("{event}\n")
+    };
+    events.lines().map(line).collect()
+}
+
+fn assert_same(run: &Path, whole: &[(String, String)]) {
+    let found = outcome(run);
+    let names = |files: &[(String, String)]| -> Vec<String> {
+        files.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(&found), names(whole), "{}", run.display());
+    for ((name, found), (_, whole)) in found.iter().zip(whole) {
+        assert!(found == whole, "{}: {name} differs", run.display());
+    }
+}
+
+/// Uniform in [0, 1), drawn from a state (SplitMix64).
+fn uniform(state: &mut u64) -> f64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[test]
+fn killed_two_hundred_times_every_run_comes_to_the_same_bytes() {
+    let folder = folder();
+    let at = folder.path();
+    let mut whole = Vec::new();
+    for (number, words) in [GRID, FOLDS].into_iter().enumerate() {
+        let started = Instant::now();
+        let name = format!("whole-{number}");
+        finished(at, &format!("{words} --threads 2 --out {name}"));
+        whole.push((words, outcome(&at.join(&name)), started.elapsed()));
+    }
+    let (mut state, mut kills, mut runs, mut resumed) = (42, 0, 0, 0);
+    while kills < KILLS {
+        let (words, whole, took) = &whole[runs % 2];
+        let name = format!("run-{runs}");
+        let run = at.join(&name);
+        loop {
+            let begun = run.join("settings.toml").exists();
+            let threads = 1 + (uniform(&mut state) * 3.0) as usize;
+            let mut child = spawn(
+                at,
+                &match begun {
+                    true => format!("train --resume {name} --threads {threads} --quiet"),
+                    false => format!("{words} --threads 2 --out {name}"),
+                },
+            );
+            resumed += usize::from(begun);
+            // Most moments of a run, some after its end.
+            let moment = took.mul_f64(0.7 * uniform(&mut state));
+            let killed = kills < KILLS && {
+                thread::sleep(moment);
+                let ended = child.try_wait().expect("its status").is_some();
+                if !ended {
+                    child.kill().expect("killed");
+                }
+                !ended
+            };
+            let output = child.wait_with_output().expect("it ends");
+            // It may have ended in the instant before.
+            if !killed || output.status.success() {
+                assert!(output.status.success(), "{name}: {}", said(&output));
+                break;
+            }
+            kills += 1;
+            // Complete already; only its checkpoints may not have been taken away any more.
+            if run.join("MANIFEST.json").exists() {
+                let _ = fs::remove_dir_all(run.join("checkpoints"));
+                break;
+            }
+        }
+        assert_same(&run, whole);
+        fs::remove_dir_all(&run).expect("removed");
+        runs += 1;
+    }
+    assert!(
+        runs >= 4 && resumed > KILLS / 2,
+        "{runs} runs, {resumed} times gone on"
+    );
+}
+
+/// Waits until the run has its first checkpoint.
+fn first_checkpoint(run: &Path) {
+    let kept = || fs::read_dir(run.join("checkpoints")).map_or(0, Iterator::count);
+    let until = Instant::now() + Duration::from_secs(60);
+    while kept() == 0 {
+        assert!(Instant::now() < until, "no checkpoint");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+}
+
+#[test]
+fn a_signal_stops_in_good_order_with_a_checkpoint_and_usr1_goes_on() {
+    let folder = folder();
+    let at = folder.path();
+    let words =
+        format!("{GRID} --threads 2").replace("--checkpoint-every 1", "--checkpoint-every 1000");
+    finished(at, &format!("{words} --out whole"));
+    let whole = outcome(&at.join("whole"));
+    for name in ["TERM", "INT"] {
+        let child = spawn(at, &format!("{words} --out {name}"));
+        let run = at.join(name);
+        let until = Instant::now() + Duration::from_secs(60);
+        let steps = || fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
+        while !steps().contains("throughput") {
+            assert!(Instant::now() < until, "no step");
+            thread::sleep(Duration::from_millis(2));
+        }
+        signal(&child, "USR1");
+        first_checkpoint(&run);
+        signal(&child, name);
+        let output = child.wait_with_output().expect("it ends");
+        // On a quick machine the run may be over before the signal.
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+            let hint = format!("verdict train --resume {name}");
+            assert!(said(&output).contains(&hint), "{}", said(&output));
+            finished(at, &format!("train --resume {name} --threads 1 --quiet"));
+        }
+        assert_same(&run, &whole);
+    }
+}
+
+#[test]
+fn a_disk_that_takes_no_more_stops_the_run_and_leaves_the_last_checkpoint_whole() {
+    let folder = folder();
+    let at = folder.path();
+    finished(at, &format!("{GRID} --threads 2 --out whole"));
+    let mut child = spawn(at, &format!("{GRID} --threads 2 --out run"));
+    first_checkpoint(&at.join("run"));
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
+    // Files of at most 64 KiB: an adapter's state of rank 16 is larger, events are not.
+    let program = env!("CARGO_BIN_EXE_verdict");
+    let limited = format!("trap '' XFSZ; ulimit -f 64; exec {program} train --resume run --quiet");
+    let output = Command::new("bash")
+        .args(["-c", &limited])
+        .current_dir(at)
+        .env("CUDA_VISIBLE_DEVICES", "")
+        .output()
+        .expect("bash runs");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("run/checkpoints/"),
+        "{}",
+        said(&output)
+    );
+    assert!(
+        said(&output).contains("cannot write: "),
+        "{}",
+        said(&output)
+    );
+    finished(at, "train --resume run --threads 1 --quiet");
+    assert_same(&at.join("run"), &outcome(&at.join("whole")));
+}
+
+#[test]
+fn a_second_process_and_foreign_flags_are_refused() {
+    let folder = folder();
+    let at = folder.path();
+    let mut child = spawn(
+        at,
+        &format!(
+            "{} --threads 1 --out run",
+            GRID.replace("--steps 10", "--steps 100000")
+        ),
+    );
+    first_checkpoint(&at.join("run"));
+    insta::assert_snapshot!("resume_in_use", show(at, "train --resume run"));
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
+    insta::assert_snapshot!(
+        "resume_with_other_flags",
+        show(at, "train --resume run --lr 1e-4 --rank 4 --threads 2")
+    );
+    insta::assert_snapshot!("resume_of_nothing", show(at, "train --resume nowhere"));
+}

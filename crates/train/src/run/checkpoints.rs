@@ -1,0 +1,224 @@
+//! When a run keeps a checkpoint, what goes into it, and how a run goes on from one.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use verdict_model::formats::{Array, Arrays};
+
+use super::{Status, Training};
+use crate::checkpoint::{Checkpoint, JobState, State, Writer};
+use crate::error::{Error, Result};
+use crate::manifest::Manifest;
+use crate::plan::Part;
+use crate::settings::TrainSettings;
+use crate::validation::Found;
+
+/// Shortest time between two checkpoints where the settings do not say how many steps.
+const LEAST: Duration = Duration::from_secs(60);
+/// Where the settings do not say: no checkpoint before this many times what the last one took, so that
+/// they take at most a hundredth of the time.
+const RARITY: u32 = 100;
+
+/// When checkpoints were written and what they took.
+pub(super) struct Keeper {
+    next: Cell<u64>,
+    last: Cell<Instant>,
+    cost: Cell<Duration>,
+    count: Cell<usize>,
+    spent: Cell<Duration>,
+}
+
+impl Keeper {
+    /// Before the first, whose number is `next`.
+    pub(super) fn new(next: u64) -> Self {
+        Self {
+            next: Cell::new(next),
+            last: Cell::new(Instant::now()),
+            cost: Cell::default(),
+            count: Cell::default(),
+            spent: Cell::default(),
+        }
+    }
+
+    fn due(&self, settings: &TrainSettings, done: usize) -> bool {
+        match settings.checkpoint_every {
+            Some(0) => false,
+            Some(steps) => done.is_multiple_of(steps),
+            None => self.last.get().elapsed() >= LEAST.max(self.cost.get() * RARITY),
+        }
+    }
+
+    /// How many were written, and the time that they took.
+    pub(super) fn told(&self) -> (usize, Duration) {
+        (self.count.get(), self.spent.get())
+    }
+}
+
+impl Training<'_> {
+    /// Writes a checkpoint where it is time for one.
+    pub(super) fn checkpoint_if_due(&self) -> Result<()> {
+        match self.keeper.due(self.settings, self.done) {
+            true => self.checkpoint(),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes a checkpoint of the run as it stood after its last step or validation; what was begun
+    /// since then does not count.
+    pub(super) fn checkpoint(&self) -> Result<()> {
+        let started = Instant::now();
+        let number = self.keeper.next.get();
+        let mut writer = Writer::new(&self.run.checkpoints(), number, self.done)?;
+        // Before the first step every adapter is what its seed makes it.
+        for job in (0..self.jobs.len()).filter(|job| self.done > 0 && self.needed(*job)) {
+            let state = self.engine.state(self.jobs[job].adapter);
+            let state = state.map_err(|source| Error::Engine {
+                doing: format!("checkpoint after step {}", self.done),
+                source,
+            })?;
+            writer.adapter(job, state)?;
+        }
+        writer.found(&self.all_found())?;
+        // A checkpoint must not know of events that the disk does not.
+        self.sink.log.sync()?;
+        writer.finish(&self.state())?;
+        let keeper = &self.keeper;
+        keeper.next.set(number + 1);
+        keeper.last.set(Instant::now());
+        keeper.cost.set(started.elapsed());
+        keeper.count.set(keeper.count.get() + 1);
+        keeper.spent.set(keeper.spent.get() + started.elapsed());
+        Ok(())
+    }
+
+    /// Whether an adapter's numbers will be used again: it trains on, or is to be saved.
+    fn needed(&self, job: usize) -> bool {
+        let running = &self.jobs[job];
+        let saved = self.plan.share(job).part == Part::Whole && running.stopped().is_none();
+        running.trains() || saved
+    }
+
+    fn state(&self) -> State {
+        let job = |(job, running): (usize, &super::Running)| JobState {
+            name: self.plan.jobs[job].name.clone(),
+            status: running.status.clone(),
+            train_loss: running.train_loss,
+        };
+        State {
+            format: State::FORMAT,
+            tool: Manifest::tool(),
+            provenance: self.provenance.clone(),
+            settings: self.settings.clone(),
+            done: self.done,
+            pending: self.pending,
+            tokens: self.tokens,
+            pass_tokens: self.pass_tokens,
+            events: self.mark,
+            jobs: self.jobs.iter().enumerate().map(job).collect(),
+        }
+    }
+
+    /// What the last validations found, as rows of numbers: those of an adapter begin with its place in
+    /// the plan, those of the base model with `base`.
+    fn all_found(&self) -> Arrays {
+        let mut arrays = Arrays::new();
+        let mut put = |name: &str, found: &[Found]| {
+            let losses = found.iter().map(|found| found.loss_sum).collect();
+            let logits = found.iter().flat_map(|found| found.logits).collect();
+            arrays.insert(format!("{name}.loss_sum"), Array::F64(losses));
+            arrays.insert(format!("{name}.logits"), Array::F32(logits));
+        };
+        if let Some(found) = &self.base {
+            put("base", found);
+        }
+        for (job, running) in self.jobs.iter().enumerate() {
+            if let Some(found) = &running.found {
+                put(&job.to_string(), found);
+            }
+        }
+        arrays
+    }
+
+    /// Sets a run whose adapters were just made to where a checkpoint says it stood.
+    pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let state = &checkpoint.state;
+        let broken = |reason: String| Error::Checkpoint {
+            path: checkpoint.dir().to_path_buf(),
+            reason,
+        };
+        if state.provenance != *self.provenance {
+            return Err(broken(
+                "the model or the data set is not the one that the run began with".into(),
+            ));
+        }
+        let names = self.plan.jobs.iter().map(|job| &job.name);
+        if same_results(&state.settings) != same_results(self.settings)
+            || !names.eq(state.jobs.iter().map(|job| &job.name))
+        {
+            return Err(broken(
+                "settings.toml is not the one that the run began with".into(),
+            ));
+        }
+        let mut found = checkpoint.found()?;
+        let base = self.base_rows();
+        self.base = self.take_found(&mut found, "base", &base);
+        for (job, known) in state.jobs.iter().enumerate() {
+            let held = &self.plan.share(job).held;
+            let found = self.take_found(&mut found, &job.to_string(), held);
+            let running = &mut self.jobs[job];
+            running.status = known.status.clone();
+            running.train_loss = known.train_loss;
+            running.found = found;
+            let state = match state.done > 0 && self.needed(job) {
+                true => checkpoint.adapter(job)?,
+                false => continue,
+            };
+            let state = state.ok_or_else(|| broken(format!("no state of {}", known.name)))?;
+            let adapter = self.jobs[job].adapter;
+            let restored = self.engine.restore(adapter, &state);
+            restored.map_err(|error| broken(error.to_string()))?;
+        }
+        self.done = state.done;
+        self.pending = state.pending;
+        self.tokens = state.tokens;
+        self.pass_tokens = state.pass_tokens;
+        self.mark = state.events;
+        Ok(())
+    }
+
+    /// What was found of these rows; none where it is not there for each of them.
+    fn take_found(&self, arrays: &mut Arrays, name: &str, rows: &[usize]) -> Option<Vec<Found>> {
+        let losses = arrays.remove(&format!("{name}.loss_sum"));
+        let logits = arrays.remove(&format!("{name}.logits"));
+        let (Some(Array::F64(losses)), Some(Array::F32(logits))) = (losses, logits) else {
+            return None;
+        };
+        let (logits, _) = logits.as_chunks::<3>();
+        let whole = losses.len() == rows.len() && logits.len() == rows.len();
+        let found = losses.into_iter().zip(logits).zip(rows);
+        let found = found.map(|((loss_sum, logits), row)| Found {
+            loss_sum,
+            tokens: self.pool[*row].supervised(self.settings.loss),
+            logits: *logits,
+        });
+        whole.then(|| found.collect())
+    }
+}
+
+/// The settings without those that change no result.
+fn same_results(settings: &TrainSettings) -> TrainSettings {
+    TrainSettings {
+        threads: None,
+        memory_gib: None,
+        pass_tokens: None,
+        checkpoint_every: None,
+        ..settings.clone()
+    }
+}
+
+impl Status {
+    /// Whether the adapter is in the batch.
+    pub(super) fn trains(&self) -> bool {
+        *self == Status::Training
+    }
+}
