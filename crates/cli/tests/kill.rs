@@ -14,13 +14,15 @@ use std::time::{Duration, Instant};
 
 use common::show;
 
-/// Kills in all.
-const KILLS: usize = 200;
-
 const GRID: &str = "train --data data --model tiny --rank 2,16 --steps 10 --batch 4 --validate-every 3 \
                     --compute f32 --checkpoint-every 1 --quiet";
-const FOLDS: &str = "train --data data --model tiny --rank 2 --steps 4 --batch 4 --folds 3 --compute f32 \
+const FOLDS: &str = "train --data data --model tiny --rank 2 --steps 3 --batch 4 --folds 3 --compute f32 \
                      --checkpoint-every 1 --quiet";
+
+const LEAVING: &str = "train --data data --model tiny --rank 2,4 --lr 1e-3,1 --steps 8 --batch 4 --validate-every 1 \
+                       --patience 1 --halving 4 --compute f32 --checkpoint-every 1 --quiet";
+const SELDOM: &str = "train --data data --model tiny --rank 4,16 --steps 8 --batch 4 --validate-every 2 \
+                       --compute bf16 --base bf16 --checkpoint-every 3 --loss full --quiet";
 
 /// A folder with a data set `data` and a model `tiny`.
 fn folder() -> tempfile::TempDir {
@@ -128,20 +130,15 @@ fn uniform(state: &mut u64) -> f64 {
     ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-#[test]
-fn killed_two_hundred_times_every_run_comes_to_the_same_bytes() {
+/// Kills runs of these flags at random moments, goes on with them, and compares what they come to.
+fn kill(words: &str, wanted: usize) {
     let folder = folder();
     let at = folder.path();
-    let mut whole = Vec::new();
-    for (number, words) in [GRID, FOLDS].into_iter().enumerate() {
-        let started = Instant::now();
-        let name = format!("whole-{number}");
-        finished(at, &format!("{words} --threads 2 --out {name}"));
-        whole.push((words, outcome(&at.join(&name)), started.elapsed()));
-    }
-    let (mut state, mut kills, mut runs, mut resumed) = (42, 0, 0, 0);
-    while kills < KILLS {
-        let (words, whole, took) = &whole[runs % 2];
+    let started = Instant::now();
+    finished(at, &format!("{words} --threads 2 --out whole"));
+    let (whole, took) = (outcome(&at.join("whole")), started.elapsed());
+    let (mut state, mut kills, mut runs, mut resumed) = (wanted as u64, 0, 0, 0);
+    while kills < wanted {
         let name = format!("run-{runs}");
         let run = at.join(&name);
         loop {
@@ -155,9 +152,9 @@ fn killed_two_hundred_times_every_run_comes_to_the_same_bytes() {
                 },
             );
             resumed += usize::from(begun);
-            // Most moments of a run, some after its end.
-            let moment = took.mul_f64(0.7 * uniform(&mut state));
-            let killed = kills < KILLS && {
+            // Any moment of loading, training and saving: what is left takes less and less.
+            let moment = took.mul_f64(0.6 * uniform(&mut state));
+            let killed = kills < wanted && {
                 thread::sleep(moment);
                 let ended = child.try_wait().expect("its status").is_some();
                 if !ended {
@@ -178,14 +175,36 @@ fn killed_two_hundred_times_every_run_comes_to_the_same_bytes() {
                 break;
             }
         }
-        assert_same(&run, whole);
+        assert_same(&run, &whole);
         fs::remove_dir_all(&run).expect("removed");
         runs += 1;
     }
     assert!(
-        runs >= 4 && resumed > KILLS / 2,
+        runs >= 2 && resumed > wanted / 2,
         "{runs} runs, {resumed} times gone on"
     );
+}
+
+// 200 times in all.
+
+#[test]
+fn a_grid_killed_sixty_times_comes_to_the_same_bytes() {
+    kill(GRID, 60);
+}
+
+#[test]
+fn folds_killed_thirty_times_come_to_the_same_bytes() {
+    kill(FOLDS, 30);
+}
+
+#[test]
+fn a_grid_whose_members_leave_killed_sixty_times_comes_to_the_same_bytes() {
+    kill(LEAVING, 60);
+}
+
+#[test]
+fn a_run_of_few_checkpoints_killed_fifty_times_comes_to_the_same_bytes() {
+    kill(SELDOM, 50);
 }
 
 /// Waits until the run has its first checkpoint.

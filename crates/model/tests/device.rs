@@ -6,7 +6,7 @@ mod support;
 
 use support::{Golden, Sequence, assert_near};
 use verdict_model::formats::Adapter;
-use verdict_model::{AdamW, AdapterBank, Base, Chunk, Example, Model, Rate, Trainer};
+use verdict_model::{AdamW, AdapterBank, AdapterState, Base, Chunk, Example, Model, Rate, Trainer};
 use verdict_testkit::{numbers, wide};
 
 /// What a GPU's sums may be off, in rounding units of bf16, where the same numbers are summed in another
@@ -160,6 +160,82 @@ fn a_step_uses_its_gradient_up() {
     let first = step(&mut trainer, &model, count);
     assert!(first.iter().all(|norm| *norm > 0.0), "{first:?}");
     assert_eq!(step(&mut trainer, &model, count), vec![0.0; count]);
+}
+
+/// Steps that bring about moments, each over all sequences.
+fn train(trainer: &mut Trainer, model: &Model, golden: &Golden, steps: usize) -> Vec<Vec<f32>> {
+    let sequences = golden.sequences();
+    let sequences = taught(&sequences);
+    let step = |_| {
+        accumulate(trainer, model, ADAPTERS.len(), &sequences, 16);
+        step(trainer, model, ADAPTERS.len())
+    };
+    (0..steps).map(step).collect()
+}
+
+#[test]
+fn a_state_carries_training_on_to_the_bit() {
+    for family in support::FAMILIES {
+        let golden = Golden::read(family);
+        for base in bases() {
+            let what = format!("{family} {base:?}");
+            let model = golden.on_device(base);
+            let mut first = trainer(&model, &golden, &ADAPTERS);
+            train(&mut first, &model, &golden, 2);
+            // What was begun after the last step does not count.
+            let sequences = golden.sequences();
+            let half = &taught(&sequences)[..1];
+            let mut second = trainer(&model, &golden, &ADAPTERS);
+            accumulate(&mut second, &model, ADAPTERS.len(), half, 16);
+            for adapter in 0..ADAPTERS.len() {
+                let state = first.state(&model, adapter).expect("state");
+                assert_eq!(state.steps, 2);
+                assert!(state.m.iter().any(|m| *m != 0.0) && state.v.iter().any(|v| *v != 0.0));
+                second.restore(&model, adapter, &state).expect("fits");
+                assert_eq!(
+                    second.state(&model, adapter).expect("state"),
+                    state,
+                    "{what}"
+                );
+            }
+            let norms = train(&mut first, &model, &golden, 2);
+            assert_eq!(train(&mut second, &model, &golden, 2), norms, "{what}");
+            for adapter in 0..ADAPTERS.len() {
+                let state = |trainer: &Trainer| trainer.state(&model, adapter).expect("state");
+                assert!(state(&first) == state(&second), "{what} {adapter}");
+                let export = |trainer: &Trainer| trainer.export(&model, adapter).expect("export");
+                assert!(export(&first) == export(&second), "{what} {adapter}");
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_alone_start_anew_and_another_adapter_s_state_is_refused() {
+    let golden = Golden::read("llama");
+    let model = golden.on_device(Base::Int8);
+    let mut one = trainer(&model, &golden, &ADAPTERS);
+    let whole = one.state(&model, 0).expect("state");
+    train(&mut one, &model, &golden, 2);
+    let weights = AdapterState {
+        weights: whole.weights.clone(),
+        ..AdapterState::default()
+    };
+    one.restore(&model, 0, &weights).expect("fits");
+    assert_eq!(
+        one.state(&model, 0).expect("state"),
+        whole,
+        "moments are zero"
+    );
+    let error = one
+        .restore(&model, 1, &whole)
+        .expect_err("another rank")
+        .to_string();
+    let (own, other) = (4 * whole.weights.len(), whole.weights.len());
+    let text = format!(
+        "adapter `r16`: expected a state of {own} weights and as many moments, found [{other}, {other}, {other}]"
+    );
+    assert_eq!(error, text);
 }
 
 #[test]

@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::manifest::Provenance;
 use crate::settings::TrainSettings;
+use crate::validation::Score;
 
 const STATE: &str = "state.json";
 const FOUND: &str = "found.safetensors";
@@ -63,6 +64,20 @@ pub(crate) struct JobState {
     pub(crate) name: String,
     pub(crate) status: crate::run::Status,
     pub(crate) train_loss: Option<f64>,
+    /// With patience: where its validation loss was lowest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) best: Option<BestState>,
+}
+
+/// Where an adapter's validation loss was lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BestState {
+    /// Optimizer steps done.
+    pub(crate) step: usize,
+    pub(crate) score: Score,
+    /// Validations since then.
+    pub(crate) since: usize,
 }
 
 impl State {
@@ -174,8 +189,9 @@ impl Checkpoint {
         self.arrays(FOUND)
     }
 
-    /// The state of an adapter of the plan; none where it was not needed any more.
-    pub(crate) fn adapter(&self, job: usize) -> Result<Option<AdapterState>> {
+    /// The state of an adapter of the plan, and its weights where patience found them best; none where
+    /// it was not needed any more.
+    pub(crate) fn adapter(&self, job: usize) -> Result<Option<(AdapterState, Vec<f32>)>> {
         let name = file_of(job);
         if !self.dir.join(&name).exists() {
             return Ok(None);
@@ -185,17 +201,18 @@ impl Checkpoint {
             Some(Array::F32(row)) => row,
             _ => Vec::new(),
         };
-        let (weights, m, v) = (row("weights"), row("m"), row("v"));
+        let (weights, m, v, best) = (row("weights"), row("m"), row("v"), row("best"));
         let steps = match arrays.remove("steps") {
             Some(Array::F64(steps)) => steps.first().map_or(0, |steps| *steps as u32),
             _ => 0,
         };
-        Ok(Some(AdapterState {
+        let state = AdapterState {
             steps,
             weights,
             m,
             v,
-        }))
+        };
+        Ok(Some((state, best)))
     }
 
     fn arrays(&self, name: &str) -> Result<Arrays> {
@@ -218,6 +235,8 @@ pub(crate) struct Writer {
     part: PathBuf,
     path: PathBuf,
     sums: String,
+    /// Its files, forced to the disk at the end: all at once they take the time of one.
+    written: Vec<File>,
     finished: bool,
 }
 
@@ -234,18 +253,27 @@ impl Writer {
             part,
             path,
             sums: String::new(),
+            written: Vec::new(),
             finished: false,
         })
     }
 
-    /// Writes an adapter's state.
-    pub(crate) fn adapter(&mut self, job: usize, state: AdapterState) -> Result<()> {
-        let arrays = Arrays::from([
+    /// Writes an adapter's state, and its weights where patience found them best.
+    pub(crate) fn adapter(
+        &mut self,
+        job: usize,
+        state: AdapterState,
+        best: Option<&[f32]>,
+    ) -> Result<()> {
+        let mut arrays = Arrays::from([
             ("weights".into(), Array::F32(state.weights)),
             ("m".into(), Array::F32(state.m)),
             ("v".into(), Array::F32(state.v)),
             ("steps".into(), Array::F64(vec![f64::from(state.steps)])),
         ]);
+        if let Some(best) = best {
+            arrays.insert("best".into(), Array::F32(best.to_vec()));
+        }
         self.arrays(&file_of(job), &arrays)
     }
 
@@ -269,13 +297,15 @@ impl Writer {
         self.write(name, bytes)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let write = || -> io::Result<()> {
+    fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let write = || -> io::Result<File> {
             let mut file = File::create(self.part.join(name))?;
             io::Write::write_all(&mut file, bytes)?;
-            file.sync_all()
+            Ok(file)
         };
-        write().map_err(Error::io(&self.path, "write"))
+        let written = write().map_err(Error::io(&self.path, "write"))?;
+        self.written.push(written);
+        Ok(())
     }
 
     /// Writes the state and the hashes, gives the checkpoint its name, and takes away all but the last
@@ -284,9 +314,13 @@ impl Writer {
         let mut text = serde_json::to_string_pretty(state).expect("a state is plain data");
         text.push('\n');
         self.put(STATE, text.as_bytes())?;
-        self.write(SUMS, self.sums.as_bytes())?;
+        let sums = std::mem::take(&mut self.sums);
+        self.write(SUMS, sums.as_bytes())?;
         let checkpoints = self.path.parent().unwrap_or(Path::new("."));
-        let named = files::sync(&self.part)
+        let mut written = self.written.iter();
+        let named = written
+            .try_for_each(File::sync_all)
+            .and_then(|()| files::sync(&self.part))
             .and_then(|()| fs::rename(&self.part, &self.path))
             .and_then(|()| files::sync(checkpoints));
         named.map_err(Error::io(&self.path, "write"))?;

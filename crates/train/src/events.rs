@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::leaving::DroppedBy;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +75,15 @@ pub enum EventKind {
     Stopped {
         /// Names the member, the step and what was found.
         reason: String,
+    },
+    /// A member left the batch before its steps were done; it is saved all the same.
+    Dropped {
+        /// By which rule.
+        by: DroppedBy,
+        /// The figures that decided.
+        reason: String,
+        /// The step whose weights are kept.
+        kept: usize,
     },
     /// A member's adapter was written.
     Saved {
@@ -218,6 +228,11 @@ mod tests {
             },
             EventKind::Stopped {
                 reason: "r4: loss is NaN at step 3".into(),
+            },
+            EventKind::Dropped {
+                by: DroppedBy::Halving,
+                reason: "validation loss 1.5".into(),
+                kept: 3,
             },
             EventKind::Saved {
                 path: "adapters/r8".into(),

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Result;
 use crate::files;
 use crate::grid::Member;
+use crate::leaving::Dropped;
 use crate::nested::{FoldScore, Nested};
 use crate::settings::TrainSettings;
 use crate::validation::Score;
@@ -55,9 +56,15 @@ pub struct MemberRecord {
     pub member: Member,
     /// Why it was taken out, where it was; then it has no files.
     pub stopped: Option<String>,
+    /// When and why it left the batch before its steps were done, where it did; it is saved all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<Dropped>,
+    /// With patience, the step whose weights were saved: that of the lowest validation loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_step: Option<usize>,
     /// Mean loss of its last training batch, per supervised token, in nats.
     pub train_loss: Option<f64>,
-    /// Its last validation; with folds its out-of-fold score over all folds and repeats, by the
+    /// Its last validation, with patience its best; with folds its out-of-fold score over all folds and repeats, by the
     /// adapters that did not see the rows. None where it or, with folds, one of those was taken out.
     pub validation: Option<Score>,
     /// Its score on each fold of each repeat.

@@ -1,5 +1,6 @@
 //! Which member is the best: by validation, with the one-standard-error rule.
 
+use crate::leaving::DroppedBy;
 use crate::manifest::MemberRecord;
 use crate::validation::Score;
 
@@ -11,13 +12,20 @@ of the highest; then the higher accuracy, then the lower loss, then the earlier 
 pub const FOLDS_RULE: &str = "the smallest rank whose out-of-fold accuracy lies within one standard \
 error of the highest; then the higher accuracy, then the lower loss, then the earlier in the grid";
 
-/// Index of the best member by [`RULE`]; none where every member was taken out.
+/// Index of the best member by [`RULE`]; none where every member was taken out. One that a rung of
+/// successive halving took out of the batch comes in question only where no other is left.
 pub fn best(members: &[MemberRecord]) -> Option<usize> {
-    let left = members
-        .iter()
-        .enumerate()
-        .filter(|(_, record)| record.stopped.is_none());
-    choose(left.filter_map(|(index, record)| Some((index, record.member.rank, record.validation?))))
+    let halved = |record: &MemberRecord| {
+        let by = record.dropped.as_ref().map(|dropped| dropped.by);
+        by == Some(DroppedBy::Halving)
+    };
+    let scored = |with_halved: bool| {
+        let left = members.iter().enumerate().filter(move |(_, record)| {
+            record.stopped.is_none() && (with_halved || !halved(record))
+        });
+        left.filter_map(|(index, record)| Some((index, record.member.rank, record.validation?)))
+    };
+    choose(scored(false)).or_else(|| choose(scored(true)))
 }
 
 /// Of (index, rank, score), in the order of the grid, the index to choose by [`RULE`]; none of none.
@@ -68,6 +76,8 @@ mod tests {
         MemberRecord {
             member,
             stopped: None,
+            dropped: None,
+            kept_step: None,
             train_loss: Some(1.0),
             validation,
             folds: Vec::new(),
@@ -100,5 +110,21 @@ mod tests {
         assert_eq!(best(&members), Some(1));
         members[1].stopped = Some("loss is NaN".into());
         assert_eq!(best(&members), None);
+    }
+
+    #[test]
+    fn a_member_that_a_rung_dropped_is_chosen_only_where_no_other_is_left() {
+        let mut members = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
+        let dropped = |by| {
+            let (step, reason) = (3, "worse".into());
+            Some(crate::leaving::Dropped { by, step, reason })
+        };
+        members[0].dropped = dropped(DroppedBy::Halving);
+        assert_eq!(best(&members), Some(1));
+        members[1].stopped = Some("loss is NaN".into());
+        assert_eq!(best(&members), Some(0));
+        let mut members = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
+        members[0].dropped = dropped(DroppedBy::Patience);
+        assert_eq!(best(&members), Some(0), "early, but as good as it gets");
     }
 }

@@ -107,6 +107,13 @@ pub struct TrainSettings {
     /// not given: at least a minute apart, and so far that they take no more than a hundredth of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<usize>,
+    /// Validations without a better validation loss after which a member leaves the batch; where given,
+    /// its weights of the lowest validation loss are saved, not the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Successive halving: at each rung the best of so many by validation loss stays in the batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub halving: Option<usize>,
     /// Folds of cross-validation over training and validation rows together; 0 or absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
@@ -152,6 +159,8 @@ impl Default for TrainSettings {
             clip: 1.0,
             validate_every: 25,
             checkpoint_every: None,
+            patience: None,
+            halving: None,
             folds: None,
             repeats: None,
             loss: Loss::Completion,

@@ -6,10 +6,22 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use common::{adapter_bytes, provenance, rows, settings};
+use common::{adapter_bytes, outcome, provenance, rows, settings};
 use verdict_model::formats::{Adapter, Checkpoint};
-use verdict_model::{AdapterBank, LoadOptions, Model};
-use verdict_train::{ModelEngine, NewRun, Plan, Rows, RunFolder, RunSummary, TrainSettings, train};
+use verdict_model::{AdapterBank, Device, LoadOptions, Model};
+use verdict_train::{
+    Error, Event, EventKind, ModelEngine, NewRun, Plan, Rows, RunFolder, RunSummary, TrainSettings,
+    train,
+};
+
+/// The device under test: `VERDICT_TEST_DEVICE`, `cpu` (the default) or `cuda:0`.
+fn device() -> Device {
+    let name = std::env::var("VERDICT_TEST_DEVICE").unwrap_or_default();
+    match name.strip_prefix("cuda:") {
+        Some(number) => Device::Cuda(number.parse().expect("the number of a GPU")),
+        None => Device::Cpu,
+    }
+}
 
 /// A tiny decoder: 2 layers, 64 wide, 320 tokens.
 fn tiny(family: &str) -> Model {
@@ -23,6 +35,7 @@ fn tiny(family: &str) -> Model {
         &checkpoint,
         LoadOptions {
             threads: 2,
+            device: device(),
             ..LoadOptions::default()
         },
     )
@@ -188,5 +201,69 @@ fn an_adapter_of_a_fold_equals_a_plain_run_on_its_rows_to_the_bit() {
         let there: Vec<_> = there.map(|line| (line.id, line.logits)).collect();
         assert_eq!(here.len(), share.held.len());
         assert_eq!(here, there);
+    }
+}
+
+/// On a GPU as well: weights and moments come down from the device and go up again.
+#[test]
+fn a_run_that_was_stopped_goes_on_to_the_same_bytes_on_the_device_under_test() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny("qwen3");
+    let out = dir.path().join("run");
+    let settings = TrainSettings {
+        rank: vec![3, 16],
+        lr: vec![1e-2, 1e-1],
+        dropout: vec![0.1],
+        patience: Some(1),
+        halving: Some(4),
+        validate_every: 1,
+        ..small(&out)
+    };
+    fit(&model, &settings);
+    let whole = outcome(&out);
+    let steps = |event: &Event| event.step;
+    for at in 1..steps(
+        &RunFolder::open(&out)
+            .unwrap()
+            .events()
+            .unwrap()
+            .pop()
+            .unwrap(),
+    ) {
+        std::fs::remove_dir_all(&out).unwrap();
+        let stop = AtomicBool::new(false);
+        let mut observer = |event: &Event| {
+            if event.step == at && matches!(event.kind, EventKind::Throughput { .. }) {
+                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        };
+        let new = NewRun::create(&settings, false).unwrap();
+        let mut engine = ModelEngine::new(&model).base_name("tiny");
+        let stopped = train(
+            new,
+            &rows(),
+            &provenance(),
+            &mut engine,
+            &mut observer,
+            &stop,
+        );
+        assert!(
+            matches!(stopped, Err(Error::Interrupted { .. })),
+            "{stopped:?}"
+        );
+        let resumed = NewRun::resume(&out).unwrap();
+        assert_eq!(resumed.resumed_at(), Some(at));
+        let mut engine = ModelEngine::new(&model).base_name("tiny");
+        let stop = AtomicBool::new(false);
+        train(
+            resumed,
+            &rows(),
+            &provenance(),
+            &mut engine,
+            &mut |_| {},
+            &stop,
+        )
+        .unwrap();
+        assert!(outcome(&out) == whole, "stopped after step {at}");
     }
 }

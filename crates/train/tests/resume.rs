@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{ToyEngine, outcome, provenance, rows, run, run_with, settings, tree};
 use verdict_train::{
-    Asked, Error, Event, EventKind, NewRun, Result, RunSummary, TrainSettings, train,
+    Asked, DroppedBy, Error, Event, EventKind, NewRun, Result, RunSummary, TrainSettings, train,
 };
 
 /// The error's text with the run folder as RUN.
@@ -56,6 +56,38 @@ fn folded(out: &Path) -> TrainSettings {
     }
 }
 
+/// Members leave by patience and at rungs.
+fn leaving(out: &Path) -> TrainSettings {
+    TrainSettings {
+        rank: vec![2, 4],
+        // The second is so high that validation soon grows worse.
+        lr: vec![0.05, 1.0],
+        steps: Some(8),
+        validate_every: 1,
+        patience: Some(1),
+        halving: Some(4),
+        ..small(out)
+    }
+}
+
+#[test]
+fn members_leave_both_ways_in_the_run_that_is_broken_off_below() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = run(&leaving(&dir.path().join("run"))).manifest;
+    let by = |rule| {
+        let dropped = manifest
+            .members
+            .iter()
+            .filter_map(|record| record.dropped.as_ref());
+        dropped.filter(|dropped| dropped.by == rule).count()
+    };
+    assert_eq!(
+        (by(DroppedBy::Patience), by(DroppedBy::Halving)),
+        (1, 3),
+        "{manifest:?}"
+    );
+}
+
 /// Settings for `run` in a folder, and the undisturbed outcome of the same in a folder beside it of the
 /// same name, so that settings.toml and the manifest say the same.
 fn pair(make: fn(&Path) -> TrainSettings) -> (tempfile::TempDir, Vec<(String, Vec<u8>)>) {
@@ -86,7 +118,7 @@ fn assert_same(out: &Path, whole: &[(String, Vec<u8>)], what: &str) {
 
 #[test]
 fn a_run_stopped_at_any_pass_goes_on_to_the_same_bytes() {
-    for make in [small, folded] {
+    for make in [small, folded, leaving] {
         let (dir, whole) = pair(make);
         let out = dir.path().join("run");
         let mut stops = 0;
@@ -110,7 +142,7 @@ fn a_run_stopped_at_any_pass_goes_on_to_the_same_bytes() {
 
 #[test]
 fn a_run_that_is_stopped_again_and_again_comes_to_the_same_end() {
-    for make in [small, folded] {
+    for make in [small, folded, leaving] {
         let (dir, whole) = pair(make);
         let out = dir.path().join("run");
         let mut sound = ToyEngine::default();

@@ -94,7 +94,7 @@ fn events_come_in_order_with_the_learning_rates_of_the_schedule() {
                 EventKind::Validation { n, .. } => format!("validation {n}"),
                 EventKind::Throughput { .. } => "throughput".into(),
                 EventKind::Saved { path } => format!("saved {path}"),
-                EventKind::Stopped { reason } => reason.clone(),
+                EventKind::Stopped { reason } | EventKind::Dropped { reason, .. } => reason.clone(),
                 EventKind::End {
                     outcome,
                     best,

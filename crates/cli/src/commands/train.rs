@@ -111,6 +111,14 @@ pub struct Args {
     /// time, so that they take at most a hundredth of it]
     #[arg(long, value_name = "STEPS", help_heading = "Machine")]
     pub checkpoint_every: Option<usize>,
+    /// Validations without a better validation loss after which a member leaves the batch; where given,
+    /// the weights of its lowest validation loss are saved, not the last [default: none]
+    #[arg(long, value_name = "N", help_heading = "Recipe")]
+    pub patience: Option<usize>,
+    /// Successive halving: at each rung the best of every ETA members by validation loss stays in the
+    /// batch, and the rest go faster [default: none]
+    #[arg(long, value_name = "ETA", help_heading = "Recipe")]
+    pub halving: Option<usize>,
     /// Cross-validation in the same pass, at least 3 folds: training and validation rows become one
     /// pool, and of each member K + K(K−1)/2 more adapters stand in the batch, which did not see one
     /// fold or two [default: none]
@@ -189,6 +197,8 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         steps: manifest.steps,
         tokens: summary.tokens,
         seconds: summary.elapsed.as_secs_f64(),
+        checkpoints: summary.checkpoints,
+        checkpoint_seconds: summary.checkpoint_time.as_secs_f64(),
     });
     printer.table(&members(manifest));
     printer.line(format!(
@@ -223,6 +233,9 @@ struct Told<'a> {
     steps: usize,
     tokens: u64,
     seconds: f64,
+    /// Checkpoints kept, and the seconds that they took of the others.
+    checkpoints: usize,
+    checkpoint_seconds: f64,
 }
 
 /// Trains the grid into `settings.out`, with progress.
@@ -402,6 +415,14 @@ impl<'a> Watch<'a> {
             EventKind::Stopped { reason } => {
                 self.say(format!("taken out: {reason}"));
             }
+            EventKind::Dropped { reason, kept, .. } => {
+                let who = event.adapter.as_deref().unwrap_or_default();
+                let kept = match *kept == event.step {
+                    true => String::new(),
+                    false => format!("; its weights of step {kept} are kept"),
+                };
+                self.say(format!("{who} leaves the batch: {reason}{kept}"));
+            }
             EventKind::Saved { .. } => {}
             EventKind::End { .. } => self.progress = None,
         }
@@ -442,10 +463,11 @@ pub fn members(manifest: &Manifest) -> Table {
     for record in &manifest.members {
         let member = &record.member;
         let loss = |loss: Option<f64>| loss.map_or("-".into(), |loss| format!("{loss:.3}"));
-        let mark = match &record.stopped {
-            Some(_) => "taken out",
-            None if member.name == manifest.best => "best",
-            None => "",
+        let mark = match (&record.stopped, &record.dropped) {
+            (Some(_), _) => "taken out".to_owned(),
+            _ if member.name == manifest.best => "best".to_owned(),
+            (_, Some(dropped)) => format!("left at step {}", dropped.step),
+            _ => String::new(),
         };
         table.row(vec![
             member.name.clone(),
@@ -457,7 +479,7 @@ pub fn members(manifest: &Manifest) -> Table {
             record
                 .validation
                 .map_or("-".into(), |score| share(score.accuracy)),
-            mark.into(),
+            mark,
         ]);
     }
     table
@@ -495,7 +517,7 @@ mod tests {
     fn each_flag_reaches_its_setting() {
         let flags = "--data d --model m --out o --rank 4,8 --alpha-ratio 1,2 --dropout 0,0.1 --lr 1e-4,3e-4 \
                      --seed 1,2 --steps 9 --batch 3 --max-length 99 --warmup 0.5 --schedule cosine --clip 2 \
-                     --validate-every 7 --checkpoint-every 5 --folds 4 --repeats 2 --loss full --class-weights none --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
+                     --validate-every 7 --checkpoint-every 5 --patience 6 --halving 3 --folds 4 --repeats 2 --loss full --class-weights none --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
                      --pass-tokens 777";
         let expected: TrainSettings = toml::from_str(
             r#"
@@ -515,6 +537,8 @@ mod tests {
             clip = 2.0
             validate_every = 7
             checkpoint_every = 5
+            patience = 6
+            halving = 3
             folds = 4
             repeats = 2
             loss = "full"

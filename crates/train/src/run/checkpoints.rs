@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use verdict_model::formats::{Array, Arrays};
 
+use super::leave::{Best, Progress};
 use super::{Status, Training};
-use crate::checkpoint::{Checkpoint, JobState, State, Writer};
+use crate::checkpoint::{BestState, Checkpoint, JobState, State, Writer};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::plan::Part;
@@ -76,7 +77,8 @@ impl Training<'_> {
                 doing: format!("checkpoint after step {}", self.done),
                 source,
             })?;
-            writer.adapter(job, state)?;
+            let best = self.jobs[job].progress.best.as_ref();
+            writer.adapter(job, state, best.map(|best| best.weights.as_slice()))?;
         }
         writer.found(&self.all_found())?;
         // A checkpoint must not know of events that the disk does not.
@@ -103,6 +105,11 @@ impl Training<'_> {
             name: self.plan.jobs[job].name.clone(),
             status: running.status.clone(),
             train_loss: running.train_loss,
+            best: running.progress.best.as_ref().map(|best| BestState {
+                step: best.step,
+                score: best.score,
+                since: running.progress.since,
+            }),
         };
         State {
             format: State::FORMAT,
@@ -119,7 +126,7 @@ impl Training<'_> {
     }
 
     /// What the last validations found, as rows of numbers: those of an adapter begin with its place in
-    /// the plan, those of the base model with `base`.
+    /// the plan (then `best`, where patience found it best), those of the base model with `base`.
     fn all_found(&self) -> Arrays {
         let mut arrays = Arrays::new();
         let mut put = |name: &str, found: &[Found]| {
@@ -134,6 +141,9 @@ impl Training<'_> {
         for (job, running) in self.jobs.iter().enumerate() {
             if let Some(found) = &running.found {
                 put(&job.to_string(), found);
+            }
+            if let Some(best) = &running.progress.best {
+                put(&format!("{job}.best"), &best.found);
             }
         }
         arrays
@@ -164,6 +174,7 @@ impl Training<'_> {
         self.base = self.take_found(&mut found, "base", &base);
         for (job, known) in state.jobs.iter().enumerate() {
             let held = &self.plan.share(job).held;
+            let best_found = self.take_found(&mut found, &format!("{job}.best"), held);
             let found = self.take_found(&mut found, &job.to_string(), held);
             let running = &mut self.jobs[job];
             running.status = known.status.clone();
@@ -173,7 +184,22 @@ impl Training<'_> {
                 true => checkpoint.adapter(job)?,
                 false => continue,
             };
-            let state = state.ok_or_else(|| broken(format!("no state of {}", known.name)))?;
+            let (state, weights) =
+                state.ok_or_else(|| broken(format!("no state of {}", known.name)))?;
+            if let Some(best) = known.best {
+                let found = best_found
+                    .ok_or_else(|| broken(format!("nothing found of the best {}", known.name)))?;
+                let (step, score) = (best.step, best.score);
+                self.jobs[job].progress = Progress {
+                    best: Some(Best {
+                        step,
+                        score,
+                        weights,
+                        found,
+                    }),
+                    since: best.since,
+                };
+            }
             let adapter = self.jobs[job].adapter;
             let restored = self.engine.restore(adapter, &state);
             restored.map_err(|error| broken(error.to_string()))?;

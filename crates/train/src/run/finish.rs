@@ -58,8 +58,10 @@ impl Training<'_> {
             let name = &member.name;
             let mut files = BTreeMap::new();
             let stopped = self.jobs[job].stopped().cloned();
+            let mut kept_step = None;
             if stopped.is_none() {
                 self.look_around()?;
+                kept_step = self.recall(job)?;
                 let adapter = self.jobs[job].adapter;
                 files = self.run.save(name, |dir| self.engine.save(adapter, dir))?;
                 let path = format!("adapters/{name}");
@@ -71,6 +73,8 @@ impl Training<'_> {
             records.push(MemberRecord {
                 member: member.clone(),
                 stopped,
+                dropped: self.jobs[job].dropped().cloned(),
+                kept_step,
                 train_loss: self.jobs[job].train_loss,
                 validation: found.map(|found| self.score(held, found)),
                 folds: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod finish;
+mod leave;
 mod step;
 
 use std::path::PathBuf;
@@ -11,12 +12,14 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use self::checkpoints::Keeper;
+use self::leave::Progress;
 use crate::batches::BatchOrder;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{EngineError, Error, Fault, Result};
 use crate::events::{Event, EventKind, EventLog, Outcome};
 use crate::folder::NewRun;
+use crate::leaving::{Dropped, Rung, rungs};
 use crate::manifest::{Manifest, Provenance};
 use crate::plan::{Part, Plan};
 use crate::rows::{Row, Rows};
@@ -64,7 +67,7 @@ pub struct RunSummary {
 /// Trains every adapter of the settings' plan and fills the run folder, MANIFEST.json last.
 ///
 /// Validates the bare base model before the first step, then every member each
-/// `settings.validate_every` steps and after the last; the adapters of folds after their last alone.
+/// `settings.validate_every` steps, at the rungs of halving and after the last; the adapters of folds after their last alone.
 /// Each event is written, then handed to `observer`. A run that [`NewRun::resume`] found goes on from its
 /// last checkpoint, and from the beginning where it has none; its adapters, and its events but for times
 /// and throughput, are what they would have been without the break. An adapter
@@ -92,6 +95,9 @@ pub fn train<'a>(
     let mut training = Training {
         settings: &settings,
         plan: &plan,
+        rungs: settings.halving.map_or(Vec::new(), |eta| {
+            rungs(plan.members.len(), eta, plan.steps())
+        }),
         probes: &rows.probes,
         pool: rows.pool(),
         engine,
@@ -179,6 +185,7 @@ struct Running {
     train_loss: Option<f64>,
     /// What its last validation found of its held rows.
     found: Option<Vec<Found>>,
+    progress: Progress,
 }
 
 /// Where an adapter stands.
@@ -191,11 +198,20 @@ pub(crate) enum Status {
     Finished,
     /// Taken out for a number that is NaN or infinite.
     Stopped(String),
+    /// It left the batch before its steps were done.
+    Dropped(Dropped),
 }
 
 impl Running {
     fn trains(&self) -> bool {
         self.status.trains()
+    }
+
+    fn dropped(&self) -> Option<&Dropped> {
+        match &self.status {
+            Status::Dropped(dropped) => Some(dropped),
+            _ => None,
+        }
     }
 
     fn stopped(&self) -> Option<&String> {
@@ -209,6 +225,8 @@ impl Running {
 struct Training<'a> {
     settings: &'a TrainSettings,
     plan: &'a Plan,
+    /// Of successive halving.
+    rungs: Vec<Rung>,
     probes: &'a [u32],
     pool: Vec<&'a Row>,
     engine: &'a mut dyn Engine,
@@ -288,6 +306,7 @@ impl Training<'_> {
                 status: Status::Training,
                 train_loss: None,
                 found: None,
+                progress: Progress::default(),
             });
         }
         Ok(())
@@ -336,7 +355,8 @@ impl Training<'_> {
     fn due(&self, job: usize) -> bool {
         let share = self.plan.share(job);
         let whole = share.part == Part::Whole;
-        let now = whole && self.done.is_multiple_of(self.settings.validate_every);
+        let rung = self.rungs.iter().any(|rung| rung.step == self.done);
+        let now = whole && (rung || self.done.is_multiple_of(self.settings.validate_every));
         !share.held.is_empty() && (now || self.done == share.steps)
     }
 
@@ -356,10 +376,12 @@ impl Training<'_> {
             if score.loss.is_finite() {
                 self.jobs[job].found = Some(found);
                 self.report(Some(job), score)?;
+                self.weigh_progress(job, score)?;
             } else {
                 self.take_out(job, "validation loss", score.loss)?;
             }
         }
+        self.climb()?;
         for job in training {
             if self.jobs[job].trains() && self.done == self.plan.share(job).steps {
                 self.jobs[job].status = Status::Finished;

@@ -112,6 +112,13 @@ impl TrainSettings {
             self.validate_every,
         );
         let folds = self.folds.unwrap_or(0);
+        for (key, given, least) in [("patience", self.patience, 1), ("halving", self.halving, 2)] {
+            let Some(found) = given else { continue };
+            check.that(key, found >= least, &format!("at least {least}"), found);
+            // What says when to stop may not judge as well.
+            let wanted = "none with folds, whose rows are kept for judging";
+            check.that(key, folds == 0, wanted, found);
+        }
         check.that("folds", folds == 0 || folds >= 3, "0 or at least 3", folds);
         if let Some(repeats) = self.repeats {
             check.that("repeats", repeats >= 1, "at least 1", repeats);

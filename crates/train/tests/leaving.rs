@@ -1,0 +1,240 @@
+//! Who leaves the batch before the end: when, why, what is kept, and that nobody else notices.
+
+mod common;
+
+use std::path::Path;
+
+use common::{ToyEngine, adapter_bytes, rows, run_on, settings};
+use verdict_train::{
+    DroppedBy, Event, EventKind, Manifest, NewRun, Rows, RunFolder, Schedule, TrainSettings,
+};
+
+/// A rate that does not depend on the number of steps, so that a run of fewer steps is the beginning of
+/// one of more.
+fn level(out: &Path) -> TrainSettings {
+    TrainSettings {
+        schedule: Schedule::Constant,
+        warmup: 0.0,
+        lr: vec![0.3],
+        steps: Some(24),
+        validate_every: 2,
+        ..settings(out)
+    }
+}
+
+/// Rows of which one in four is labelled wrongly: learnt by heart, they make validation worse.
+fn noisy() -> Rows {
+    let mut rows = rows();
+    for (place, row) in rows
+        .train
+        .iter_mut()
+        .enumerate()
+        .filter(|(place, _)| place % 4 == 0)
+    {
+        row.label = (row.label + 1 + place % 2) % 3;
+        row.tokens[row.prompt_tokens] = common::PROBES[row.label];
+    }
+    rows
+}
+
+fn fit(settings: &TrainSettings) -> (Manifest, Vec<Event>) {
+    let (result, events) = run_on(&noisy(), settings, &mut ToyEngine::default(), false);
+    (result.unwrap().manifest, events)
+}
+
+/// Validation losses of a member by step.
+fn losses(events: &[Event], name: &str) -> Vec<(usize, f64)> {
+    let of = |event: &Event| match event.kind {
+        EventKind::Validation { loss, .. } if event.adapter.as_deref() == Some(name) => {
+            Some((event.step, loss))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
+}
+
+/// Bytes of a member's adapter after so many steps.
+fn after(dir: &Path, settings: &TrainSettings, steps: usize) -> Vec<u8> {
+    let out = dir.join(format!("after-{steps}-{:e}", settings.lr[0]));
+    let plain = TrainSettings {
+        out: out.clone(),
+        steps: Some(steps),
+        patience: None,
+        halving: None,
+        ..settings.clone()
+    };
+    if !out.exists() {
+        fit(&plain);
+    }
+    adapter_bytes(&out, "r4")
+}
+
+#[test]
+fn patience_keeps_the_weights_of_the_lowest_loss_and_ends_where_it_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, events) = fit(&level(&dir.path().join("whole")));
+    let whole = losses(&events, "r4");
+    for patience in [1, 2, 3, 50] {
+        // The rule, written anew on the losses of a run to the end.
+        let (mut best, mut since, mut end) = (whole[0], 0, 24);
+        for found in &whole[1..] {
+            if found.1 < best.1 {
+                (best, since) = (*found, 0);
+            } else {
+                since += 1;
+                if since == patience {
+                    end = found.0;
+                    break;
+                }
+            }
+        }
+        assert!(
+            patience > 10 || end < 24,
+            "the toy rows are learnt by heart: {whole:?}"
+        );
+        let out = dir.path().join(format!("patience-{patience}"));
+        let settings = TrainSettings {
+            patience: Some(patience),
+            ..level(&out)
+        };
+        let (manifest, events) = fit(&settings);
+        let record = &manifest.members[0];
+        assert_eq!(record.kept_step, Some(best.0));
+        assert_eq!(record.validation.map(|score| score.loss), Some(best.1));
+        assert_eq!(manifest.steps, end);
+        assert!(adapter_bytes(&out, "r4") == after(dir.path(), &settings, best.0));
+        let told: Vec<(usize, usize)> = events
+            .iter()
+            .filter_map(|event| match event.kind {
+                EventKind::Dropped {
+                    by: DroppedBy::Patience,
+                    kept,
+                    ..
+                } => Some((event.step, kept)),
+                _ => None,
+            })
+            .collect();
+        match &record.dropped {
+            Some(dropped) => {
+                assert_eq!((dropped.by, dropped.step), (DroppedBy::Patience, end));
+                assert_eq!(told, [(end, best.0)]);
+                let begins = format!(
+                    "validation loss {:.4} after step {end}, ",
+                    whole[end / 2 - 1].1
+                );
+                assert!(dropped.reason.starts_with(&begins), "{}", dropped.reason);
+            }
+            None => assert_eq!((end, told.len()), (24, 0)),
+        }
+        // The logits on disk are those of the weights on disk.
+        let lines = RunFolder::open(&out).unwrap().validation().unwrap();
+        let of = |name: Option<&str>| {
+            lines
+                .iter()
+                .filter(|line| line.adapter.as_deref() == name)
+                .map(|line| line.logits)
+                .collect::<Vec<_>>()
+        };
+        let folder = RunFolder::open(&dir.path().join(format!("after-{}-3e-1", best.0))).unwrap();
+        let there = folder.validation().unwrap();
+        let there = there.iter().filter(|line| line.adapter.is_some());
+        assert_eq!(
+            of(Some("r4")),
+            there.map(|line| line.logits).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn the_worse_part_leaves_at_each_rung_and_nobody_else_notices() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let rates = [1e-4, 0.02, 1e-3, 0.01];
+    let settings = TrainSettings {
+        lr: rates.to_vec(),
+        steps: Some(12),
+        validate_every: 5,
+        halving: Some(2),
+        ..level(&out)
+    };
+    let (manifest, events) = fit(&settings);
+    // 4 members, η = 2: after 3 steps 2 stay, after 6 steps 1.
+    let name = |lr: f64| format!("r4-lr{lr:e}");
+    let at = |step: usize, lr: f64| {
+        let found = losses(&events, &name(lr))
+            .into_iter()
+            .find(|found| found.0 == step);
+        found.map(|found| found.1)
+    };
+    let mut left = rates.to_vec();
+    let mut ends = Vec::new();
+    for (step, keep) in [(3, 2), (6, 1)] {
+        left.sort_by(|a, b| at(step, *a).unwrap().total_cmp(&at(step, *b).unwrap()));
+        ends.extend(left.split_off(keep).into_iter().map(|lr| (lr, step)));
+    }
+    let winner = left[0];
+    for (record, lr) in manifest.members.iter().zip(rates) {
+        let end = ends
+            .iter()
+            .find(|(dropped, _)| *dropped == lr)
+            .map(|(_, step)| *step);
+        let dropped = record.dropped.as_ref();
+        assert_eq!(dropped.map(|dropped| dropped.step), end, "{lr}");
+        assert!(dropped.is_none_or(|dropped| dropped.by == DroppedBy::Halving));
+        let alone = TrainSettings {
+            lr: vec![lr],
+            ..settings.clone()
+        };
+        let expected = after(dir.path(), &alone, end.unwrap_or(12));
+        assert!(
+            adapter_bytes(&out, &name(lr)) == expected,
+            "{lr}: saved as it was"
+        );
+        let steps = events.iter().filter(|event| {
+            event.adapter.as_deref() == Some(&name(lr))
+                && matches!(event.kind, EventKind::Train { .. })
+        });
+        assert_eq!(
+            steps.count(),
+            end.unwrap_or(12),
+            "{lr}: no step after it left"
+        );
+    }
+    assert_eq!(manifest.best, name(winner));
+    assert_eq!(
+        losses(&events, &name(winner))
+            .iter()
+            .map(|found| found.0)
+            .collect::<Vec<_>>(),
+        [3, 5, 6, 10, 12]
+    );
+    let reason = &manifest
+        .members
+        .iter()
+        .find_map(|record| record.dropped.clone())
+        .unwrap()
+        .reason;
+    assert!(
+        reason.contains("after step 3, place ") && reason.contains(" of 4; the best 2 stay"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn neither_goes_with_folds_nor_with_numbers_that_mean_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let bad = TrainSettings {
+        patience: Some(0),
+        halving: Some(1),
+        folds: Some(3),
+        ..settings(&out)
+    };
+    insta::assert_snapshot!(NewRun::create(&bad, false).unwrap_err(), @r"
+    settings: 4 faults:
+      patience: expected at least 1, found 0
+      patience: expected none with folds, whose rows are kept for judging, found 0
+      halving: expected at least 2, found 1
+      halving: expected none with folds, whose rows are kept for judging, found 1
+    ");
+}
