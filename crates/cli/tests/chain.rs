@@ -186,6 +186,34 @@ fn what_people_see() {
 }
 
 #[test]
+fn folds_tell_their_cost_first_and_the_honest_figure_last() {
+    let folder = folder();
+    let at = folder.path();
+    let words = format!("{TRAIN} --folds 3 --repeats 2 --out run");
+    let said = show(at, &words);
+    // Of a member: itself, and twice 3 without one fold and 3 without two.
+    let cost = "3 folds, drawn 2 times: 26 adapters stand in the batch, 24 of them for the folds; \
+                13.0 times the work of 2 members alone";
+    assert!(said.contains(cost), "{said}");
+    assert!(said.contains("81 rows in folds, 3 steps"), "{said}");
+    assert!(
+        said.contains("nested     choose a member, then train it: label accuracy "),
+        "{said}"
+    );
+    assert!(said.contains(" on 81 rows that neither saw"), "{said}");
+    assert!(
+        !said.contains("r2@"),
+        "folds' adapters fill no screen: {said}"
+    );
+    assert!(at.join("run/folds.jsonl").exists() && !at.join("run/adapters/r2@0.1").exists());
+    insta::assert_snapshot!(
+        "too_many_folds",
+        show(at, &format!("{TRAIN} --folds 40 --out many"))
+    );
+    assert!(!at.join("many").exists());
+}
+
+#[test]
 fn the_same_settings_make_the_same_bytes() {
     let folder = folder();
     let at = folder.path();

@@ -23,8 +23,12 @@ fn device() -> Device {
     }
 }
 
-/// A tiny decoder: 2 layers, 64 wide, 320 tokens.
+/// A tiny decoder on the CPU, the device of equality to the bit: 2 layers, 64 wide, 320 tokens.
 fn tiny(family: &str) -> Model {
+    tiny_on(Device::Cpu, family)
+}
+
+fn tiny_on(device: Device, family: &str) -> Model {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let folder = folder
         .join("../model/tests/goldens")
@@ -35,7 +39,7 @@ fn tiny(family: &str) -> Model {
         &checkpoint,
         LoadOptions {
             threads: 2,
-            device: device(),
+            device,
             ..LoadOptions::default()
         },
     )
@@ -208,7 +212,7 @@ fn an_adapter_of_a_fold_equals_a_plain_run_on_its_rows_to_the_bit() {
 #[test]
 fn a_run_that_was_stopped_goes_on_to_the_same_bytes_on_the_device_under_test() {
     let dir = tempfile::tempdir().unwrap();
-    let model = tiny("qwen3");
+    let model = tiny_on(device(), "qwen3");
     let out = dir.path().join("run");
     let settings = TrainSettings {
         rank: vec![3, 16],

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{ToyEngine, outcome, provenance, rows, run, run_with, settings, tree};
 use verdict_train::{
-    Asked, DroppedBy, Error, Event, EventKind, NewRun, Result, RunSummary, TrainSettings, train,
+    Asked, DroppedBy, Error, Event, EventKind, Fleet, NewRun, Plan, Result, RunSummary,
+    TrainSettings, train,
 };
 
 /// The error's text with the run folder as RUN.
@@ -191,6 +192,27 @@ fn a_stop_while_adapters_are_saved_leaves_each_saved_once() {
     assert!(out.join("adapters/r2").exists() && !out.join("adapters/r4").exists());
     go(NewRun::resume(&out).unwrap(), None).unwrap();
     assert_same(&out, &whole, "stopped between two adapters");
+}
+
+#[test]
+fn a_run_goes_on_over_another_number_of_devices() {
+    let (dir, whole) = pair(leaving);
+    let out = dir.path().join("run");
+    for (at, devices) in [(9, 2), (20, 3)] {
+        let stopped = go(NewRun::create(&leaving(&out), false).unwrap(), Some(at));
+        assert!(
+            matches!(stopped, Err(Error::Interrupted { .. })),
+            "{stopped:?}"
+        );
+        let plan = Plan::new(&leaving(&out).resolved(), &rows()).unwrap();
+        let engines: Vec<ToyEngine> = (0..devices).map(|_| ToyEngine::default()).collect();
+        let mut fleet = Fleet::new(engines, &plan.specs());
+        let stop = AtomicBool::new(false);
+        let run = NewRun::resume(&out).unwrap();
+        train(run, &rows(), &provenance(), &mut fleet, &mut |_| {}, &stop).unwrap();
+        assert_same(&out, &whole, &format!("{devices} devices"));
+        fs::remove_dir_all(&out).unwrap();
+    }
 }
 
 #[test]

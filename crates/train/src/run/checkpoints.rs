@@ -17,8 +17,8 @@ use crate::validation::Found;
 /// Shortest time between two checkpoints where the settings do not say how many steps.
 const LEAST: Duration = Duration::from_secs(60);
 /// Where the settings do not say: no checkpoint before this many times what the last one took, so that
-/// they take at most a hundredth of the time.
-const RARITY: u32 = 100;
+/// they take at most half a hundredth of the time.
+const RARITY: u32 = 200;
 
 /// When checkpoints were written and what they took.
 pub(super) struct Keeper {
