@@ -41,7 +41,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// As [`write`], one JSON object a line.
+/// As [`write()`], one JSON object a line.
 pub(crate) fn write_lines<T: Serialize>(path: &Path, lines: impl Iterator<Item = T>) -> Result<()> {
     let part = partial(path);
     let written = (|| {
