@@ -62,6 +62,12 @@ impl From<hub::Error> for Failure {
     }
 }
 
+impl From<verdict_watch::Error> for Failure {
+    fn from(error: verdict_watch::Error) -> Self {
+        Failure::from_error(&error)
+    }
+}
+
 impl From<LabelError> for Failure {
     fn from(error: LabelError) -> Self {
         Failure::from_error(&error)

@@ -41,6 +41,11 @@ impl Printer {
         }
     }
 
+    /// Whether results are JSON.
+    pub fn wants_json(&self) -> bool {
+        self.json
+    }
+
     /// A line of the result for people; nothing under `--json`.
     pub fn line(&self, text: impl Display) {
         if !self.json {

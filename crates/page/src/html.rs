@@ -7,14 +7,17 @@ use crate::svg::WIDTH;
 /// Bytes of a text that needs a column of some width.
 const LONG: usize = 40;
 
-/// The whole file.
-pub(crate) fn write(page: &Page) -> String {
+/// The whole file; read again every so many seconds where there are some.
+pub(crate) fn write(page: &Page, every_s: Option<u32>) -> String {
     let title = escape(&page.title);
+    let again = every_s.map_or(String::new(), |every_s| {
+        format!("<meta http-equiv=\"refresh\" content=\"{every_s}\">\n")
+    });
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         {again}<meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{title}</title>\n<style>\n{STYLE}{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
         styles(page),
         STYLE = include_str!("style.css")
@@ -228,7 +231,7 @@ mod tests {
             ],
         };
         assert_eq!(ids(&page), ["yes----no-", "a-b", "a-b-2", "a-b-2-2"]);
-        let html = write(&page);
+        let html = write(&page, None);
         for id in ids(&page) {
             assert_eq!(html.matches(&format!("id=\"{id}\"")).count(), 1, "{id}");
             assert!(html.contains(&format!("<a href=\"#{id}\">")), "{id}");
@@ -238,16 +241,24 @@ mod tests {
     #[test]
     fn the_rules_of_a_figure_stand_once_and_only_where_it_does() {
         let page = |blocks| {
-            write(&Page {
-                title: "x".into(),
-                blocks,
-            })
+            let title = "x".into();
+            write(&Page { title, blocks }, None)
         };
         let rule = "svg .own { fill: red; }\n";
         assert!(!page(vec![figure("")]).contains(rule));
         let html = page(vec![figure(rule), section("A"), figure(rule), figure("")]);
         assert_eq!(html.matches(rule).count(), 1);
         assert!(html.contains("<title id=\"f3t\">A &quot;figure&quot;</title>"));
+    }
+
+    #[test]
+    fn a_page_that_still_changes_is_read_again() {
+        let page = Page::default();
+        let again = "<meta http-equiv=\"refresh\" content=\"5\">\n";
+        assert!(!page.html().contains("refresh"));
+        let live = page.live_html(5);
+        assert_eq!(live.replace(again, ""), page.html());
+        assert_ne!(live, page.html());
     }
 
     #[test]

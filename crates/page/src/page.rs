@@ -14,7 +14,12 @@ pub struct Page {
 impl Page {
     /// The page as one HTML file: no script, nothing loaded from elsewhere.
     pub fn html(&self) -> String {
-        html::write(self)
+        html::write(self, None)
+    }
+
+    /// As [`Page::html`], of something that still changes: the browser reads the file again every so many seconds.
+    pub fn live_html(&self, every_s: u32) -> String {
+        html::write(self, Some(every_s))
     }
 
     /// The page as Markdown: tables, no figures.

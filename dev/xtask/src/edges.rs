@@ -37,6 +37,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "verdict-watch",
+        &["verdict-train", "verdict-data", "verdict-page"],
+    ),
+    (
         "verdict-cli",
         &[
             "verdict-formats",
@@ -47,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "verdict-answer",
             "verdict-train",
             "verdict-eval",
+            "verdict-watch",
         ],
     ),
     ("verdict-testkit", &["verdict-formats"]),

@@ -9,6 +9,7 @@ pub mod eval;
 pub mod pull;
 pub mod reference;
 pub mod train;
+pub mod watch;
 
 use crate::args::Command;
 use crate::failure::Result;
@@ -22,6 +23,7 @@ pub fn run(command: Command, printer: &Printer) -> Result {
         Command::Pull(args) => pull::run(args, printer),
         Command::Build(args) => build::run(args, printer),
         Command::Train(args) => train::run(args, printer),
+        Command::Watch(args) => watch::run(args, printer),
         Command::Eval(args) => eval::run(args, printer),
         Command::Ask(args) => ask::run(args, printer),
         Command::Bench(args) => bench::run(args, printer),

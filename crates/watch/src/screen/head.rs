@@ -1,0 +1,163 @@
+//! What stands above the curves: the list of runs; a run's name, progress and figures.
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Rect};
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+use verdict_page::{grouped, significant};
+
+use super::Choice;
+use crate::snapshot::{Snapshot, State};
+use crate::words::{Clock, ago, bytes, duration, loss, plain, rate};
+
+/// A line for each run; the shown one is set off.
+pub(super) fn runs(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    snapshots: &[Snapshot],
+    shown: usize,
+    choice: &Choice,
+) {
+    let room = usize::from(area.height.saturating_sub(1)).max(1);
+    let first = shown
+        .saturating_sub(room / 2)
+        .min(snapshots.len().saturating_sub(room));
+    let wide = snapshots.iter().map(|of| of.run.chars().count()).max();
+    let wide = wide.unwrap_or(0).clamp(3, 24);
+    for (row, snapshot) in snapshots.iter().skip(first).take(room).enumerate() {
+        let name: String = plain(&snapshot.run).chars().take(wide).collect();
+        let set_off = first + row == shown;
+        let mark = if set_off { "▸ " } else { "  " };
+        let style = match set_off {
+            true => Style::new().add_modifier(Modifier::BOLD),
+            false => Style::new(),
+        };
+        let state = snapshot.state;
+        let mut spans = vec![
+            Span::styled(format!("{mark}{name:wide$}  "), style),
+            Span::styled(format!("{:11}", state.as_str()), choice.state(state)),
+            Span::raw(format!(" {:3.0} %  ", 100.0 * snapshot.share())),
+        ];
+        spans.extend(bar(snapshot, 12, choice));
+        if let Some(left) = snapshot.eta_s {
+            spans.push(Span::raw(format!("  {} left", duration(left))));
+        }
+        if let Some(best) = &snapshot.best {
+            spans.push(Span::raw(format!("  best {}", plain(best))));
+        }
+        let line = Rect {
+            y: area.y + row as u16,
+            height: 1,
+            ..area
+        };
+        frame.render_widget(Line::from(spans), line);
+    }
+}
+
+/// Three lines: name and state, progress, figures.
+pub(super) fn head(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    snapshot: &Snapshot,
+    choice: &Choice,
+    clock: &Clock,
+) {
+    let lines = [
+        name(snapshot, choice, clock),
+        progress(snapshot, area.width, choice),
+        figures(snapshot),
+    ];
+    for (row, (line, area)) in lines.into_iter().zip(area.rows()).enumerate() {
+        frame.render_widget(line, area);
+        if row == 0 && snapshot.heard.is_some() {
+            let told = clock.time(snapshot.now, snapshot.now);
+            let style = choice.faint();
+            let wide = area.width >= 60;
+            let line = Line::styled(told, style).alignment(Alignment::Right);
+            if wide {
+                frame.render_widget(line, area);
+            }
+        }
+    }
+}
+
+fn name(snapshot: &Snapshot, choice: &Choice, clock: &Clock) -> Line<'static> {
+    let state = snapshot.state;
+    let words = plain(&snapshot.words(clock));
+    Line::from(vec![
+        Span::styled(
+            format!(" {}  ", plain(&snapshot.run)),
+            Style::new().add_modifier(Modifier::BOLD),
+        ),
+        Span::styled(state.as_str(), choice.state(state)),
+        Span::raw(format!("  {words}")),
+    ])
+}
+
+fn progress(snapshot: &Snapshot, width: u16, choice: &Choice) -> Line<'static> {
+    if snapshot.steps == 0 {
+        return Line::default();
+    }
+    let mut told = format!(
+        "  step {} of {}  {:.0} %",
+        grouped(snapshot.step),
+        grouped(snapshot.steps),
+        100.0 * snapshot.share()
+    );
+    let took = match (snapshot.began, snapshot.heard) {
+        (Some(began), Some(heard)) => Some(heard - began),
+        _ => None,
+    };
+    told += &match (snapshot.eta_s, took) {
+        (Some(left), _) => format!("  {} left", duration(left)),
+        (None, Some(took)) if snapshot.state == State::Finished => {
+            format!("  took {}", duration(took))
+        }
+        _ => String::new(),
+    };
+    let room = usize::from(width).saturating_sub(told.chars().count() + 2);
+    let mut spans = vec![Span::raw(" ")];
+    spans.extend(bar(snapshot, room, choice));
+    spans.push(Span::raw(told));
+    Line::from(spans)
+}
+
+fn figures(snapshot: &Snapshot) -> Line<'static> {
+    let mut parts = Vec::new();
+    let best = snapshot.members.iter().find(|member| member.best);
+    if let Some(of) = best.and_then(|member| member.train_loss) {
+        let name = best.map_or("", |member| member.name.as_str());
+        parts.push(format!("loss {} ({})", loss(of), plain(name)));
+    } else if let Some(of) = snapshot.members.iter().find_map(|member| member.train_loss) {
+        parts.push(format!("loss {}", loss(of)));
+    }
+    let rates = snapshot.members.iter().filter_map(|member| member.lr);
+    if let Some(lr) = rates.max_by(f64::total_cmp) {
+        parts.push(format!("lr {}", rate(lr)));
+    }
+    if let Some(speed) = snapshot.tokens_per_s {
+        parts.push(format!("{} tokens/s", significant(speed.round())));
+    }
+    if let Some(memory) = snapshot.memory_bytes {
+        parts.push(bytes(memory));
+    }
+    if snapshot.adapters > snapshot.members.len() {
+        let folds = snapshot.adapters - snapshot.members.len();
+        let judged = snapshot.folds_judged;
+        parts.push(format!("{judged} of {folds} fold adapters judged"));
+    }
+    if let (Some(heard), false) = (snapshot.heard, snapshot.state.over()) {
+        parts.push(format!("last event {}", ago(snapshot.now - heard)));
+    }
+    Line::raw(format!(" {}", parts.join(" · ")))
+}
+
+/// A bar of so many columns.
+fn bar(snapshot: &Snapshot, columns: usize, choice: &Choice) -> [Span<'static>; 2] {
+    let done = (snapshot.share() * columns as f64) as usize;
+    let style = choice.state(snapshot.state);
+    [
+        Span::styled("━".repeat(done), style),
+        Span::styled("─".repeat(columns.saturating_sub(done)), choice.faint()),
+    ]
+}

@@ -1,0 +1,139 @@
+//! The table of adapters and that of this machine's GPUs.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Cell, Row, Table, TableState};
+
+use super::Choice;
+use crate::gpu::Gpu;
+use crate::page::note;
+use crate::snapshot::{Judged, Snapshot};
+use crate::words::{bytes, interval, loss, plain, rate, share};
+
+/// Rows that the table of adapters would fill.
+pub(super) fn rows(snapshot: &Snapshot) -> u16 {
+    let rows = 1 + usize::from(snapshot.base.is_some()) + snapshot.members.len();
+    u16::try_from(rows).unwrap_or(u16::MAX)
+}
+
+/// A column: its name, its width, and from which width of the window on it is shown.
+struct Column(&'static str, u16, u16);
+
+const COLUMNS: [Column; 8] = [
+    Column("rank", 5, 70),
+    Column("lr", 8, 62),
+    Column("train", 7, 30),
+    Column("val.", 7, 38),
+    Column("accuracy", 8, 48),
+    Column("95 %", 10, 74),
+    Column("rows", 6, 90),
+    Column("", 9, 58),
+];
+
+/// A row for the bare base model, and one for each adapter; the chosen one is kept in view.
+pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choice) {
+    let shown: Vec<usize> = (0..COLUMNS.len())
+        .filter(|column| COLUMNS[*column].2 <= area.width)
+        .collect();
+    let numbers = |cells: [String; 8]| {
+        let cells = shown.iter().map(move |column| {
+            let text = Text::raw(cells[*column].clone());
+            // The last one holds words.
+            Cell::new(if *column + 1 < COLUMNS.len() {
+                text.right_aligned()
+            } else {
+                text
+            })
+        });
+        cells.collect::<Vec<_>>()
+    };
+    let judged = |judged: Option<Judged>| {
+        judged.map_or([const { String::new() }; 4], |judged| {
+            [
+                loss(judged.loss),
+                share(judged.accuracy),
+                interval((judged.low, judged.high)),
+                judged.n.to_string(),
+            ]
+        })
+    };
+    let row = |name: Line<'static>, first: [String; 3], of: Option<Judged>, note: String| {
+        let ([rank, lr, train], [val, accuracy, ends, n]) = (first, judged(of));
+        let mut cells = vec![Cell::new(name)];
+        cells.extend(numbers([rank, lr, train, val, accuracy, ends, n, note]));
+        Row::new(cells)
+    };
+    let mut rows = Vec::new();
+    if snapshot.base.is_some() {
+        let name = Line::styled("  base model", choice.faint());
+        let nothing = [const { String::new() }; 3];
+        rows.push(row(name, nothing, snapshot.base, String::new()));
+    }
+    let before = rows.len();
+    for (place, member) in snapshot.members.iter().enumerate() {
+        let name = Line::from(vec![
+            Span::styled("━ ", choice.member(snapshot, place)),
+            Span::raw(plain(&member.name)),
+        ]);
+        let told = |value: Option<f64>, told: fn(f64) -> String| value.map_or(String::new(), told);
+        let first = [
+            member.rank.map_or(String::new(), |rank| rank.to_string()),
+            told(member.lr, rate),
+            told(member.train_loss, loss),
+        ];
+        let note = match &member.stopped {
+            Some(_) if area.width < 120 => "taken out".into(),
+            None if area.width < 100 && member.best => "best".into(),
+            _ => plain(&note(member, snapshot.state)),
+        };
+        let row = row(name, first, member.validation, note);
+        rows.push(match (member.best, &member.stopped) {
+            (true, _) => row.style(Style::new().add_modifier(Modifier::BOLD)),
+            (_, Some(_)) => row.style(choice.faint()),
+            _ => row,
+        });
+    }
+    let names = snapshot.members.iter().map(|of| of.name.chars().count());
+    let widest = names.max().unwrap_or(0).max("base model".len()) as u16 + 2;
+    let taken: u16 = shown.iter().map(|column| COLUMNS[*column].1 + 2).sum();
+    let widest = widest.min(area.width.saturating_sub(taken).max(12));
+    let mut widths = vec![Constraint::Length(widest)];
+    widths.extend(shown.iter().map(|column| match column {
+        7 => Constraint::Fill(1),
+        _ => Constraint::Length(COLUMNS[*column].1),
+    }));
+    let mut head = vec![Cell::new("  adapter")];
+    head.extend(numbers(COLUMNS.map(|Column(name, ..)| name.to_owned())));
+    let table = Table::new(rows, widths)
+        .header(Row::new(head).style(choice.faint()))
+        .column_spacing(2)
+        .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
+    let mut state = TableState::new();
+    state.select(choice.member.map(|member| member + before));
+    frame.render_stateful_widget(table, area, &mut state);
+}
+
+/// A line for each GPU.
+pub(super) fn gpus(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choice) {
+    let mut lines = vec![Line::styled(" GPUs of this machine", choice.faint())];
+    lines.extend(snapshot.gpus.iter().map(|gpu| Line::raw(told(gpu))));
+    for (line, area) in lines.into_iter().zip(area.rows()) {
+        frame.render_widget(line, area);
+    }
+}
+
+fn told(gpu: &Gpu) -> String {
+    let mut parts = Vec::new();
+    parts.extend(gpu.load_percent.map(|load| format!("load {load} %")));
+    if let (Some(used), Some(all)) = (gpu.memory_used_bytes, gpu.memory_total_bytes) {
+        parts.push(format!("{}/{}", bytes(used), bytes(all)));
+    }
+    parts.extend(match (gpu.power_w, gpu.power_limit_w) {
+        (Some(power), Some(limit)) => Some(format!("{power:.0}/{limit:.0} W")),
+        (power, _) => power.map(|power| format!("{power:.0} W")),
+    });
+    parts.extend(gpu.temperature_c.map(|degrees| format!("{degrees} °C")));
+    format!(" {} {}  {}", gpu.index, plain(&gpu.name), parts.join(" · "))
+}

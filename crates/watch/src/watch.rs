@@ -1,0 +1,228 @@
+//! The runs that are watched: looks at their folders, feeds the exports.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use verdict_train::{TrainSettings, members};
+
+use crate::error::{Error, Result};
+use crate::export::Exports;
+use crate::follow::{Follower, Told};
+use crate::gpu::{Gpu, Gpus};
+use crate::process;
+use crate::run::Run;
+use crate::snapshot::{Around, Process, Snapshot};
+
+/// GPUs are asked this often.
+const GPUS_EVERY: Duration = Duration::from_secs(2);
+
+/// Now, in seconds since 1970-01-01 UTC.
+pub fn now() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
+}
+
+/// What a folder is called, wherever it is named from.
+fn name(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or(folder.to_path_buf());
+    let named = whole.file_name().map(|name| name.to_string_lossy());
+    named.map_or_else(|| folder.display().to_string(), |name| name.into_owned())
+}
+
+/// A run folder that is watched.
+#[derive(Debug)]
+pub struct Watched {
+    folder: PathBuf,
+    /// What the run is called among those that are watched.
+    pub name: String,
+    follower: Follower,
+    /// What its events tell.
+    pub run: Run,
+    process: Process,
+    /// When the file was last seen to grow; not at the first look.
+    grew: Option<Instant>,
+    looked: bool,
+    /// Beginning of the run whose settings were read.
+    described: Option<f64>,
+    trouble: Option<String>,
+}
+
+impl Watched {
+    /// A run folder; training need not have begun in it.
+    ///
+    /// # Errors
+    /// [`Error::NotAFolder`].
+    pub fn new(folder: &Path) -> Result<Watched> {
+        if !folder.is_dir() {
+            let found = if folder.exists() { "a file" } else { "nothing" };
+            let path = folder.to_path_buf();
+            return Err(Error::NotAFolder { path, found });
+        }
+        Ok(Watched {
+            folder: folder.to_path_buf(),
+            name: name(folder),
+            follower: Follower::new(&folder.join("events.jsonl")),
+            run: Run::default(),
+            process: Process::Unknown,
+            grew: None,
+            looked: false,
+            described: None,
+            trouble: None,
+        })
+    }
+
+    /// The run folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Reads what came; `tell` gets each piece after the run took it. Returns whether anything changed.
+    pub fn poll(&mut self, tell: &mut dyn FnMut(&Told, &Run)) -> bool {
+        let run = &mut self.run;
+        let polled = self.follower.poll(&mut |told| {
+            run.take(&told);
+            tell(&told, run);
+        });
+        let before = (self.process, self.trouble.take());
+        self.process = match (process::holder(&self.folder.join(".lock")), self.process) {
+            (Some(pid), _) => Process::Here(pid),
+            (None, Process::Unknown) => Process::Unknown,
+            (None, _) => Process::Gone,
+        };
+        let grew = match polled {
+            Ok(grew) => grew,
+            Err(fault) => {
+                self.trouble = Some(fault.to_string());
+                false
+            }
+        };
+        if grew {
+            self.grew = self.looked.then(Instant::now);
+        }
+        self.looked = true;
+        if self.run.began != self.described {
+            self.describe();
+        }
+        let changed = before.0 != self.process || before.1 != self.trouble;
+        grew || changed
+    }
+
+    /// Ranks from the run's settings; without them, where the file is not one of this version's, they stay unknown.
+    fn describe(&mut self) {
+        self.described = self.run.began;
+        if let Ok(settings) = TrainSettings::read(&self.folder.join("settings.toml")) {
+            let members = members(&settings);
+            let ranks = members.iter().map(|of| (of.name.as_str(), of.rank));
+            self.run.describe(ranks);
+        }
+    }
+
+    fn snapshot(&self, now: f64, dead_after_s: Option<f64>, gpus: &[Gpu]) -> Snapshot {
+        let around = Around {
+            now,
+            unchanged_s: self.grew.map(|grew| grew.elapsed().as_secs_f64()),
+            dead_after_s,
+            process: self.process,
+            trouble: self.trouble.as_deref(),
+            gpus,
+        };
+        Snapshot::new(&self.name, &self.folder, &self.run, &around)
+    }
+}
+
+/// What is wanted besides looking.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// A CSV file to write.
+    pub csv: Option<PathBuf>,
+    /// A folder to write TensorBoard's files into.
+    pub tensorboard: Option<PathBuf>,
+    /// Seconds of silence after which a run is dead; else it follows from its steps.
+    pub dead_after_s: Option<f64>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Watch {
+    /// The runs.
+    pub runs: Vec<Watched>,
+    exports: Exports,
+    dead_after_s: Option<f64>,
+    gpus: Gpus,
+    read: Option<(Instant, Vec<Gpu>)>,
+}
+
+impl Watch {
+    /// Run folders, and what is wanted besides.
+    ///
+    /// # Errors
+    /// [`Error::NotAFolder`] for the first path that is no folder.
+    pub fn new(folders: &[PathBuf], wishes: &Wishes) -> Result<Watch> {
+        let runs = folders.iter().map(|folder| Watched::new(folder));
+        let mut runs: Vec<Watched> = runs.collect::<Result<_>>()?;
+        let names: Vec<String> = runs.iter().map(|watched| watched.name.clone()).collect();
+        for watched in &mut runs {
+            // Runs of one name are told apart by their paths.
+            if names.iter().filter(|name| **name == watched.name).count() > 1 {
+                watched.name = watched.folder.display().to_string();
+            }
+        }
+        let names: Vec<String> = runs.iter().map(|watched| watched.name.clone()).collect();
+        let exports = Exports::new(wishes.csv.as_deref(), wishes.tensorboard.as_deref(), &names);
+        Ok(Watch {
+            runs,
+            exports,
+            dead_after_s: wishes.dead_after_s,
+            gpus: Gpus::open(),
+            read: None,
+        })
+    }
+
+    /// Looks at every folder and writes the exports; `tell` gets each run's number, what was told and the run after
+    /// it. Returns whether anything changed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where an export cannot be written. What cannot be read is told by the snapshot.
+    pub fn poll(&mut self, tell: &mut dyn FnMut(usize, &Told, &Run)) -> Result<bool> {
+        let mut changed = false;
+        let mut void = false;
+        for (number, watched) in self.runs.iter_mut().enumerate() {
+            let (exports, name) = (&mut self.exports, watched.name.clone());
+            changed |= watched.poll(&mut |told, run| {
+                void |= matches!(told, Told::Replaced);
+                exports.take(number, &name, told);
+                tell(number, told, run);
+            });
+        }
+        if void && self.exports.any() {
+            // What was written of it stands among the other runs' numbers: all of it is written anew.
+            self.exports.begin_again();
+            for (number, watched) in self.runs.iter_mut().enumerate() {
+                watched.follower.restart();
+                watched.run = Run::default();
+                watched.described = None;
+                let (exports, name) = (&mut self.exports, watched.name.clone());
+                watched.poll(&mut |told, _| exports.take(number, &name, told));
+            }
+        }
+        self.exports.flush()?;
+        let due = |(at, _): &(Instant, Vec<Gpu>)| at.elapsed() >= GPUS_EVERY;
+        if self.read.as_ref().is_none_or(due) {
+            self.read = Some((Instant::now(), self.gpus.read()));
+        }
+        Ok(changed)
+    }
+
+    /// This machine's GPUs as they were at the last look.
+    pub fn gpus(&self) -> &[Gpu] {
+        self.read.as_ref().map_or(&[], |(_, gpus)| gpus)
+    }
+
+    /// How every run stands.
+    pub fn snapshots(&self, now: f64) -> Vec<Snapshot> {
+        let gpus = self.gpus();
+        let runs = self.runs.iter();
+        runs.map(|watched| watched.snapshot(now, self.dead_after_s, gpus))
+            .collect()
+    }
+}

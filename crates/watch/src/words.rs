@@ -1,0 +1,139 @@
+//! Times, durations and sizes as people read them.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// A reader's time zone.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    zone: TimeZone,
+}
+
+impl Clock {
+    /// This machine's.
+    pub fn local() -> Clock {
+        let zone = TimeZone::system();
+        Clock { zone }
+    }
+
+    /// UTC.
+    pub fn utc() -> Clock {
+        Clock {
+            zone: TimeZone::UTC,
+        }
+    }
+
+    /// A time in seconds since 1970-01-01 UTC: `12:03:05`; with the date where `now` is another day.
+    pub fn time(&self, seconds: f64, now: f64) -> String {
+        let zoned = |seconds: f64| {
+            let stamp = Timestamp::from_second(seconds.floor() as i64);
+            Some(stamp.ok()?.to_zoned(self.zone.clone()))
+        };
+        let (Some(time), Some(now)) = (zoned(seconds), zoned(now)) else {
+            return "–".into();
+        };
+        let form = if time.date() == now.date() {
+            "%H:%M:%S"
+        } else {
+            "%Y-%m-%d %H:%M:%S"
+        };
+        time.strftime(form).to_string()
+    }
+}
+
+/// Seconds as people read clocks: `0:07`, `12:05`, `1:02:03`, `3 d 4:05:06`.
+pub fn duration(seconds: f64) -> String {
+    let all = seconds.max(0.0).round() as u64;
+    let (days, hours, minutes, seconds) = (all / 86_400, all / 3600 % 24, all / 60 % 60, all % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes}:{seconds:02}"),
+        (0, _) => format!("{hours}:{minutes:02}:{seconds:02}"),
+        _ => format!("{days} d {hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+/// How long ago something was, in its largest unit: `now`, `4 s ago`, `4 min ago`, `3 h ago`, `2 days ago`.
+pub fn ago(seconds: f64) -> String {
+    match seconds {
+        s if s < 2.0 => "now".into(),
+        s if s < 120.0 => format!("{s:.0} s ago"),
+        s if s < 7_200.0 => format!("{:.0} min ago", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h ago", s / 3600.0),
+        s => format!("{:.0} days ago", s / 86_400.0),
+    }
+}
+
+/// Bytes in the unit that suits them.
+pub fn bytes(count: u64) -> String {
+    match count {
+        0..1_048_576 => format!("{:.1} KiB", count as f64 / 1_024.0),
+        1_048_576..1_073_741_824 => format!("{:.0} MiB", count as f64 / 1_048_576.0),
+        _ => format!("{:.2} GiB", count as f64 / 1_073_741_824.0),
+    }
+}
+
+/// A learning rate: `3e-4`, `2.51e-4`.
+pub fn rate(lr: f64) -> String {
+    let text = format!("{lr:.2e}");
+    match text.split_once('e') {
+        Some((digits, power)) if digits.contains('.') => {
+            let digits = digits.trim_end_matches('0').trim_end_matches('.');
+            format!("{digits}e{power}")
+        }
+        _ => text,
+    }
+}
+
+/// A share in per cent: `45.2 %`.
+pub fn share(value: f64) -> String {
+    format!("{:.1} %", 100.0 * value)
+}
+
+/// The ends of an interval of shares, in per cent: `40.1–50.3`.
+pub fn interval((low, high): (f64, f64)) -> String {
+    format!("{:.1}–{:.1}", 100.0 * low, 100.0 * high)
+}
+
+/// A loss: `1.234`.
+pub fn loss(value: f64) -> String {
+    format!("{value:.3}")
+}
+
+/// Text on one line, without what would move a terminal's cursor.
+pub fn plain(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.replace(char::is_control, "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_name_their_day_where_it_is_another() {
+        let clock = Clock::utc();
+        // 2026-11-23 12:03:05 UTC.
+        let at = 1_795_435_385.9;
+        assert_eq!(clock.time(at, at + 240.0), "12:03:05");
+        assert_eq!(clock.time(at, at + 86_400.0), "2026-11-23 12:03:05");
+        assert_eq!(clock.time(f64::INFINITY, at), "–");
+    }
+
+    #[test]
+    fn durations_and_sizes_read_as_people_write_them() {
+        let told = [7.4, 725.0, 3723.0, 273_906.0, -1.0].map(duration);
+        assert_eq!(told, ["0:07", "12:05", "1:02:03", "3 d 4:05:06", "0:00"]);
+        let told = [0.4, 61.0, 240.0, 10_800.0, 200_000.0].map(ago);
+        assert_eq!(
+            told,
+            ["now", "61 s ago", "4 min ago", "3 h ago", "2 days ago"]
+        );
+        let told = [1_536, 269_060_552, 2_147_483_648].map(bytes);
+        assert_eq!(told, ["1.5 KiB", "257 MiB", "2.00 GiB"]);
+        assert_eq!(
+            [3e-4, 2.512e-4, 0.0, 1.0].map(rate),
+            ["3e-4", "2.51e-4", "0e0", "1e0"]
+        );
+        assert_eq!(plain("a\u{1b}[2J\n b"), "a\u{fffd}[2J b");
+    }
+}
