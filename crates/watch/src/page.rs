@@ -80,10 +80,13 @@ pub fn page(runs: &[&Run], snapshots: &[Snapshot], clock: &Clock) -> Page {
     if let Some(gpus) = snapshots.first().map(|snapshot| &snapshot.gpus)
         && !gpus.is_empty()
     {
+        if snapshots.len() > 1 {
+            blocks.push(Block::Section("This machine".into()));
+        }
         blocks.push(Block::Table(machine(gpus)));
     }
     let title = match snapshots {
-        [snapshot] => format!("Run {}", snapshot.run),
+        [snapshot] => format!("{}, {:.0} %", snapshot.run, 100.0 * snapshot.share()),
         _ => counted(snapshots.len(), "run"),
     };
     Page { title, blocks }
@@ -171,12 +174,13 @@ fn headline(snapshot: &Snapshot, clock: &Clock) -> String {
         text += &format!(", {} left", duration(left));
     }
     if let (Some(began), Some(heard)) = (snapshot.began, snapshot.heard) {
-        let end = if snapshot.state == State::Running {
-            snapshot.now
-        } else {
-            heard
+        text += &match snapshot.state {
+            State::Running => format!(", {} since it began", duration(snapshot.now - began)),
+            _ => format!(
+                ", {} from its beginning to its last event",
+                duration(heard - began)
+            ),
         };
-        text += &format!(", {} since it began", duration(end - began));
     }
     text.push('.');
     if let Some(speed) = snapshot.tokens_per_s {
@@ -244,7 +248,7 @@ fn adapters(snapshot: &Snapshot) -> Table {
         ]
     };
     if snapshot.base.is_some() {
-        let mut row: Vec<Cell> = vec!["base model".into()];
+        let mut row: Vec<Cell> = vec![unbroken("base model").into()];
         row.extend([(); 4].map(|()| Cell::from("")));
         row.extend(judged(snapshot.base));
         row.push("".into());
@@ -255,14 +259,14 @@ fn adapters(snapshot: &Snapshot) -> Table {
             figure(value.map(told).unwrap_or_default())
         };
         let mut row: Vec<Cell> = vec![
-            member.name.clone().into(),
+            unbroken(&member.name).into(),
             member.rank.map_or("".into(), Cell::from),
             number(member.lr, rate),
             number(member.train_loss, loss),
             number(member.grad_norm, loss),
         ];
         row.extend(judged(member.validation));
-        row.push(note(member, snapshot.state).into());
+        row.push(unbroken(&note(member, snapshot.state)).into());
         table.rows.push(row);
     }
     table
@@ -293,7 +297,7 @@ fn machine(gpus: &[Gpu]) -> Table {
         let told = |text: Option<String>| figure(text.unwrap_or_default());
         table.rows.push(vec![
             Cell::Number(gpu.index as usize),
-            gpu.name.clone().into(),
+            unbroken(&gpu.name).into(),
             told(gpu.load_percent.map(|load| format!("{load} %"))),
             told(gpu.memory_used_bytes.map(bytes)),
             told(gpu.memory_total_bytes.map(bytes)),
@@ -302,6 +306,14 @@ fn machine(gpus: &[Gpu]) -> Table {
         ]);
     }
     table
+}
+
+/// A short text that stays on one line; a long one may be broken.
+fn unbroken(text: &str) -> String {
+    match text.chars().count() {
+        0..=32 => text.replace(' ', "\u{a0}"),
+        _ => text.to_owned(),
+    }
 }
 
 /// A figure, or an empty cell.
