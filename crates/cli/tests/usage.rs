@@ -17,7 +17,7 @@ fn no_command() {
 fn help_of_each_command() {
     let folder = folder();
     for command in [
-        "demo", "doctor", "pull", "build", "train", "eval", "ask", "bench",
+        "demo", "doctor", "pull", "build", "train", "watch", "eval", "ask", "bench",
     ] {
         insta::assert_snapshot!(
             format!("help_{command}"),

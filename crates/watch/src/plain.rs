@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use verdict_page::{grouped, significant};
+use verdict_page::{counted, grouped, significant};
 use verdict_train::{Event, EventKind};
 
 use crate::error::Result;
@@ -38,8 +38,8 @@ pub fn follow(
         for (number, snapshot) in snapshots.iter().enumerate() {
             log.stands(number, snapshot, &mut lines);
         }
-        lines.into_iter().for_each(&mut *line);
         looked(watch, &snapshots)?;
+        lines.into_iter().for_each(&mut *line);
         let over = snapshots.iter().all(|snapshot| snapshot.state.over());
         if over || stop.load(Ordering::Relaxed) {
             return Ok(snapshots);
@@ -108,12 +108,12 @@ impl Log {
         if self.states[number] == Some(state) {
             return;
         }
-        let first = self.states[number].replace(state).is_none();
+        let before = self.states[number].replace(state);
         self.close(number, snapshot.now, lines);
         let words = plain(&snapshot.words(&self.clock));
         let text = match state {
             // The steps tell it.
-            State::Running if first => return,
+            State::Running if before.is_none_or(|before| !before.over()) => return,
             State::Running => "running again".into(),
             State::Finished => {
                 let took = match (snapshot.began, snapshot.heard) {
@@ -121,8 +121,8 @@ impl Log {
                     _ => String::new(),
                 };
                 let best = snapshot.best.as_deref().unwrap_or("none");
-                let steps = grouped(snapshot.step);
-                format!("finished: {steps} steps{took}, best {}", plain(best))
+                let steps = counted(snapshot.step, "step");
+                format!("finished: {steps}{took}, best {}", plain(best))
             }
             State::Waiting => format!("waiting: {words}"),
             _ => format!("{}: {words}", state.as_str()),
@@ -185,10 +185,10 @@ impl Log {
                 train_rows,
                 ..
             } => format!(
-                "began: {} adapters, {} steps, {} training rows",
-                grouped(members.len()),
-                grouped(*steps),
-                grouped(*train_rows)
+                "began: {}, {}, {}",
+                counted(members.len(), "adapter"),
+                counted(*steps, "step"),
+                counted(*train_rows, "training row")
             ),
             EventKind::Throughput { tokens_per_s, .. } if self.due(event.step, run.steps) => {
                 let left = run.eta_s().map(|left| format!(", {} left", duration(left)));

@@ -66,10 +66,11 @@ fn wanted(root: &str, events: &str) -> Scalars {
 /// A Python that has TensorBoard: `VERDICT_TENSORBOARD_PYTHON`, or where `cargo xtask ci` put one.
 fn python() -> Option<PathBuf> {
     let named = std::env::var_os("VERDICT_TENSORBOARD_PYTHON").filter(|name| !name.is_empty());
-    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tensorboard/bin/python");
-    let found = named
-        .map(PathBuf::from)
-        .or_else(|| made.is_file().then_some(made));
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tensorboard");
+    let found = named.map(PathBuf::from).or_else(|| {
+        let whole = made.join("installed").is_file();
+        whole.then(|| made.join("bin/python"))
+    });
     if found.is_none() {
         eprintln!("skipped: no TensorBoard; VERDICT_TENSORBOARD_PYTHON names a Python that has it");
     }

@@ -11,7 +11,7 @@ type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// Runs them all.
 pub fn run() -> anyhow::Result<()> {
-    let steps: [Step; 11] = [
+    let steps: [Step; 12] = [
         ("format", || call("cargo", &["fmt", "--all", "--check"])),
         ("tidy", tidy::run),
         ("edges", edges::run),
@@ -19,6 +19,7 @@ pub fn run() -> anyhow::Result<()> {
         ("model", model),
         ("nvrtc", nvrtc),
         ("browser", browser),
+        ("tensorboard", tensorboard),
         ("tests", tests),
         ("doc tests", || {
             call("cargo", &["test", "--workspace", "--doc", "--quiet"])
@@ -126,6 +127,34 @@ fn browser() -> anyhow::Result<()> {
         call("apt-get", &["update", "--quiet"]).and_then(|()| call("apt-get", &install));
     if installed.is_err() {
         eprintln!("no Chromium: no page will be opened");
+    }
+    Ok(())
+}
+
+/// TensorBoard, which reads what `verdict watch` writes for it, into a Python of its own. Without a network, or without
+/// Python, it stays away, and those tests say that they were skipped.
+fn tensorboard() -> anyhow::Result<()> {
+    let to = crate::root().join("target/tensorboard");
+    // Written last: an installation that was broken off is made anew.
+    let done = to.join("installed");
+    if done.exists() {
+        return Ok(());
+    }
+    let folder = to.display().to_string();
+    let python = to.join("bin/python").display().to_string();
+    let install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "tensorboard==2.21.0",
+    ];
+    let made = call("python3", &["-m", "venv", "--clear", &folder])
+        .and_then(|()| call(&python, &install))
+        .and_then(|()| Ok(std::fs::write(&done, "")?));
+    if made.is_err() {
+        eprintln!("no TensorBoard: what is written for it will not be read by it");
     }
     Ok(())
 }
