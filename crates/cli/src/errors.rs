@@ -64,7 +64,7 @@ impl From<hub::Error> for Failure {
 
 impl From<verdict_watch::Error> for Failure {
     fn from(error: verdict_watch::Error) -> Self {
-        Failure::from_error(&error)
+        with_hint(Failure::from_error(&error), error.hint())
     }
 }
 

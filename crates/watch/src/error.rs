@@ -28,10 +28,19 @@ pub enum Error {
     },
     /// The terminal could not be taken over or drawn on.
     #[error("the terminal: {0}")]
-    Terminal(std::io::Error),
+    Terminal(#[source] std::io::Error),
 }
 
 impl Error {
+    /// What the user may do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Error::Terminal(_) => Some("--plain writes lines instead"),
+            Error::NotAFolder { .. } => Some("a run folder is what train was given as --out"),
+            Error::Io { .. } => None,
+        }
+    }
+
     /// Names the path and what was being done to it.
     pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.to_path_buf();

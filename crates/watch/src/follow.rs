@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use verdict_train::Event;
+use verdict_train::{Event, EventKind};
 
 use crate::error::{Error, Result};
 
@@ -44,6 +44,9 @@ pub struct Unknown {
     pub adapter: Option<String>,
     /// The kind's name.
     pub kind: String,
+    /// Why, where it says so.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// A file that is followed.
@@ -145,8 +148,9 @@ impl Follower {
 }
 
 fn told(line: &[u8]) -> Told {
-    if let Ok(event) = serde_json::from_slice(line) {
-        return Told::Event(event);
+    match serde_json::from_slice::<Event>(line) {
+        Ok(event) if known(&event.kind) => return Told::Event(event),
+        _ => {}
     }
     match serde_json::from_slice(line) {
         Ok(unknown) => Told::Unknown(unknown),
@@ -154,11 +158,23 @@ fn told(line: &[u8]) -> Told {
     }
 }
 
+/// The kinds that are told as they are. What training has besides is told by what all events have.
+fn known(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Start { .. }
+            | EventKind::Train { .. }
+            | EventKind::Validation { .. }
+            | EventKind::Throughput { .. }
+            | EventKind::Stopped { .. }
+            | EventKind::Saved { .. }
+            | EventKind::End { .. }
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
-
-    use verdict_train::EventKind;
 
     use super::*;
 
@@ -257,6 +273,7 @@ mod tests {
             step: 7,
             adapter: Some("r4".into()),
             kind: "frozen".into(),
+            reason: None,
         };
         assert_eq!(all[..2], [Told::Unknown(unknown), Told::Broken]);
         assert!(

@@ -274,11 +274,16 @@ fn adapters(snapshot: &Snapshot) -> Table {
 
 /// What is to be said of an adapter.
 pub fn note(member: &crate::snapshot::MemberNow, state: State) -> String {
-    match (&member.stopped, member.best) {
+    let best = match (member.best, state) {
+        (false, _) => "",
+        (true, State::Finished) => "best",
+        (true, _) => "best so far",
+    };
+    match (&member.stopped, &member.dropped) {
         (Some(reason), _) => reason.clone(),
-        (None, true) if state == State::Finished => "best".into(),
-        (None, true) => "best so far".into(),
-        _ => String::new(),
+        (None, Some(reason)) if best.is_empty() => format!("left early: {reason}"),
+        (None, Some(reason)) => format!("{best}; left early: {reason}"),
+        _ => best.into(),
     }
 }
 

@@ -58,6 +58,9 @@ pub struct Log {
     names: Vec<String>,
     groups: Vec<Group>,
     states: Vec<Option<State>>,
+    /// Of each run, the time of the last event, and up to which time it was told before the file was replaced: a
+    /// resumed run's file holds what it held, up to its checkpoint.
+    times: Vec<[f64; 2]>,
 }
 
 /// Events of one kind that come one after another.
@@ -79,6 +82,7 @@ impl Log {
             names: if count > 1 { names } else { Vec::new() },
             groups: (0..count).map(|_| Group::default()).collect(),
             states: vec![None; count],
+            times: vec![[f64::NEG_INFINITY; 2]; count],
         }
     }
 
@@ -92,14 +96,43 @@ impl Log {
         lines: &mut Vec<String>,
     ) {
         match told {
-            Told::Event(event) => self.event(number, event, run, now, lines),
+            Told::Event(event) => {
+                if self.is_new(number, event.time) {
+                    self.event(number, event, run, now, lines);
+                }
+            }
             Told::Replaced => {
                 self.close(number, now, lines);
                 self.states[number] = None;
-                lines.push(self.line(number, now, now, "the run begins anew"));
+                self.times[number][1] = self.times[number][0];
+                let text = "events.jsonl was replaced: the run begins anew, or was resumed";
+                lines.push(self.line(number, now, now, text));
             }
-            Told::Unknown(_) | Told::Broken => {}
+            Told::Unknown(unknown) => {
+                if !self.is_new(number, unknown.time) {
+                    return;
+                }
+                // Such as tell why tell it to a reader too, whatever they are.
+                if let (Some(name), Some(reason)) = (&unknown.adapter, &unknown.reason) {
+                    self.close(number, now, lines);
+                    let text = format!(
+                        "{} {}: {}",
+                        plain(name),
+                        plain(&unknown.kind),
+                        plain(reason)
+                    );
+                    lines.push(self.line(number, unknown.time, now, &text));
+                }
+            }
+            Told::Broken => {}
         }
+    }
+
+    /// Whether an event of this time was not told before.
+    fn is_new(&mut self, number: usize, time: f64) -> bool {
+        let [last, told] = &mut self.times[number];
+        *last = last.max(time);
+        time > *told
     }
 
     /// How a run stands after a look: told where it changed.
@@ -355,6 +388,46 @@ mod tests {
             None,
         );
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_resumed_run_is_told_where_it_goes_on() {
+        let mut log = Log::new(vec!["run".into()], Some(1), Clock::utc());
+        let (mut run, mut lines) = (Run::default(), Vec::new());
+        let mut tell = |told: Told| {
+            run.take(&told);
+            log.told(0, &told, &run, 2000.0, &mut lines);
+        };
+        let event = |time: f64, step: usize| {
+            Told::Event(Event {
+                time,
+                step,
+                adapter: None,
+                kind: speed(64.0),
+            })
+        };
+        // Killed after step 3; its checkpoint was made after step 2.
+        for told in [event(1.0, 1), event(2.0, 2), event(3.0, 3)] {
+            tell(told);
+        }
+        tell(Told::Replaced);
+        for told in [event(1.0, 1), event(2.0, 2), event(1003.0, 3)] {
+            tell(told);
+        }
+        let texts: Vec<&str> = lines
+            .iter()
+            .map(|line| line[10..].split("  ").next().unwrap())
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "step 1/0",
+                "step 2/0",
+                "step 3/0",
+                "events.jsonl was replaced: the run begins anew, or was resumed",
+                "step 3/0"
+            ]
+        );
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub struct Member {
     pub score: Option<Score>,
     /// Why it was taken out, where it was.
     pub stopped: Option<String>,
+    /// Why it left the batch before its steps were done, where it did; it is written all the same.
+    pub dropped: Option<String>,
     /// Whether it was written.
     pub saved: bool,
 }
@@ -135,7 +137,7 @@ impl Run {
     }
 
     /// Seconds that the rest will take if it goes on as of late: the steps left at the median time of the last
-    /// [`RECENT`], and the validations left at the time of the last one. None where that is not known yet.
+    /// 64, and the validations left at the time of the last one. None where that is not known yet.
     pub fn eta_s(&self) -> Option<f64> {
         if self.end.is_some() {
             return None;
@@ -239,7 +241,7 @@ impl Run {
                     error: error.clone(),
                 });
             }
-            #[allow(unreachable_patterns, reason = "kinds that training will have")]
+            #[allow(unreachable_patterns, reason = "others are told as unknown ones")]
             _ => {}
         }
     }
@@ -247,6 +249,14 @@ impl Run {
     fn unknown(&mut self, unknown: &Unknown) {
         self.heard = Some(unknown.time);
         self.pace.mark(unknown.time);
+        if unknown.kind == "dropped" {
+            let name = unknown.adapter.as_deref();
+            if let Some(name) = name.filter(|name| !name.contains('@')) {
+                let reason = unknown.reason.clone().unwrap_or_default();
+                self.member(name).dropped = Some(reason);
+            }
+            return;
+        }
         *self.unknown.entry(unknown.kind.clone()).or_default() += 1;
     }
 
@@ -450,7 +460,17 @@ pub(crate) mod tests {
             step: 3,
             adapter: None,
             kind: "checkpoint".into(),
+            reason: None,
         }));
+        run.take(&Told::Unknown(Unknown {
+            time: 9.0,
+            step: 3,
+            adapter: Some("r4".into()),
+            kind: "dropped".into(),
+            reason: Some("no better since step 1".into()),
+        }));
+        let dropped = run.members[0].dropped.as_deref();
+        assert_eq!(dropped, Some("no better since step 1"));
         assert_eq!((run.broken, run.unknown["checkpoint"]), (1, 1));
         assert_eq!(run.heard, Some(9.0));
         run.take(&Told::Replaced);

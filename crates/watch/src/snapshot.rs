@@ -130,6 +130,8 @@ pub struct MemberNow {
     pub best: bool,
     /// Why it was taken out, where it was.
     pub stopped: Option<String>,
+    /// Why it left the batch before its steps were done, where it did.
+    pub dropped: Option<String>,
     /// Whether it was written.
     pub saved: bool,
 }
@@ -231,6 +233,7 @@ impl Snapshot {
             validation: member.score.map(Judged::from),
             best: best == Some(&member.name),
             stopped: member.stopped.clone(),
+            dropped: member.dropped.clone(),
             saved: member.saved,
         };
         Snapshot {

@@ -72,8 +72,11 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
-/// A learning rate: `3e-4`, `2.51e-4`.
+/// A learning rate: `3e-4`, `2.51e-4`, `0`.
 pub fn rate(lr: f64) -> String {
+    if lr == 0.0 {
+        return "0".into();
+    }
     let text = format!("{lr:.2e}");
     match text.split_once('e') {
         Some((digits, power)) if digits.contains('.') => {
@@ -132,7 +135,7 @@ mod tests {
         assert_eq!(told, ["1.5 KiB", "257 MiB", "2.00 GiB"]);
         assert_eq!(
             [3e-4, 2.512e-4, 0.0, 1.0].map(rate),
-            ["3e-4", "2.51e-4", "0e0", "1e0"]
+            ["3e-4", "2.51e-4", "0", "1e0"]
         );
         assert_eq!(plain("a\u{1b}[2J\n b"), "a\u{fffd}[2J b");
     }

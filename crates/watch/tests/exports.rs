@@ -72,7 +72,12 @@ fn python() -> Option<PathBuf> {
         whole.then(|| made.join("bin/python"))
     });
     if found.is_none() {
-        eprintln!("skipped: no TensorBoard; VERDICT_TENSORBOARD_PYTHON names a Python that has it");
+        #[allow(clippy::print_stderr, reason = "a skipped test must say so")]
+        {
+            eprintln!(
+                "skipped: no TensorBoard; VERDICT_TENSORBOARD_PYTHON names a Python that has it"
+            );
+        }
     }
     found
 }

@@ -4,10 +4,11 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{BEGAN, Sample};
+use common::{BEGAN, Sample, append};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use serde_json::json;
 use verdict_testkit::browser::Browser;
 use verdict_watch::gpu::Gpu;
 use verdict_watch::run::Run;
@@ -123,6 +124,24 @@ fn a_finished_a_dead_a_failed_run_and_one_that_has_not_begun() {
         ..Choice::default()
     };
     insta::assert_snapshot!("four_runs_second", known.draw(DESK, &second));
+}
+
+#[test]
+fn a_run_that_lost_adapters() {
+    let at = tempfile::tempdir().expect("a folder");
+    let run = running().write(at.path(), "run");
+    let lost = [
+        json!({"adapter": "r4", "kind": "stopped", "reason": "adapter r4: loss is NaN at step 110"}),
+        json!({"adapter": "r16", "kind": "dropped", "by": "patience", "reason": "no better since step 60", "kept": 60}),
+    ];
+    for mut event in lost {
+        event["time"] = json!(BEGAN + 129.0);
+        event["step"] = json!(110);
+        append(&run, &format!("{event}\n"));
+    }
+    let known = Known::new(&[run], 130.0, 0);
+    insta::assert_snapshot!("lost_desk", known.draw(DESK, &Choice::default()));
+    insta::assert_snapshot!("lost_large", known.draw(LARGE, &Choice::default()));
 }
 
 #[test]

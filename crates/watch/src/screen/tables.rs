@@ -86,12 +86,14 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, c
         let note = match &member.stopped {
             Some(_) if area.width < 120 => "taken out".into(),
             None if area.width < 100 && member.best => "best".into(),
+            None if area.width < 120 && member.dropped.is_some() => "left".into(),
             _ => plain(&note(member, snapshot.state)),
         };
         let row = row(name, first, member.validation, note);
         rows.push(match (member.best, &member.stopped) {
             (true, _) => row.style(Style::new().add_modifier(Modifier::BOLD)),
             (_, Some(_)) => row.style(choice.faint()),
+            _ if member.dropped.is_some() => row.style(choice.faint()),
             _ => row,
         });
     }
