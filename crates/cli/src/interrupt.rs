@@ -4,7 +4,7 @@
 //! half-written. SIGUSR1, by which batch systems announce an end, asks for a checkpoint.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use verdict_train::Asked;
 
@@ -12,6 +12,7 @@ use crate::printer;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 static GUARDED: AtomicBool = AtomicBool::new(false);
+static BEFORE_END: OnceLock<fn()> = OnceLock::new();
 static CHECKPOINT: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Takes over Ctrl-C (and, on Unix, SIGTERM, SIGHUP and SIGUSR1). Called once, at start.
@@ -34,7 +35,15 @@ pub fn install() {
     reason = "the second Ctrl-C ends at once, from the handler's thread"
 )]
 fn end_now() {
+    if let Some(last) = BEFORE_END.get() {
+        last();
+    }
     std::process::exit(130);
+}
+
+/// What is still to be done when a signal ends the process at once, from the handler's thread.
+pub fn before_end(last: fn()) {
+    let _ = BEFORE_END.set(last);
 }
 
 /// While it lives, the first Ctrl-C asks instead of ending.

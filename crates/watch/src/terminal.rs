@@ -1,6 +1,5 @@
 //! The terminal page: takes the terminal over, draws once a second and at each key, gives the terminal back.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -15,7 +14,10 @@ use crate::words::Clock;
 /// How often the folders are looked at and the page is drawn.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Shows the runs until the reader quits or `stop` is set. A run that is over stays. `looked` is called after each look.
+/// Shows the runs until the reader quits. A run that is over stays. `looked` is called after each look.
+///
+/// Keys are waited for in the system's own time: where the terminal goes away under it, it does not come back. A
+/// signal has to end the process, after [`restore`].
 ///
 /// # Errors
 /// [`Error::Terminal`]; [`Error::Io`] where an export cannot be written; what `looked` fails with.
@@ -23,13 +25,18 @@ pub fn show(
     watch: &mut Watch,
     choice: Choice,
     clock: &Clock,
-    stop: &AtomicBool,
     looked: &mut dyn FnMut(&Watch, &[Snapshot]) -> Result<()>,
 ) -> Result<()> {
     let mut terminal = ratatui::try_init().map_err(Error::Terminal)?;
-    let shown = stay(&mut terminal, watch, choice, clock, stop, looked);
+    let shown = stay(&mut terminal, watch, choice, clock, looked);
     let restored = ratatui::try_restore().map_err(Error::Terminal);
     shown.and(restored)
+}
+
+/// Gives the terminal back.
+pub fn restore() {
+    // There is nobody left to tell.
+    let _ = ratatui::try_restore();
 }
 
 fn stay(
@@ -37,10 +44,9 @@ fn stay(
     watch: &mut Watch,
     mut choice: Choice,
     clock: &Clock,
-    stop: &AtomicBool,
     looked: &mut dyn FnMut(&Watch, &[Snapshot]) -> Result<()>,
 ) -> Result<()> {
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         let next = Instant::now() + EVERY;
         watch.poll(&mut |_, _, _| {})?;
         let snapshots = watch.snapshots(now());
@@ -62,7 +68,6 @@ fn stay(
             }
         }
     }
-    Ok(())
 }
 
 /// What a key does; false: quit.

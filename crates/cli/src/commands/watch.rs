@@ -9,7 +9,7 @@ use verdict_watch::screen::Choice;
 use verdict_watch::{Clock, Snapshot, State, Watch, Wishes, now, terminal};
 
 use crate::failure::{Failure, Result, Status};
-use crate::interrupt::Guard;
+use crate::interrupt::{self, Guard};
 use crate::printer::Printer;
 
 /// Watch runs: progress, curves, scores; export them to TensorBoard or CSV
@@ -89,20 +89,27 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         snapshots.iter().for_each(|snapshot| printer.json(snapshot));
         return Ok(());
     }
-    let guard = Guard::new();
     if !args.plain && std::io::stdout().is_terminal() {
         let colours = console::colors_enabled();
         let choice = Choice {
             colours,
             ..Choice::default()
         };
-        terminal::show(&mut watch, choice, &clock, guard.flag(), &mut looked)?;
+        interrupt::before_end(terminal::restore);
+        terminal::show(&mut watch, choice, &clock, &mut looked)?;
         return Ok(());
     }
+    let guard = Guard::new();
     let names = watch.runs.iter().map(|watched| watched.name.clone());
     let mut log = Log::new(names.collect(), args.every, clock);
     let mut line = |text: String| printer.line(text);
-    let snapshots = plain::follow(&mut watch, &mut log, guard.flag(), &mut line, &mut looked)?;
+    let snapshots = plain::follow(
+        &mut watch,
+        &mut log,
+        guard.asked().stop,
+        &mut line,
+        &mut looked,
+    )?;
     ended(&snapshots)
 }
 
