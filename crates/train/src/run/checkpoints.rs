@@ -8,6 +8,7 @@ use verdict_model::formats::{Array, Arrays};
 use super::leave::{Best, Progress};
 use super::{Status, Training};
 use crate::checkpoint::{BestState, Checkpoint, JobState, State, Writer};
+use crate::engine::AdapterState;
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::plan::Part;
@@ -19,6 +20,8 @@ const LEAST: Duration = Duration::from_secs(60);
 /// Where the settings do not say: no checkpoint before this many times what the last one took, so that
 /// they take at most half a hundredth of the time.
 const RARITY: u32 = 200;
+/// Bytes a second that a checkpoint is thought to take before the first was timed.
+const SPEED: f64 = 5e8;
 
 /// When checkpoints were written and what they took.
 pub(super) struct Keeper {
@@ -41,6 +44,11 @@ impl Keeper {
         }
     }
 
+    /// Whether nothing is known yet of what a checkpoint takes.
+    fn untimed(&self) -> bool {
+        self.cost.get().is_zero()
+    }
+
     fn due(&self, settings: &TrainSettings, done: usize) -> bool {
         match settings.checkpoint_every {
             Some(0) => false,
@@ -58,10 +66,35 @@ impl Keeper {
 impl Training<'_> {
     /// Writes a checkpoint where it is time for one.
     pub(super) fn checkpoint_if_due(&self) -> Result<()> {
+        if self.settings.checkpoint_every.is_none() && self.keeper.untimed() {
+            let seconds = self.bytes()? / SPEED;
+            self.keeper.cost.set(Duration::from_secs_f64(seconds));
+        }
         match self.keeper.due(self.settings, self.done) {
             true => self.checkpoint(),
             false => Ok(()),
         }
+    }
+
+    /// Bytes of all adapters' weights and two moments. The number of weights grows with the rank alone,
+    /// so one adapter tells of all.
+    fn bytes(&self) -> Result<f64> {
+        let rank = |job: usize| self.plan.members[self.plan.jobs[job].member].rank as f64;
+        let Some(first) = (0..self.jobs.len()).find(|job| self.jobs[*job].trains()) else {
+            return Ok(0.0);
+        };
+        let weights = self.adapter_state(first)?.weights.len() as f64;
+        let needed = (0..self.jobs.len()).filter(|job| self.needed(*job));
+        let ranks: f64 = needed.map(rank).sum();
+        Ok(12.0 * weights * ranks / rank(first))
+    }
+
+    fn adapter_state(&self, job: usize) -> Result<AdapterState> {
+        let state = self.engine.state(self.jobs[job].adapter);
+        state.map_err(|source| Error::Engine {
+            doing: format!("checkpoint after step {}", self.done),
+            source,
+        })
     }
 
     /// Writes a checkpoint of the run as it stood after its last step or validation; what was begun
@@ -72,11 +105,7 @@ impl Training<'_> {
         let mut writer = Writer::new(&self.run.checkpoints(), number, self.done)?;
         // Before the first step every adapter is what its seed makes it.
         for job in (0..self.jobs.len()).filter(|job| self.done > 0 && self.needed(*job)) {
-            let state = self.engine.state(self.jobs[job].adapter);
-            let state = state.map_err(|source| Error::Engine {
-                doing: format!("checkpoint after step {}", self.done),
-                source,
-            })?;
+            let state = self.adapter_state(job)?;
             let best = self.jobs[job].progress.best.as_ref();
             writer.adapter(job, state, best.map(|best| best.weights.as_slice()))?;
         }
@@ -246,5 +275,35 @@ impl Status {
     /// Whether the adapter is in the batch.
     pub(super) fn trains(&self) -> bool {
         *self == Status::Training
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a checkpoint is due `after` seconds, where the last one took `cost` seconds.
+    fn due(every: Option<usize>, done: usize, after: u64, cost: f64) -> bool {
+        let keeper = Keeper::new(0);
+        keeper.cost.set(Duration::from_secs_f64(cost));
+        let last = Instant::now().checked_sub(Duration::from_secs(after));
+        keeper.last.set(last.expect("the clock has run so long"));
+        let settings = TrainSettings {
+            checkpoint_every: every,
+            ..TrainSettings::default()
+        };
+        keeper.due(&settings, done)
+    }
+
+    #[test]
+    fn by_steps_at_their_multiples_and_never_for_none() {
+        assert!(due(Some(5), 10, 0, 0.0) && !due(Some(5), 11, 900, 0.0));
+        assert!(!due(Some(0), 10, 900, 0.0));
+    }
+
+    #[test]
+    fn by_time_a_minute_apart_and_at_most_a_two_hundredth_of_it() {
+        assert!(!due(None, 10, 58, 0.01) && due(None, 10, 61, 0.01));
+        assert!(!due(None, 10, 398, 2.0) && due(None, 10, 401, 2.0));
     }
 }
