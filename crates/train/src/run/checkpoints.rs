@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use verdict_model::formats::{Array, Arrays};
 
+use super::Training;
 use super::leave::{Best, Progress};
-use super::{Status, Training};
 use crate::checkpoint::{BestState, Checkpoint, JobState, State, Writer};
 use crate::engine::AdapterState;
 use crate::error::{Error, Result};
@@ -268,13 +268,6 @@ fn same_results(settings: &TrainSettings) -> TrainSettings {
         pass_tokens: None,
         checkpoint_every: None,
         ..settings.clone()
-    }
-}
-
-impl Status {
-    /// Whether the adapter is in the batch.
-    pub(super) fn trains(&self) -> bool {
-        *self == Status::Training
     }
 }
 

@@ -204,7 +204,7 @@ pub(crate) enum Status {
 
 impl Running {
     fn trains(&self) -> bool {
-        self.status.trains()
+        self.status == Status::Training
     }
 
     fn dropped(&self) -> Option<&Dropped> {
