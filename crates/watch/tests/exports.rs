@@ -243,7 +243,7 @@ fn an_export_that_cannot_be_written_is_named() {
         csv: Some(run.join("events.jsonl/all.csv")),
         ..Wishes::default()
     };
-    let mut watch = Watch::new(&[run.clone()], &wishes).expect("a folder");
+    let mut watch = Watch::new(std::slice::from_ref(&run), &wishes).expect("a folder");
     let fault = watch
         .poll(&mut |_, _, _| {})
         .expect_err("no folder")
