@@ -47,6 +47,12 @@ pub struct Unknown {
     /// Why, where it says so.
     #[serde(default)]
     pub reason: Option<String>,
+    /// By which rule, where it says so.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// The step whose weights are kept, where it says so.
+    #[serde(default)]
+    pub kept: Option<usize>,
 }
 
 /// A file that is followed.
@@ -274,6 +280,8 @@ mod tests {
             adapter: Some("r4".into()),
             kind: "frozen".into(),
             reason: None,
+            by: None,
+            kept: None,
         };
         assert_eq!(all[..2], [Told::Unknown(unknown), Told::Broken]);
         assert!(

@@ -72,6 +72,10 @@ pub struct Member {
     pub stopped: Option<String>,
     /// Why it left the batch before its steps were done, where it did; it is written all the same.
     pub dropped: Option<String>,
+    /// Whether successive halving dropped it: then it is chosen only where no other is left.
+    pub halved: bool,
+    /// The validation of the lowest loss, and its step.
+    lowest: Option<(usize, Score)>,
     /// Whether it was written.
     pub saved: bool,
 }
@@ -113,11 +117,17 @@ impl Run {
         if let Some(best) = self.end.as_ref().and_then(|end| end.best.as_deref()) {
             return Some(best);
         }
-        let running = self.members.iter().enumerate();
-        let scored = running.filter(|(_, member)| member.stopped.is_none());
-        let scored: Vec<(usize, Option<usize>, Score)> = scored
-            .filter_map(|(place, member)| Some((place, member.rank, member.score?)))
-            .collect();
+        let of = |with_halved: bool| {
+            let members = self.members.iter().enumerate();
+            let left = members
+                .filter(|(_, member)| member.stopped.is_none() && (with_halved || !member.halved));
+            left.filter_map(|(place, member)| Some((place, member.rank, member.score?)))
+                .collect::<Vec<_>>()
+        };
+        let mut scored: Vec<(usize, Option<usize>, Score)> = of(false);
+        if scored.is_empty() {
+            scored = of(true);
+        }
         let known = scored.iter().all(|(_, rank, _)| rank.is_some());
         let best = match known {
             true => select::choose(
@@ -206,6 +216,9 @@ impl Run {
                     Some(name) => {
                         let member = self.member(name);
                         member.score = Some(score);
+                        if member.lowest.is_none_or(|(_, lowest)| loss < lowest.loss) {
+                            member.lowest = Some((*step, score));
+                        }
                         member.validation_loss.push(*step, loss);
                         member.accuracy.push(*step, accuracy);
                     }
@@ -253,7 +266,14 @@ impl Run {
             let name = unknown.adapter.as_deref();
             if let Some(name) = name.filter(|name| !name.contains('@')) {
                 let reason = unknown.reason.clone().unwrap_or_default();
-                self.member(name).dropped = Some(reason);
+                let member = self.member(name);
+                member.dropped = Some(reason);
+                member.halved = unknown.by.as_deref() == Some("halving");
+                // Patience keeps an adapter as it was where its loss was lowest.
+                let kept = member
+                    .lowest
+                    .filter(|(step, _)| unknown.kept == Some(*step));
+                member.score = kept.map(|(_, score)| score).or(member.score);
             }
             return;
         }
@@ -436,6 +456,40 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn who_left_early_is_judged_as_training_judges_it() {
+        let mut run = told(&[
+            (0.0, 0, None, start(&["r4", "r8"], 100)),
+            (2.0, 10, Some("r4"), score(1.0, 0.5)),
+            (2.0, 10, Some("r8"), score(1.5, 0.9)),
+            (3.0, 20, Some("r4"), score(2.0, 0.25)),
+        ]);
+        let mut dropped = |adapter: &str, by: &str, kept| {
+            run.take(&Told::Unknown(Unknown {
+                time: 4.0,
+                step: 20,
+                adapter: Some(adapter.into()),
+                kind: "dropped".into(),
+                reason: Some("why".into()),
+                by: Some(by.into()),
+                kept: Some(kept),
+            }));
+            let accuracy = run.members[0].score.map(|score| score.accuracy);
+            (run.best().map(str::to_owned), accuracy)
+        };
+        // r8 is the better one, but a rung took it out.
+        assert_eq!(
+            dropped("r8", "halving", 10),
+            (Some("r4".into()), Some(0.25))
+        );
+        assert_eq!(
+            dropped("r4", "patience", 10),
+            (Some("r4".into()), Some(0.5))
+        );
+        // Where no other is left it is chosen after all.
+        assert_eq!(dropped("r4", "halving", 10), (Some("r8".into()), Some(0.5)));
+    }
+
+    #[test]
     fn folds_are_counted_and_a_lost_start_is_no_fault() {
         let train = EventKind::Train {
             loss: 1.5,
@@ -461,6 +515,8 @@ pub(crate) mod tests {
             adapter: None,
             kind: "checkpoint".into(),
             reason: None,
+            by: None,
+            kept: None,
         }));
         run.take(&Told::Unknown(Unknown {
             time: 9.0,
@@ -468,6 +524,8 @@ pub(crate) mod tests {
             adapter: Some("r4".into()),
             kind: "dropped".into(),
             reason: Some("no better since step 1".into()),
+            by: Some("patience".into()),
+            kept: Some(1),
         }));
         let dropped = run.members[0].dropped.as_deref();
         assert_eq!(dropped, Some("no better since step 1"));
