@@ -286,7 +286,7 @@ mod tests {
     }
 
     /// Golden values: `scipy.optimize.minimize` of the objective in the head of this file, started from
-    /// `1/T = 1, b = 0`, tolerance 1e-14 (`dev/reference/eval_goldens.py`, `calibration`).
+    /// `1/T = 1, b = 0`, tolerance 1e-14 (`dev/reference/calibration_golden.py`).
     #[test]
     fn the_minimum_is_scipys() {
         let golden: serde_json::Value =

@@ -267,7 +267,7 @@ fn what_was_written_is_judged_by_mode() {
     for system in 0..3 {
         assert_eq!(of(system, guaranteed).format.count, 18);
     }
-    // r8's sentence is that of the training rows, and the same each time.
+    // r8's sentence is that of the training rows, and the same each time; each such answer is marked.
     let memorised = of(2, free).memorised.as_ref().unwrap();
     assert_eq!(memorised.memorised.count, 18);
     assert_eq!(of(2, free).variety.said_before.count, 17);
@@ -277,6 +277,38 @@ fn what_was_written_is_judged_by_mode() {
         "an ensemble writes none"
     );
     assert_eq!(report.benchmarks[1].systems[0].written[0].format.total, 3);
+}
+
+#[test]
+fn answers_learnt_by_heart_are_marked_one_by_one() {
+    for one in evaluation().predictions {
+        let marked = one.free.and_then(|free| free.memorised);
+        let written =
+            one.benchmark == "small" || one.id["item-".len()..].parse::<usize>().unwrap() < 18;
+        match one.system.as_str() {
+            "r8" if written => assert_eq!(marked, Some(true)),
+            "r4" if written => assert_eq!(marked, Some(false)),
+            "base" | "r4" | "r8" => assert_ne!(marked, Some(true)),
+            _ => assert_eq!(marked, None),
+        }
+    }
+}
+
+#[test]
+fn pubmedqas_script_gets_the_file_that_it_reads() {
+    let mut evaluation = evaluation();
+    for one in &mut evaluation.predictions {
+        if one.benchmark == "small" {
+            one.benchmark = "pubmedqa".into();
+            one.id = one.id.replace("item-", "pubmedqa-labeled:");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    evaluation.write(folder.path()).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("official/pubmedqa-r8.json")).unwrap();
+    assert_eq!(text, "{\"0\":\"yes\",\"1\":\"no\",\"2\":\"maybe\"}\n");
+    let files = std::fs::read_dir(folder.path().join("official")).unwrap();
+    assert_eq!(files.count(), 4, "one for each system");
 }
 
 #[test]

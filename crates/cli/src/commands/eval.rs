@@ -34,8 +34,8 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["benchmark", "adapter", "ensemble", "robustness"])]
     pub compare: bool,
     /// Questions to judge on, may be given several times: test, validation, challenge,
-    /// pubmedqa[:FILE], pubmedqa-question-only[:FILE], bioasq-yn:PATH, stats-heldout[:ROWS], or a
-    /// source as build takes it [default: test, challenge]
+    /// pubmedqa, pubmedqa-question-only (either with :FILE), bioasq-yn:PATH, stats-heldout (or with
+    /// :ROWS), or a source as build takes it [default: test, challenge]
     #[arg(long, value_name = "NAME")]
     pub benchmark: Vec<Named>,
     /// Adapters to judge, or all [default: the run's best]

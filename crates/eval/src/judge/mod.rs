@@ -94,7 +94,7 @@ pub fn judge(
             let one = (&judged[number], written);
             predictions.extend(
                 (0..benchmark.items.len())
-                    .map(|place| prediction(&system.name, benchmark, place, one)),
+                    .map(|place| prediction(&system.name, benchmark, place, one, judging.trained)),
             );
         }
     }
@@ -285,6 +285,7 @@ fn prediction(
     benchmark: &Benchmark,
     place: usize,
     (judged, answers): (&Judged, Option<&Vec<Answered>>),
+    trained: Option<&Trained>,
 ) -> Prediction {
     let item = &benchmark.items[place];
     let label = best(judged.calibrated[place]);
@@ -297,6 +298,9 @@ fn prediction(
             format_ok: verdict.format_ok,
             citation: citations::contains(&verdict.answer),
             contradicts: contradicts(verdict),
+            memorised: trained
+                .zip(verdict.rationale.as_deref())
+                .map(|(trained, rationale)| trained.overlap(rationale).memorised),
             tokens: verdict.tokens,
         })
     };

@@ -62,6 +62,8 @@ pub struct Wrote {
     pub citation: bool,
     /// Whether its rationale contradicts its label, by rule.
     pub contradicts: bool,
+    /// Whether its rationale is one of the training rows', by heart or nearly; none where those are not at hand.
+    pub memorised: Option<bool>,
     /// Tokens.
     pub tokens: usize,
 }
