@@ -199,6 +199,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         seconds: summary.elapsed.as_secs_f64(),
         checkpoints: summary.checkpoints,
         checkpoint_seconds: summary.checkpoint_time.as_secs_f64(),
+        event_seconds: summary.event_time.as_secs_f64(),
     });
     printer.table(&members(manifest));
     printer.line(format!(
@@ -236,6 +237,8 @@ struct Told<'a> {
     /// Checkpoints kept, and the seconds that they took of the others.
     checkpoints: usize,
     checkpoint_seconds: f64,
+    /// Seconds that events took: written, and shown as progress.
+    event_seconds: f64,
 }
 
 /// Trains the grid into `settings.out`, with progress.

@@ -62,6 +62,8 @@ pub struct RunSummary {
     pub checkpoints: usize,
     /// Time that they took.
     pub checkpoint_time: Duration,
+    /// Time that events took: their lines written, and the observer.
+    pub event_time: Duration,
 }
 
 /// Trains every adapter of the settings' plan and fills the run folder, MANIFEST.json last.
@@ -101,7 +103,11 @@ pub fn train<'a>(
         probes: &rows.probes,
         pool: rows.pool(),
         engine,
-        sink: Sink { log, observer },
+        sink: Sink {
+            log,
+            observer,
+            spent: Duration::ZERO,
+        },
         asked: asked.into(),
         keeper: Keeper::new(survey.next),
         provenance,
@@ -165,12 +171,15 @@ fn longest(rows: &Rows, settings: &TrainSettings) -> Result<usize> {
 struct Sink<'a> {
     log: EventLog,
     observer: &'a mut dyn FnMut(&Event),
+    spent: Duration,
 }
 
 impl Sink<'_> {
     fn emit(&mut self, step: usize, adapter: Option<&str>, kind: EventKind) -> Result<()> {
+        let started = Instant::now();
         let event = self.log.write(step, adapter, kind)?;
         (self.observer)(&event);
+        self.spent += started.elapsed();
         Ok(())
     }
 }
@@ -286,6 +295,7 @@ impl Training<'_> {
             elapsed: started.elapsed(),
             checkpoints,
             checkpoint_time,
+            event_time: self.sink.spent,
         })
     }
 
