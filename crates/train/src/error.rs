@@ -173,6 +173,20 @@ pub enum Error {
         /// What does not fit.
         reason: String,
     },
+    /// Shards that do not make one run.
+    #[error("{path}: the shards do not make one run:{}", lines(faults), path = path.display())]
+    Shards {
+        /// The run folder.
+        path: PathBuf,
+        /// Every reason.
+        faults: Vec<String>,
+    },
+    /// A run in shards that were not merged.
+    #[error("{path}: the run is in shards, which are not merged", path = path.display())]
+    Unmerged {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// The run to go on with is finished.
     #[error("{path}: expected an interrupted run, found a finished one", path = path.display())]
     Finished {
@@ -217,6 +231,10 @@ impl Error {
                 "go on with `verdict train --resume {}`",
                 path.display()
             )),
+            Error::Unmerged { path } => Some(format!(
+                "once they are finished, `verdict merge {}`",
+                path.display()
+            )),
             Error::Checkpoint { .. } => Some("train again with --overwrite".into()),
             Error::Diverged { .. } => Some("try a lower --lr".into()),
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
@@ -240,6 +258,8 @@ impl Error {
                 | Error::Running { .. }
                 | Error::Checkpoint { .. }
                 | Error::Finished { .. }
+                | Error::Shards { .. }
+                | Error::Unmerged { .. }
                 | Error::Json { .. }
                 | Error::Changed { .. }
                 | Error::NoAdapter { .. }
@@ -257,6 +277,10 @@ impl Error {
             source,
         }
     }
+}
+
+fn lines(faults: &[String]) -> String {
+    faults.iter().map(|fault| format!("\n  {fault}")).collect()
 }
 
 fn list(faults: &[Fault]) -> String {

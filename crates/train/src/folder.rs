@@ -4,6 +4,8 @@
 //! settings.toml      the resolved settings          adapters/<name>/   PEFT folders
 //! events.jsonl       what happened, append-only     MANIFEST.json      last: the run is complete
 //! validation.jsonl   labels' logits a row           folds.jsonl        the same of every fold's adapter
+//! shards/            a grid split over tasks: a run folder each, see `shard`
+//! slurm/             the scripts that gave them to SLURM, and what they printed
 //! checkpoints/       until the run is complete, see `checkpoint`
 //! .lock              held while a process trains
 //! ```
@@ -18,6 +20,7 @@ use crate::files;
 use crate::manifest::{Manifest, MemberRecord};
 use crate::predictions::{FoldPrediction, Prediction};
 use crate::settings::TrainSettings;
+use crate::shard::SHARDS;
 
 const LOCK: &str = ".lock";
 const SETTINGS: &str = "settings.toml";
@@ -26,11 +29,13 @@ const VALIDATION: &str = "validation.jsonl";
 const FOLDS: &str = "folds.jsonl";
 const ADAPTERS: &str = "adapters";
 const CHECKPOINTS: &str = "checkpoints";
+/// What a run given to SLURM keeps of that.
+pub const SLURM: &str = "slurm";
 const MANIFEST: &str = "MANIFEST.json";
 
 /// What a run and its evaluation write, in the order in which an overwrite takes it away: the
 /// manifest first, so that what is left never looks complete.
-const OURS: [&str; 12] = [
+const OURS: [&str; 14] = [
     MANIFEST,
     "report.json",
     "report.md",
@@ -43,6 +48,8 @@ const OURS: [&str; 12] = [
     CHECKPOINTS,
     ADAPTERS,
     SETTINGS,
+    SLURM,
+    SHARDS,
 ];
 
 /// What an overwrite leaves: how often held-out questions were looked at is true of the next run too.
@@ -59,6 +66,8 @@ pub struct NewRun {
     begun: bool,
     /// What an interrupted run left; none for a new one.
     resumed: Option<Survey>,
+    /// Whether its shards are merged: they stay, and what gave them to SLURM.
+    merging: bool,
 }
 
 impl NewRun {
@@ -69,6 +78,15 @@ impl NewRun {
     /// [`Error::Settings`]; [`Error::Exists`] where the folder holds a run and `overwrite` is false;
     /// [`Error::Foreign`] where it holds other things; [`Error::Locked`] where a process trains in it.
     pub fn create(settings: &TrainSettings, overwrite: bool) -> Result<Self> {
+        Self::make(settings, overwrite, false)
+    }
+
+    /// As [`NewRun::create`], in the folder of the shards that will be merged.
+    pub(crate) fn merge_into(settings: &TrainSettings) -> Result<Self> {
+        Self::make(settings, false, true)
+    }
+
+    fn make(settings: &TrainSettings, overwrite: bool, merging: bool) -> Result<Self> {
         settings.validate()?;
         let dir = settings.out.clone();
         let made = !dir.exists();
@@ -76,10 +94,10 @@ impl NewRun {
         if running(&dir) {
             return Err(Error::Locked { path: dir });
         }
-        refuse(&dir, overwrite)?;
+        refuse(&dir, overwrite, merging)?;
         let lock = lock(&dir)?;
         // Between the first look and the lock another run may have ended here.
-        refuse(&dir, overwrite)?;
+        refuse(&dir, overwrite, merging)?;
         let settings = settings.clone().resolved();
         Ok(Self {
             dir,
@@ -88,6 +106,7 @@ impl NewRun {
             made,
             begun: false,
             resumed: None,
+            merging,
         })
     }
 
@@ -128,6 +147,7 @@ impl NewRun {
             made: false,
             begun: false,
             resumed: Some(survey),
+            merging: false,
         })
     }
 
@@ -154,6 +174,18 @@ impl NewRun {
         &self.settings
     }
 
+    /// Takes away what stands in the folder, as the beginning of training would.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn clear(&mut self) -> Result<()> {
+        self.begun = true;
+        for name in OURS {
+            remove(&self.dir.join(name))?;
+        }
+        Ok(())
+    }
+
     /// Where checkpoints stand.
     pub(crate) fn checkpoints(&self) -> PathBuf {
         self.dir.join(CHECKPOINTS)
@@ -174,8 +206,11 @@ impl NewRun {
     pub(crate) fn begin(&mut self) -> Result<(EventLog, Survey)> {
         self.begun = true;
         let resumed = self.resumed.clone();
-        let kept =
-            |name: &str| resumed.is_some() && [SETTINGS, EVENTS, CHECKPOINTS].contains(&name);
+        let of_tasks = self.merging;
+        let kept = |name: &str| {
+            resumed.is_some() && [SETTINGS, EVENTS, CHECKPOINTS].contains(&name)
+                || of_tasks && [SLURM, SHARDS].contains(&name)
+        };
         let leftovers = files::names(&self.dir)?
             .into_iter()
             .filter(|name| name.ends_with(".partial"));
@@ -245,6 +280,11 @@ impl NewRun {
         files::write_lines(&self.dir.join(VALIDATION), lines)
     }
 
+    /// Writes `events.jsonl` at once.
+    pub(crate) fn write_events(&self, events: &[Event]) -> Result<()> {
+        files::write_lines(&self.dir.join(EVENTS), events.iter())
+    }
+
     /// Writes `folds.jsonl`.
     pub(crate) fn write_folds(&self, lines: impl Iterator<Item = FoldPrediction>) -> Result<()> {
         files::write_lines(&self.dir.join(FOLDS), lines)
@@ -302,15 +342,18 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// Fails where the folder holds what must not be overwritten.
-fn refuse(dir: &Path, overwrite: bool) -> Result<()> {
+fn refuse(dir: &Path, overwrite: bool, merging: bool) -> Result<()> {
     let names = files::names(dir)?;
     let holds = |name: &str| names.iter().any(|found| found == name);
-    if !overwrite && (holds(MANIFEST) || holds(SETTINGS)) {
-        let found = if holds(MANIFEST) {
-            "a finished run"
-        } else {
-            "an interrupted run"
-        };
+    let found = match () {
+        () if holds(MANIFEST) => Some("a finished run"),
+        // Merging begins anew where it was broken off.
+        () if merging => None,
+        () if holds(SHARDS) => Some("a run in shards"),
+        () if holds(SETTINGS) => Some("an interrupted run"),
+        () => None,
+    };
+    if !overwrite && let Some(found) = found {
         return Err(Error::Exists {
             path: dir.to_path_buf(),
             found,
@@ -358,6 +401,8 @@ impl RunFolder {
         if !manifest_path.exists() {
             return Err(if running(dir) {
                 Error::Running { path }
+            } else if dir.join(SHARDS).exists() {
+                Error::Unmerged { path }
             } else if dir.join(SETTINGS).exists() {
                 Error::Incomplete { path }
             } else {

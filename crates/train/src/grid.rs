@@ -35,9 +35,18 @@ impl Member {
     }
 }
 
+/// The members that a run of these settings trains: of a shard its part, else the whole [`grid()`].
+pub fn members(settings: &TrainSettings) -> Vec<Member> {
+    let mut members = grid(settings);
+    if let Some(shard) = &settings.shard {
+        members.retain(|member| shard.members.contains(&member.name));
+    }
+    members
+}
+
 /// Every member, rank slowest, then alpha, dropout, learning rate and seed. Names are unique where
 /// no list holds a value twice, which [`TrainSettings::validate`] makes sure of.
-pub fn members(settings: &TrainSettings) -> Vec<Member> {
+pub fn grid(settings: &TrainSettings) -> Vec<Member> {
     let mut members = Vec::new();
     for &rank in &settings.rank {
         for &ratio in &settings.alpha_ratio {

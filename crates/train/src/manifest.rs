@@ -74,6 +74,22 @@ pub struct MemberRecord {
     pub files: BTreeMap<String, String>,
 }
 
+impl MemberRecord {
+    /// One of which nothing is known.
+    pub(crate) fn untrained(member: Member) -> Self {
+        Self {
+            member,
+            stopped: None,
+            dropped: None,
+            kept_step: None,
+            train_loss: None,
+            validation: None,
+            folds: Vec::new(),
+            files: BTreeMap::new(),
+        }
+    }
+}
+
 /// The manifest. It holds no times and no random names: two runs of the same settings, model and
 /// data on one machine write the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! [`TrainSettings::validate`] reports every fault at once. The check of the values is in `check`.
 
 mod check;
+mod slurm;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::device::DeviceChoice;
 use crate::error::{Error, Fault, Result};
 use crate::schedule::Schedule;
+use crate::shard::Shard;
+
+pub use slurm::Slurm;
 
 /// Which tokens of a row the loss counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +140,12 @@ pub struct TrainSettings {
     /// Processor threads; as many as there are cores where not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// The part of the grid that this run trains; all of it where not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// How the run is given to SLURM, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slurm: Option<Slurm>,
 }
 
 impl Default for TrainSettings {
@@ -170,6 +180,8 @@ impl Default for TrainSettings {
             device: DeviceChoice::Auto,
             memory_gib: None,
             threads: None,
+            shard: None,
+            slurm: None,
         }
     }
 }
@@ -244,6 +256,23 @@ impl TrainSettings {
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self)
             .expect("the check refused what TOML cannot hold: seeds over 63 bits, unreadable paths")
+    }
+
+    /// The settings without those that change no result.
+    pub(crate) fn of_results(&self) -> Self {
+        Self {
+            threads: None,
+            memory_gib: None,
+            pass_tokens: None,
+            checkpoint_every: None,
+            slurm: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether a run of these settings comes to what one of the others comes to, in the same folder.
+    pub fn same_results(&self, other: &Self) -> bool {
+        self.of_results() == other.of_results()
     }
 
     /// Fills in what depends on other settings: the default epochs where neither epochs nor steps

@@ -191,7 +191,7 @@ impl Training<'_> {
             ));
         }
         let names = self.plan.jobs.iter().map(|job| &job.name);
-        if same_results(&state.settings) != same_results(self.settings)
+        if !state.settings.same_results(self.settings)
             || !names.eq(state.jobs.iter().map(|job| &job.name))
         {
             return Err(broken(
@@ -257,17 +257,6 @@ impl Training<'_> {
             logits: *logits,
         });
         whole.then(|| found.collect())
-    }
-}
-
-/// The settings without those that change no result.
-fn same_results(settings: &TrainSettings) -> TrainSettings {
-    TrainSettings {
-        threads: None,
-        memory_gib: None,
-        pass_tokens: None,
-        checkpoint_every: None,
-        ..settings.clone()
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt::{Debug, Display};
 use super::{Base, Compute, TrainSettings};
 use crate::device::DeviceChoice;
 use crate::error::{Error, Fault, Result};
+use crate::grid::grid;
+use crate::shard::Shard;
 
 impl TrainSettings {
     /// Fails with every fault there is, in the order of the settings.
@@ -158,6 +160,12 @@ impl TrainSettings {
         if let Some(threads) = self.threads {
             check.that("threads", threads >= 1, "at least 1", threads);
         }
+        if let Some(shard) = &self.shard {
+            check.shard(shard, self);
+        }
+        if let Some(slurm) = &self.slurm {
+            check.faults.extend(slurm.faults());
+        }
         check.faults
     }
 }
@@ -177,6 +185,37 @@ impl Check {
             key: key.to_owned(),
             text,
         });
+    }
+
+    fn shard(&mut self, shard: &Shard, settings: &TrainSettings) {
+        let Shard { index, of, members } = shard;
+        let within = (1..=*of).contains(index);
+        self.that(
+            "shard",
+            within,
+            "a part from 1 to their number",
+            format!("{index} of {of}"),
+        );
+        let whole: Vec<String> = grid(settings).into_iter().map(|of| of.name).collect();
+        let strange = members.iter().find(|name| !whole.contains(name));
+        if let Some(name) = strange {
+            self.fault(
+                "shard",
+                format!("expected members of the grid, found {name:?}"),
+            );
+        }
+        self.that("shard", !members.is_empty(), "at least one member", "none");
+        // What compares members needs all of them in one batch.
+        for (key, given) in [("folds", settings.folds), ("halving", settings.halving)] {
+            if let Some(found) = given.filter(|found| *found > 0) {
+                self.that(
+                    key,
+                    false,
+                    "none with shards, which know nothing of each other",
+                    found,
+                );
+            }
+        }
     }
 
     fn given(&mut self, key: &str, given: bool, wanted: &str) {

@@ -1,0 +1,312 @@
+//! The shards of a grid, each trained by a task of its own, to one run: adapters, predictions, events,
+//! and the choice among all members.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::events::{self, Event, EventKind, Outcome};
+use crate::files;
+use crate::folder::{NewRun, RunFolder};
+use crate::grid::{grid, members};
+use crate::manifest::{Manifest, MemberRecord};
+use crate::select;
+use crate::settings::TrainSettings;
+use crate::shard::{self, SHARDS};
+
+/// One shard, as it came out.
+struct Part {
+    index: usize,
+    /// The settings, its shard with them.
+    settings: TrainSettings,
+    events: Vec<Event>,
+    /// None where every member of it was taken out.
+    run: Option<RunFolder>,
+}
+
+/// Makes one run of the shards in `dir/shards`, in `dir`: the run that one task would have made of the
+/// whole grid, each adapter the bytes that its shard wrote. The shards stay; adapters share the disk with
+/// theirs where the file system can. Rates of tokens are left out of the events, since no machine had
+/// them; the shards' own events have them.
+///
+/// # Errors
+/// [`Error::Shards`] with every reason why they are not all of one grid: missing, unfinished, made from
+/// other settings, data or models; [`Error::Changed`] for an adapter that is not what its shard wrote;
+/// [`Error::Exists`] where they were merged before; [`Error::Diverged`] where every member was taken
+/// out; [`Error::Locked`] and [`Error::Io`].
+pub fn merge(dir: &Path) -> Result<Manifest> {
+    let parts = read(dir)?;
+    let settings = whole(dir, &parts[0].settings);
+    let mut run = NewRun::merge_into(&settings)?;
+    let finished: Vec<&RunFolder> = parts.iter().filter_map(|part| part.run.as_ref()).collect();
+    let Some(first) = finished.first() else {
+        let reasons = parts.iter().flat_map(|part| stopped(&part.events));
+        return Err(Error::Diverged {
+            reasons: reasons.map(|(_, reason)| reason).collect(),
+        });
+    };
+    for part in &finished {
+        part.verify()?;
+    }
+    drop(run.begin()?);
+
+    let mut records = Vec::new();
+    let mut predictions = first.validation()?;
+    predictions.retain(|prediction| prediction.adapter.is_none());
+    for member in grid(&settings) {
+        let name = &member.name;
+        let part = parts.iter().find(|part| part.trains(name));
+        let part = part.expect("each member has its shard: it was checked");
+        let Some(of) = &part.run else {
+            let mut reasons = stopped(&part.events);
+            records.push(MemberRecord {
+                stopped: reasons.remove(name),
+                ..MemberRecord::untrained(member)
+            });
+            continue;
+        };
+        let mut all = of.manifest.members.iter();
+        let record = all.find(|record| record.member.name == *name);
+        let record = record.expect("a manifest has the members of its settings");
+        if record.stopped.is_none() {
+            let from = of.adapter_dir(Some(name))?;
+            run.save(name, |to| Ok(share(&from, to)?))?;
+            let own = of.validation()?.into_iter();
+            predictions.extend(own.filter(|line| line.adapter.as_deref() == Some(name)));
+        }
+        records.push(record.clone());
+    }
+    run.write_validation(predictions.into_iter())?;
+    let best = select::best(&records).ok_or_else(|| Error::Diverged {
+        reasons: records.iter().filter_map(|of| of.stopped.clone()).collect(),
+    })?;
+    let best = records[best].member.name.clone();
+    run.write_events(&together(&parts, &settings, &best))?;
+    let manifest = Manifest {
+        steps: finished
+            .iter()
+            .map(|of| of.manifest.steps)
+            .max()
+            .unwrap_or(0),
+        best,
+        rule: select::RULE.into(),
+        members: records,
+        settings,
+        ..first.manifest.clone()
+    };
+    run.finish(&manifest)?;
+    Ok(manifest)
+}
+
+impl Part {
+    fn read(dir: &Path, index: usize) -> Result<Self> {
+        let folder = shard::folder(dir, index);
+        let events_of = |folder: &Path| events::read(&folder.join("events.jsonl"));
+        match RunFolder::open(&folder) {
+            Ok(run) => Ok(Part {
+                index,
+                settings: run.settings.clone(),
+                events: run.events()?,
+                run: Some(run),
+            }),
+            // One whose members were all taken out ends without a manifest; the others go on.
+            Err(error @ Error::Incomplete { .. }) => {
+                let settings = TrainSettings::read(&folder.join("settings.toml"))?;
+                let events = events_of(&folder)?;
+                let stopped = stopped(&events);
+                let failed = |event: &Event| {
+                    let failed = Outcome::Failed;
+                    matches!(&event.kind, EventKind::End { outcome, .. } if *outcome == failed)
+                };
+                let all = members(&settings)
+                    .iter()
+                    .all(|of| stopped.contains_key(&of.name));
+                match all && events.last().is_some_and(failed) {
+                    true => Ok(Part {
+                        index,
+                        settings,
+                        events,
+                        run: None,
+                    }),
+                    false => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn trains(&self, name: &String) -> bool {
+        let shard = self.settings.shard.as_ref();
+        shard.is_some_and(|shard| shard.members.contains(name))
+    }
+}
+
+/// The settings of the whole run, of those of a shard.
+fn whole(dir: &Path, settings: &TrainSettings) -> TrainSettings {
+    TrainSettings {
+        out: dir.to_path_buf(),
+        shard: None,
+        ..settings.clone()
+    }
+}
+
+/// Every shard; or every reason why they do not make one run.
+fn read(dir: &Path) -> Result<Vec<Part>> {
+    let shards = dir.join(SHARDS);
+    if !shards.is_dir() {
+        let (path, missing) = (dir.to_path_buf(), SHARDS);
+        return Err(Error::NotARun { path, missing });
+    }
+    let mut faults = Vec::new();
+    let mut parts = Vec::new();
+    let mut indices: Vec<usize> = files::names(&shards)?
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    indices.sort_unstable();
+    for index in indices {
+        match Part::read(dir, index) {
+            Ok(part) => parts.push(part),
+            Err(error) => faults.push(error.to_string()),
+        }
+    }
+    if let Some(first) = parts.first() {
+        faults.extend(unlike(dir, first, &parts));
+        if faults.is_empty() {
+            faults.extend(uncovered(&parts));
+        }
+    } else if faults.is_empty() {
+        faults.push(format!("{}: no shards", shards.display()));
+    }
+    match faults.is_empty() {
+        true => Ok(parts),
+        false => Err(Error::Shards {
+            path: dir.to_path_buf(),
+            faults,
+        }),
+    }
+}
+
+/// Where shards were made otherwise than the first.
+fn unlike(dir: &Path, first: &Part, parts: &[Part]) -> Vec<String> {
+    let told = |part: &Part, what: &str| {
+        let (index, first) = (part.index, first.index);
+        format!("shard {index}: other {what} than shard {first}")
+    };
+    let settings = |part: &Part| whole(dir, &part.settings).of_results();
+    let provenance = |part: &Part| {
+        let manifest = part.run.as_ref().map(|run| &run.manifest);
+        manifest.map(|manifest| (manifest.provenance.clone(), manifest.tool.clone()))
+    };
+    let known = parts.iter().find_map(provenance);
+    let mut faults = Vec::new();
+    for part in parts {
+        if settings(part) != settings(first) {
+            faults.push(told(part, "settings"));
+        }
+        if provenance(part).is_some_and(|found| Some(found) != known) {
+            faults.push(told(part, "data, another model or another version"));
+        }
+    }
+    faults
+}
+
+/// Members that no shard has, or more than one.
+fn uncovered(parts: &[Part]) -> Vec<String> {
+    let named = grid(&parts[0].settings);
+    let counted = named.iter().map(|member| {
+        let shards = parts.iter().filter(|part| part.trains(&member.name));
+        (&member.name, shards.count())
+    });
+    let wrong = counted.filter(|(_, count)| *count != 1);
+    wrong
+        .map(|(name, count)| match count {
+            0 => format!("{name}: its shard has not begun"),
+            _ => format!("{name}: in {count} shards"),
+        })
+        .collect()
+}
+
+/// Members that were taken out, with the reasons.
+fn stopped(events: &[Event]) -> BTreeMap<String, String> {
+    let reason = |event: &Event| match &event.kind {
+        EventKind::Stopped { reason } => Some((event.adapter.clone()?, reason.clone())),
+        _ => None,
+    };
+    events.iter().filter_map(reason).collect()
+}
+
+/// The events of all shards as those of one run, in the order of time.
+fn together(parts: &[Part], settings: &TrainSettings, best: &str) -> Vec<Event> {
+    let mut begun = false;
+    let mut judged = false;
+    let mut all: Vec<&Event> = parts.iter().flat_map(|part| &part.events).collect();
+    all.sort_by(|a, b| a.time.total_cmp(&b.time));
+    let steps = |event: &Event| match &event.kind {
+        EventKind::Start { steps, .. } => Some(*steps),
+        _ => None,
+    };
+    let planned = all.iter().filter_map(|event| steps(event)).max();
+    let mut events = Vec::new();
+    for event in &all {
+        let kind = match &event.kind {
+            EventKind::Start {
+                train_rows,
+                validation_rows,
+                ..
+            } if !begun => {
+                begun = true;
+                let names = grid(settings).into_iter();
+                EventKind::Start {
+                    members: names.map(|member| member.name).collect(),
+                    steps: planned.unwrap_or_default(),
+                    train_rows: *train_rows,
+                    validation_rows: *validation_rows,
+                    adapters: None,
+                }
+            }
+            EventKind::Validation { .. } if event.adapter.is_none() => {
+                if std::mem::replace(&mut judged, true) {
+                    continue;
+                }
+                event.kind.clone()
+            }
+            EventKind::Start { .. } | EventKind::Throughput { .. } | EventKind::End { .. } => {
+                continue;
+            }
+            other => other.clone(),
+        };
+        events.push(Event {
+            kind,
+            ..(*event).clone()
+        });
+    }
+    if let Some(last) = all.last() {
+        events.push(Event {
+            time: last.time,
+            step: all.iter().map(|event| event.step).max().unwrap_or_default(),
+            adapter: None,
+            kind: EventKind::End {
+                outcome: Outcome::Finished,
+                best: Some(best.to_owned()),
+                error: None,
+            },
+        });
+    }
+    events
+}
+
+/// Makes a folder of the files of another: the same bytes on the disk where that can be, else copies.
+fn share(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if fs::hard_link(entry.path(), &to).is_err() {
+            fs::copy(entry.path(), &to)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! A grid split over tasks that know nothing of each other: each trains a part of the members in a run
+//! folder of its own, `RUN/shards/1` and on; [`crate::merge()`] makes one run of them.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Folder of the shards in the whole run's folder.
+pub(crate) const SHARDS: &str = "shards";
+
+/// The part of a grid that one task trains.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shard {
+    /// Which part, from 1.
+    pub index: usize,
+    /// Parts of the whole.
+    pub of: usize,
+    /// Names of its members.
+    pub members: Vec<String>,
+}
+
+/// Run folder of a shard in the whole run's folder.
+pub fn folder(run: &Path, index: usize) -> PathBuf {
+    run.join(SHARDS).join(index.to_string())
+}
+
+/// Splits things of these costs into `parts` of nearly equal cost: each, the dearest first, goes to the
+/// part that is cheapest so far (longest processing time first; Graham, "Bounds on multiprocessing
+/// timing anomalies", SIAM J. Appl. Math. 17, 1969: at most 4/3 − 1/(3 parts) of the best). Returns the
+/// indices of each part in their order, the parts in the order of their first. The same on every machine.
+///
+/// # Panics
+/// Panics where there are no parts, or fewer things than parts.
+pub fn split(costs: &[f64], parts: usize) -> Vec<Vec<usize>> {
+    assert!(parts > 0 && parts <= costs.len(), "at least one each");
+    let mut order: Vec<usize> = (0..costs.len()).collect();
+    order.sort_by(|a, b| costs[*b].total_cmp(&costs[*a]));
+    let mut found: Vec<(f64, Vec<usize>)> = vec![(0.0, Vec::new()); parts];
+    for index in order {
+        let cheapest = found
+            .iter_mut()
+            .min_by(|(a, of_a), (b, of_b)| a.total_cmp(b).then(of_a.len().cmp(&of_b.len())));
+        let (sum, part) = cheapest.expect("at least one part");
+        *sum += costs[index];
+        part.push(index);
+    }
+    let mut found: Vec<Vec<usize>> = found.into_iter().map(|(_, part)| part).collect();
+    found.iter_mut().for_each(|part| part.sort_unstable());
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_dearest_stand_apart_and_the_cheap_fill_up() {
+        let costs = [1.0, 1.0, 1.0, 3.0, 2.0];
+        assert_eq!(split(&costs, 2), [vec![0, 2, 4], vec![1, 3]]);
+        assert_eq!(split(&costs, 5), [[0], [1], [2], [3], [4]]);
+        assert_eq!(split(&costs, 1), [[0, 1, 2, 3, 4]]);
+        assert_eq!(split(&[0.0, 0.0], 2), [[0], [1]], "costs of nothing too");
+    }
+
+    proptest! {
+        #[test]
+        fn each_is_in_one_part_and_no_part_costs_more_than_grahams_bound(
+            costs in prop::collection::vec(0.1..10.0, 1..30),
+            parts in 1usize..8,
+        ) {
+            let parts = parts.min(costs.len());
+            let found = split(&costs, parts);
+            let mut all: Vec<usize> = found.concat();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..costs.len()).collect::<Vec<_>>());
+            prop_assert!(found.iter().all(|part| !part.is_empty()));
+            let cost = |part: &Vec<usize>| part.iter().map(|index| costs[*index]).sum::<f64>();
+            let most = found.iter().map(cost).fold(0.0, f64::max);
+            // The best split is no cheaper than its dearest member, and than the mean.
+            let dearest = costs.iter().copied().fold(0.0, f64::max);
+            let mean = costs.iter().sum::<f64>() / parts as f64;
+            // Where the bound on the best is loose, list scheduling's own holds: mean + dearest.
+            prop_assert!(most <= mean + dearest, "{most} of {mean} and {dearest}");
+        }
+    }
+}

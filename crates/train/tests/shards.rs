@@ -1,0 +1,212 @@
+//! A grid split over tasks and merged comes to what one task comes to; what does not belong together is
+//! told, all of it.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{ToyEngine, outcome, run, run_with, settings};
+use verdict_train::{
+    Error, EventKind, NewRun, RunFolder, Shard, TrainSettings, grid, merge, shard,
+};
+
+fn whole(out: &Path) -> TrainSettings {
+    TrainSettings {
+        rank: vec![2, 4],
+        lr: vec![0.02, 0.05],
+        dropout: vec![0.1],
+        ..settings(out)
+    }
+}
+
+/// The settings of shard `index` of a run in `out`, whose parts have these members.
+fn part(out: &Path, index: usize, parts: &[Vec<usize>]) -> TrainSettings {
+    let whole = whole(out);
+    let names: Vec<String> = grid(&whole).into_iter().map(|of| of.name).collect();
+    let members = parts[index - 1].iter().map(|of| names[*of].clone());
+    TrainSettings {
+        out: shard::folder(out, index),
+        shard: Some(Shard {
+            index,
+            of: parts.len(),
+            members: members.collect(),
+        }),
+        ..whole
+    }
+}
+
+fn parts() -> Vec<Vec<usize>> {
+    shard::split(&[1.0, 1.0, 2.0, 2.0], 2)
+}
+
+/// Text of every reason, without the folder's name.
+fn reasons(error: Error, out: &Path) -> Vec<String> {
+    match error {
+        Error::Shards { faults, .. } => {
+            let out = out.display().to_string();
+            faults.iter().map(|of| of.replace(&out, "RUN")).collect()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn merged_shards_are_the_run_of_one_task() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    run(&whole(&out));
+    let expected = outcome(&out);
+    let events = RunFolder::open(&out).unwrap().events().unwrap();
+    fs::remove_dir_all(&out).unwrap();
+
+    for index in [2, 1] {
+        run(&part(&out, index, &parts()));
+    }
+    let open = RunFolder::open(&out).unwrap_err();
+    assert!(matches!(open, Error::Unmerged { .. }), "{open}");
+    let manifest = merge(&out).unwrap();
+    assert_eq!(RunFolder::open(&out).unwrap().manifest, manifest);
+    RunFolder::open(&out).unwrap().verify().unwrap();
+
+    let merged = outcome(&out).into_iter();
+    let merged: Vec<_> = merged
+        .filter(|(name, _)| !name.starts_with("shards/"))
+        .collect();
+    let files = |all: &[(String, Vec<u8>)]| -> Vec<(String, String)> {
+        let kept = all.iter().filter(|(name, _)| !name.contains("events"));
+        kept.map(|(name, bytes)| (name.clone(), String::from_utf8_lossy(bytes).into_owned()))
+            .collect()
+    };
+    // The settings.toml of a shard is the shard's, the whole run's is the whole run's.
+    assert_eq!(files(&merged), files(&expected));
+
+    // Its events tell of each member what the one task's told, and of the whole what it is.
+    let merged = RunFolder::open(&out).unwrap().events().unwrap();
+    let of = |events: &[verdict_train::Event], member: Option<&str>| -> Vec<(usize, EventKind)> {
+        let kept = events.iter().filter(|event| {
+            event.adapter.as_deref() == member
+                && !matches!(event.kind, EventKind::Throughput { .. })
+        });
+        kept.map(|event| (event.step, event.kind.clone())).collect()
+    };
+    for member in grid(&whole(&out)) {
+        let name = Some(member.name.as_str());
+        assert_eq!(of(&merged, name), of(&events, name), "{name:?}");
+    }
+    assert_eq!(of(&merged, None), of(&events, None));
+    assert!(merged.is_sorted_by(|a, b| a.time <= b.time));
+
+    let again = merge(&out).unwrap_err();
+    assert!(matches!(again, Error::Exists { .. }), "{again}");
+    let error = NewRun::create(&whole(&out), false).unwrap_err();
+    assert!(matches!(error, Error::Exists { .. }), "{error}");
+    run_with(&whole(&out), &mut ToyEngine::default(), true)
+        .0
+        .unwrap();
+    assert!(!out.join("shards").exists(), "an overwrite takes them away");
+}
+
+#[test]
+fn a_shard_in_which_every_member_diverged_does_not_hold_up_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let alone = vec![vec![0], vec![1, 2, 3]];
+    let mut engine = ToyEngine {
+        poisoned: Some((grid(&whole(&out))[0].name.clone(), 2)),
+        ..ToyEngine::default()
+    };
+    let failed = run_with(&part(&out, 1, &alone), &mut engine, false).0;
+    assert!(matches!(failed, Err(Error::Diverged { .. })), "{failed:?}");
+    run(&part(&out, 2, &alone));
+    let manifest = merge(&out).unwrap();
+    let stopped = |place: usize| manifest.members[place].stopped.is_some();
+    assert!(stopped(0) && !stopped(1) && !stopped(2) && !stopped(3));
+    assert_ne!(manifest.best, manifest.members[0].member.name);
+    assert_eq!(RunFolder::open(&out).unwrap().names().len(), 3);
+}
+
+#[test]
+fn what_is_missing_unfinished_or_foreign_is_told_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let error = merge(&out).unwrap_err();
+    assert!(matches!(error, Error::NotARun { .. }), "{error}");
+
+    let parts = vec![vec![0], vec![1], vec![2, 3]];
+    run(&part(&out, 1, &parts));
+    let error = merge(&out).unwrap_err();
+    assert_eq!(
+        reasons(error, &out),
+        [
+            "r2-lr5e-2: its shard has not begun",
+            "r4-lr2e-2: its shard has not begun",
+            "r4-lr5e-2: its shard has not begun"
+        ]
+    );
+    let mut engine = ToyEngine {
+        broken_pass: Some(3),
+        ..ToyEngine::default()
+    };
+    let _ = run_with(&part(&out, 2, &parts), &mut engine, false).0;
+    let other = TrainSettings {
+        batch: 3,
+        ..part(&out, 3, &parts)
+    };
+    run(&other);
+    let error = merge(&out).unwrap_err();
+    assert_eq!(
+        reasons(error, &out),
+        [
+            "RUN/shards/2: the run is not complete: no MANIFEST.json (it was interrupted or failed)",
+            "shard 3: other settings than shard 1"
+        ]
+    );
+    assert!(!out.join("MANIFEST.json").exists() && !out.join("adapters").exists());
+}
+
+#[test]
+fn changed_bytes_of_a_shard_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    for index in [1, 2] {
+        run(&part(&out, index, &parts()));
+    }
+    let adapters = shard::folder(&out, 2).join("adapters");
+    let first = fs::read_dir(adapters).unwrap().next().unwrap().unwrap();
+    let file = fs::read_dir(first.path()).unwrap().next().unwrap().unwrap();
+    fs::write(file.path(), "other").unwrap();
+    let error = merge(&out).unwrap_err();
+    assert!(matches!(error, Error::Changed { .. }), "{error}");
+}
+
+#[test]
+fn what_compares_members_needs_one_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = TrainSettings {
+        halving: Some(2),
+        ..part(dir.path(), 1, &parts())
+    };
+    let faults = settings.faults();
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        faults,
+        ["halving: expected none with shards, which know nothing of each other, found 2"]
+    );
+    let strange = TrainSettings {
+        shard: Some(Shard {
+            index: 3,
+            of: 2,
+            members: vec!["r7".into()],
+        }),
+        ..whole(dir.path())
+    };
+    let faults: Vec<String> = strange.faults().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        faults,
+        [
+            "shard: expected a part from 1 to their number, found 3 of 2",
+            "shard: expected members of the grid, found \"r7\""
+        ]
+    );
+}
