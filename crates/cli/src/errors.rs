@@ -12,6 +12,14 @@ use verdict_train::Fault;
 use crate::failure::{Failure, Status};
 use crate::hub;
 
+/// The flag of a setting.
+fn flag(key: &str) -> String {
+    match key.strip_prefix("slurm.") {
+        Some("options") => "sbatch-option".to_owned(),
+        own => own.unwrap_or(key).replace('_', "-"),
+    }
+}
+
 impl From<verdict_data::Error> for Failure {
     fn from(error: verdict_data::Error) -> Self {
         use verdict_data::Error as Data;
@@ -115,9 +123,13 @@ impl From<verdict_train::Error> for Failure {
             // One line for each fault instead of one for all.
             Train::Settings { origin, faults } => {
                 let named = |fault: &Fault| match origin.as_str() {
-                    "settings" => format!("--{}: {}", fault.key.replace('_', "-"), fault.text),
+                    "settings" => format!("--{}: {}", flag(&fault.key), fault.text),
                     file => format!("{file}: {fault}"),
                 };
+                Failure::faults(faults.iter().map(named).collect())
+            }
+            Train::Shards { path, faults } => {
+                let named = |fault: &String| format!("{}: {fault}", path.display());
                 Failure::faults(faults.iter().map(named).collect())
             }
             other => Failure::from_error(other),

@@ -20,6 +20,8 @@ mod machine;
 mod models;
 mod printer;
 mod settings;
+mod shards;
+mod slurm;
 mod table;
 
 use std::process::ExitCode;

@@ -178,8 +178,7 @@ impl NewRun {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn clear(&mut self) -> Result<()> {
-        self.begun = true;
+    pub fn clear(&self) -> Result<()> {
         for name in OURS {
             remove(&self.dir.join(name))?;
         }

@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use verdict_train::{Event, EventKind};
+use verdict_train::Event;
 
 use crate::error::{Error, Result};
 
@@ -47,12 +47,6 @@ pub struct Unknown {
     /// Why, where it says so.
     #[serde(default)]
     pub reason: Option<String>,
-    /// By which rule, where it says so.
-    #[serde(default)]
-    pub by: Option<String>,
-    /// The step whose weights are kept, where it says so.
-    #[serde(default)]
-    pub kept: Option<usize>,
 }
 
 /// A file that is followed.
@@ -154,9 +148,8 @@ impl Follower {
 }
 
 fn told(line: &[u8]) -> Told {
-    match serde_json::from_slice::<Event>(line) {
-        Ok(event) if known(&event.kind) => return Told::Event(event),
-        _ => {}
+    if let Ok(event) = serde_json::from_slice(line) {
+        return Told::Event(event);
     }
     match serde_json::from_slice(line) {
         Ok(unknown) => Told::Unknown(unknown),
@@ -164,23 +157,11 @@ fn told(line: &[u8]) -> Told {
     }
 }
 
-/// The kinds that are told as they are. What training has besides is told by what all events have.
-fn known(kind: &EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::Start { .. }
-            | EventKind::Train { .. }
-            | EventKind::Validation { .. }
-            | EventKind::Throughput { .. }
-            | EventKind::Stopped { .. }
-            | EventKind::Saved { .. }
-            | EventKind::End { .. }
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+
+    use verdict_train::EventKind;
 
     use super::*;
 
@@ -280,8 +261,6 @@ mod tests {
             adapter: Some("r4".into()),
             kind: "frozen".into(),
             reason: None,
-            by: None,
-            kept: None,
         };
         assert_eq!(all[..2], [Told::Unknown(unknown), Told::Broken]);
         assert!(

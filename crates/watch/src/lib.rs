@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! events.jsonl ─ Follower ─▶ events ┬▶ Run (curves, scores) ─▶ Snapshot ─▶ screen, log, JSON, page
-//!        /proc/locks, NVML ─────────┘└▶ Exports (TensorBoard, CSV)
+//! /proc/locks, NVML, squeue ──────┘└▶ Exports (TensorBoard, CSV)
 //! ```
 //!
 //! Only files are read, so a run on another machine is followed through a shared folder. Nothing is written into the
@@ -17,6 +17,7 @@ pub mod gpu;
 pub mod page;
 pub mod plain;
 pub mod process;
+pub mod queue;
 pub mod run;
 pub mod screen;
 pub mod snapshot;

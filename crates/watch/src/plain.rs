@@ -57,7 +57,7 @@ pub struct Log {
     /// Names of the runs; none for one alone.
     names: Vec<String>,
     groups: Vec<Group>,
-    states: Vec<Option<State>>,
+    states: Vec<Option<(State, String)>>,
     /// Of each run, the time of the last event, and up to which time it was told before the file was replaced: a
     /// resumed run's file holds what it held, up to its checkpoint.
     times: Vec<[f64; 2]>,
@@ -138,12 +138,17 @@ impl Log {
     /// How a run stands after a look: told where it changed.
     pub fn stands(&mut self, number: usize, snapshot: &Snapshot, lines: &mut Vec<String>) {
         let state = snapshot.state;
-        if self.states[number] == Some(state) {
+        let words = plain(&snapshot.words(&self.clock));
+        // What a run waits for is worth a line each time it changes.
+        let told = match state {
+            State::Waiting => (state, words.clone()),
+            _ => (state, String::new()),
+        };
+        if self.states[number].as_ref() == Some(&told) {
             return;
         }
-        let before = self.states[number].replace(state);
+        let before = self.states[number].replace(told).map(|(before, _)| before);
         self.close(number, snapshot.now, lines);
-        let words = plain(&snapshot.words(&self.clock));
         let text = match state {
             // The steps tell it.
             State::Running if before.is_none_or(|before| !before.over()) => return,
@@ -235,6 +240,7 @@ impl Log {
                 )
             }
             EventKind::Stopped { reason } => format!("{name} taken out: {}", plain(reason)),
+            EventKind::Dropped { reason, .. } => format!("{name} left: {}", plain(reason)),
             _ => return,
         };
         lines.push(self.line(number, event.time, now, &text));

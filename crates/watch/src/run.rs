@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use verdict_train::{Event, EventKind, Outcome, Score, select};
+use verdict_train::{DroppedBy, Event, EventKind, Outcome, Score, select};
 
 use crate::curve::Curve;
 use crate::follow::{Told, Unknown};
@@ -237,6 +237,17 @@ impl Run {
                     self.member(name).stopped = Some(reason.clone());
                 }
             }
+            EventKind::Dropped { by, reason, kept } => {
+                self.pace.mark(*time);
+                if let Some(name) = name.filter(|name| !name.contains('@')) {
+                    let member = self.member(name);
+                    member.dropped = Some(reason.clone());
+                    member.halved = *by == DroppedBy::Halving;
+                    // Patience keeps an adapter as it was where its loss was lowest.
+                    let kept = member.lowest.filter(|(step, _)| step == kept);
+                    member.score = kept.map(|(_, score)| score).or(member.score);
+                }
+            }
             EventKind::Saved { .. } => {
                 self.pace.mark(*time);
                 if let Some(name) = name {
@@ -254,29 +265,12 @@ impl Run {
                     error: error.clone(),
                 });
             }
-            #[allow(unreachable_patterns, reason = "others are told as unknown ones")]
-            _ => {}
         }
     }
 
     fn unknown(&mut self, unknown: &Unknown) {
         self.heard = Some(unknown.time);
         self.pace.mark(unknown.time);
-        if unknown.kind == "dropped" {
-            let name = unknown.adapter.as_deref();
-            if let Some(name) = name.filter(|name| !name.contains('@')) {
-                let reason = unknown.reason.clone().unwrap_or_default();
-                let member = self.member(name);
-                member.dropped = Some(reason);
-                member.halved = unknown.by.as_deref() == Some("halving");
-                // Patience keeps an adapter as it was where its loss was lowest.
-                let kept = member
-                    .lowest
-                    .filter(|(step, _)| unknown.kept == Some(*step));
-                member.score = kept.map(|(_, score)| score).or(member.score);
-            }
-            return;
-        }
         *self.unknown.entry(unknown.kind.clone()).or_default() += 1;
     }
 
@@ -463,30 +457,34 @@ pub(crate) mod tests {
             (2.0, 10, Some("r8"), score(1.5, 0.9)),
             (3.0, 20, Some("r4"), score(2.0, 0.25)),
         ]);
-        let mut dropped = |adapter: &str, by: &str, kept| {
-            run.take(&Told::Unknown(Unknown {
+        let mut dropped = |adapter: &str, by, kept| {
+            run.take(&Told::Event(Event {
                 time: 4.0,
                 step: 20,
                 adapter: Some(adapter.into()),
-                kind: "dropped".into(),
-                reason: Some("why".into()),
-                by: Some(by.into()),
-                kept: Some(kept),
+                kind: EventKind::Dropped {
+                    by,
+                    reason: "why".into(),
+                    kept,
+                },
             }));
             let accuracy = run.members[0].score.map(|score| score.accuracy);
             (run.best().map(str::to_owned), accuracy)
         };
         // r8 is the better one, but a rung took it out.
         assert_eq!(
-            dropped("r8", "halving", 10),
+            dropped("r8", DroppedBy::Halving, 10),
             (Some("r4".into()), Some(0.25))
         );
         assert_eq!(
-            dropped("r4", "patience", 10),
+            dropped("r4", DroppedBy::Patience, 10),
             (Some("r4".into()), Some(0.5))
         );
         // Where no other is left it is chosen after all.
-        assert_eq!(dropped("r4", "halving", 10), (Some("r8".into()), Some(0.5)));
+        assert_eq!(
+            dropped("r4", DroppedBy::Halving, 10),
+            (Some("r8".into()), Some(0.5))
+        );
     }
 
     #[test]
@@ -515,20 +513,7 @@ pub(crate) mod tests {
             adapter: None,
             kind: "checkpoint".into(),
             reason: None,
-            by: None,
-            kept: None,
         }));
-        run.take(&Told::Unknown(Unknown {
-            time: 9.0,
-            step: 3,
-            adapter: Some("r4".into()),
-            kind: "dropped".into(),
-            reason: Some("no better since step 1".into()),
-            by: Some("patience".into()),
-            kept: Some(1),
-        }));
-        let dropped = run.members[0].dropped.as_deref();
-        assert_eq!(dropped, Some("no better since step 1"));
         assert_eq!((run.broken, run.unknown["checkpoint"]), (1, 1));
         assert_eq!(run.heard, Some(9.0));
         run.take(&Told::Replaced);

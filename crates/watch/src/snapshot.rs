@@ -8,6 +8,7 @@ use verdict_train::{Outcome, Score};
 
 use crate::gpu::Gpu;
 use crate::process;
+use crate::queue::Job;
 use crate::run::{Member, Run};
 use crate::words::{Clock, ago};
 
@@ -107,6 +108,8 @@ pub struct Snapshot {
     pub broken_lines: usize,
     /// Events of kinds that this version does not know.
     pub unknown_events: usize,
+    /// Its job, where SLURM runs it.
+    pub job: Option<Job>,
     /// This machine's GPUs, whoever uses them.
     pub gpus: Vec<Gpu>,
 }
@@ -180,6 +183,8 @@ pub struct Around<'a> {
     pub process: Process,
     /// Why the folder could not be read at the last look.
     pub trouble: Option<&'a str>,
+    /// Its job, where SLURM runs it.
+    pub job: Option<&'a Job>,
     /// This machine's GPUs.
     pub gpus: &'a [Gpu],
 }
@@ -191,8 +196,21 @@ impl Around<'_> {
         self.unchanged_s.map_or(by_clock, |s| by_clock.min(s))
     }
 
-    /// Where the run stands.
+    /// Where the run stands: what its events tell, and of what they do not, what SLURM tells of its job.
     pub fn state(&self, run: &Run) -> State {
+        let told = self.told(run);
+        let quiet = told != State::Finished && !matches!(self.process, Process::Here(_));
+        match self.job {
+            // It will go on, whatever became of it before.
+            Some(job) if quiet && job.waits() => State::Waiting,
+            Some(job) if quiet && job.runs() && told.over() => State::Waiting,
+            Some(job) if quiet && job.failed() && !told.over() => State::Failed,
+            _ => told,
+        }
+    }
+
+    /// As its events tell it.
+    fn told(&self, run: &Run) -> State {
         let here = matches!(self.process, Process::Here(_));
         match &run.end {
             Some(end) if end.outcome == Outcome::Finished => return State::Finished,
@@ -257,6 +275,7 @@ impl Snapshot {
             folds_judged: run.folds_judged,
             error: run.end.as_ref().and_then(|end| end.error.clone()),
             trouble: around.trouble.map(str::to_owned),
+            job: around.job.cloned(),
             broken_lines: run.broken,
             unknown_events: run.unknown.values().sum(),
             gpus: around.gpus.to_vec(),
@@ -270,8 +289,11 @@ impl Snapshot {
             format!("no event since {since}, {}", ago(self.now - heard))
         };
         let error = self.error.as_deref().unwrap_or_default();
+        let job = self.job.as_ref().map(Job::words);
         match (self.state, self.heard, self.pid) {
             _ if self.trouble.is_some() => self.trouble.clone().unwrap_or_default(),
+            (State::Waiting | State::Running, _, _) if let Some(job) = job => job,
+            (State::Failed, _, _) if let (Some(job), "") = (job, error) => job,
             (State::Waiting, _, Some(pid)) => format!("process {pid} has not begun to train"),
             (State::Waiting, _, None) => "training has not begun".into(),
             (State::Running, Some(last), _) if self.now - last > 30.0 => heard(last),

@@ -10,6 +10,7 @@ use crate::export::Exports;
 use crate::follow::{Follower, Told};
 use crate::gpu::{Gpu, Gpus};
 use crate::process;
+use crate::queue::{Place, Queue};
 use crate::run::Run;
 use crate::snapshot::{Around, Process, Snapshot};
 
@@ -29,6 +30,18 @@ fn name(folder: &Path) -> String {
     named.map_or_else(|| folder.display().to_string(), |name| name.into_owned())
 }
 
+/// Numbers of the shards in a run folder.
+fn shards(folder: &Path) -> Vec<usize> {
+    let entries = std::fs::read_dir(folder.join("shards"));
+    let names = entries.into_iter().flatten().flatten();
+    let names = names.filter(|entry| entry.path().is_dir());
+    let mut shards: Vec<usize> = names
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    shards.sort_unstable();
+    shards
+}
+
 /// A run folder that is watched.
 #[derive(Debug)]
 pub struct Watched {
@@ -45,6 +58,8 @@ pub struct Watched {
     /// Beginning of the run whose settings were read.
     described: Option<f64>,
     trouble: Option<String>,
+    /// Which of the queues, and what the run is in it.
+    queued: Option<(usize, Place)>,
 }
 
 impl Watched {
@@ -68,6 +83,7 @@ impl Watched {
             looked: false,
             described: None,
             trouble: None,
+            queued: None,
         })
     }
 
@@ -117,13 +133,21 @@ impl Watched {
         }
     }
 
-    fn snapshot(&self, now: f64, dead_after_s: Option<f64>, gpus: &[Gpu]) -> Snapshot {
+    fn snapshot(
+        &self,
+        now: f64,
+        dead_after_s: Option<f64>,
+        gpus: &[Gpu],
+        queues: &[Queue],
+    ) -> Snapshot {
+        let job = |(queue, place): (usize, Place)| queues[queue].job(place);
         let around = Around {
             now,
             unchanged_s: self.grew.map(|grew| grew.elapsed().as_secs_f64()),
             dead_after_s,
             process: self.process,
             trouble: self.trouble.as_deref(),
+            job: self.queued.and_then(job),
             gpus,
         };
         Snapshot::new(&self.name, &self.folder, &self.run, &around)
@@ -146,6 +170,7 @@ pub struct Wishes {
 pub struct Watch {
     /// The runs.
     pub runs: Vec<Watched>,
+    queues: Vec<Queue>,
     exports: Exports,
     dead_after_s: Option<f64>,
     gpus: Gpus,
@@ -153,13 +178,36 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Run folders, and what is wanted besides.
+    /// Run folders, and what is wanted besides. Of a run in shards that are not merged, each shard is a run; before
+    /// them, where SLURM runs it, the run itself.
     ///
     /// # Errors
     /// [`Error::NotAFolder`] for the first path that is no folder.
     pub fn new(folders: &[PathBuf], wishes: &Wishes) -> Result<Watch> {
-        let runs = folders.iter().map(|folder| Watched::new(folder));
-        let mut runs: Vec<Watched> = runs.collect::<Result<_>>()?;
+        let (mut runs, mut queues) = (Vec::new(), Vec::new());
+        for folder in folders {
+            let of_run = runs.len();
+            runs.push(Watched::new(folder)?);
+            let shards = shards(folder);
+            if shards.is_empty() || folder.join("MANIFEST.json").exists() {
+                continue;
+            }
+            let queue = Queue::of(folder);
+            for shard in shards {
+                let mut watched = Watched::new(&folder.join("shards").join(shard.to_string()))?;
+                watched.name = format!("{}/{shard}", name(folder));
+                watched.queued = queue.as_ref().map(|_| (queues.len(), Some(shard)));
+                runs.push(watched);
+            }
+            match queue {
+                Some(queue) => {
+                    runs[of_run].queued = Some((queues.len(), None));
+                    queues.push(queue);
+                }
+                // Nobody will merge them but the reader.
+                None => drop(runs.remove(of_run)),
+            }
+        }
         let names: Vec<String> = runs.iter().map(|watched| watched.name.clone()).collect();
         for watched in &mut runs {
             // Runs of one name are told apart by their paths.
@@ -171,6 +219,7 @@ impl Watch {
         let exports = Exports::new(wishes.csv.as_deref(), wishes.tensorboard.as_deref(), &names);
         Ok(Watch {
             runs,
+            queues,
             exports,
             dead_after_s: wishes.dead_after_s,
             gpus: Gpus::open(),
@@ -184,7 +233,10 @@ impl Watch {
     /// # Errors
     /// [`Error::Io`] where an export cannot be written. What cannot be read is told by the snapshot.
     pub fn poll(&mut self, tell: &mut dyn FnMut(usize, &Told, &Run)) -> Result<bool> {
-        let mut changed = false;
+        let mut changed = self
+            .queues
+            .iter_mut()
+            .fold(false, |any, queue| queue.poll() || any);
         let mut void = false;
         for (number, watched) in self.runs.iter_mut().enumerate() {
             let (exports, name) = (&mut self.exports, watched.name.clone());
@@ -222,7 +274,7 @@ impl Watch {
     pub fn snapshots(&self, now: f64) -> Vec<Snapshot> {
         let gpus = self.gpus();
         let runs = self.runs.iter();
-        runs.map(|watched| watched.snapshot(now, self.dead_after_s, gpus))
+        runs.map(|watched| watched.snapshot(now, self.dead_after_s, gpus, &self.queues))
             .collect()
     }
 }

@@ -11,7 +11,7 @@ type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// Runs them all.
 pub fn run() -> anyhow::Result<()> {
-    let steps: [Step; 12] = [
+    let steps: [Step; 13] = [
         ("format", || call("cargo", &["fmt", "--all", "--check"])),
         ("tidy", tidy::run),
         ("edges", edges::run),
@@ -20,6 +20,7 @@ pub fn run() -> anyhow::Result<()> {
         ("nvrtc", nvrtc),
         ("browser", browser),
         ("tensorboard", tensorboard),
+        ("slurm", slurm),
         ("tests", tests),
         ("doc tests", || {
             call("cargo", &["test", "--workspace", "--doc", "--quiet"])
@@ -109,26 +110,54 @@ fn nvrtc() -> anyhow::Result<()> {
 /// tests say that they were skipped.
 fn browser() -> anyhow::Result<()> {
     let known = ["chromium", "google-chrome", "chrome"];
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places =
-        std::env::split_paths(&path).flat_map(|folder| known.map(|name| folder.join(name)));
     let named = std::env::var_os("VERDICT_CHROMIUM").is_some_and(|name| !name.is_empty());
-    if named || places.any(|place| place.is_file()) {
+    if named || known.into_iter().any(installed) {
         return Ok(());
     }
-    let install = [
-        "install",
-        "--yes",
-        "--quiet",
-        "--no-install-recommends",
-        "chromium",
-    ];
-    let installed =
-        call("apt-get", &["update", "--quiet"]).and_then(|()| call("apt-get", &install));
-    if installed.is_err() {
+    if install(&["chromium"]).is_err() {
         eprintln!("no Chromium: no page will be opened");
     }
     Ok(())
+}
+
+/// SLURM, of which a test starts a cluster of its own, and the database that remembers its jobs; where they are not and
+/// the machine lets us install them. Elsewhere those tests say that they were skipped.
+fn slurm() -> anyhow::Result<()> {
+    let needed = [
+        "slurmctld",
+        "slurmd",
+        "munged",
+        "sbatch",
+        "slurmdbd",
+        "mariadbd",
+    ];
+    let packages = [
+        "slurmctld",
+        "slurmd",
+        "munge",
+        "slurm-client",
+        "slurmdbd",
+        "mariadb-server-core",
+    ];
+    if !needed.into_iter().all(installed) && install(&packages).is_err() {
+        eprintln!("no SLURM: nothing will be submitted");
+    }
+    Ok(())
+}
+
+/// Whether a program stands where programs do.
+fn installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let more = ["/usr/sbin".into(), "/usr/local/sbin".into()];
+    let mut folders = std::env::split_paths(&path).chain(more);
+    folders.any(|folder| folder.join(program).is_file())
+}
+
+/// Debian's packages.
+fn install(packages: &[&str]) -> anyhow::Result<()> {
+    let mut words = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
+    words.extend(packages);
+    call("apt-get", &["update", "--quiet"]).and_then(|()| call("apt-get", &words))
 }
 
 /// TensorBoard, which reads what `verdict watch` writes for it, into a Python of its own. Without a network, or without

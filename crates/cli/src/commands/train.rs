@@ -7,7 +7,7 @@ use verdict_answer::LabelTokens;
 use verdict_data::DataSet;
 use verdict_train::{
     ClassWeights, DeviceChoice, Event, EventKind, Manifest, MemberRecord, Nested, NewRun, Plan,
-    Provenance, Rows, RunSummary, Score, TrainSettings,
+    Provenance, Rows, RunSummary, Score, TrainSettings, shard,
 };
 
 use crate::device;
@@ -16,6 +16,8 @@ use crate::fleet::Models;
 use crate::interrupt;
 use crate::loading;
 use crate::printer::{Printer, Progress, clock};
+use crate::shards::{self, Part, Todo};
+use crate::slurm;
 use crate::table::Table;
 
 /// Train LoRA adapters: every combination of the lists, all in one pass
@@ -46,6 +48,12 @@ pub struct Args {
     #[arg(long)]
     #[serde(skip)]
     pub overwrite: bool,
+
+    /// Train one part of the grid, I of N by cost, into shards/I of --out; goes on with what stands there,
+    /// and does nothing where it is finished. `verdict merge` makes one run of all
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["resume", "slurm"])]
+    #[serde(skip)]
+    pub shard: Option<Part>,
 
     /// LoRA ranks [default: 16]
     #[arg(long, value_delimiter = ',', help_heading = "Grid")]
@@ -157,6 +165,9 @@ pub struct Args {
     /// a GPU what its memory holds]
     #[arg(long, value_name = "TOKENS", help_heading = "Machine")]
     pub pass_tokens: Option<usize>,
+
+    #[command(flatten)]
+    pub slurm: slurm::Flags,
 }
 
 impl Args {
@@ -168,24 +179,43 @@ impl Args {
         };
         let unfit = |fault: &dyn std::fmt::Display| Failure::input(format!("settings: {fault}"));
         let mut table = toml::Table::try_from(base).map_err(|fault| unfit(&fault))?;
-        let flags = toml::Table::try_from(self).map_err(|fault| unfit(&fault))?;
+        let flags = self.given().map_err(|fault| unfit(&fault))?;
         // Steps and epochs take each other's place; a flag wins over the file.
         for (given, other) in [("steps", "epochs"), ("epochs", "steps")] {
             if flags.contains_key(given) {
                 table.remove(other);
             }
         }
-        table.extend(flags);
+        for (key, value) in flags {
+            match (table.get_mut(&key), value) {
+                (Some(toml::Value::Table(under)), toml::Value::Table(over)) => under.extend(over),
+                (_, value) => drop(table.insert(key, value)),
+            }
+        }
         let settings: TrainSettings = table.try_into().map_err(|fault| unfit(&fault))?;
         Ok(settings.resolved())
+    }
+
+    /// The flags that were given, by the names of the settings.
+    fn given(&self) -> std::result::Result<toml::Table, toml::ser::Error> {
+        let mut flags = toml::Table::try_from(self)?;
+        flags.retain(|_, value| value.as_table().is_none_or(|table| !table.is_empty()));
+        Ok(flags)
     }
 }
 
 /// Trains and tells how every member came out.
 pub fn run(args: Args, printer: &Printer) -> Result {
-    let summary = match &args.resume {
-        Some(dir) => resume(dir, &args, printer)?,
-        None => fit(&args.settings()?, args.overwrite, printer)?,
+    if args.slurm.slurm {
+        return submit(&args, printer);
+    }
+    let summary = match (&args.resume, args.shard) {
+        (Some(dir), _) => resume(dir, &args, printer)?,
+        (None, None) => fit(&args.settings()?, args.overwrite, printer)?,
+        (None, Some(part)) => match fit_part(&args, part, printer)? {
+            Some(summary) => summary,
+            None => return Ok(()),
+        },
     };
     let manifest = &summary.manifest;
     printer.json(&Told {
@@ -248,9 +278,52 @@ pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Resu
     fit_in(run, settings, printer)
 }
 
+/// Gives the grid to SLURM.
+fn submit(args: &Args, printer: &Printer) -> Result {
+    let dry_run = args.slurm.dry_run;
+    let Some(dir) = &args.resume else {
+        return slurm::submit(&args.settings()?, args.overwrite, dry_run, printer);
+    };
+    let given = args.given().unwrap_or_default();
+    if dry_run || !given.is_empty() {
+        let fault = "--resume with --slurm takes no other flags";
+        return Err(Failure::input(fault).hint("the scripts stand in the run folder, in slurm/"));
+    }
+    slurm::submit_again(dir, printer)
+}
+
+/// Trains one part of the grid, or goes on with it; none where it is finished.
+fn fit_part(args: &Args, part: Part, printer: &Printer) -> Result<Option<RunSummary>> {
+    let whole = args.settings()?;
+    whole.validate()?;
+    let source = loading::find(&whole.model, printer)?;
+    let mut split = shards::split(source.config(), &whole, part.of)?;
+    let (shard, share) = split.swap_remove(part.index - 1);
+    printer.note(format!(
+        "shard {part}, {:.0} % of the work: {}",
+        100.0 * share,
+        shard.members.join(", ")
+    ));
+    let settings = TrainSettings {
+        out: shard::folder(&whole.out, part.index),
+        shard: Some(shard),
+        ..whole
+    };
+    let run = match shards::look(&settings, args.overwrite)? {
+        Todo::Begin => NewRun::create(&settings, args.overwrite)?,
+        Todo::GoOn => open(&settings.out, printer)?,
+        Todo::Done(run) => {
+            printer.note(format!("{}: finished before", run.dir().display()));
+            return Ok(None);
+        }
+    };
+    fit_in(run, &settings, printer).map(Some)
+}
+
 /// Goes on with an interrupted run. Its settings stand in its folder.
 fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
-    let flags = toml::Table::try_from(args)
+    let flags = args
+        .given()
         .map_err(|fault| Failure::input(format!("settings: {fault}")))?;
     let other = |key: &&String| key.as_str() != "threads";
     let faults: Vec<String> = flags
@@ -262,6 +335,16 @@ fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
         let hint = "the run goes on with the settings that stand in its folder";
         return Err(Failure::faults(faults).hint(hint));
     }
+    let run = open(dir, printer)?;
+    let settings = TrainSettings {
+        threads: args.threads.or(run.settings().threads),
+        ..run.settings().clone()
+    };
+    fit_in(run, &settings, printer)
+}
+
+/// Locks the folder of an interrupted run and says where it goes on.
+fn open(dir: &Path, printer: &Printer) -> Result<NewRun> {
     let run = NewRun::resume(dir)?;
     for told in run.passed_over() {
         printer.note(format!("warning: {told}"));
@@ -270,11 +353,7 @@ fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
         Some(done) => format!("going on after step {done}"),
         None => "no checkpoint to go on from: beginning anew".to_owned(),
     });
-    let settings = TrainSettings {
-        threads: args.threads.or(run.settings().threads),
-        ..run.settings().clone()
-    };
-    fit_in(run, &settings, printer)
+    Ok(run)
 }
 
 /// Trains in a folder that was locked; `settings` say where it computes.

@@ -1,0 +1,315 @@
+//! A grid as a SLURM job array: each task trains its part, a last job merges and judges. What is
+//! submitted stands in the run folder, to read and to submit again:
+//!
+//! ```text
+//! slurm/settings.toml    what every task trains       slurm/task-N.log    what task N printed
+//! slurm/array.sbatch     the tasks                    slurm/merge.log     what the last job printed
+//! slurm/merge.sbatch     the last job                 slurm/jobs.json     their numbers
+//! ```
+
+mod scripts;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+use verdict_data::DataSet;
+use verdict_train::folder::SLURM;
+use verdict_train::{DeviceChoice, NewRun, Shard, Slurm, TrainSettings, grid, shard};
+
+use crate::failure::{Failure, Result};
+use crate::loading;
+use crate::printer::Printer;
+use crate::shards;
+
+/// Tasks where nobody says how many, at most.
+const TASKS: usize = 8;
+
+/// Flags that say what SLURM is asked for.
+#[derive(Debug, Default, clap::Args, Serialize)]
+#[command(next_help_heading = "SLURM")]
+pub struct Flags {
+    /// Submit the grid as a job array, and a last job that merges and judges; with --resume, submit
+    /// what is unfinished again
+    #[arg(long)]
+    #[serde(skip)]
+    pub slurm: bool,
+    /// With --slurm: print the scripts; write and submit nothing
+    #[arg(long, requires = "slurm")]
+    #[serde(skip)]
+    pub dry_run: bool,
+    /// Tasks, which share the grid by cost [default: one for each member, at most 8]
+    #[arg(long, value_name = "N", requires = "slurm")]
+    tasks: Option<usize>,
+    /// Partition
+    #[arg(long, value_name = "NAME", requires = "slurm")]
+    partition: Option<String>,
+    /// Account
+    #[arg(long, value_name = "NAME", requires = "slurm")]
+    account: Option<String>,
+    /// Quality of service
+    #[arg(long, value_name = "NAME", requires = "slurm")]
+    qos: Option<String>,
+    /// Features that a node must have
+    #[arg(long, value_name = "FEATURES", requires = "slurm")]
+    constraint: Option<String>,
+    /// Time limit of a task, as sbatch reads it; what needs longer goes back into the queue and goes on
+    #[arg(long, value_name = "TIME", requires = "slurm")]
+    time: Option<String>,
+    /// GPUs of a task
+    #[arg(long, value_name = "N", requires = "slurm")]
+    gpus: Option<usize>,
+    /// Processors of a task
+    #[arg(long, value_name = "N", requires = "slurm")]
+    cpus: Option<usize>,
+    /// Memory of a task, as sbatch reads it (32G)
+    #[arg(long, value_name = "SIZE", requires = "slurm")]
+    memory: Option<String>,
+    /// Shell line to run before the program (module load cuda), may be given several times
+    #[arg(long, value_name = "LINE", requires = "slurm")]
+    setup: Option<Vec<String>>,
+    /// Further option of sbatch (--sbatch-option=--exclude=node7), may be given several times
+    #[arg(
+        long = "sbatch-option",
+        value_name = "OPTION",
+        requires = "slurm",
+        allow_hyphen_values = true
+    )]
+    options: Option<Vec<String>>,
+}
+
+/// The numbers that SLURM gave, `slurm/jobs.json`.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Jobs {
+    /// The job array.
+    pub array: String,
+    /// The last job.
+    pub merge: String,
+    /// Tasks of the array that were submitted, from 1.
+    pub tasks: Vec<usize>,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Told<'a> {
+    run: &'a Path,
+    #[serde(flatten)]
+    jobs: &'a Jobs,
+    shards: &'a [Shard],
+}
+
+/// Writes the scripts into the run folder and submits them.
+pub fn submit(
+    settings: &TrainSettings,
+    overwrite: bool,
+    dry_run: bool,
+    printer: &Printer,
+) -> Result {
+    let asked = settings.slurm.clone().unwrap_or_default();
+    let run = match dry_run {
+        true => None,
+        false => Some(NewRun::create(settings, overwrite)?),
+    };
+    let of_tasks = settings_of_tasks(settings, &asked);
+    of_tasks.validate()?;
+    let of_tasks = of_tasks.to_toml();
+    // What a task would refuse is refused here, and a model is fetched where there is a network.
+    DataSet::read(&settings.data)?;
+    let source = loading::find(&settings.model, printer)?;
+    let members = grid(settings).len();
+    let tasks = asked.tasks.unwrap_or(members.min(TASKS));
+    let split = shards::split(source.config(), settings, tasks)?;
+    let program = std::env::current_exe()
+        .map_err(|fault| Failure::failed(format!("this program's own file: {fault}")))?;
+    // Settings keep the paths that were given, which adapters tell of; jobs begin where this process stands.
+    let here = std::env::current_dir()
+        .map_err(|fault| Failure::failed(format!("the current folder: {fault}")))?;
+    let script = scripts::Scripts {
+        here: &here,
+        run: &here.join(&settings.out),
+        program: &program,
+        asked: &asked,
+        split: &split,
+    };
+    let (array, merge) = (script.array(), script.merge());
+    let Some(run) = &run else {
+        let dir = settings.out.join(SLURM);
+        for (name, text) in [
+            ("settings.toml", &of_tasks),
+            ("array.sbatch", &array),
+            ("merge.sbatch", &merge),
+        ] {
+            printer.line(format!("==> {} <==\n{text}", dir.join(name).display()));
+        }
+        return Ok(());
+    };
+    if overwrite {
+        run.clear()?;
+    }
+    let dir = settings.out.join(SLURM);
+    let written = fs::create_dir_all(&dir).and_then(|()| {
+        fs::write(dir.join("settings.toml"), of_tasks)?;
+        fs::write(dir.join("array.sbatch"), array)?;
+        fs::write(dir.join("merge.sbatch"), merge)?;
+        // So that they are seen before they begin.
+        split
+            .iter()
+            .try_for_each(|(of, _)| fs::create_dir_all(shard::folder(&settings.out, of.index)))
+    });
+    written.map_err(|fault| Failure::failed(format!("{}: {fault}", dir.display())))?;
+    let shards: Vec<Shard> = split.into_iter().map(|(of, _)| of).collect();
+    let all = (1..=tasks).collect();
+    let jobs = send(&settings.out, all).inspect_err(|_| {
+        // A submission that was refused leaves nothing that looks like a run.
+        let _ = run.clear();
+    })?;
+    tell(&settings.out, &jobs, &shards, printer);
+    Ok(())
+}
+
+/// Submits the unfinished tasks of a run again.
+pub fn submit_again(dir: &Path, printer: &Printer) -> Result {
+    let missing = |file: &str| {
+        let file = dir.join(SLURM).join(file);
+        (!file.exists()).then(|| format!("{}: missing", file.display()))
+    };
+    let faults: Vec<String> = ["settings.toml", "array.sbatch", "merge.sbatch"]
+        .into_iter()
+        .filter_map(missing)
+        .collect();
+    if !faults.is_empty() {
+        return Err(Failure::faults(faults).hint("`verdict train --slurm` makes a run for SLURM"));
+    }
+    if dir.join("MANIFEST.json").exists() {
+        let path = dir.to_path_buf();
+        return Err(verdict_train::Error::Finished { path }.into());
+    }
+    let jobs = Jobs::read(dir)?;
+    if let Some(jobs) = &jobs {
+        let ids = format!("{},{}", jobs.array, jobs.merge);
+        let queued = Command::new("squeue").args(["-h", "-j", &ids]).output();
+        if queued.is_ok_and(|of| of.status.success() && !of.stdout.is_empty()) {
+            let fault = format!("{}: jobs {ids} are still in the queue", dir.display());
+            return Err(Failure::input(fault).hint(format!(
+                "`verdict watch {}` shows them; `scancel {} {}` takes them out",
+                dir.display(),
+                jobs.array,
+                jobs.merge
+            )));
+        }
+    }
+    let shards = fs::read_dir(dir.join("shards"));
+    let names = shards.into_iter().flatten().flatten();
+    let indices = names.filter_map(|entry| entry.file_name().to_str()?.parse::<usize>().ok());
+    let finished = |index: &usize| shard::folder(dir, *index).join("MANIFEST.json").exists();
+    let mut left: Vec<usize> = indices.filter(|index| !finished(index)).collect();
+    left.sort_unstable();
+    let jobs = send(dir, left)?;
+    tell(dir, &jobs, &[], printer);
+    Ok(())
+}
+
+impl Jobs {
+    /// Reads those of a run; none where it was not submitted.
+    fn read(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(SLURM).join("jobs.json");
+        let Ok(text) = fs::read_to_string(&path) else {
+            return Ok(None);
+        };
+        let jobs = serde_json::from_str(&text);
+        jobs.map(Some)
+            .map_err(|fault| Failure::input(format!("{}: {fault}", path.display())))
+    }
+}
+
+fn tell(dir: &Path, jobs: &Jobs, shards: &[Shard], printer: &Printer) {
+    printer.json(&Told {
+        run: dir,
+        jobs,
+        shards,
+    });
+    let (array, merge, run) = (&jobs.array, &jobs.merge, dir.display());
+    match jobs.tasks.len() {
+        0 => {}
+        1 => printer.line(format!("job        {array}: one task")),
+        tasks => printer.line(format!("job        {array}: {tasks} tasks")),
+    }
+    printer.line(format!(
+        "job        {merge}: merges, chooses and judges once they have ended"
+    ));
+    printer.line(format!("scripts    {run}/{SLURM}"));
+    printer.line(format!("watch      verdict watch {run}"));
+    printer.line(format!("stop       scancel {array} {merge}"));
+}
+
+/// Gives the tasks and the last job to SLURM, and keeps their numbers.
+fn send(dir: &Path, tasks: Vec<usize>) -> Result<Jobs> {
+    let at = dir.join(SLURM);
+    let mut array = String::new();
+    let mut after = Vec::new();
+    if !tasks.is_empty() {
+        let numbers: Vec<String> = tasks.iter().map(usize::to_string).collect();
+        let tasks = format!("--array={}", numbers.join(","));
+        array = sbatch(&[&tasks], &at.join("array.sbatch"))?;
+        // Whatever became of them: merging says which are missing.
+        after.push(format!("--dependency=afterany:{array}"));
+    }
+    let after: Vec<&str> = after.iter().map(String::as_str).collect();
+    let merge = sbatch(&after, &at.join("merge.sbatch")).inspect_err(|_| {
+        // Nobody waits for these tasks.
+        let _ = Command::new("scancel").arg(&array).output();
+    })?;
+    let jobs = Jobs {
+        array,
+        merge,
+        tasks,
+    };
+    let path = at.join("jobs.json");
+    let text = serde_json::json!(jobs).to_string() + "\n";
+    fs::write(&path, text)
+        .map_err(|fault| Failure::failed(format!("{}: {fault}", path.display())))?;
+    Ok(jobs)
+}
+
+/// Submits a script; the job's number.
+fn sbatch(options: &[&str], script: &Path) -> Result<String> {
+    let mut command = Command::new("sbatch");
+    let output = command.arg("--parsable").args(options).arg(script).output();
+    let output = output.map_err(|fault| {
+        Failure::failed(format!("sbatch: {fault}"))
+            .hint("run this where jobs are submitted; --dry-run prints the scripts, --shard is for other schedulers")
+    })?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let lines = said.lines().filter(|line| !line.trim().is_empty());
+        let mut faults: Vec<String> = lines
+            .map(|line| format!("sbatch: {}", line.trim_start_matches("sbatch: error: ")))
+            .collect();
+        if faults.is_empty() {
+            faults.push(format!("sbatch: {}", output.status));
+        }
+        return Err(Failure::faults(faults));
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    // `7`, or `7;cluster`.
+    let id = said.trim().split(';').next().unwrap_or_default().to_owned();
+    match id.parse::<u64>() {
+        Ok(_) => Ok(id),
+        Err(_) => Err(Failure::failed(format!(
+            "sbatch: expected a job's number, found {said:?}"
+        ))),
+    }
+}
+
+/// What the tasks train: on all GPUs that each is given.
+fn settings_of_tasks(settings: &TrainSettings, asked: &Slurm) -> TrainSettings {
+    let device = match (&settings.device, asked.gpus) {
+        (DeviceChoice::Auto, Some(gpus @ 2..)) => DeviceChoice::Cuda((0..gpus).collect()),
+        (device, _) => device.clone(),
+    };
+    TrainSettings {
+        device,
+        ..settings.clone()
+    }
+}

@@ -1,0 +1,188 @@
+//! The scripts that `sbatch` reads: the tasks of the array, and the last job.
+
+use std::path::Path;
+
+use verdict_train::folder::SLURM;
+use verdict_train::{Manifest, Shard, Slurm};
+
+/// Seconds before a task's time is up at which it goes back into the queue.
+const WARNING_S: usize = 120;
+
+/// What they are about.
+pub(super) struct Scripts<'a> {
+    /// Where the paths of the settings begin.
+    pub here: &'a Path,
+    /// The run folder, from the root.
+    pub run: &'a Path,
+    /// This program.
+    pub program: &'a Path,
+    pub asked: &'a Slurm,
+    /// Each task's part, and its share of the work.
+    pub split: &'a [(Shard, f64)],
+}
+
+impl Scripts<'_> {
+    /// The tasks.
+    ///
+    /// The program is not put in the shell's place: the shell must outlive it, so that a task that is
+    /// put back into the queue has written its checkpoint before it counts as ended.
+    pub fn array(&self) -> String {
+        let tasks = self.split.len();
+        let line = |(of, share): &(Shard, f64)| {
+            let (index, members) = (of.index, of.members.join(", "));
+            format!("# {index:>6} {:>9.1} %  {members}\n", 100.0 * share)
+        };
+        let table: String = self.split.iter().map(line).collect();
+        let directives = self.directives(&[
+            format!("--job-name=verdict-{}", self.name()),
+            format!("--array=1-{tasks}"),
+            format!("--output={}", self.log("task-%a.log")),
+            format!("--signal=B:USR1@{WARNING_S}"),
+        ]);
+        let setup = self.setup();
+        let program = quoted(self.program);
+        let settings = quoted(&self.run.join(SLURM).join("settings.toml"));
+        format!(
+            "#!/bin/bash\n\
+             # The tasks of this run: each trains its part of the grid and goes on where it stopped.\n\
+             #\n\
+             #   task      work  members\n\
+             {table}\
+             #\n\
+             # Written by {tool}. Submitted again, tasks that are done end at once.\n\
+             {directives}\n\
+             # Before the time is up, or where the cluster warns before it takes the node: back into the\n\
+             # queue. The program then gets SIGTERM and writes a checkpoint.\n\
+             trap 'scontrol requeue \"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}\"' USR1\n\
+             # Taken from the node: wait for the checkpoint.\n\
+             trap : TERM\n\
+             {setup}\
+             {program} train --config {settings} \\\n  --shard \"$SLURM_ARRAY_TASK_ID/{tasks}\" &\n\
+             until wait $!; status=$?; ! kill -0 $! 2>/dev/null; do :; done\n\
+             exit $status\n",
+            tool = Manifest::tool(),
+        )
+    }
+
+    /// The last job.
+    pub fn merge(&self) -> String {
+        let directives = self.directives(&[
+            format!("--job-name=verdict-{}-merge", self.name()),
+            format!("--output={}", self.log("merge.log")),
+        ]);
+        let (setup, program, run) = (self.setup(), quoted(self.program), quoted(self.run));
+        format!(
+            "#!/bin/bash\n\
+             # The last job of this run: makes one run of what the tasks trained, chooses, and judges on the\n\
+             # test questions.\n\
+             # Written by {tool}.\n\
+             {directives}\n\
+             {setup}\
+             {program} merge {run} &&\n  {program} eval {run}\n",
+            tool = Manifest::tool(),
+        )
+    }
+
+    /// What is the same for both, after what is not.
+    fn directives(&self, own: &[String]) -> String {
+        let asked = self.asked;
+        let mut all = own.to_vec();
+        all.push(format!("--chdir={}", directive(self.here)));
+        // A job that was put back into the queue goes on with its log.
+        all.extend([
+            "--open-mode=append".into(),
+            "--requeue".into(),
+            "--ntasks=1".into(),
+        ]);
+        let words = [
+            ("partition", &asked.partition),
+            ("account", &asked.account),
+            ("qos", &asked.qos),
+            ("constraint", &asked.constraint),
+            ("time", &asked.time),
+            ("mem", &asked.memory),
+        ];
+        let given =
+            |(name, text): (&str, &Option<String>)| Some(format!("--{name}={}", text.as_ref()?));
+        all.extend(words.into_iter().filter_map(given));
+        all.extend(asked.gpus.map(|gpus| format!("--gres=gpu:{gpus}")));
+        all.extend(asked.cpus.map(|cpus| format!("--cpus-per-task={cpus}")));
+        all.extend(asked.options.iter().cloned());
+        all.iter()
+            .map(|option| format!("#SBATCH {option}\n"))
+            .collect()
+    }
+
+    fn setup(&self) -> String {
+        let lines = self.asked.setup.iter();
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    fn name(&self) -> String {
+        let name = self.run.file_name().unwrap_or_default().to_string_lossy();
+        let plain = |letter: char| match letter.is_alphanumeric() || "-_.".contains(letter) {
+            true => letter,
+            false => '-',
+        };
+        name.chars().map(plain).collect()
+    }
+
+    /// Where a log goes, as a directive reads it.
+    fn log(&self, name: &str) -> String {
+        directive(&self.run.join(SLURM).join(name))
+    }
+}
+
+/// A path as a directive reads it.
+fn directive(path: &Path) -> String {
+    let path = path.display().to_string();
+    match path.contains(char::is_whitespace) {
+        true => format!("\"{path}\""),
+        false => path,
+    }
+}
+
+/// A path as one word of the shell.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    // A path with a zero byte, which alone cannot be quoted, does not exist.
+    shlex::try_quote(&path).map_or_else(|_| path.clone(), |word| word.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scripts_are_read_by_people() {
+        let asked = Slurm {
+            partition: Some("gpu".into()),
+            account: Some("p123".into()),
+            time: Some("4:00:00".into()),
+            gpus: Some(1),
+            cpus: Some(8),
+            memory: Some("32G".into()),
+            setup: vec!["module load cuda".into()],
+            options: vec!["--exclude=node7".into()],
+            ..Slurm::default()
+        };
+        let shard = |index, members: &[&str]| Shard {
+            index,
+            of: 2,
+            members: members.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let split = [
+            (shard(1, &["r4", "r128"]), 0.517),
+            (shard(2, &["r16", "r64"]), 0.483),
+        ];
+        let scripts = Scripts {
+            here: Path::new("/home/a b"),
+            run: Path::new("/home/a b/sweep"),
+            program: Path::new("/opt/verdict"),
+            asked: &asked,
+            split: &split,
+        };
+        insta::assert_snapshot!(scripts.array());
+        insta::assert_snapshot!(scripts.merge());
+    }
+}

@@ -1,0 +1,346 @@
+//! Where a run's jobs stand in SLURM's queue: asked by `squeue --json`, and of `sacct` once the queue has forgotten
+//! them. Asked on a thread of its own and seldom, for it is the cluster's scheduler that answers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How often the scheduler is asked.
+const EVERY: Duration = Duration::from_secs(10);
+/// How long the first answer is waited for.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// A job as SLURM tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Job {
+    /// Its number, of a task with the task's: `7_1`.
+    pub id: String,
+    /// `PENDING`, `RUNNING`, `COMPLETED`, … as SLURM has them.
+    pub state: String,
+    /// Why it waits; empty where nothing is said.
+    pub reason: String,
+    /// The nodes that it runs on.
+    pub nodes: String,
+    /// How often it was put back into the queue, where that is told.
+    pub restarts: Option<u64>,
+    /// Exit status, or the signal that ended it, where that is told: `1:0`, `0:9`.
+    pub exit: Option<String>,
+}
+
+impl Job {
+    /// Whether it waits for its turn, for the first time or again.
+    pub fn waits(&self) -> bool {
+        matches!(
+            self.state.as_str(),
+            "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "CONFIGURING" | "SUSPENDED"
+        )
+    }
+
+    /// Whether it is on a node.
+    pub fn runs(&self) -> bool {
+        ["RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING"].contains(&self.state.as_str())
+    }
+
+    /// Whether it ended, and not well.
+    pub fn failed(&self) -> bool {
+        !self.waits() && !self.runs() && self.state != "COMPLETED"
+    }
+
+    /// All of it in one line.
+    pub fn words(&self) -> String {
+        let mut text = format!("job {} {}", self.id, self.state);
+        if !self.nodes.is_empty() {
+            text += &format!(" on {}", self.nodes);
+        }
+        if !["", "None"].contains(&self.reason.as_str()) {
+            text += &format!(" ({})", self.reason);
+        }
+        if let Some(exit) = self.exit.as_ref().filter(|_| self.failed()) {
+            text += &format!(", exit {exit}");
+        }
+        match self.restarts.unwrap_or(0) {
+            0 => text,
+            1 => text + ", put back into the queue once",
+            times => text + &format!(", put back into the queue {times} times"),
+        }
+    }
+}
+
+/// What a run is to SLURM: the last job, or a task of the array.
+pub type Place = Option<usize>;
+
+/// The numbers of a run's jobs, `slurm/jobs.json`.
+#[derive(Clone, Debug, Deserialize)]
+struct Numbers {
+    array: String,
+    merge: String,
+    tasks: Vec<usize>,
+}
+
+/// Asks for a run's jobs as long as it lives.
+#[derive(Debug)]
+pub struct Queue {
+    answers: Receiver<BTreeMap<Place, Job>>,
+    /// The thread ends when this goes.
+    _alive: Sender<()>,
+    known: BTreeMap<Place, Job>,
+}
+
+impl Queue {
+    /// The queue of a run folder; none for one that was not submitted.
+    pub fn of(run: &Path) -> Option<Queue> {
+        let path = run.join("slurm/jobs.json");
+        read(&path)?;
+        let (tell, answers) = channel();
+        let (alive, end) = channel::<()>();
+        thread::spawn(move || {
+            let mut jobs = BTreeMap::new();
+            loop {
+                // Read anew: it may be submitted again.
+                if let Some(numbers) = read(&path) {
+                    ask(&numbers, &mut jobs);
+                }
+                let told = tell.send(jobs.clone());
+                if told.is_err() || end.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        let known = answers.recv_timeout(FIRST).unwrap_or_default();
+        Some(Queue {
+            answers,
+            _alive: alive,
+            known,
+        })
+    }
+
+    /// Takes what was answered since the last call; whether it changed anything.
+    pub fn poll(&mut self) -> bool {
+        let Some(latest) = self.answers.try_iter().last() else {
+            return false;
+        };
+        std::mem::replace(&mut self.known, latest) != self.known
+    }
+
+    /// A job as it was told of last.
+    pub fn job(&self, place: Place) -> Option<&Job> {
+        self.known.get(&place)
+    }
+}
+
+fn read(path: &PathBuf) -> Option<Numbers> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Asks for the jobs and lays the answers over what is known; where nobody answers, that stays.
+fn ask(numbers: &Numbers, known: &mut BTreeMap<Place, Job>) {
+    let ids = [numbers.array.as_str(), numbers.merge.as_str()];
+    let ids: Vec<&str> = ids.into_iter().filter(|id| !id.is_empty()).collect();
+    let said = |program: &str, words: &[&str]| {
+        let mut command = Command::new(program);
+        let output = command.args(words).arg("-j").arg(ids.join(","));
+        let output = output.stdin(Stdio::null()).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then_some(text)
+    };
+    let queue = said("squeue", &["--json", "--states=all"]).unwrap_or_default();
+    let queue: BTreeMap<Place, Job> = by_squeue(&queue, numbers).into_iter().collect();
+    let places = numbers.tasks.iter().copied().map(Some).chain([None]);
+    let ended = |job: &Job| !job.waits() && !job.runs();
+    let forgotten: Vec<Place> = places
+        .filter(|place| !queue.contains_key(place) && !known.get(place).is_some_and(ended))
+        .collect();
+    known.extend(queue);
+    if !forgotten.is_empty()
+        && let Some(text) = said(
+            "sacct",
+            &["-n", "-P", "-X", "--format=JobID,State,ExitCode,NodeList"],
+        )
+    {
+        let jobs = by_sacct(&text, numbers).into_iter();
+        known.extend(jobs.filter(|(place, _)| forgotten.contains(place)));
+    }
+}
+
+/// Lines of `JobID|State|ExitCode|NodeList`.
+fn by_sacct(text: &str, numbers: &Numbers) -> Vec<(Place, Job)> {
+    let line = |line: &str| {
+        let [id, state, exit, nodes] = line.split('|').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let place = match id.split_once('_') {
+            // Tasks that were never started stand together in brackets; the queue tells of them.
+            Some((array, task)) if array == numbers.array => Some(task.parse().ok()?),
+            None if id == numbers.merge => None,
+            _ => return None,
+        };
+        let told = |text: &str| !["", "None assigned"].contains(&text);
+        let job = Job {
+            id: id.to_owned(),
+            // `CANCELLED by 1000`.
+            state: state.split_whitespace().next()?.to_owned(),
+            reason: String::new(),
+            nodes: Some(nodes).filter(|of| told(of)).unwrap_or_default().into(),
+            restarts: None,
+            exit: Some(exit.to_owned()),
+        };
+        Some((place, job))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// `squeue --json`: a list of jobs, whose form differs somewhat between versions.
+fn by_squeue(text: &str, numbers: &Numbers) -> Vec<(Place, Job)> {
+    let whole: Value = serde_json::from_str(text).unwrap_or_default();
+    let jobs = whole["jobs"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut found = Vec::new();
+    for job in jobs {
+        let text = |key: &str| job[key].as_str().unwrap_or_default().to_owned();
+        // A name, or from 23.11 on a list of names of which the first is the state.
+        let state = job["job_state"].as_str().or(job["job_state"][0].as_str());
+        let known = |place: Place, id: String| {
+            let job = Job {
+                id,
+                state: state.unwrap_or("UNKNOWN").to_owned(),
+                reason: text("state_reason"),
+                nodes: text("nodes"),
+                restarts: number(&job["restart_cnt"]),
+                exit: exit(&job["exit_code"]),
+            };
+            (place, job)
+        };
+        let array = number(&job["array_job_id"]).unwrap_or(0).to_string();
+        if array == numbers.array {
+            let tasks = match number(&job["array_task_id"]) {
+                Some(task) => vec![task as usize],
+                // Those that wait stand together.
+                None => tasks(&text("array_task_string")),
+            };
+            let task = |task: usize| known(Some(task), format!("{array}_{task}"));
+            found.extend(tasks.into_iter().map(task));
+        } else if number(&job["job_id"]).is_some_and(|id| id.to_string() == numbers.merge) {
+            found.push(known(None, numbers.merge.clone()));
+        }
+    }
+    found
+}
+
+/// A number, or from 23.02 on `{"set": true, "infinite": false, "number": 7}`.
+fn number(value: &Value) -> Option<u64> {
+    let set = value["set"].as_bool().unwrap_or(true);
+    value.as_u64().or(value["number"].as_u64().filter(|_| set))
+}
+
+/// Exit status and signal as `sacct` writes them; of the raw status of `wait`, or of an object that names them.
+fn exit(value: &Value) -> Option<String> {
+    if let Some(raw) = value.as_u64() {
+        return Some(format!("{}:{}", raw >> 8 & 0xff, raw & 0x7f));
+    }
+    let code = number(&value["return_code"])?;
+    let signal = number(&value["signal"]["id"]).unwrap_or(0);
+    Some(format!("{code}:{signal}"))
+}
+
+/// The tasks of `2-4,7%3`.
+fn tasks(text: &str) -> Vec<usize> {
+    let text = text.split('%').next().unwrap_or_default();
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let range = first.parse::<usize>().ok()?..=last.parse().ok()?;
+        (range.end().saturating_sub(*range.start()) < 100_000).then_some(range)
+    };
+    text.split(',').filter_map(range).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers() -> Numbers {
+        Numbers {
+            array: "7".into(),
+            merge: "11".into(),
+            tasks: vec![1, 2, 3],
+        }
+    }
+
+    fn told(jobs: &[(Place, Job)]) -> Vec<String> {
+        let told = |(place, job): &(Place, Job)| format!("{place:?}: {}", job.words());
+        jobs.iter().map(told).collect()
+    }
+
+    /// As SLURM 22.05 writes it, with the fields that are read.
+    #[test]
+    fn the_queue_of_an_array_of_which_some_wait() {
+        let text = r#"{"jobs": [
+            {"job_id": 8, "array_job_id": 7, "array_task_id": 1, "array_task_string": "", "job_state": "RUNNING",
+             "state_reason": "None", "nodes": "n1", "restart_cnt": 2, "exit_code": 0},
+            {"job_id": 9, "array_job_id": 7, "array_task_id": 2, "array_task_string": "", "job_state": "FAILED",
+             "state_reason": "NonZeroExitCode", "nodes": "n1", "restart_cnt": 0, "exit_code": 768},
+            {"job_id": 7, "array_job_id": 7, "array_task_id": null, "array_task_string": "3-4,6%2",
+             "job_state": "PENDING", "state_reason": "Resources", "nodes": "", "restart_cnt": 0, "exit_code": 0},
+            {"job_id": 11, "array_job_id": 0, "array_task_id": null, "array_task_string": "", "job_state": "PENDING",
+             "state_reason": "Dependency", "nodes": "", "restart_cnt": 0, "exit_code": 0},
+            {"job_id": 12, "array_job_id": 0, "job_state": "RUNNING"}]}"#;
+        assert_eq!(
+            told(&by_squeue(text, &numbers())),
+            [
+                "Some(1): job 7_1 RUNNING on n1, put back into the queue 2 times",
+                "Some(2): job 7_2 FAILED on n1 (NonZeroExitCode), exit 3:0",
+                "Some(3): job 7_3 PENDING (Resources)",
+                "Some(4): job 7_4 PENDING (Resources)",
+                "Some(6): job 7_6 PENDING (Resources)",
+                "None: job 11 PENDING (Dependency)"
+            ]
+        );
+    }
+
+    /// The form of later versions: numbers as objects, states as a list.
+    #[test]
+    fn later_versions_tell_the_same() {
+        let text = r#"{"jobs": [
+            {"job_id": 8, "array_job_id": {"set": true, "infinite": false, "number": 7},
+             "array_task_id": {"set": true, "infinite": false, "number": 1}, "array_task_string": "",
+             "job_state": ["TIMEOUT"], "state_reason": "TimeLimit", "nodes": "n1", "restart_cnt": 1,
+             "exit_code": {"status": ["SIGNALED"], "return_code": {"set": true, "infinite": false, "number": 0},
+                           "signal": {"id": {"set": true, "infinite": false, "number": 15}, "name": "TERM"}}},
+            {"job_id": 11, "array_job_id": {"set": false, "infinite": false, "number": 0},
+             "array_task_id": {"set": false, "infinite": false, "number": 0}, "job_state": ["PENDING"],
+             "state_reason": "Dependency", "nodes": ""}]}"#;
+        assert_eq!(
+            told(&by_squeue(text, &numbers())),
+            [
+                "Some(1): job 7_1 TIMEOUT on n1 (TimeLimit), exit 0:15, put back into the queue once",
+                "None: job 11 PENDING (Dependency)"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_queue_forgot_the_accounts_know() {
+        let text = "7_1|COMPLETED|0:0|n1\n7_2|CANCELLED by 0|0:15|n1\n7_[3-4]|PENDING|0:0|None assigned\n\
+                    11|FAILED|2:0|n1\n12|RUNNING|0:0|n2\n";
+        assert_eq!(
+            told(&by_sacct(text, &numbers())),
+            [
+                "Some(1): job 7_1 COMPLETED on n1",
+                "Some(2): job 7_2 CANCELLED on n1, exit 0:15",
+                "None: job 11 FAILED on n1, exit 2:0"
+            ]
+        );
+    }
+
+    #[test]
+    fn strange_answers_are_no_jobs() {
+        assert!(by_squeue("Slurm is down", &numbers()).is_empty());
+        assert!(by_squeue(r#"{"jobs": 3}"#, &numbers()).is_empty());
+        assert!(by_sacct("Slurm accounting storage is disabled", &numbers()).is_empty());
+        assert!(tasks("0-99999999999,x,9-2").is_empty());
+    }
+}
