@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{ask, bench, build, demo, doctor, eval, merge, pull, train, watch};
+use crate::commands::{ask, bench, build, demo, doctor, eval, pull, train, watch};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -36,7 +36,6 @@ pub enum Command {
     Pull(pull::Args),
     Build(build::Args),
     Train(train::Args),
-    Merge(merge::Args),
     Watch(watch::Args),
     Eval(eval::Args),
     Ask(ask::Args),

@@ -8,7 +8,7 @@ use verdict_train::{RunFolder, Shard, TrainSettings, grid, shard};
 
 use crate::failure::{Failure, Result};
 
-/// `--shard`: which part of how many, from 1.
+/// `--shard` of `build` and `train`: which part of how many, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     /// Which.
@@ -26,9 +26,9 @@ impl FromStr for Part {
             Some(Part { index, of })
         });
         let within = |part: &Part| (1..=part.of).contains(&part.index);
-        numbers.filter(within).ok_or_else(|| {
-            "expected a part and their number, the first 1/4 and the last 4/4".into()
-        })
+        numbers
+            .filter(within)
+            .ok_or_else(|| "expected N/M with N from 1 to M".into())
     }
 }
 

@@ -41,11 +41,11 @@ fn shards_trained_apart_are_merged_to_the_run_of_one_task() {
     let at = folder.path();
     good(at, &format!("{GRID} --out whole"));
 
-    let unfinished = show(at, "merge sweep");
+    let unfinished = show(at, "train --merge sweep");
     assert!(unfinished.starts_with("status: 2"), "{unfinished}");
     // In any order, as a cluster has room.
     good(at, &format!("{GRID} --out sweep --shard 2/2"));
-    insta::assert_snapshot!("merge_of_half", show(at, "merge sweep"));
+    insta::assert_snapshot!("merge_of_half", show(at, "train --merge sweep"));
     insta::assert_snapshot!("eval_of_shards", show(at, "eval sweep"));
     good(at, &format!("{GRID} --out sweep --shard 1/2"));
 
@@ -61,7 +61,7 @@ fn shards_trained_apart_are_merged_to_the_run_of_one_task() {
     let told = show(at, &format!("{other} --out sweep --shard 1/2"));
     insta::assert_snapshot!("shard_of_other_settings", told);
 
-    insta::assert_snapshot!("merge_table", good(at, "merge sweep"));
+    insta::assert_snapshot!("merge_table", good(at, "train --merge sweep"));
     let (whole, sweep) = (at.join("whole"), at.join("sweep"));
     for member in [
         "r2-lr1e-3",
@@ -79,7 +79,7 @@ fn shards_trained_apart_are_merged_to_the_run_of_one_task() {
             .replace("\"whole\"", "\"RUN\"")
     };
     assert_eq!(manifest(&whole), manifest(&sweep));
-    assert!(good(at, "merge sweep").contains("merged before"));
+    assert!(good(at, "train --merge sweep").contains("merged before"));
     good(at, "eval sweep --quiet");
     good(at, "ask --run sweep --quiet question");
 }

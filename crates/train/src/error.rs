@@ -232,7 +232,7 @@ impl Error {
                 path.display()
             )),
             Error::Unmerged { path } => Some(format!(
-                "once they are finished, `verdict merge {}`",
+                "once they are finished, `verdict train --merge {}`",
                 path.display()
             )),
             Error::Checkpoint { .. } => Some("train again with --overwrite".into()),

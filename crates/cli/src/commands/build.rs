@@ -21,6 +21,7 @@ use crate::failure::{Failure, Result};
 use crate::loading;
 use crate::printer::Printer;
 use crate::settings;
+use crate::shards::Part;
 use crate::table::Table;
 
 /// Build a data set: clean, canonical, deduplicated, balanced, split
@@ -252,12 +253,12 @@ fn counted(tokens: usize, model: &str, printer: &Printer) -> Result<Context> {
 
 /// `2/8` as a shard.
 fn shard(text: &str) -> std::result::Result<Shard, String> {
-    let parts = text.split_once('/');
-    let parts = parts.and_then(|(n, of)| Some((n.parse().ok()?, of.parse().ok()?)));
-    match parts {
-        Some((n, of)) if (1..=of).contains(&n) => Ok((n, of)),
-        _ => Err("expected N/M with N from 1 to M".into()),
-    }
+    let Part { index, of } = text.parse()?;
+    let most = |_| format!("expected at most {} shards", u32::MAX);
+    Ok((
+        index.try_into().map_err(most)?,
+        of.try_into().map_err(most)?,
+    ))
 }
 
 /// Builds and tells what was read, what was dropped and what came out.

@@ -6,7 +6,6 @@ pub mod build;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
-pub mod merge;
 pub mod pull;
 pub mod reference;
 pub mod train;
@@ -24,7 +23,6 @@ pub fn run(command: Command, printer: &Printer) -> Result {
         Command::Pull(args) => pull::run(args, printer),
         Command::Build(args) => build::run(args, printer),
         Command::Train(args) => train::run(args, printer),
-        Command::Merge(args) => merge::run(args, printer),
         Command::Watch(args) => watch::run(args, printer),
         Command::Eval(args) => eval::run(args, printer),
         Command::Ask(args) => ask::run(args, printer),

@@ -7,7 +7,7 @@ use verdict_answer::LabelTokens;
 use verdict_data::DataSet;
 use verdict_train::{
     ClassWeights, DeviceChoice, Event, EventKind, Manifest, MemberRecord, Nested, NewRun, Plan,
-    Provenance, Rows, RunSummary, Score, TrainSettings, shard,
+    Provenance, Rows, RunFolder, RunSummary, Score, TrainSettings, shard,
 };
 
 use crate::device;
@@ -49,11 +49,15 @@ pub struct Args {
     #[serde(skip)]
     pub overwrite: bool,
 
-    /// Train one part of the grid, I of N by cost, into shards/I of --out; goes on with what stands there,
-    /// and does nothing where it is finished. `verdict merge` makes one run of all
-    #[arg(long, value_name = "I/N", conflicts_with_all = ["resume", "slurm"])]
+    /// Train one part of the grid, the N-th of M by cost, into shards/N of --out; goes on with what
+    /// stands there, and does nothing where it is finished
+    #[arg(long, value_name = "N/M", conflicts_with_all = ["resume", "slurm", "merge"])]
     #[serde(skip)]
     pub shard: Option<Part>,
+    /// Make one run of the shards in this folder: what one task would have made of the whole grid
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overwrite", "resume", "slurm"])]
+    #[serde(skip)]
+    pub merge: Option<PathBuf>,
 
     /// LoRA ranks [default: 16]
     #[arg(long, value_delimiter = ',', help_heading = "Grid")]
@@ -209,6 +213,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if args.slurm.slurm {
         return submit(&args, printer);
     }
+    if let Some(dir) = &args.merge {
+        return merge(dir, &args, printer);
+    }
     let summary = match (&args.resume, args.shard) {
         (Some(dir), _) => resume(dir, &args, printer)?,
         (None, None) => fit(&args.settings()?, args.overwrite, printer)?,
@@ -246,10 +253,51 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             nested.n
         ));
     }
-    printer.line(format!("run        {}", summary.dir.display()));
-    let best = summary.dir.join("adapters").join(&manifest.best);
-    printer.line(format!("best       {}", best.display()));
+    whereabouts(&summary.dir, manifest, printer);
     Ok(())
+}
+
+/// Where the run and its chosen adapter stand.
+fn whereabouts(dir: &Path, manifest: &Manifest, printer: &Printer) {
+    printer.line(format!("run        {}", dir.display()));
+    let best = dir.join("adapters").join(&manifest.best);
+    printer.line(format!("best       {}", best.display()));
+}
+
+/// Makes one run of shards; one that was made before is told again.
+fn merge(dir: &Path, args: &Args, printer: &Printer) -> Result {
+    refuse_flags(args, "--merge", &[])?;
+    let merged_before = dir.join("MANIFEST.json").exists();
+    let manifest = match merged_before {
+        true => RunFolder::open(dir)?.manifest,
+        false => verdict_train::merge(dir)?,
+    };
+    printer.json(&Merged {
+        run: dir,
+        best: &manifest.best,
+        base: manifest.base,
+        members: &manifest.members,
+        steps: manifest.steps,
+        merged_before,
+    });
+    printer.table(&members(&manifest));
+    printer.line("");
+    if merged_before {
+        printer.note(format!("{}: merged before", dir.display()));
+    }
+    whereabouts(dir, &manifest, printer);
+    Ok(())
+}
+
+/// What `train --merge --json` prints.
+#[derive(Serialize)]
+struct Merged<'a> {
+    run: &'a Path,
+    best: &'a str,
+    base: Score,
+    members: &'a [MemberRecord],
+    steps: usize,
+    merged_before: bool,
 }
 
 /// What `train --json` prints.
@@ -322,25 +370,31 @@ fn fit_part(args: &Args, part: Part, printer: &Printer) -> Result<Option<RunSumm
 
 /// Goes on with an interrupted run. Its settings stand in its folder.
 fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
-    let flags = args
-        .given()
-        .map_err(|fault| Failure::input(format!("settings: {fault}")))?;
-    let other = |key: &&String| key.as_str() != "threads";
-    let faults: Vec<String> = flags
-        .keys()
-        .filter(other)
-        .map(|key| format!("--{}: not together with --resume", key.replace('_', "-")))
-        .collect();
-    if !faults.is_empty() {
-        let hint = "the run goes on with the settings that stand in its folder";
-        return Err(Failure::faults(faults).hint(hint));
-    }
+    refuse_flags(args, "--resume", &["threads"])?;
     let run = open(dir, printer)?;
     let settings = TrainSettings {
         threads: args.threads.or(run.settings().threads),
         ..run.settings().clone()
     };
     fit_in(run, &settings, printer)
+}
+
+/// Refuses flags that say how to train where what was trained says it.
+fn refuse_flags(args: &Args, with: &str, allowed: &[&str]) -> Result {
+    let flags = args
+        .given()
+        .map_err(|fault| Failure::input(format!("settings: {fault}")))?;
+    let others = flags.keys().filter(|key| !allowed.contains(&key.as_str()));
+    let faults: Vec<String> = others
+        .map(|key| format!("--{}: not together with {with}", key.replace('_', "-")))
+        .collect();
+    match faults.is_empty() {
+        true => Ok(()),
+        false => {
+            let hint = "the run goes on with the settings that stand in its folder";
+            Err(Failure::faults(faults).hint(hint))
+        }
+    }
 }
 
 /// Locks the folder of an interrupted run and says where it goes on.

@@ -78,7 +78,7 @@ impl Scripts<'_> {
              # Written by {tool}.\n\
              {directives}\n\
              {setup}\
-             {program} merge {run} &&\n  {program} eval {run}\n",
+             {program} train --merge {run} &&\n  {program} eval {run}\n",
             tool = Manifest::tool(),
         )
     }
@@ -176,8 +176,8 @@ mod tests {
             (shard(2, &["r16", "r64"]), 0.483),
         ];
         let scripts = Scripts {
-            here: Path::new("/home/a b"),
-            run: Path::new("/home/a b/sweep"),
+            here: Path::new("/data/a b"),
+            run: Path::new("/data/a b/sweep"),
             program: Path::new("/opt/verdict"),
             asked: &asked,
             split: &split,
