@@ -233,10 +233,10 @@ impl Watch {
     /// # Errors
     /// [`Error::Io`] where an export cannot be written. What cannot be read is told by the snapshot.
     pub fn poll(&mut self, tell: &mut dyn FnMut(usize, &Told, &Run)) -> Result<bool> {
-        let mut changed = self
-            .queues
-            .iter_mut()
-            .fold(false, |any, queue| queue.poll() || any);
+        let mut changed = false;
+        for queue in &mut self.queues {
+            changed |= queue.poll();
+        }
         let mut void = false;
         for (number, watched) in self.runs.iter_mut().enumerate() {
             let (exports, name) = (&mut self.exports, watched.name.clone());
