@@ -73,6 +73,8 @@ fn outcome(run: &Path) -> Vec<(String, String)> {
     }
     let mut found = Vec::new();
     walk(run, &mut found);
+    // Which process trained.
+    found.retain(|path| !path.ends_with(".lock"));
     found.sort();
     let name = run
         .file_name()
@@ -309,4 +311,42 @@ fn a_second_process_and_foreign_flags_are_refused() {
         show(at, "train --resume run --lr 1e-4 --rank 4 --threads 2")
     );
     insta::assert_snapshot!("resume_of_nothing", show(at, "train --resume nowhere"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_that_was_killed_before_anyone_watched_is_known_to_be_dead() {
+    let folder = folder();
+    let at = folder.path();
+    let mut child = spawn(
+        at,
+        &format!(
+            "{} --out run",
+            SELDOM.replace("--steps 8", "--steps 100000")
+        ),
+    );
+    let events = at.join("run/events.jsonl");
+    while fs::read_to_string(&events).map_or(0, |text| text.lines().count()) < 5 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let state = || {
+        let told = show(at, "watch run --json");
+        let line = told
+            .lines()
+            .find(|line| line.starts_with('{'))
+            .expect("an object");
+        let run: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        run["state"].as_str().expect("a state").to_owned()
+    };
+    assert_eq!(state(), "running");
+    child.kill().expect("it lives");
+    // Not waited for: a process of which nothing but its name is left is gone.
+    while fs::read_to_string(format!("/proc/{}/stat", child.id()))
+        .is_ok_and(|stat| !stat.contains(") Z "))
+    {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(state(), "dead");
+    child.wait().expect("it ended");
+    assert_eq!(state(), "dead");
 }

@@ -7,10 +7,11 @@
 //! shards/            a grid split over tasks: a run folder each, see `shard`
 //! slurm/             the scripts that gave them to SLURM, and what they printed
 //! checkpoints/       until the run is complete, see `checkpoint`
-//! .lock              held while a process trains
+//! .lock              held while a process trains; says which one, see `owner`
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::Survey;
@@ -18,11 +19,12 @@ use crate::error::{Error, Result};
 use crate::events::{self, Event, EventLog};
 use crate::files;
 use crate::manifest::{Manifest, MemberRecord};
+use crate::owner;
 use crate::predictions::{FoldPrediction, Prediction};
 use crate::settings::TrainSettings;
 use crate::shard::SHARDS;
 
-const LOCK: &str = ".lock";
+pub(crate) const LOCK: &str = ".lock";
 const SETTINGS: &str = "settings.toml";
 const EVENTS: &str = "events.jsonl";
 const VALIDATION: &str = "validation.jsonl";
@@ -314,13 +316,20 @@ impl Drop for NewRun {
 /// Locks a folder for training.
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join(LOCK);
-    let lock = OpenOptions::new()
+    let mut lock = OpenOptions::new()
         .create(true)
         .append(true)
         .open(&path)
         .map_err(Error::io(&path, "open"))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => {
+            // Whoever watches tells a process that is gone from one that is elsewhere. A disk that is full says so
+            // where it matters.
+            let _ = lock
+                .set_len(0)
+                .and_then(|()| lock.write_all(owner::sign().as_bytes()));
+            Ok(lock)
+        }
         Err(TryLockError::WouldBlock) => Err(Error::Locked {
             path: dir.to_path_buf(),
         }),

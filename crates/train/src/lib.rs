@@ -23,6 +23,7 @@ pub mod leaving;
 pub mod manifest;
 mod merge;
 pub mod nested;
+pub mod owner;
 pub mod plan;
 pub mod predictions;
 pub mod rows;

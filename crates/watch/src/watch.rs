@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use verdict_train::owner::{Owner, owner};
 use verdict_train::{TrainSettings, members};
 
 use crate::error::{Error, Result};
@@ -102,7 +103,7 @@ impl Watched {
         let before = (self.process, self.trouble.take());
         self.process = match (process::holder(&self.folder.join(".lock")), self.process) {
             (Some(pid), _) => Process::Here(pid),
-            (None, Process::Unknown) => Process::Unknown,
+            (None, Process::Unknown) if owner(&self.folder) != Owner::Gone => Process::Unknown,
             (None, _) => Process::Gone,
         };
         let grew = match polled {
