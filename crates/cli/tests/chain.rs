@@ -11,18 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::{show, show_words, told, verdict};
 use serde_json::Value;
-
-/// A folder with a data set `data` and a model `tiny`.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    tiny::write(&folder.path().join("tiny"));
-    let built = show(
-        folder.path(),
-        "build --source clinical --source stats:30 --per-class 30 --out data --quiet",
-    );
-    assert!(built.starts_with("status: 0"), "{built}");
-    folder
-}
+use tiny::folder;
 
 const TRAIN: &str =
     "train --data data --model tiny --rank 2,4 --steps 3 --batch 4 --compute f32 --threads 2";

@@ -11,15 +11,10 @@ use serde_json::Value;
 
 /// A folder with a data set `data`, a model `tiny` and a run `run` of two adapters.
 fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    tiny::write(&folder.path().join("tiny"));
-    for command in [
-        "build --source clinical --source stats:30 --per-class 30 --out data --quiet",
-        "train --data data --model tiny --rank 2,4 --steps 3 --batch 4 --compute f32 --threads 2 --out run --quiet",
-    ] {
-        let said = show(folder.path(), command);
-        assert!(said.starts_with("status: 0"), "{said}");
-    }
+    let folder = tiny::folder();
+    let command = "train --data data --model tiny --rank 2,4 --steps 3 --batch 4 --compute f32 --threads 2 --out run --quiet";
+    let said = show(folder.path(), command);
+    assert!(said.starts_with("status: 0"), "{said}");
     folder
 }
 

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::show;
+use tiny::folder;
 
 const GRID: &str = "train --data data --model tiny --rank 2,16 --steps 10 --batch 4 --validate-every 3 \
                     --compute f32 --checkpoint-every 1 --quiet";
@@ -23,18 +24,6 @@ const LEAVING: &str = "train --data data --model tiny --rank 2,4 --lr 1e-3,1 --s
                        --patience 1 --halving 4 --compute f32 --checkpoint-every 1 --quiet";
 const SELDOM: &str = "train --data data --model tiny --rank 4,16 --steps 8 --batch 4 --validate-every 2 \
                        --compute bf16 --base bf16 --checkpoint-every 3 --loss full --quiet";
-
-/// A folder with a data set `data` and a model `tiny`.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    tiny::write(&folder.path().join("tiny"));
-    let built = show(
-        folder.path(),
-        "build --source clinical --source stats:30 --per-class 30 --out data --quiet",
-    );
-    assert!(built.starts_with("status: 0"), "{built}");
-    folder
-}
 
 fn spawn(folder: &Path, words: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_verdict"))
@@ -140,6 +129,8 @@ fn kill(words: &str, wanted: usize) {
     finished(at, &format!("{words} --threads 2 --out whole"));
     let (whole, took) = (outcome(&at.join("whole")), started.elapsed());
     let (mut state, mut kills, mut runs, mut resumed) = (wanted as u64, 0, 0, 0);
+    // On a machine that has become busier than it was, later: else no run would ever come to a checkpoint.
+    let (mut later, mut kept) = (1.0, Vec::new());
     while kills < wanted {
         let name = format!("run-{runs}");
         let run = at.join(&name);
@@ -155,7 +146,7 @@ fn kill(words: &str, wanted: usize) {
             );
             resumed += usize::from(begun);
             // Any moment of loading, training and saving: what is left takes less and less.
-            let moment = took.mul_f64(0.6 * uniform(&mut state));
+            let moment = took.mul_f64(0.6 * later * uniform(&mut state));
             let killed = kills < wanted && {
                 thread::sleep(moment);
                 let ended = child.try_wait().expect("its status").is_some();
@@ -171,6 +162,8 @@ fn kill(words: &str, wanted: usize) {
                 break;
             }
             kills += 1;
+            let before = std::mem::replace(&mut kept, checkpoints(&run));
+            later = if kept == before { later * 1.2 } else { 1.0 };
             // Complete already; only its checkpoints may not have been taken away any more.
             if run.join("MANIFEST.json").exists() {
                 let _ = fs::remove_dir_all(run.join("checkpoints"));
@@ -185,6 +178,18 @@ fn kill(words: &str, wanted: usize) {
         runs >= 2 && resumed > wanted / 2,
         "{runs} runs, {resumed} times gone on"
     );
+}
+
+/// Names of a run's checkpoints.
+fn checkpoints(run: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(run.join("checkpoints"));
+    let mut names: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    names.sort();
+    names
 }
 
 // 200 times in all.

@@ -9,20 +9,10 @@ use std::fs;
 use std::path::Path;
 
 use common::{show, verdict};
+use tiny::folder;
 
 const GRID: &str = "train --data data --model tiny --rank 2,4,16 --lr 1e-3,1e-2 --steps 4 --batch 4 \
                     --validate-every 2 --compute f32 --threads 1 --quiet";
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    tiny::write(&folder.path().join("tiny"));
-    let built = show(
-        folder.path(),
-        "build --source clinical --source stats:30 --per-class 30 --out data --quiet",
-    );
-    assert!(built.starts_with("status: 0"), "{built}");
-    folder
-}
 
 fn good(at: &Path, words: &str) -> String {
     let told = show(at, words);

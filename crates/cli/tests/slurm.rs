@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use common::{show, verdict};
 use serde_json::Value;
+use tiny::folder;
 
 /// How long anything may take before something is wrong.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A cluster of one node with two processors, two partitions; ended when it goes, or when this process dies.
 struct Cluster {
@@ -135,12 +136,7 @@ fn two_tasks_one_preempted_and_one_out_of_time_come_to_the_run_of_one_process() 
     // The scripts bear a blank in the path.
     let at = &folder.path().join("a run");
     fs::create_dir(at).expect("made");
-    tiny::write(&at.join("tiny"));
-    let built = show(
-        at,
-        "build --source clinical --source stats:30 --per-class 30 --out data --quiet",
-    );
-    assert!(built.starts_with("status: 0"), "{built}");
+    tiny::fill(at);
     // Some seconds of work, so that there is something to break off.
     const GRID: &str = "train --data data --model tiny --rank 2,4 --lr 1e-3,1e-2 --steps 250 --batch 16 \
                         --validate-every 100 --compute f32 --threads 1 --quiet";
@@ -279,14 +275,8 @@ fn a_task_that_fails_is_named_and_submitted_again() {
     let Some(cluster) = Cluster::start() else {
         return;
     };
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let at = folder.path();
-    tiny::write(&at.join("tiny"));
-    let built = show(
-        at,
-        "build --source clinical --per-class 10 --out data --quiet",
-    );
-    assert!(built.starts_with("status: 0"), "{built}");
     // The first task finds a folder that a task cannot write into.
     let submitted = cluster.verdict(
         at,

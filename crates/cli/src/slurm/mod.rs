@@ -65,7 +65,7 @@ pub struct Flags {
     cpus: Option<usize>,
     /// Memory of a task, as sbatch reads it (32G)
     #[arg(long, value_name = "SIZE", requires = "slurm")]
-    memory: Option<String>,
+    mem: Option<String>,
     /// Shell line to run before the program (module load cuda), may be given several times
     #[arg(long, value_name = "LINE", requires = "slurm")]
     setup: Option<Vec<String>>,

@@ -94,17 +94,8 @@ impl Scripts<'_> {
             "--requeue".into(),
             "--ntasks=1".into(),
         ]);
-        let words = [
-            ("partition", &asked.partition),
-            ("account", &asked.account),
-            ("qos", &asked.qos),
-            ("constraint", &asked.constraint),
-            ("time", &asked.time),
-            ("mem", &asked.memory),
-        ];
-        let given =
-            |(name, text): (&str, &Option<String>)| Some(format!("--{name}={}", text.as_ref()?));
-        all.extend(words.into_iter().filter_map(given));
+        let given = |(name, text): (&str, Option<&str>)| Some(format!("--{name}={}", text?));
+        all.extend(asked.words().into_iter().filter_map(given));
         all.extend(asked.gpus.map(|gpus| format!("--gres=gpu:{gpus}")));
         all.extend(asked.cpus.map(|cpus| format!("--cpus-per-task={cpus}")));
         all.extend(asked.options.iter().cloned());
@@ -161,7 +152,7 @@ mod tests {
             time: Some("4:00:00".into()),
             gpus: Some(1),
             cpus: Some(8),
-            memory: Some("32G".into()),
+            mem: Some("32G".into()),
             setup: vec!["module load cuda".into()],
             options: vec!["--exclude=node7".into()],
             ..Slurm::default()

@@ -14,6 +14,23 @@ const LAYERS: usize = 2;
 const HEADS: usize = 2;
 const HEAD: usize = 16;
 
+/// A folder with a model `tiny` and a data set `data`.
+pub fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fill(folder.path());
+    folder
+}
+
+/// Fills a folder as [`folder`] does.
+pub fn fill(folder: &Path) {
+    write(&folder.join("tiny"));
+    let built = crate::common::show(
+        folder,
+        "build --source clinical --source stats:30 --per-class 30 --out data --quiet",
+    );
+    assert!(built.starts_with("status: 0"), "{built}");
+}
+
 /// Writes the model's folder. The same bytes each time.
 pub fn write(folder: &Path) {
     std::fs::create_dir_all(folder).expect("a folder");

@@ -36,7 +36,7 @@ pub struct Slurm {
     pub cpus: Option<usize>,
     /// `--mem` of a task, as SLURM writes it (`32G`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<String>,
+    pub mem: Option<String>,
     /// Shell lines before the program starts (`module load cuda`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<String>,
@@ -46,6 +46,18 @@ pub struct Slurm {
 }
 
 impl Slurm {
+    /// What is asked for by a word, under the names of `sbatch`'s options.
+    pub fn words(&self) -> [(&'static str, Option<&str>); 6] {
+        [
+            ("partition", self.partition.as_deref()),
+            ("account", self.account.as_deref()),
+            ("qos", self.qos.as_deref()),
+            ("constraint", self.constraint.as_deref()),
+            ("time", self.time.as_deref()),
+            ("mem", self.mem.as_deref()),
+        ]
+    }
+
     /// What cannot be asked for.
     pub(super) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -63,18 +75,10 @@ impl Slurm {
                 fault(key, "at least 1", "0");
             }
         }
-        let words = [
-            ("partition", &self.partition),
-            ("account", &self.account),
-            ("qos", &self.qos),
-            ("constraint", &self.constraint),
-            ("time", &self.time),
-            ("memory", &self.memory),
-        ];
         // Each is the rest of a line of the script that sbatch reads.
         let word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
-        for (key, given) in words {
-            if let Some(text) = given.as_deref().filter(|text| !word(text)) {
+        for (key, given) in self.words() {
+            if let Some(text) = given.filter(|text| !word(text)) {
                 fault(key, "one word", text);
             }
         }
