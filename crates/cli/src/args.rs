@@ -35,7 +35,7 @@ pub enum Command {
     Doctor(doctor::Args),
     Pull(pull::Args),
     Build(build::Args),
-    Train(train::Args),
+    Train(Box<train::Args>),
     Watch(watch::Args),
     Eval(eval::Args),
     Ask(ask::Args),

@@ -4,6 +4,11 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use verdict_model::{Device, Isa, Library};
+use verdict_train::{Cuda, Gpu, Machine};
+use verdict_watch::gpu::Gpus;
+
+use crate::device::Place;
 
 /// Features of the processor that decide how fast the products run, in the kernel's own names.
 const FEATURES: [&str; 6] = [
@@ -86,6 +91,48 @@ fn has(feature: &str) -> bool {
 #[cfg(not(target_arch = "x86_64"))]
 fn has(_: &str) -> bool {
     false
+}
+
+/// This machine and this program as a run's manifest has them; `places` are where it computes.
+pub fn record(places: &[Place]) -> Machine {
+    let cpu = Cpu::detect();
+    let gib = |bytes: u64| (bytes + (1 << 29)) >> 30;
+    let probe = places
+        .iter()
+        .any(|place| place.name.is_some())
+        .then(verdict_model::gpus);
+    let gpu = |place: &Place| {
+        let Device::Cuda(number) = place.device else {
+            return None;
+        };
+        let known = probe.iter().flat_map(|probe| &probe.devices);
+        let gpu = known.into_iter().find(|gpu| gpu.ordinal == number)?;
+        let (major, minor) = gpu.compute_capability;
+        Some(Gpu {
+            name: gpu.name.clone(),
+            compute_capability: format!("{major}.{minor}"),
+            memory_gib: gib(gpu.memory_bytes as u64),
+        })
+    };
+    let version = |of: &Option<Library>| of.as_ref().and_then(|of| of.version.clone());
+    Machine {
+        tool: verdict_train::Manifest::tool(),
+        commit: option_env!("VERDICT_COMMIT").map(str::to_owned),
+        system: std::env::consts::OS.to_owned(),
+        processor: cpu.name,
+        architecture: cpu.architecture.to_owned(),
+        features: cpu.features.into_iter().map(str::to_owned).collect(),
+        kernels: Isa::detect().name().to_owned(),
+        threads: cpu.threads,
+        memory_gib: Memory::detect().map(|memory| gib(memory.total_bytes)),
+        gpus: places.iter().filter_map(gpu).collect(),
+        cuda: probe.as_ref().map(|probe| Cuda {
+            driver: Gpus::open().driver(),
+            version: probe.driver_version.clone(),
+            cublaslt: version(&probe.cublaslt),
+            nvrtc: version(&probe.nvrtc),
+        }),
+    }
 }
 
 /// The memory, as far as this process may use it.

@@ -23,7 +23,8 @@ use verdict_model::formats::{Array, Arrays, arrays_from_bytes, arrays_to_bytes};
 use crate::engine::AdapterState;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::manifest::Provenance;
+use crate::machine::Machine;
+use crate::origin::Provenance;
 use crate::settings::TrainSettings;
 use crate::validation::Score;
 
@@ -42,6 +43,9 @@ pub(crate) struct State {
     /// What wrote it.
     pub(crate) tool: String,
     pub(crate) provenance: Provenance,
+    /// What computed so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) machines: Vec<Machine>,
     pub(crate) settings: TrainSettings,
     /// Optimizer steps done.
     pub(crate) done: usize,

@@ -15,6 +15,7 @@ use crate::checkpoint::Survey;
 use crate::error::{Error, Result};
 use crate::events::{self, Event, EventLog};
 use crate::files;
+use crate::machine::Machine;
 use crate::manifest::{Manifest, MemberRecord};
 use crate::predictions::{FoldPrediction, Prediction};
 use crate::settings::TrainSettings;
@@ -59,6 +60,8 @@ pub struct NewRun {
     begun: bool,
     /// What an interrupted run left; none for a new one.
     resumed: Option<Survey>,
+    /// What computes.
+    machine: Option<Machine>,
 }
 
 impl NewRun {
@@ -88,6 +91,7 @@ impl NewRun {
             made,
             begun: false,
             resumed: None,
+            machine: None,
         })
     }
 
@@ -128,7 +132,27 @@ impl NewRun {
             made: false,
             begun: false,
             resumed: Some(survey),
+            machine: None,
         })
+    }
+
+    /// The same run, with what computes it; its manifest will say so.
+    pub fn on(mut self, machine: Machine) -> Self {
+        self.machine = Some(machine);
+        self
+    }
+
+    /// What computed the run so far, and what computes it now.
+    pub(crate) fn machines(&self) -> Vec<Machine> {
+        let known = self
+            .resumed
+            .as_ref()
+            .and_then(|survey| survey.last.as_ref());
+        let mut machines = known.map_or_else(Vec::new, |last| last.state.machines.clone());
+        if let Some(machine) = self.machine.as_ref().filter(|of| !machines.contains(of)) {
+            machines.push(machine.clone());
+        }
+        machines
     }
 
     /// Steps that were done where this run goes on; none for a new run, or one that begins anew.
@@ -368,12 +392,7 @@ impl RunFolder {
             });
         }
         let settings = TrainSettings::read(&dir.join(SETTINGS))?;
-        let text = fs::read_to_string(&manifest_path).map_err(Error::io(&manifest_path, "read"))?;
-        let manifest: Manifest = serde_json::from_str(&text).map_err(|error| Error::Json {
-            path: manifest_path.clone(),
-            line: error.line(),
-            message: error.to_string(),
-        })?;
+        let manifest = Manifest::read(&manifest_path)?;
         let run = Self {
             dir: path,
             settings,

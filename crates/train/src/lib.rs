@@ -10,6 +10,7 @@
 //! it is alone or among a hundred. It prints nothing: an observer is handed every event.
 
 pub mod batches;
+pub mod card;
 mod checkpoint;
 pub mod device;
 pub mod engine;
@@ -20,10 +21,13 @@ pub mod folder;
 mod folds;
 pub mod grid;
 pub mod leaving;
+pub mod machine;
 pub mod manifest;
 pub mod nested;
+pub mod origin;
 pub mod plan;
 pub mod predictions;
+pub mod repeat;
 pub mod rows;
 pub mod run;
 pub mod schedule;
@@ -38,8 +42,10 @@ pub use events::{Event, EventKind, Outcome};
 pub use folder::{NewRun, RunFolder};
 pub use grid::{Member, members};
 pub use leaving::{Dropped, DroppedBy, Rung};
-pub use manifest::{Manifest, MemberRecord, Provenance};
+pub use machine::{Cuda, Gpu, Machine};
+pub use manifest::{Manifest, MemberRecord};
 pub use nested::{FoldScore, Nested, NestedRepeat};
+pub use origin::{DataRecord, ModelRecord, Provenance};
 pub use plan::{Job, Part, Plan, Share};
 pub use predictions::{FoldKind, FoldPrediction, Prediction};
 pub use rows::{Row, Rows};

@@ -22,7 +22,7 @@ pub fn run(command: Command, printer: &Printer) -> Result {
         Command::Doctor(args) => doctor::run(args, printer),
         Command::Pull(args) => pull::run(args, printer),
         Command::Build(args) => build::run(args, printer),
-        Command::Train(args) => train::run(args, printer),
+        Command::Train(args) => train::run(*args, printer),
         Command::Watch(args) => watch::run(args, printer),
         Command::Eval(args) => eval::run(args, printer),
         Command::Ask(args) => ask::run(args, printer),

@@ -1,20 +1,24 @@
 //! `verdict train`: a data set and a model to a run folder of adapters, the whole grid in one pass.
 
+mod like;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use verdict_answer::LabelTokens;
 use verdict_data::DataSet;
 use verdict_train::{
-    ClassWeights, DeviceChoice, Event, EventKind, Manifest, MemberRecord, Nested, NewRun, Plan,
-    Provenance, Rows, RunSummary, Score, TrainSettings,
+    ClassWeights, DataRecord, DeviceChoice, Event, EventKind, Manifest, MemberRecord, Nested,
+    NewRun, Plan, Provenance, Rows, RunSummary, Score, TrainSettings,
 };
 
+use self::like::{Like, Repeated};
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::fleet::Models;
 use crate::interrupt;
 use crate::loading;
+use crate::machine;
 use crate::printer::{Printer, Progress, clock};
 use crate::table::Table;
 
@@ -42,6 +46,11 @@ pub struct Args {
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overwrite"])]
     #[serde(skip)]
     pub resume: Option<PathBuf>,
+    /// Repeat this run: its settings, flags laid over them; data set and model must be the same, and
+    /// at the end its adapters are compared with the new ones. Without --out into RUN-2
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "resume"])]
+    #[serde(skip)]
+    pub like: Option<PathBuf>,
     /// Replace the run that stands in --out
     #[arg(long)]
     #[serde(skip)]
@@ -162,10 +171,14 @@ pub struct Args {
 impl Args {
     /// The settings file under the flags, under which lie the defaults.
     pub fn settings(&self) -> Result<TrainSettings> {
-        let base = match &self.config {
+        self.over(match &self.config {
             Some(path) => TrainSettings::read(path)?,
             None => TrainSettings::default(),
-        };
+        })
+    }
+
+    /// The flags laid over settings.
+    fn over(&self, base: TrainSettings) -> Result<TrainSettings> {
         let unfit = |fault: &dyn std::fmt::Display| Failure::input(format!("settings: {fault}"));
         let mut table = toml::Table::try_from(base).map_err(|fault| unfit(&fault))?;
         let flags = toml::Table::try_from(self).map_err(|fault| unfit(&fault))?;
@@ -183,11 +196,14 @@ impl Args {
 
 /// Trains and tells how every member came out.
 pub fn run(args: Args, printer: &Printer) -> Result {
-    let summary = match &args.resume {
-        Some(dir) => resume(dir, &args, printer)?,
-        None => fit(&args.settings()?, args.overwrite, printer)?,
+    let like = Like::read(&args)?;
+    let summary = match (&args.resume, &like) {
+        (Some(dir), _) => resume(dir, &args, printer)?,
+        (None, Some(like)) => repeat(like, &args, printer)?,
+        (None, None) => fit(&args.settings()?, args.overwrite, printer)?,
     };
     let manifest = &summary.manifest;
+    let repeated = like.as_ref().map(|like| like.compare(manifest));
     printer.json(&Told {
         run: &summary.dir,
         best: &manifest.best,
@@ -200,6 +216,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         checkpoints: summary.checkpoints,
         checkpoint_seconds: summary.checkpoint_time.as_secs_f64(),
         event_seconds: summary.event_time.as_secs_f64(),
+        like: repeated.as_ref(),
     });
     printer.table(&members(manifest));
     printer.line(format!(
@@ -219,6 +236,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     printer.line(format!("run        {}", summary.dir.display()));
     let best = summary.dir.join("adapters").join(&manifest.best);
     printer.line(format!("best       {}", best.display()));
+    if let Some(repeated) = repeated {
+        printer.line(format!("repeats    {}", repeated.words()));
+    }
     Ok(())
 }
 
@@ -239,13 +259,24 @@ struct Told<'a> {
     checkpoint_seconds: f64,
     /// Seconds that events took: written, and shown as progress.
     event_seconds: f64,
+    /// With --like, how the adapters stand beside those of the run that was repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    like: Option<&'a Repeated<'a>>,
 }
 
 /// Trains the grid into `settings.out`, with progress.
 pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Result<RunSummary> {
     // First what is quick to refuse, then the slow loading.
     let run = NewRun::create(settings, overwrite)?;
-    fit_in(run, settings, printer)
+    fit_in(run, settings, None, printer)
+}
+
+/// Trains once more what `--like` names.
+fn repeat(like: &Like, args: &Args, printer: &Printer) -> Result<RunSummary> {
+    let settings = args.over(like.settings())?;
+    like.check_out(&settings.out)?;
+    let run = NewRun::create(&settings, args.overwrite)?;
+    fit_in(run, &settings, Some(like), printer)
 }
 
 /// Goes on with an interrupted run. Its settings stand in its folder.
@@ -274,11 +305,16 @@ fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
         threads: args.threads.or(run.settings().threads),
         ..run.settings().clone()
     };
-    fit_in(run, &settings, printer)
+    fit_in(run, &settings, None, printer)
 }
 
 /// Trains in a folder that was locked; `settings` say where it computes.
-fn fit_in(run: NewRun, settings: &TrainSettings, printer: &Printer) -> Result<RunSummary> {
+fn fit_in(
+    run: NewRun,
+    settings: &TrainSettings,
+    like: Option<&Like>,
+    printer: &Printer,
+) -> Result<RunSummary> {
     let places = device::choose(settings, printer)?;
     let data = DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
@@ -303,8 +339,13 @@ fn fit_in(run: NewRun, settings: &TrainSettings, printer: &Printer) -> Result<Ru
     if let Some(cost) = cost(&plan) {
         printer.note(cost);
     }
-    let provenance = Provenance::read(source.path(), &settings.data)?;
+    let provenance = Provenance::read(source.path(), &settings.data)?
+        .with(DataRecord::new(&data.manifest), source.record()?);
     let specs = plan.specs();
+    let machine = machine::record(&places[..places.len().min(specs.len())]);
+    if let Some(like) = like {
+        like.check(settings, &provenance, &machine, printer)?;
+    }
     let models = Models::load(&source, settings, places, specs.len(), printer)?;
     let mut engine = models.engine(source.name(), &specs);
 
@@ -312,7 +353,7 @@ fn fit_in(run: NewRun, settings: &TrainSettings, printer: &Printer) -> Result<Ru
     let mut watch = Watch::new(printer);
     let mut observer = |event: &Event| watch.see(event);
     Ok(verdict_train::train(
-        run,
+        run.on(machine),
         &rows,
         &provenance,
         &mut *engine,

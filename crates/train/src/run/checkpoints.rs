@@ -144,6 +144,7 @@ impl Training<'_> {
             format: State::FORMAT,
             tool: Manifest::tool(),
             provenance: self.provenance.clone(),
+            machines: self.run.machines(),
             settings: self.settings.clone(),
             done: self.done,
             pending: self.pending,
@@ -185,7 +186,7 @@ impl Training<'_> {
             path: checkpoint.dir().to_path_buf(),
             reason,
         };
-        if state.provenance != *self.provenance {
+        if !state.provenance.same(self.provenance) {
             return Err(broken(
                 "the model or the data set is not the one that the run began with".into(),
             ));
@@ -261,7 +262,7 @@ impl Training<'_> {
 }
 
 /// The settings without those that change no result.
-fn same_results(settings: &TrainSettings) -> TrainSettings {
+pub(crate) fn same_results(settings: &TrainSettings) -> TrainSettings {
     TrainSettings {
         threads: None,
         memory_gib: None,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use self::checkpoints::Keeper;
+pub(crate) use self::checkpoints::same_results;
 use self::leave::Progress;
 use crate::batches::BatchOrder;
 use crate::checkpoint::Checkpoint;
@@ -20,7 +21,8 @@ use crate::error::{EngineError, Error, Fault, Result};
 use crate::events::{Event, EventKind, EventLog, Outcome};
 use crate::folder::NewRun;
 use crate::leaving::{Dropped, Rung, rungs};
-use crate::manifest::{Manifest, Provenance};
+use crate::manifest::Manifest;
+use crate::origin::Provenance;
 use crate::plan::{Part, Plan};
 use crate::rows::{Row, Rows};
 use crate::schedule::Rates;
