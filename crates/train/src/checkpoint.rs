@@ -241,6 +241,7 @@ pub(crate) struct Writer {
     sums: String,
     /// Its files, forced to the disk at the end: all at once they take the time of one.
     written: Vec<File>,
+    bytes: u64,
     finished: bool,
 }
 
@@ -258,6 +259,7 @@ impl Writer {
             path,
             sums: String::new(),
             written: Vec::new(),
+            bytes: 0,
             finished: false,
         })
     }
@@ -309,12 +311,13 @@ impl Writer {
         };
         let written = write().map_err(Error::io(&self.path, "write"))?;
         self.written.push(written);
+        self.bytes += bytes.len() as u64;
         Ok(())
     }
 
     /// Writes the state and the hashes, gives the checkpoint its name, and takes away all but the last
-    /// two.
-    pub(crate) fn finish(mut self, state: &State) -> Result<()> {
+    /// two. Returns the bytes of its files.
+    pub(crate) fn finish(mut self, state: &State) -> Result<u64> {
         let mut text = serde_json::to_string_pretty(state).expect("a state is plain data");
         text.push('\n');
         self.put(STATE, text.as_bytes())?;
@@ -335,7 +338,7 @@ impl Writer {
             let path = checkpoints.join(name);
             fs::remove_dir_all(&path).map_err(Error::io(&path, "remove"))?;
         }
-        Ok(())
+        Ok(self.bytes)
     }
 }
 

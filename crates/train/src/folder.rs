@@ -305,7 +305,10 @@ fn lock(dir: &Path) -> Result<File> {
         .open(&path)
         .map_err(Error::io(&path, "open"))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => {
+            tracing::info!(run = %dir.display(), "run folder locked");
+            Ok(lock)
+        }
         Err(TryLockError::WouldBlock) => Err(Error::Locked {
             path: dir.to_path_buf(),
         }),

@@ -7,7 +7,7 @@
 //!
 //! The numbers are the engine's; this crate decides what it is given and when. A member of the grid
 //! gets the same rows, in the same order and in the same pieces, with the same dropout keys, whether
-//! it is alone or among a hundred. It prints nothing: an observer is handed every event.
+//! it is alone or among a hundred. It prints nothing: an observer is handed every event, and `tracing` hears of it.
 
 pub mod batches;
 pub mod card;
@@ -33,6 +33,7 @@ pub mod run;
 pub mod schedule;
 pub mod select;
 pub mod settings;
+mod trace;
 pub mod validation;
 
 pub use device::DeviceChoice;

@@ -295,7 +295,7 @@ fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
     }
     let run = NewRun::resume(dir)?;
     for told in run.passed_over() {
-        printer.note(format!("warning: {told}"));
+        printer.warn(told);
     }
     printer.note(match run.resumed_at() {
         Some(done) => format!("going on after step {done}"),
@@ -402,6 +402,7 @@ impl<'a> Watch<'a> {
     }
 
     fn see(&mut self, event: &Event) {
+        let log = self.printer.logs();
         match &event.kind {
             EventKind::Start {
                 members,
@@ -416,11 +417,13 @@ impl<'a> Watch<'a> {
                     }
                     Some(_) => format!("{train_rows} rows in folds"),
                 };
-                self.printer.note(format!(
-                    "{} in one pass: {}\n{rows}, {steps} steps",
-                    plural(members.len(), "adapter"),
-                    members.join(", "),
-                ));
+                if !log {
+                    self.printer.note(format!(
+                        "{} in one pass: {}\n{rows}, {steps} steps",
+                        plural(members.len(), "adapter"),
+                        members.join(", "),
+                    ));
+                }
                 self.steps = *steps;
                 self.members = members.clone();
                 self.progress = Some(self.printer.progress("train", "step", *steps as u64));
@@ -472,8 +475,10 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Says what happened. A log has heard of it already, from the event itself.
     fn say(&self, text: String) {
         match &self.progress {
+            _ if self.printer.logs() => {}
             Some(progress) => progress.say(text),
             None => self.printer.note(text),
         }

@@ -112,13 +112,15 @@ impl Training<'_> {
         writer.found(&self.all_found())?;
         // A checkpoint must not know of events that the disk does not.
         self.sink.log.sync()?;
-        writer.finish(&self.state())?;
+        let bytes = writer.finish(&self.state())?;
         let keeper = &self.keeper;
         keeper.next.set(number + 1);
         keeper.last.set(Instant::now());
         keeper.cost.set(started.elapsed());
         keeper.count.set(keeper.count.get() + 1);
         keeper.spent.set(keeper.spent.get() + started.elapsed());
+        let seconds = started.elapsed().as_secs_f64();
+        tracing::info!(step = self.done, bytes, seconds, "checkpoint kept");
         Ok(())
     }
 
@@ -239,6 +241,8 @@ impl Training<'_> {
         self.tokens = state.tokens;
         self.pass_tokens = state.pass_tokens;
         self.mark = state.events;
+        let from = checkpoint.dir().display();
+        tracing::info!(step = self.done, checkpoint = %from, "going on from a checkpoint");
         Ok(())
     }
 

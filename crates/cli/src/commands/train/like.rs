@@ -127,7 +127,7 @@ impl Like {
                 hashes[0], hashes[1]
             );
             match asked {
-                true => printer.note(format!("warning: not a repetition: {text}")),
+                true => printer.warn(format!("not a repetition: {text}")),
                 false => {
                     faults.push(text);
                     hints.push(format!(
@@ -163,8 +163,8 @@ impl Like {
         let other = differing(&self.manifest.settings, settings);
         if !other.is_empty() {
             let names: Vec<String> = other.iter().map(|key| key.replace('_', "-")).collect();
-            printer.note(format!(
-                "warning: not a repetition: other settings than {run} in {}",
+            printer.warn(format!(
+                "not a repetition: other settings than {run} in {}",
                 names.join(", ")
             ));
         }
@@ -182,15 +182,15 @@ impl Like {
         };
         let machines = &self.manifest.machines;
         if let Some(other) = machines.iter().find(|of| !of.computes_as(machine)) {
-            printer.note(format!(
-                "warning: {run} was computed on {}, this on {}: results may differ in rounding",
+            printer.warn(format!(
+                "{run} was computed on {}, this on {}: results may differ in rounding",
                 other.words(),
                 machine.words()
             ));
         }
         if last.program() != machine.program() {
-            printer.note(format!(
-                "warning: {run} was computed by {}, this by {}: results may differ",
+            printer.warn(format!(
+                "{run} was computed by {}, this by {}: results may differ",
                 last.program(),
                 machine.program()
             ));
