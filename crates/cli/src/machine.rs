@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use verdict_model::{Device, Isa, Library};
+use verdict_model::{Device, GpuProbe, Isa, Library};
 use verdict_train::{Cuda, Gpu, Machine};
 use verdict_watch::gpu::Gpus;
 
@@ -95,12 +95,15 @@ fn has(_: &str) -> bool {
 
 /// This machine and this program as a run's manifest has them; `places` are where it computes.
 pub fn record(places: &[Place]) -> Machine {
+    let gpus = places.iter().any(|place| place.device != Device::Cpu);
+    let probe = gpus.then(verdict_model::gpus);
+    record_with(places, probe.as_ref())
+}
+
+/// [`record`] with what is known of GPUs, where they compute.
+fn record_with(places: &[Place], probe: Option<&GpuProbe>) -> Machine {
     let cpu = Cpu::detect();
     let gib = |bytes: u64| (bytes + (1 << 29)) >> 30;
-    let probe = places
-        .iter()
-        .any(|place| place.name.is_some())
-        .then(verdict_model::gpus);
     let gpu = |place: &Place| {
         let Device::Cuda(number) = place.device else {
             return None;
@@ -126,7 +129,7 @@ pub fn record(places: &[Place]) -> Machine {
         threads: cpu.threads,
         memory_gib: Memory::detect().map(|memory| gib(memory.total_bytes)),
         gpus: places.iter().filter_map(gpu).collect(),
-        cuda: probe.as_ref().map(|probe| Cuda {
+        cuda: probe.map(|probe| Cuda {
             driver: Gpus::open().driver(),
             version: probe.driver_version.clone(),
             cublaslt: version(&probe.cublaslt),
@@ -223,6 +226,57 @@ mod tests {
             "{first:?} {second:?}"
         );
         assert!(age().expect("Linux tells") >= process + Duration::from_millis(10));
+    }
+
+    #[test]
+    fn the_gpus_that_compute_are_noted_in_their_order_with_what_drives_them() {
+        let gpu = |ordinal, name: &str| verdict_model::GpuDevice {
+            ordinal,
+            name: name.into(),
+            compute_capability: (9, 0),
+            // As the driver has it: a little less than 80 GiB.
+            memory_bytes: 85_017_493_504,
+            free_bytes: None,
+        };
+        let library = |version: Option<&str>| {
+            Some(Library {
+                path: "lib".into(),
+                version: version.map(str::to_owned),
+            })
+        };
+        let probe = GpuProbe {
+            driver: library(None),
+            cublaslt: library(Some("13.1.0")),
+            nvrtc: library(Some("13.0")),
+            driver_version: Some("13.0".into()),
+            devices: vec![gpu(0, "A"), gpu(1, "B"), gpu(2, "C")],
+            missing: Vec::new(),
+            cache: "cache".into(),
+        };
+        let place = |number| Place {
+            device: Device::Cuda(number),
+            name: Some("by the driver".into()),
+            driver: None,
+        };
+        let found = record_with(&[place(2), place(0)], Some(&probe));
+        let told: Vec<_> = found
+            .gpus
+            .iter()
+            .map(|gpu| {
+                (
+                    gpu.name.as_str(),
+                    gpu.compute_capability.as_str(),
+                    gpu.memory_gib,
+                )
+            })
+            .collect();
+        assert_eq!(told, [("C", "9.0", 79), ("A", "9.0", 79)]);
+        let cuda = found.cuda.expect("GPUs compute");
+        let versions = [&cuda.version, &cuda.cublaslt, &cuda.nvrtc].map(Option::as_deref);
+        assert_eq!(versions, [Some("13.0"), Some("13.1.0"), Some("13.0")]);
+        let plain = record_with(&[], None);
+        assert!(plain.gpus.is_empty() && plain.cuda.is_none());
+        assert_eq!(plain.memory_gib, found.memory_gib);
     }
 
     #[test]

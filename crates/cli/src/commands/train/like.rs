@@ -68,16 +68,17 @@ impl Like {
     /// The run's settings; the new run's folder is the first of RUN-2, RUN-3 and so on that is not there.
     pub fn settings(&self) -> TrainSettings {
         let settings = &self.manifest.settings;
-        let run = match self.path.is_dir() {
-            true => &self.path,
-            false => &settings.out,
+        let mut run = match self.path.is_dir() {
+            true => self.path.clone(),
+            false => settings.out.clone(),
         };
-        let name = run
-            .components()
-            .next_back()
-            .map(|last| last.as_os_str().to_os_string())
-            .filter(|name| name != "." && name != "..")
-            .unwrap_or_else(|| "run".into());
+        // `.` and `..` have no name to number.
+        if run.file_name().is_none()
+            && let Ok(whole) = run.canonicalize()
+        {
+            run = whole;
+        }
+        let name = run.file_name().unwrap_or("run".as_ref()).to_owned();
         let mut numbered = (2..).map(|number: usize| {
             let mut next = name.clone();
             next.push(format!("-{number}"));
