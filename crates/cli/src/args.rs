@@ -4,6 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{ask, bench, build, demo, doctor, eval, pull, train, watch};
+use crate::log;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -20,9 +21,9 @@ pub struct Cli {
     /// Print results as JSON, one object a line
     #[arg(long, global = true, display_order = 900)]
     pub json: bool,
-    /// No progress and no notes; errors remain
-    #[arg(long, short, global = true, display_order = 901)]
-    pub quiet: bool,
+    /// What goes to stderr
+    #[command(flatten)]
+    pub log: log::Flags,
     /// What to do
     #[command(subcommand)]
     pub command: Command,

@@ -31,12 +31,19 @@ pub struct Place {
 /// # Errors
 /// A GPU that was asked for and cannot be used; `fp8` or `nf4` where no device computes with it.
 pub fn choose(settings: &TrainSettings, printer: &Printer) -> Result<Vec<Place>> {
-    if settings.device == DeviceChoice::Cpu {
-        return Ok(vec![Place::cpu()]);
-    }
-    let (places, note) = among(settings, &verdict_model::gpus(), hidden())?;
-    if let Some(note) = note {
-        printer.note(note);
+    let places = match settings.device {
+        DeviceChoice::Cpu => vec![Place::cpu()],
+        _ => {
+            let (places, note) = among(settings, &verdict_model::gpus(), hidden())?;
+            if let Some(note) = note {
+                printer.note(note);
+            }
+            places
+        }
+    };
+    for place in &places {
+        let (device, name) = (place.label(), place.name.as_deref());
+        tracing::info!(device, name, "device chosen");
     }
     Ok(places)
 }

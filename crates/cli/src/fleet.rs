@@ -36,7 +36,7 @@ impl Models {
             places.truncate(adapters.max(1));
         }
         for place in &places {
-            if let Some(name) = &place.name {
+            if let (Some(name), false) = (&place.name, printer.logs()) {
                 printer.note(format!("computing on {} ({name})", place.label()));
             }
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use verdict_train::Asked;
 
+use crate::log::Format;
 use crate::printer;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
@@ -16,13 +17,13 @@ static BEFORE_END: OnceLock<fn()> = OnceLock::new();
 static CHECKPOINT: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Takes over Ctrl-C (and, on Unix, SIGTERM, SIGHUP and SIGUSR1). Called once, at start.
-pub fn install() {
-    let handler = || {
+pub fn install(format: Format) {
+    let handler = move || {
         let again = ASKED.swap(true, Ordering::SeqCst);
         if again || !GUARDED.load(Ordering::SeqCst) {
             end_now();
         }
-        printer::stderr_line("stopping in good order; Ctrl-C again ends at once");
+        printer::stderr_line(format, "stopping in good order; Ctrl-C again ends at once");
     };
     // Without a handler the system's own default ends the process, which is safe as well.
     let _ = ctrlc::set_handler(handler);

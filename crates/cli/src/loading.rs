@@ -8,7 +8,7 @@ use verdict_answer::Answerer;
 use verdict_data::Input;
 use verdict_formats::{Adapter, Checkpoint, ModelConfig};
 use verdict_model::{AdapterBank, Base, Compute, Device, Isa, LoadOptions, Model};
-use verdict_train::{DeviceChoice, RunFolder, TrainSettings};
+use verdict_train::{DeviceChoice, ModelRecord, RunFolder, TrainSettings};
 
 use crate::datasets::Written;
 use crate::device::{self, Place};
@@ -143,6 +143,8 @@ const GIB: f64 = (1_u64 << 30) as f64;
 pub struct Source {
     checkpoint: Checkpoint,
     name: String,
+    /// Where it came from, where it came through the cache.
+    origin: Option<String>,
 }
 
 /// Opens a finished run.
@@ -163,6 +165,7 @@ pub fn find(spec: &str, printer: &Printer) -> Result<Source> {
     Ok(Source {
         checkpoint: Checkpoint::open(&model.path)?,
         name: model.name,
+        origin: model.source,
     })
 }
 
@@ -171,6 +174,7 @@ pub fn random(name: &str, config: ModelConfig, seed: u64) -> Source {
     Source {
         checkpoint: Checkpoint::random(config, seed),
         name: format!("{name}, random weights"),
+        origin: None,
     }
 }
 
@@ -219,6 +223,15 @@ impl Source {
     /// Its shape.
     pub fn config(&self) -> &ModelConfig {
         &self.checkpoint.config
+    }
+
+    /// What a run's manifest says of it.
+    pub fn record(&self) -> Result<ModelRecord> {
+        Ok(ModelRecord {
+            source: self.origin.clone(),
+            licence: models::licence(&self.name).map(str::to_owned),
+            ..ModelRecord::new(self.config(), self.path())?
+        })
     }
 
     /// Its tokenizer.

@@ -4,6 +4,11 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use verdict_model::{Device, GpuProbe, Isa, Library};
+use verdict_train::{Cuda, Gpu, Machine};
+use verdict_watch::gpu::Gpus;
+
+use crate::device::Place;
 
 /// Features of the processor that decide how fast the products run, in the kernel's own names.
 const FEATURES: [&str; 6] = [
@@ -86,6 +91,51 @@ fn has(feature: &str) -> bool {
 #[cfg(not(target_arch = "x86_64"))]
 fn has(_: &str) -> bool {
     false
+}
+
+/// This machine and this program as a run's manifest has them; `places` are where it computes.
+pub fn record(places: &[Place]) -> Machine {
+    let gpus = places.iter().any(|place| place.device != Device::Cpu);
+    let probe = gpus.then(verdict_model::gpus);
+    record_with(places, probe.as_ref())
+}
+
+/// [`record`] with what is known of GPUs, where they compute.
+fn record_with(places: &[Place], probe: Option<&GpuProbe>) -> Machine {
+    let cpu = Cpu::detect();
+    let gib = |bytes: u64| (bytes + (1 << 29)) >> 30;
+    let gpu = |place: &Place| {
+        let Device::Cuda(number) = place.device else {
+            return None;
+        };
+        let known = probe.iter().flat_map(|probe| &probe.devices);
+        let gpu = known.into_iter().find(|gpu| gpu.ordinal == number)?;
+        let (major, minor) = gpu.compute_capability;
+        Some(Gpu {
+            name: gpu.name.clone(),
+            compute_capability: format!("{major}.{minor}"),
+            memory_gib: gib(gpu.memory_bytes as u64),
+        })
+    };
+    let version = |of: &Option<Library>| of.as_ref().and_then(|of| of.version.clone());
+    Machine {
+        tool: verdict_train::Manifest::tool(),
+        commit: option_env!("VERDICT_COMMIT").map(str::to_owned),
+        system: std::env::consts::OS.to_owned(),
+        processor: cpu.name,
+        architecture: cpu.architecture.to_owned(),
+        features: cpu.features.into_iter().map(str::to_owned).collect(),
+        kernels: Isa::detect().name().to_owned(),
+        threads: cpu.threads,
+        memory_gib: Memory::detect().map(|memory| gib(memory.total_bytes)),
+        gpus: places.iter().filter_map(gpu).collect(),
+        cuda: probe.map(|probe| Cuda {
+            driver: Gpus::open().driver(),
+            version: probe.driver_version.clone(),
+            cublaslt: version(&probe.cublaslt),
+            nvrtc: version(&probe.nvrtc),
+        }),
+    }
 }
 
 /// The memory, as far as this process may use it.
@@ -176,6 +226,57 @@ mod tests {
             "{first:?} {second:?}"
         );
         assert!(age().expect("Linux tells") >= process + Duration::from_millis(10));
+    }
+
+    #[test]
+    fn the_gpus_that_compute_are_noted_in_their_order_with_what_drives_them() {
+        let gpu = |ordinal, name: &str| verdict_model::GpuDevice {
+            ordinal,
+            name: name.into(),
+            compute_capability: (9, 0),
+            // As the driver has it: a little less than 80 GiB.
+            memory_bytes: 85_017_493_504,
+            free_bytes: None,
+        };
+        let library = |version: Option<&str>| {
+            Some(Library {
+                path: "lib".into(),
+                version: version.map(str::to_owned),
+            })
+        };
+        let probe = GpuProbe {
+            driver: library(None),
+            cublaslt: library(Some("13.1.0")),
+            nvrtc: library(Some("13.0")),
+            driver_version: Some("13.0".into()),
+            devices: vec![gpu(0, "A"), gpu(1, "B"), gpu(2, "C")],
+            missing: Vec::new(),
+            cache: "cache".into(),
+        };
+        let place = |number| Place {
+            device: Device::Cuda(number),
+            name: Some("by the driver".into()),
+            driver: None,
+        };
+        let found = record_with(&[place(2), place(0)], Some(&probe));
+        let told: Vec<_> = found
+            .gpus
+            .iter()
+            .map(|gpu| {
+                (
+                    gpu.name.as_str(),
+                    gpu.compute_capability.as_str(),
+                    gpu.memory_gib,
+                )
+            })
+            .collect();
+        assert_eq!(told, [("C", "9.0", 79), ("A", "9.0", 79)]);
+        let cuda = found.cuda.expect("GPUs compute");
+        let versions = [&cuda.version, &cuda.cublaslt, &cuda.nvrtc].map(Option::as_deref);
+        assert_eq!(versions, [Some("13.0"), Some("13.1.0"), Some("13.0")]);
+        let plain = record_with(&[], None);
+        assert!(plain.gpus.is_empty() && plain.cuda.is_none());
+        assert_eq!(plain.memory_gib, found.memory_gib);
     }
 
     #[test]

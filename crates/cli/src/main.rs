@@ -16,6 +16,7 @@ mod fleet;
 mod hub;
 mod interrupt;
 mod loading;
+mod log;
 mod machine;
 mod models;
 mod printer;
@@ -35,10 +36,19 @@ fn main() -> ExitCode {
     machine::started();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(usage) => return printer::usage(&usage),
+        Err(usage) => return printer::usage(&usage, log::wants_json(std::env::args_os())),
     };
-    let printer = Printer::new(cli.json, cli.quiet);
-    interrupt::install();
+    let telling = match log::install(&cli.log) {
+        Ok(telling) => telling,
+        Err(failure) => {
+            let format = cli.log.log_format.unwrap_or_default();
+            let plain = log::Telling::plain(false);
+            Printer::telling(false, log::Telling { format, ..plain }).failure(&failure);
+            return ExitCode::from(failure.status as u8);
+        }
+    };
+    let printer = Printer::telling(cli.json, telling);
+    interrupt::install(telling.format);
     match commands::run(cli.command, &printer) {
         Ok(()) => printer.finish(),
         Err(failure) => {

@@ -1,5 +1,7 @@
 //! The one place that prints. Results go to stdout, everything else to stderr: notes, warnings,
-//! errors with their hints apart, and progress (a bar on a terminal, plain lines elsewhere).
+//! errors with their hints apart, and progress (a bar on a terminal, plain lines elsewhere). With
+//! `--log-format json` all of that goes to stderr as `tracing` events, one JSON object a line, among those
+//! of the libraries, and this is where their lines are written too.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -11,7 +13,8 @@ use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
+use crate::log::{Format, Level, TARGET, Telling};
 use crate::table::Table;
 
 /// Without a terminal, progress is a line at most this often.
@@ -23,7 +26,7 @@ const BYTES: &str = "bytes";
 /// Where a command's words go.
 pub struct Printer {
     json: bool,
-    quiet: bool,
+    telling: Telling,
     terminal: bool,
     /// The first thing that went wrong with stdout; nothing more is written after it.
     broken: Mutex<Option<std::io::Error>>,
@@ -31,11 +34,18 @@ pub struct Printer {
 
 impl Printer {
     /// `json`: results as JSON alone; `quiet`: no notes and no progress.
+    #[cfg(test)]
     pub fn new(json: bool, quiet: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        Self::telling(json, Telling::plain(quiet))
+    }
+
+    /// `json`: results as JSON alone; what goes to stderr, as the flags say.
+    pub fn telling(json: bool, telling: Telling) -> Self {
+        // A bar and the lines of a log do not go together.
+        let terminal = std::io::stderr().is_terminal() && !telling.events;
         Self {
             json,
-            quiet,
+            telling,
             terminal,
             broken: Mutex::new(None),
         }
@@ -70,20 +80,48 @@ impl Printer {
         }
     }
 
+    /// Whether what goes to stderr is a log of JSON lines. What a library tells of as an event need not
+    /// be said again then.
+    pub fn logs(&self) -> bool {
+        self.telling.format == Format::Json
+    }
+
     /// A remark on the way: stderr, silent under `--quiet`.
     pub fn note(&self, text: impl Display) {
-        if !self.quiet {
-            stderr(&format!("{text}\n"));
+        match self.telling.format {
+            Format::Json => tracing::info!(target: TARGET, "{text}"),
+            Format::Text if self.telling.level >= Level::Info => stderr(&format!("{text}\n")),
+            Format::Text => {}
+        }
+    }
+
+    /// What may be wrong, though the work goes on: stderr, under `--quiet` too.
+    pub fn warn(&self, text: impl Display) {
+        match self.telling.format {
+            Format::Json => tracing::warn!(target: TARGET, "{text}"),
+            Format::Text if self.telling.level >= Level::Warn => {
+                stderr(&format!("warning: {text}\n"));
+            }
+            Format::Text => {}
         }
     }
 
     /// A heading of a long command's stage: stderr, silent under `--quiet`.
     pub fn stage(&self, text: impl Display) {
-        self.note(style(text).for_stderr().bold());
+        match self.telling.format {
+            Format::Json => self.note(text),
+            Format::Text => self.note(style(text).for_stderr().bold()),
+        }
     }
 
     /// A failure, one line for each fault, hints after them.
     pub fn failure(&self, failure: &Failure) {
+        if self.logs() {
+            let status = failure.status as u8;
+            let hint = (!failure.hints.is_empty()).then(|| failure.hints.join("; "));
+            let faults = failure.faults.join("; ");
+            return tracing::error!(target: TARGET, status, hint, "{faults}");
+        }
         for fault in &failure.faults {
             stderr(&format!(
                 "{} {fault}\n",
@@ -114,7 +152,7 @@ impl Printer {
     }
 
     fn start(&self, label: &str, unit: &'static str, total: u64, shown: &str) -> Progress {
-        let kind = if self.quiet {
+        let kind = if self.telling.level < Level::Info {
             Kind::Silent
         } else if self.terminal {
             Kind::Bar(bar(label, total, shown))
@@ -132,6 +170,7 @@ impl Printer {
             label: label.to_owned(),
             unit,
             started: Instant::now(),
+            format: self.telling.format,
         }
     }
 
@@ -179,15 +218,54 @@ impl Printer {
 }
 
 /// What clap has to say: help and version to stdout, wrong usage to stderr.
-pub fn usage(error: &clap::Error) -> ExitCode {
-    // A closed stream leaves nobody to tell.
-    let _ = error.print();
+pub fn usage(error: &clap::Error, log: bool) -> ExitCode {
+    match log && error.use_stderr() {
+        true => {
+            let flags = crate::log::Flags {
+                log_format: Some(Format::Json),
+                ..crate::log::Flags::default()
+            };
+            // A filter that is wrong too would be told next.
+            let _ = crate::log::install(&flags);
+            let text = error.render().to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text).trim();
+            let status = Status::Input as u8;
+            tracing::error!(target: TARGET, status, "{text}");
+        }
+        // A closed stream leaves nobody to tell.
+        false => drop(error.print()),
+    }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
+/// A panic as a line of the log.
+pub fn panic(info: &std::panic::PanicHookInfo<'_>) {
+    let location = info.location().map(ToString::to_string);
+    let text = info.payload_as_str().unwrap_or("no text");
+    tracing::error!(target: TARGET, location, "panic: {text}");
+}
+
+/// Where lines of a log are written; a closed stderr leaves nobody to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = std::io::stderr().lock().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A line on stderr where no printer is at hand (the signal handler).
-pub fn stderr_line(text: &str) {
-    stderr(&format!("{text}\n"));
+pub fn stderr_line(format: Format, text: &str) {
+    match format {
+        Format::Json => tracing::warn!(target: TARGET, "{text}"),
+        Format::Text => stderr(&format!("{text}\n")),
+    }
 }
 
 fn stderr(text: &str) {
@@ -212,6 +290,7 @@ pub struct Progress {
     label: String,
     unit: &'static str,
     started: Instant,
+    format: Format,
 }
 
 enum Kind {
@@ -244,7 +323,7 @@ impl Progress {
                 let due = lines.printed.is_none_or(|at| at.elapsed() >= LINE_EVERY);
                 if due || position == lines.total {
                     lines.printed = Some(Instant::now());
-                    stderr(&self.plain(&lines));
+                    self.tell(&lines);
                 }
             }
             Kind::Silent => {}
@@ -255,8 +334,25 @@ impl Progress {
     pub fn say(&self, text: impl Display) {
         match &self.kind {
             Kind::Bar(bar) => bar.suspend(|| stderr(&format!("{text}\n"))),
-            Kind::Lines(_) => stderr(&format!("{text}\n")),
+            Kind::Lines(_) => match self.format {
+                Format::Json => tracing::info!(target: TARGET, "{text}"),
+                Format::Text => stderr(&format!("{text}\n")),
+            },
             Kind::Silent => {}
+        }
+    }
+
+    fn tell(&self, lines: &Lines) {
+        let text = self.plain(lines);
+        match self.format {
+            Format::Text => stderr(&text),
+            Format::Json => {
+                let (label, unit) = (self.label.as_str(), self.unit);
+                let (done, total) = (lines.position, lines.total);
+                let seconds = self.started.elapsed().as_secs_f64();
+                let text = text.trim_end();
+                tracing::info!(target: "verdict::progress", label, unit, done, total, seconds, "{text}");
+            }
         }
     }
 
@@ -340,7 +436,7 @@ mod tests {
     fn plain_progress_tells_place_message_and_time_left() {
         let printer = Printer {
             json: false,
-            quiet: false,
+            telling: Telling::plain(false),
             terminal: false,
             broken: Mutex::new(None),
         };

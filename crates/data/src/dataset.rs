@@ -31,6 +31,7 @@ impl DataSet {
     /// [`Error::NotFinished`] without a manifest, [`Error::Json`] with file and line for a broken
     /// row, [`Error::Changed`] for a file that is not the one that was built, [`Error::Io`].
     pub fn read(dir: impl AsRef<Path>) -> Result<DataSet> {
+        let started = std::time::Instant::now();
         let dir = dir.as_ref();
         let path = dir.join(MANIFEST);
         let bytes = match std::fs::read(&path) {
@@ -45,12 +46,21 @@ impl DataSet {
         let manifest: Manifest =
             serde_json::from_slice(&bytes).map_err(|error| json_error(&path, 1, &error))?;
         let items = |split| read_split(dir, split, &manifest);
-        Ok(DataSet {
+        let set = DataSet {
             train: items(Split::Train)?,
             validation: items(Split::Validation)?,
             test: items(Split::Test)?,
             manifest,
-        })
+        };
+        tracing::info!(
+            path = %dir.display(),
+            train = set.train.len(),
+            validation = set.validation.len(),
+            test = set.test.len(),
+            seconds = started.elapsed().as_secs_f64(),
+            "data set read"
+        );
+        Ok(set)
     }
 
     /// The items of one split.

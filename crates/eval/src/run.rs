@@ -102,6 +102,7 @@ pub fn ask(
     done: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<Vec<Answered>>>, EvalError> {
     check(benchmarks, models)?;
+    let started = std::time::Instant::now();
     let mut asked: Vec<(&Asked<'_>, &Item)> = Vec::new();
     let mut questions: Vec<Question<'_>> = Vec::new();
     for benchmark in benchmarks {
@@ -132,6 +133,13 @@ pub fn ask(
             }
             source => EvalError::Answer(source),
         })?;
+    tracing::info!(
+        benchmarks = benchmarks.len(),
+        models = models.len(),
+        answers = questions.len(),
+        seconds = started.elapsed().as_secs_f64(),
+        "benchmarks asked"
+    );
     let mut verdicts = verdicts.into_iter();
     let mut answered = |place: usize, benchmark: &Asked<'_>| {
         let first = verdicts.next()?;

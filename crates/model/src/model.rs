@@ -50,6 +50,26 @@ impl Default for LoadOptions {
     }
 }
 
+/// Bytes of a model's weights on disk: of a GGUF file, or of a folder's safetensors; none without a file.
+fn weight_bytes(path: &std::path::Path) -> Option<u64> {
+    let known = std::fs::metadata(path).ok()?;
+    if known.is_file() {
+        return Some(known.len());
+    }
+    let files = std::fs::read_dir(path).ok()?.flatten();
+    let weights = files.filter(|file| {
+        file.path()
+            .extension()
+            .is_some_and(|of| of == "safetensors")
+    });
+    // Through links, as the hub's own cache has them.
+    Some(
+        weights
+            .filter_map(|file| Some(std::fs::metadata(file.path()).ok()?.len()))
+            .sum(),
+    )
+}
+
 /// A frozen decoder, loaded.
 #[derive(Debug)]
 pub struct Model {
@@ -126,12 +146,30 @@ impl Model {
     /// # Errors
     /// A file that is wrong, a weight that is not finite, a machine that cannot compute as asked.
     pub fn load(checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
+        let started = std::time::Instant::now();
         let backend = match options.device {
             Device::Cpu => Backend::Cpu(Box::new(CpuModel::load(checkpoint, options)?)),
             Device::Cuda(ordinal) => {
                 Backend::Gpu(Box::new(GpuModel::load(checkpoint, ordinal, options)?))
             }
         };
+        let config = &checkpoint.config;
+        let device = match options.device {
+            Device::Cpu => "cpu".to_owned(),
+            Device::Cuda(number) => format!("cuda:{number}"),
+        };
+        let numbers = |(_, shape): (String, Vec<usize>)| shape.iter().product::<usize>();
+        tracing::info!(
+            path = %checkpoint.path().display(),
+            family = config.architecture.name(),
+            layers = config.num_hidden_layers,
+            parameters = config.tensors().into_iter().map(numbers).sum::<usize>(),
+            bytes = weight_bytes(checkpoint.path()),
+            base = format!("{:?}", options.base).to_lowercase(),
+            device,
+            seconds = started.elapsed().as_secs_f64(),
+            "model loaded"
+        );
         Ok(Self {
             config: checkpoint.config.clone(),
             base: options.base,

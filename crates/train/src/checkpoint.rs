@@ -23,7 +23,8 @@ use verdict_model::formats::{Array, Arrays, arrays_from_bytes, arrays_to_bytes};
 use crate::engine::AdapterState;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::manifest::Provenance;
+use crate::machine::Machine;
+use crate::origin::Provenance;
 use crate::settings::TrainSettings;
 use crate::validation::Score;
 
@@ -42,6 +43,9 @@ pub(crate) struct State {
     /// What wrote it.
     pub(crate) tool: String,
     pub(crate) provenance: Provenance,
+    /// What computed so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) machines: Vec<Machine>,
     pub(crate) settings: TrainSettings,
     /// Optimizer steps done.
     pub(crate) done: usize,
@@ -237,6 +241,7 @@ pub(crate) struct Writer {
     sums: String,
     /// Its files, forced to the disk at the end: all at once they take the time of one.
     written: Vec<File>,
+    bytes: u64,
     finished: bool,
 }
 
@@ -254,6 +259,7 @@ impl Writer {
             path,
             sums: String::new(),
             written: Vec::new(),
+            bytes: 0,
             finished: false,
         })
     }
@@ -305,12 +311,13 @@ impl Writer {
         };
         let written = write().map_err(Error::io(&self.path, "write"))?;
         self.written.push(written);
+        self.bytes += bytes.len() as u64;
         Ok(())
     }
 
     /// Writes the state and the hashes, gives the checkpoint its name, and takes away all but the last
-    /// two.
-    pub(crate) fn finish(mut self, state: &State) -> Result<()> {
+    /// two. Returns the bytes of its files.
+    pub(crate) fn finish(mut self, state: &State) -> Result<u64> {
         let mut text = serde_json::to_string_pretty(state).expect("a state is plain data");
         text.push('\n');
         self.put(STATE, text.as_bytes())?;
@@ -331,7 +338,7 @@ impl Writer {
             let path = checkpoints.join(name);
             fs::remove_dir_all(&path).map_err(Error::io(&path, "remove"))?;
         }
-        Ok(())
+        Ok(self.bytes)
     }
 }
 

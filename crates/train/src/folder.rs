@@ -18,6 +18,7 @@ use crate::checkpoint::Survey;
 use crate::error::{Error, Result};
 use crate::events::{self, Event, EventLog};
 use crate::files;
+use crate::machine::Machine;
 use crate::manifest::{Manifest, MemberRecord};
 use crate::owner;
 use crate::predictions::{FoldPrediction, Prediction};
@@ -70,6 +71,8 @@ pub struct NewRun {
     resumed: Option<Survey>,
     /// Whether its shards are merged: they stay, and what gave them to SLURM.
     merging: bool,
+    /// What computes.
+    machine: Option<Machine>,
 }
 
 impl NewRun {
@@ -109,6 +112,7 @@ impl NewRun {
             begun: false,
             resumed: None,
             merging,
+            machine: None,
         })
     }
 
@@ -150,7 +154,27 @@ impl NewRun {
             begun: false,
             resumed: Some(survey),
             merging: false,
+            machine: None,
         })
+    }
+
+    /// The same run, with what computes it; its manifest will say so.
+    pub fn on(mut self, machine: Machine) -> Self {
+        self.machine = Some(machine);
+        self
+    }
+
+    /// What computed the run so far, and what computes it now.
+    pub(crate) fn machines(&self) -> Vec<Machine> {
+        let known = self
+            .resumed
+            .as_ref()
+            .and_then(|survey| survey.last.as_ref());
+        let mut machines = known.map_or_else(Vec::new, |last| last.state.machines.clone());
+        if let Some(machine) = self.machine.as_ref().filter(|of| !machines.contains(of)) {
+            machines.push(machine.clone());
+        }
+        machines
     }
 
     /// Steps that were done where this run goes on; none for a new run, or one that begins anew.
@@ -328,6 +352,7 @@ fn lock(dir: &Path) -> Result<File> {
             let _ = lock
                 .set_len(0)
                 .and_then(|()| lock.write_all(owner::sign().as_bytes()));
+            tracing::info!(run = %dir.display(), "run folder locked");
             Ok(lock)
         }
         Err(TryLockError::WouldBlock) => Err(Error::Locked {
@@ -421,12 +446,7 @@ impl RunFolder {
             });
         }
         let settings = TrainSettings::read(&dir.join(SETTINGS))?;
-        let text = fs::read_to_string(&manifest_path).map_err(Error::io(&manifest_path, "read"))?;
-        let manifest: Manifest = serde_json::from_str(&text).map_err(|error| Error::Json {
-            path: manifest_path.clone(),
-            line: error.line(),
-            message: error.to_string(),
-        })?;
+        let manifest = Manifest::read(&manifest_path)?;
         let run = Self {
             dir: path,
             settings,

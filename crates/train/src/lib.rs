@@ -7,9 +7,10 @@
 //!
 //! The numbers are the engine's; this crate decides what it is given and when. A member of the grid
 //! gets the same rows, in the same order and in the same pieces, with the same dropout keys, whether
-//! it is alone or among a hundred. It prints nothing: an observer is handed every event.
+//! it is alone or among a hundred. It prints nothing: an observer is handed every event, and `tracing` hears of it.
 
 pub mod batches;
+pub mod card;
 mod checkpoint;
 pub mod device;
 pub mod engine;
@@ -20,18 +21,22 @@ pub mod folder;
 mod folds;
 pub mod grid;
 pub mod leaving;
+pub mod machine;
 pub mod manifest;
 mod merge;
 pub mod nested;
+pub mod origin;
 pub mod owner;
 pub mod plan;
 pub mod predictions;
+pub mod repeat;
 pub mod rows;
 pub mod run;
 pub mod schedule;
 pub mod select;
 pub mod settings;
 pub mod shard;
+mod trace;
 pub mod validation;
 
 pub use device::DeviceChoice;
@@ -41,9 +46,11 @@ pub use events::{Event, EventKind, Outcome};
 pub use folder::{NewRun, RunFolder};
 pub use grid::{Member, grid, members};
 pub use leaving::{Dropped, DroppedBy, Rung};
-pub use manifest::{Manifest, MemberRecord, Provenance};
+pub use machine::{Cuda, Gpu, Machine};
+pub use manifest::{Manifest, MemberRecord};
 pub use merge::merge;
 pub use nested::{FoldScore, Nested, NestedRepeat};
+pub use origin::{DataRecord, ModelRecord, Provenance};
 pub use plan::{Job, Part, Plan, Share};
 pub use predictions::{FoldKind, FoldPrediction, Prediction};
 pub use rows::{Row, Rows};

@@ -4,49 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use crate::error::Result;
-use crate::files;
+use crate::error::{Error, Result};
 use crate::grid::Member;
 use crate::leaving::Dropped;
+use crate::machine::Machine;
 use crate::nested::{FoldScore, Nested};
+use crate::origin::Provenance;
 use crate::settings::TrainSettings;
 use crate::validation::Score;
-
-/// What a run was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Provenance {
-    /// SHA-256 of the data set's MANIFEST.json, which holds the hashes of its files.
-    pub data_manifest_sha256: String,
-    /// SHA-256 of the model: of the GGUF file; for a folder, of the lines `name SHA-256` of its
-    /// weight, config and tokenizer files in the order of their names.
-    pub model_sha256: String,
-}
-
-impl Provenance {
-    /// Hashes the model (a file or a folder) and the data set's manifest.
-    pub fn read(model: &Path, data: &Path) -> Result<Self> {
-        let model_sha256 = if model.is_dir() {
-            let mut all = Sha256::new();
-            for name in files::names(model)? {
-                let weights = name.ends_with(".safetensors");
-                if weights || name == "config.json" || name == "tokenizer.json" {
-                    let hash = files::sha256(&model.join(&name))?;
-                    all.update(format!("{name} {hash}\n"));
-                }
-            }
-            files::hex(&all.finalize())
-        } else {
-            files::sha256(model)?
-        };
-        let data_manifest_sha256 = files::sha256(&data.join("MANIFEST.json"))?;
-        Ok(Self {
-            data_manifest_sha256,
-            model_sha256,
-        })
-    }
-}
 
 /// How one member of the grid came out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,6 +65,10 @@ pub struct Manifest {
     /// Model and data.
     #[serde(flatten)]
     pub provenance: Provenance,
+    /// What computed, in order, each once: a run that went on elsewhere has several. Empty in runs of
+    /// versions that did not note it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<Machine>,
     /// Optimizer steps of the adapters.
     pub steps: usize,
     /// Training rows; with folds, the rows of the pool.
@@ -123,45 +93,17 @@ impl Manifest {
     pub fn tool() -> String {
         format!("verdict {}", env!("CARGO_PKG_VERSION"))
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_folder_is_known_by_its_weights_config_and_tokenizer() {
-        let dir = tempfile::tempdir().unwrap();
-        let model = dir.path().join("model");
-        std::fs::create_dir(&model).unwrap();
-        for name in [
-            "model.safetensors",
-            "config.json",
-            "tokenizer.json",
-            "README.md",
-        ] {
-            std::fs::write(model.join(name), name).unwrap();
-        }
-        std::fs::write(dir.path().join("MANIFEST.json"), "{}").unwrap();
-        let read = || Provenance::read(&model, dir.path()).unwrap();
-        let first = read();
-        std::fs::write(model.join("README.md"), "other").unwrap();
-        assert_eq!(read(), first);
-        std::fs::write(model.join("tokenizer.json"), "other").unwrap();
-        assert_ne!(read().model_sha256, first.model_sha256);
-        assert_eq!(read().data_manifest_sha256, first.data_manifest_sha256);
-    }
-
-    #[test]
-    fn a_missing_data_manifest_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = Provenance::read(dir.path(), dir.path())
-            .unwrap_err()
-            .to_string();
-        let path = dir.path().join("MANIFEST.json");
-        assert!(
-            error.starts_with(&format!("{}: cannot read: No such file", path.display())),
-            "{error}"
-        );
+    /// Reads a manifest; adapters beside it are not looked for.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Json`] with the line of what is not as a run writes it.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        serde_json::from_str(&text).map_err(|error| Error::Json {
+            path: path.to_path_buf(),
+            line: error.line(),
+            message: error.to_string(),
+        })
     }
 }

@@ -41,9 +41,11 @@ fn the_loss_falls_the_labels_are_learnt_and_the_folder_is_complete() {
         [
             ".lock",
             "MANIFEST.json",
+            "adapters/r4/README.md",
             "adapters/r4/adapter_config.json",
             "adapters/r4/adapter_model.safetensors",
             "adapters/r4/calibration.json",
+            "adapters/r8/README.md",
             "adapters/r8/adapter_config.json",
             "adapters/r8/adapter_model.safetensors",
             "adapters/r8/calibration.json",

@@ -48,6 +48,11 @@ impl Gpus {
         Gpus { nvml: opened.ok() }
     }
 
+    /// Version of the driver, such as `580.95.05`, where there is NVML.
+    pub fn driver(&self) -> Option<String> {
+        self.nvml.as_ref()?.sys_driver_version().ok()
+    }
+
     /// The GPUs as they are now; none where there is no NVML.
     pub fn read(&self) -> Vec<Gpu> {
         let Some(nvml) = &self.nvml else {

@@ -125,7 +125,7 @@ fn trained(settings: &TrainSettings, model: &Path, printer: &Printer) -> Result<
     let provenance = Provenance::read(model, &settings.data)?;
     if let Ok(run) = RunFolder::open(&settings.out)
         && run.settings == *settings
-        && run.manifest.provenance == provenance
+        && run.manifest.provenance.same(&provenance)
         && run.manifest.tool == Manifest::tool()
         && run.verify().is_ok()
     {

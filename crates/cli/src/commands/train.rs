@@ -1,20 +1,24 @@
 //! `verdict train`: a data set and a model to a run folder of adapters, the whole grid in one pass.
 
+mod like;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use verdict_answer::LabelTokens;
 use verdict_data::DataSet;
 use verdict_train::{
-    ClassWeights, DeviceChoice, Event, EventKind, Manifest, MemberRecord, Nested, NewRun, Plan,
-    Provenance, Rows, RunFolder, RunSummary, Score, TrainSettings, shard,
+    ClassWeights, DataRecord, DeviceChoice, Event, EventKind, Manifest, MemberRecord, Nested,
+    NewRun, Plan, Provenance, Rows, RunFolder, RunSummary, Score, TrainSettings, shard,
 };
 
+use self::like::{Like, Repeated};
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::fleet::Models;
 use crate::interrupt;
 use crate::loading;
+use crate::machine;
 use crate::printer::{Printer, Progress, clock};
 use crate::shards::{self, Part, Todo};
 use crate::slurm;
@@ -44,6 +48,11 @@ pub struct Args {
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overwrite"])]
     #[serde(skip)]
     pub resume: Option<PathBuf>,
+    /// Repeat this run: its settings, flags laid over them; data set and model must be the same, and
+    /// at the end its adapters are compared with the new ones. Without --out into RUN-2
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "resume", "shard", "slurm", "merge"])]
+    #[serde(skip)]
+    pub like: Option<PathBuf>,
     /// Replace the run that stands in --out
     #[arg(long)]
     #[serde(skip)]
@@ -177,10 +186,14 @@ pub struct Args {
 impl Args {
     /// The settings file under the flags, under which lie the defaults.
     pub fn settings(&self) -> Result<TrainSettings> {
-        let base = match &self.config {
+        self.over(match &self.config {
             Some(path) => TrainSettings::read(path)?,
             None => TrainSettings::default(),
-        };
+        })
+    }
+
+    /// The flags laid over settings.
+    fn over(&self, base: TrainSettings) -> Result<TrainSettings> {
         let unfit = |fault: &dyn std::fmt::Display| Failure::input(format!("settings: {fault}"));
         let mut table = toml::Table::try_from(base).map_err(|fault| unfit(&fault))?;
         let flags = self.given().map_err(|fault| unfit(&fault))?;
@@ -216,15 +229,18 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if let Some(dir) = &args.merge {
         return merge(dir, &args, printer);
     }
-    let summary = match (&args.resume, args.shard) {
-        (Some(dir), _) => resume(dir, &args, printer)?,
-        (None, None) => fit(&args.settings()?, args.overwrite, printer)?,
-        (None, Some(part)) => match fit_part(&args, part, printer)? {
+    let like = Like::read(&args)?;
+    let summary = match (&args.resume, &like, args.shard) {
+        (Some(dir), _, _) => resume(dir, &args, printer)?,
+        (None, Some(like), _) => repeat(like, &args, printer)?,
+        (None, None, None) => fit(&args.settings()?, args.overwrite, printer)?,
+        (None, None, Some(part)) => match fit_part(&args, part, printer)? {
             Some(summary) => summary,
             None => return Ok(()),
         },
     };
     let manifest = &summary.manifest;
+    let repeated = like.as_ref().map(|like| like.compare(manifest));
     printer.json(&Told {
         run: &summary.dir,
         best: &manifest.best,
@@ -237,6 +253,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         checkpoints: summary.checkpoints,
         checkpoint_seconds: summary.checkpoint_time.as_secs_f64(),
         event_seconds: summary.event_time.as_secs_f64(),
+        like: repeated.as_ref(),
     });
     printer.table(&members(manifest));
     printer.line(format!(
@@ -254,6 +271,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         ));
     }
     whereabouts(&summary.dir, manifest, printer);
+    if let Some(repeated) = repeated {
+        printer.line(format!("repeats    {}", repeated.words()));
+    }
     Ok(())
 }
 
@@ -317,13 +337,24 @@ struct Told<'a> {
     checkpoint_seconds: f64,
     /// Seconds that events took: written, and shown as progress.
     event_seconds: f64,
+    /// With --like, how the adapters stand beside those of the run that was repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    like: Option<&'a Repeated<'a>>,
 }
 
 /// Trains the grid into `settings.out`, with progress.
 pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Result<RunSummary> {
     // First what is quick to refuse, then the slow loading.
     let run = NewRun::create(settings, overwrite)?;
-    fit_in(run, settings, printer)
+    fit_in(run, settings, None, printer)
+}
+
+/// Trains once more what `--like` names.
+fn repeat(like: &Like, args: &Args, printer: &Printer) -> Result<RunSummary> {
+    let settings = args.over(like.settings())?;
+    like.check_out(&settings.out)?;
+    let run = NewRun::create(&settings, args.overwrite)?;
+    fit_in(run, &settings, Some(like), printer)
 }
 
 /// Gives the grid to SLURM.
@@ -365,7 +396,7 @@ fn fit_part(args: &Args, part: Part, printer: &Printer) -> Result<Option<RunSumm
             return Ok(None);
         }
     };
-    fit_in(run, &settings, printer).map(Some)
+    fit_in(run, &settings, None, printer).map(Some)
 }
 
 /// Goes on with an interrupted run. Its settings stand in its folder.
@@ -376,7 +407,7 @@ fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
         threads: args.threads.or(run.settings().threads),
         ..run.settings().clone()
     };
-    fit_in(run, &settings, printer)
+    fit_in(run, &settings, None, printer)
 }
 
 /// Refuses flags that say how to train where what was trained says it.
@@ -401,7 +432,7 @@ fn refuse_flags(args: &Args, with: &str, allowed: &[&str]) -> Result {
 fn open(dir: &Path, printer: &Printer) -> Result<NewRun> {
     let run = NewRun::resume(dir)?;
     for told in run.passed_over() {
-        printer.note(format!("warning: {told}"));
+        printer.warn(told);
     }
     printer.note(match run.resumed_at() {
         Some(done) => format!("going on after step {done}"),
@@ -411,7 +442,12 @@ fn open(dir: &Path, printer: &Printer) -> Result<NewRun> {
 }
 
 /// Trains in a folder that was locked; `settings` say where it computes.
-fn fit_in(run: NewRun, settings: &TrainSettings, printer: &Printer) -> Result<RunSummary> {
+fn fit_in(
+    run: NewRun,
+    settings: &TrainSettings,
+    like: Option<&Like>,
+    printer: &Printer,
+) -> Result<RunSummary> {
     let places = device::choose(settings, printer)?;
     let data = DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
@@ -436,8 +472,13 @@ fn fit_in(run: NewRun, settings: &TrainSettings, printer: &Printer) -> Result<Ru
     if let Some(cost) = cost(&plan) {
         printer.note(cost);
     }
-    let provenance = Provenance::read(source.path(), &settings.data)?;
+    let provenance = Provenance::read(source.path(), &settings.data)?
+        .with(DataRecord::new(&data.manifest), source.record()?);
     let specs = plan.specs();
+    let machine = machine::record(&places[..places.len().min(specs.len())]);
+    if let Some(like) = like {
+        like.check(settings, &provenance, &machine, printer)?;
+    }
     let models = Models::load(&source, settings, places, specs.len(), printer)?;
     let mut engine = models.engine(source.name(), &specs);
 
@@ -445,7 +486,7 @@ fn fit_in(run: NewRun, settings: &TrainSettings, printer: &Printer) -> Result<Ru
     let mut watch = Watch::new(printer);
     let mut observer = |event: &Event| watch.see(event);
     Ok(verdict_train::train(
-        run,
+        run.on(machine),
         &rows,
         &provenance,
         &mut *engine,
@@ -494,6 +535,7 @@ impl<'a> Watch<'a> {
     }
 
     fn see(&mut self, event: &Event) {
+        let log = self.printer.logs();
         match &event.kind {
             EventKind::Start {
                 members,
@@ -508,11 +550,13 @@ impl<'a> Watch<'a> {
                     }
                     Some(_) => format!("{train_rows} rows in folds"),
                 };
-                self.printer.note(format!(
-                    "{} in one pass: {}\n{rows}, {steps} steps",
-                    plural(members.len(), "adapter"),
-                    members.join(", "),
-                ));
+                if !log {
+                    self.printer.note(format!(
+                        "{} in one pass: {}\n{rows}, {steps} steps",
+                        plural(members.len(), "adapter"),
+                        members.join(", "),
+                    ));
+                }
                 self.steps = *steps;
                 self.members = members.clone();
                 self.progress = Some(self.printer.progress("train", "step", *steps as u64));
@@ -564,8 +608,10 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Says what happened. A log has heard of it already, from the event itself.
     fn say(&self, text: String) {
         match &self.progress {
+            _ if self.printer.logs() => {}
             Some(progress) => progress.say(text),
             None => self.printer.note(text),
         }

@@ -119,6 +119,8 @@ impl Hub {
         if self.offline {
             return Err(unreachable("HF_HUB_OFFLINE is set".to_string()));
         }
+        let repo = wanted.repo.clone();
+        tracing::info!(repo, revision = wanted.revision, "fetching from the hub");
         let (sender, events) = channel();
         let work = Work {
             hub: self.clone(),
@@ -131,6 +133,7 @@ impl Hub {
             // Nobody listens any more where the watcher lost patience.
             let _ = sender.send(Event::Done(done));
         });
+        let started = std::time::Instant::now();
         let mut patience = self.patience;
         loop {
             match events.recv_timeout(patience) {
@@ -147,7 +150,20 @@ impl Hub {
                     patience = Duration::from_secs(24 * 60 * 60);
                     progress(Progress::Note(&format!("checking {file}")));
                 }
-                Ok(Event::Done(done)) => return done,
+                Ok(Event::Done(done)) => {
+                    if let Ok(snapshot) = &done {
+                        let sizes = snapshot.files.iter().map(|file| file.entry.size_bytes);
+                        tracing::info!(
+                            repo,
+                            commit = snapshot.commit,
+                            files = snapshot.files.len(),
+                            bytes = sizes.sum::<u64>(),
+                            seconds = started.elapsed().as_secs_f64(),
+                            "fetched from the hub"
+                        );
+                    }
+                    return done;
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     return Err(unreachable(format!(
                         "nothing came for {} s",
@@ -323,6 +339,8 @@ impl Source<'_> {
             if attempt == ATTEMPTS {
                 return Err(self.work.error(error, name));
             }
+            let (repo, of) = (&self.work.wanted.repo, ATTEMPTS);
+            tracing::warn!(repo, file = name, attempt, of, error = %error, "download broke off, trying again");
             std::thread::sleep(Duration::from_millis(300) * (1 << attempt));
             attempt += 1;
         }

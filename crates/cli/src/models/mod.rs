@@ -75,6 +75,11 @@ pub fn names() -> Vec<&'static str> {
     builtin::MODELS.iter().map(|m| m.name).collect()
 }
 
+/// SPDX licence of the weights of a built-in name.
+pub fn licence(name: &str) -> Option<&'static str> {
+    builtin::find(name).map(|model| model.licence)
+}
+
 /// Cache and sources.
 struct Models {
     cache: Cache,

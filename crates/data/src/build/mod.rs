@@ -197,6 +197,8 @@ fn finish(
     let manifest = write::write(&store, plan, benchmarks, settings, &workshop)?;
     workshop.manifest(&manifest)?;
     workshop.finish()?;
+    let (rows, read) = (manifest.rows_kept, manifest.rows_read);
+    tracing::info!(path = %settings.out.display(), rows, read, "data set written");
     Ok(BuildReport {
         out: settings.out.clone(),
         manifest,

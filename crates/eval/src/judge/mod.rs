@@ -76,6 +76,7 @@ pub fn judge(
     benchmarks: &[Benchmark],
     answers: &[Vec<Vec<Answered>>],
 ) -> Evaluation {
+    let started = std::time::Instant::now();
     let fits: Vec<Calibrations> = judging
         .validation
         .iter()
@@ -115,6 +116,12 @@ pub fn judge(
                 })
                 .collect(),
         });
+    tracing::info!(
+        benchmarks = reports.len(),
+        systems = systems.len(),
+        seconds = started.elapsed().as_secs_f64(),
+        "answers judged"
+    );
     Evaluation {
         report: EvalReport {
             tool: format!("verdict {}", env!("CARGO_PKG_VERSION")),

@@ -208,9 +208,22 @@ pub(super) fn machine_code(
     let hex: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
     let path = folder.join(format!("{}-{architecture}-{hex}.cubin", source.file));
     if let Some(code) = kept(&path) {
+        tracing::debug!(
+            kernels = source.file,
+            architecture,
+            "kernels taken from the cache"
+        );
         return Ok(code);
     }
+    let started = std::time::Instant::now();
     let code = compile(source, architecture, &options)?;
+    let seconds = started.elapsed().as_secs_f64();
+    tracing::info!(
+        kernels = source.file,
+        architecture,
+        seconds,
+        "kernels compiled"
+    );
     // A cache that cannot be written costs time, not results.
     let _ = keep(&path, &code);
     Ok(code)

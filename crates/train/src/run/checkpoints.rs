@@ -112,13 +112,15 @@ impl Training<'_> {
         writer.found(&self.all_found())?;
         // A checkpoint must not know of events that the disk does not.
         self.sink.log.sync()?;
-        writer.finish(&self.state())?;
+        let bytes = writer.finish(&self.state())?;
         let keeper = &self.keeper;
         keeper.next.set(number + 1);
         keeper.last.set(Instant::now());
         keeper.cost.set(started.elapsed());
         keeper.count.set(keeper.count.get() + 1);
         keeper.spent.set(keeper.spent.get() + started.elapsed());
+        let seconds = started.elapsed().as_secs_f64();
+        tracing::info!(step = self.done, bytes, seconds, "checkpoint kept");
         Ok(())
     }
 
@@ -144,6 +146,7 @@ impl Training<'_> {
             format: State::FORMAT,
             tool: Manifest::tool(),
             provenance: self.provenance.clone(),
+            machines: self.run.machines(),
             settings: self.settings.clone(),
             done: self.done,
             pending: self.pending,
@@ -185,7 +188,7 @@ impl Training<'_> {
             path: checkpoint.dir().to_path_buf(),
             reason,
         };
-        if state.provenance != *self.provenance {
+        if !state.provenance.same(self.provenance) {
             return Err(broken(
                 "the model or the data set is not the one that the run began with".into(),
             ));
@@ -238,6 +241,8 @@ impl Training<'_> {
         self.tokens = state.tokens;
         self.pass_tokens = state.pass_tokens;
         self.mark = state.events;
+        let from = checkpoint.dir().display();
+        tracing::info!(step = self.done, checkpoint = %from, "going on from a checkpoint");
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use verdict_answer::{Calibrations, calibration};
 
 use super::Training;
+use crate::card;
 use crate::error::{Error, Result};
 use crate::events::{EventKind, Outcome};
 use crate::manifest::{Manifest, MemberRecord};
@@ -28,9 +29,10 @@ impl Training<'_> {
             None => select::RULE,
         };
         let base = self.base.as_deref().unwrap_or_default();
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             tool: Manifest::tool(),
             provenance: self.provenance.clone(),
+            machines: self.run.machines(),
             steps: self.done,
             train_rows: self.plan.shares[0].train.len(),
             base: self.score(&self.base_rows(), base),
@@ -40,6 +42,7 @@ impl Training<'_> {
             members: records,
             settings: self.settings.clone(),
         };
+        self.describe(&mut manifest)?;
         let end = EventKind::End {
             outcome: Outcome::Finished,
             best: Some(best),
@@ -149,6 +152,21 @@ impl Training<'_> {
             let text = serde_json::json!(Calibrations::fit(&rows)).to_string() + "\n";
             let hash = self.run.add(name, calibration::FILE, text.as_bytes())?;
             record.files.insert(calibration::FILE.to_owned(), hash);
+        }
+        Ok(())
+    }
+
+    /// Writes each adapter's model card.
+    fn describe(&self, manifest: &mut Manifest) -> Result<()> {
+        for place in 0..manifest.members.len() {
+            let record = &manifest.members[place];
+            if record.stopped.is_none() {
+                let text = card::card(manifest, record);
+                let name = &record.member.name;
+                let hash = self.run.add(name, card::FILE, text.as_bytes())?;
+                let files = &mut manifest.members[place].files;
+                files.insert(card::FILE.to_owned(), hash);
+            }
         }
         Ok(())
     }

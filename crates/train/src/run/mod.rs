@@ -20,11 +20,13 @@ use crate::error::{EngineError, Error, Fault, Result};
 use crate::events::{Event, EventKind, EventLog, Outcome};
 use crate::folder::NewRun;
 use crate::leaving::{Dropped, Rung, rungs};
-use crate::manifest::{Manifest, Provenance};
+use crate::manifest::Manifest;
+use crate::origin::Provenance;
 use crate::plan::{Part, Plan};
 use crate::rows::{Row, Rows};
 use crate::schedule::Rates;
 use crate::settings::TrainSettings;
+use crate::trace;
 use crate::validation::{Found, Question, Score, Validation};
 
 /// What may be asked of a run from outside; looked at before every pass, of validation too.
@@ -178,6 +180,7 @@ impl Sink<'_> {
     fn emit(&mut self, step: usize, adapter: Option<&str>, kind: EventKind) -> Result<()> {
         let started = Instant::now();
         let event = self.log.write(step, adapter, kind)?;
+        trace::event(&event);
         (self.observer)(&event);
         self.spent += started.elapsed();
         Ok(())
@@ -407,6 +410,7 @@ impl Training<'_> {
             doing: format!("validation after step {}", self.done),
             source,
         };
+        let started = Instant::now();
         let validation = Validation {
             engine: &*self.engine,
             pool: &self.pool,
@@ -416,7 +420,13 @@ impl Training<'_> {
             between: &between,
             failed: &failed,
         };
-        validation.ask(questions)
+        let found = validation.ask(questions)?;
+        if !questions.is_empty() {
+            let seconds = started.elapsed().as_secs_f64();
+            let adapters = questions.len();
+            tracing::info!(step = self.done, adapters, seconds, "validated");
+        }
+        Ok(found)
     }
 
     fn score(&self, rows: &[usize], found: &[Found]) -> Score {

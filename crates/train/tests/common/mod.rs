@@ -319,6 +319,8 @@ pub fn provenance() -> Provenance {
     Provenance {
         data_manifest_sha256: "d".repeat(64),
         model_sha256: "e".repeat(64),
+        data: None,
+        model: None,
     }
 }
 

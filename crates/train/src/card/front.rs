@@ -1,0 +1,79 @@
+//! The card's metadata, YAML as the hub reads it.
+//!
+//! `base_model` and `datasets` must name repositories on the hub, so they stand only where base model and
+//! rows came from there; `license` is never set, for it is not the program's to say. `model-index` holds
+//! the validation accuracy, named as what it is.
+
+use std::collections::BTreeSet;
+
+use super::Card;
+
+impl Card<'_> {
+    pub(super) fn front(&self) -> String {
+        let of = &self.manifest.provenance;
+        let mut text = String::from("---\n");
+        let model = of.model.as_ref();
+        if let Some(repository) = model.and_then(|model| model.repository()) {
+            text.push_str(&format!("base_model: {}\n", quoted(repository)));
+            text.push_str("base_model_relation: adapter\n");
+        }
+        text.push_str("library_name: peft\npipeline_tag: text-generation\nlanguage:\n- en\n");
+        text.push_str("tags:\n- lora\n- peft\n- verdict\n- biomedical\n- yes-no-questions\n");
+        let sources = of.data.iter().flat_map(|data| &data.sources);
+        let repositories: BTreeSet<&str> = sources
+            .filter_map(|source| source.hub.as_deref())
+            .map(|of| of.split_once('@').map_or(of, |(repository, _)| repository))
+            .collect();
+        if !repositories.is_empty() {
+            text.push_str("datasets:\n");
+            for repository in repositories {
+                text.push_str(&format!("- {}\n", quoted(repository)));
+            }
+        }
+        text.push_str(&self.index());
+        text.push_str("---\n");
+        text
+    }
+
+    /// `model-index`, where there is a figure.
+    fn index(&self) -> String {
+        let Some(score) = self.record.validation.filter(|of| of.accuracy.is_finite()) else {
+            return String::new();
+        };
+        let of = &self.manifest.provenance;
+        let (set, metric) = match self.folds() {
+            true => ("pool", "label accuracy, out of fold"),
+            false => ("validation", "label accuracy on validation rows"),
+        };
+        let set_name = format!(
+            "{set} rows of the Verdict data set {}",
+            of.data_manifest_sha256.get(..12).unwrap_or_default()
+        );
+        format!(
+            "metrics:\n- accuracy\n\
+             model-index:\n\
+             - name: {name}\n\
+             \x20 results:\n\
+             \x20 - task:\n\
+             \x20     type: text-generation\n\
+             \x20     name: biomedical yes/no/uncertain questions\n\
+             \x20   dataset:\n\
+             \x20     type: verdict\n\
+             \x20     name: {set_name}\n\
+             \x20     split: {set}\n\
+             \x20   metrics:\n\
+             \x20   - type: accuracy\n\
+             \x20     value: {value}\n\
+             \x20     name: {metric}\n",
+            name = quoted(&self.record.member.name),
+            set_name = quoted(&set_name),
+            value = score.accuracy,
+            metric = quoted(metric),
+        )
+    }
+}
+
+/// A YAML string: JSON's are YAML's too (YAML 1.2, section 1.3).
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,215 @@
+//! What a run was made from: hashes of model and data, and what is known of them in words.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use verdict_data::manifest::{SourceRecord, SplitRecord};
+use verdict_model::formats::ModelConfig;
+
+use crate::error::Result;
+use crate::files;
+
+/// What a run was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// SHA-256 of the data set's MANIFEST.json, which holds the hashes of its files.
+    pub data_manifest_sha256: String,
+    /// SHA-256 of the model: of the GGUF file; for a folder, of the lines `name SHA-256` of its
+    /// weight, config and tokenizer files in the order of their names.
+    pub model_sha256: String,
+    /// What the data set's manifest says of its files; none in runs of versions that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataRecord>,
+    /// What the model is; none in runs of versions that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelRecord>,
+}
+
+/// A data set, as its manifest has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// Version of the tool that built it.
+    pub tool_version: String,
+    /// Seed of its build.
+    pub seed: u64,
+    /// Its sources, with the hashes of the files that were read.
+    pub sources: Vec<SourceRecord>,
+    /// Its files with their hashes and rows, in the order train, validation, test.
+    pub splits: Vec<SplitRecord>,
+}
+
+/// The base model. Names of sizes follow Hugging Face's `config.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// Decoder family (`model_type`).
+    pub family: String,
+    /// Where it came from (`hub:<repository>@<commit>`, `pip:<requirement>`); none for a path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// SPDX licence of the weights, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+    /// Weights of all tensors.
+    pub parameters: u64,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Blocks.
+    pub num_hidden_layers: usize,
+    /// Query heads.
+    pub num_attention_heads: usize,
+    /// Key and value heads.
+    pub num_key_value_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Rows of the embedding.
+    pub vocab_size: usize,
+    /// SHA-256 of `tokenizer.json`; none where the tokenizer is part of the model's one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer_sha256: Option<String>,
+}
+
+impl Provenance {
+    /// Hashes the model (a file or a folder) and the data set's manifest.
+    pub fn read(model: &Path, data: &Path) -> Result<Self> {
+        let model_sha256 = if model.is_dir() {
+            let mut all = Sha256::new();
+            for name in files::names(model)? {
+                let weights = name.ends_with(".safetensors");
+                if weights || name == "config.json" || name == TOKENIZER {
+                    let hash = files::sha256(&model.join(&name))?;
+                    all.update(format!("{name} {hash}\n"));
+                }
+            }
+            files::hex(&all.finalize())
+        } else {
+            files::sha256(model)?
+        };
+        let data_manifest_sha256 = files::sha256(&data.join("MANIFEST.json"))?;
+        Ok(Self {
+            data_manifest_sha256,
+            model_sha256,
+            data: None,
+            model: None,
+        })
+    }
+
+    /// The same with what is known of data and model.
+    pub fn with(mut self, data: DataRecord, model: ModelRecord) -> Self {
+        (self.data, self.model) = (Some(data), Some(model));
+        self
+    }
+
+    /// Whether the other names the same model and the same data set, whatever else is known of them.
+    pub fn same(&self, other: &Self) -> bool {
+        self.model_sha256 == other.model_sha256
+            && self.data_manifest_sha256 == other.data_manifest_sha256
+    }
+
+    /// Whether training reads the same rows from both data sets, though the manifests may differ; not
+    /// where the rows' hashes are not known of both.
+    pub fn same_rows(&self, other: &Self) -> bool {
+        let rows = |of: &Self| -> Option<Vec<String>> {
+            let splits = &of.data.as_ref()?.splits;
+            let read = splits.iter().filter(|split| split.split != "test");
+            Some(read.map(|split| split.sha256.clone()).collect())
+        };
+        self.data_manifest_sha256 == other.data_manifest_sha256
+            || (rows(self).is_some() && rows(self) == rows(other))
+    }
+}
+
+const TOKENIZER: &str = "tokenizer.json";
+
+impl DataRecord {
+    /// What a data set's manifest says.
+    pub fn new(manifest: &verdict_data::Manifest) -> Self {
+        Self {
+            tool_version: manifest.tool_version.clone(),
+            seed: manifest.seed,
+            sources: manifest.sources.clone(),
+            splits: manifest.splits.clone(),
+        }
+    }
+
+    /// The split of that name.
+    pub fn split(&self, name: &str) -> Option<&SplitRecord> {
+        self.splits.iter().find(|split| split.split == name)
+    }
+}
+
+impl ModelRecord {
+    /// Of a model's configuration and of its files at `path`.
+    pub fn new(config: &ModelConfig, path: &Path) -> Result<Self> {
+        let tokenizer = path.join(TOKENIZER);
+        let tokenizer_sha256 = match tokenizer.is_file() {
+            true => Some(files::sha256(&tokenizer)?),
+            false => None,
+        };
+        let numbers = |(_, shape): (String, Vec<usize>)| shape.iter().product::<usize>() as u64;
+        Ok(Self {
+            family: config.architecture.name().to_owned(),
+            source: None,
+            licence: None,
+            parameters: config.tensors().into_iter().map(numbers).sum(),
+            hidden_size: config.hidden_size,
+            intermediate_size: config.intermediate_size,
+            num_hidden_layers: config.num_hidden_layers,
+            num_attention_heads: config.num_attention_heads,
+            num_key_value_heads: config.num_key_value_heads,
+            head_dim: config.head_dim,
+            vocab_size: config.vocab_size,
+            tokenizer_sha256,
+        })
+    }
+
+    /// Its repository on the hub, where it came from there.
+    pub fn repository(&self) -> Option<&str> {
+        let of = self.source.as_ref()?.strip_prefix("hub:")?;
+        Some(of.split_once('@').map_or(of, |(repository, _)| repository))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_folder_is_known_by_its_weights_config_and_tokenizer() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("model");
+        std::fs::create_dir(&model).unwrap();
+        for name in [
+            "model.safetensors",
+            "config.json",
+            "tokenizer.json",
+            "README.md",
+        ] {
+            std::fs::write(model.join(name), name).unwrap();
+        }
+        std::fs::write(dir.path().join("MANIFEST.json"), "{}").unwrap();
+        let read = || Provenance::read(&model, dir.path()).unwrap();
+        let first = read();
+        std::fs::write(model.join("README.md"), "other").unwrap();
+        assert_eq!(read(), first);
+        std::fs::write(model.join("tokenizer.json"), "other").unwrap();
+        assert_ne!(read().model_sha256, first.model_sha256);
+        assert_eq!(read().data_manifest_sha256, first.data_manifest_sha256);
+        assert!(!read().same(&first) && read().same_rows(&first));
+    }
+
+    #[test]
+    fn a_missing_data_manifest_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Provenance::read(dir.path(), dir.path())
+            .unwrap_err()
+            .to_string();
+        let path = dir.path().join("MANIFEST.json");
+        assert!(
+            error.starts_with(&format!("{}: cannot read: No such file", path.display())),
+            "{error}"
+        );
+    }
+}

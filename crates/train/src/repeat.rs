@@ -1,0 +1,104 @@
+//! Whether one run repeats another: what differs in what they were made from, and in what came out.
+
+use serde::Serialize;
+
+use crate::card;
+use crate::manifest::{Manifest, MemberRecord};
+use crate::settings::TrainSettings;
+
+/// An adapter of a run beside the same of its repetition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    /// The member's name.
+    pub name: String,
+    /// Whether all of its files but the model card are the same bytes. The card tells of the machine.
+    pub same: bool,
+    /// The files that differ, or that one of the two does not have.
+    pub differs: Vec<String>,
+}
+
+/// Every adapter of the first run, in the order of its grid, beside that of the second; and the second's
+/// that the first does not have.
+pub fn compare(first: &Manifest, second: &Manifest) -> Vec<Compared> {
+    let find = |of: &Manifest, name: &str| -> Option<MemberRecord> {
+        let mut members = of.members.iter();
+        members.find(|record| record.member.name == name).cloned()
+    };
+    let known = first.members.iter().map(|record| &record.member.name);
+    let new = second.members.iter().map(|record| &record.member.name);
+    let new = new.filter(|name| find(first, name).is_none());
+    known
+        .chain(new)
+        .map(|name| {
+            let files = |of: &Manifest| {
+                let record = find(of, name);
+                let mut files = record.map_or_else(Default::default, |record| record.files);
+                files.remove(card::FILE);
+                files
+            };
+            let (mine, other) = (files(first), files(second));
+            let mut differs: Vec<String> = mine
+                .iter()
+                .filter(|(file, hash)| other.get(*file) != Some(hash))
+                .chain(other.iter().filter(|(file, _)| !mine.contains_key(*file)))
+                .map(|(file, _)| file.clone())
+                .collect();
+            differs.sort();
+            Compared {
+                name: name.clone(),
+                same: differs.is_empty(),
+                differs,
+            }
+        })
+        .collect()
+}
+
+/// Keys of the settings that differ, of those that change results. Where data and model lie is not among
+/// them: their hashes are compared instead.
+pub fn differing(first: &TrainSettings, second: &TrainSettings) -> Vec<String> {
+    let keys = |settings: &TrainSettings| {
+        let mut table = toml::Table::try_from(settings.of_results()).unwrap_or_default();
+        for key in ["data", "model", "out", "device"] {
+            table.remove(key);
+        }
+        table
+    };
+    let (first, second) = (keys(first), keys(second));
+    let mut differs: Vec<String> = first
+        .keys()
+        .chain(second.keys())
+        .filter(|key| first.get(*key) != second.get(*key))
+        .cloned()
+        .collect();
+    differs.sort();
+    differs.dedup();
+    differs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_change_no_result_do_not_differ() {
+        let first = TrainSettings {
+            steps: Some(3),
+            ..TrainSettings::default()
+        };
+        let elsewhere = TrainSettings {
+            data: "other".into(),
+            out: "other".into(),
+            threads: Some(3),
+            checkpoint_every: Some(1),
+            ..first.clone()
+        };
+        assert!(differing(&first, &elsewhere).is_empty());
+        let other = TrainSettings {
+            steps: None,
+            epochs: Some(2.0),
+            lr: vec![1.0],
+            ..elsewhere
+        };
+        assert_eq!(differing(&first, &other), ["epochs", "lr", "steps"]);
+    }
+}

@@ -1,0 +1,75 @@
+//! A run's events for a log: each is a `tracing` event with the same fields as its line in events.jsonl.
+//! What happens at every step is at level debug, the rest at info or, where an adapter is lost, warn.
+
+use crate::events::{Event, EventKind, Outcome};
+use crate::leaving::DroppedBy;
+
+/// Where the log says that events come from.
+const TARGET: &str = "verdict_train::events";
+
+/// Tells of an event whoever listens.
+pub(crate) fn event(event: &Event) {
+    let (step, adapter) = (event.step, event.adapter.as_deref());
+    match &event.kind {
+        EventKind::Start {
+            members,
+            steps,
+            train_rows,
+            validation_rows,
+            adapters,
+        } => {
+            let members = members.join(",");
+            tracing::info!(target: TARGET, kind = "start", step, members, steps, train_rows, validation_rows,
+                adapters, "training begins");
+        }
+        EventKind::Train {
+            loss,
+            lr,
+            grad_norm,
+        } => {
+            tracing::debug!(target: TARGET, kind = "train", step, adapter, loss, lr, grad_norm, "step");
+        }
+        EventKind::Validation { loss, accuracy, n } => {
+            tracing::info!(target: TARGET, kind = "validation", step, adapter, loss, accuracy, n, "validation");
+        }
+        EventKind::Throughput {
+            examples_per_s,
+            tokens_per_s,
+        } => {
+            tracing::debug!(target: TARGET, kind = "throughput", step, examples_per_s, tokens_per_s, "throughput");
+        }
+        EventKind::Stopped { reason } => {
+            tracing::warn!(target: TARGET, kind = "stopped", step, adapter, reason, "adapter taken out");
+        }
+        EventKind::Dropped { by, reason, kept } => {
+            let by = match by {
+                DroppedBy::Patience => "patience",
+                DroppedBy::Halving => "halving",
+            };
+            tracing::info!(target: TARGET, kind = "dropped", step, adapter, by, reason, kept,
+                "adapter leaves the batch");
+        }
+        EventKind::Saved { path } => {
+            tracing::info!(target: TARGET, kind = "saved", step, adapter, path, "adapter saved");
+        }
+        EventKind::End {
+            outcome,
+            best,
+            error,
+        } => {
+            let best = best.as_deref();
+            match outcome {
+                Outcome::Finished => {
+                    tracing::info!(target: TARGET, kind = "end", step, outcome = "finished", best, "training is over");
+                }
+                Outcome::Interrupted => {
+                    tracing::warn!(target: TARGET, kind = "end", step, outcome = "interrupted", error,
+                        "training was interrupted");
+                }
+                Outcome::Failed => {
+                    tracing::error!(target: TARGET, kind = "end", step, outcome = "failed", error, "training failed");
+                }
+            }
+        }
+    }
+}
