@@ -9,6 +9,8 @@ mod front;
 
 use verdict_data::wilson;
 
+use crate::error::Result;
+use crate::folder::NewRun;
 use crate::manifest::{Manifest, MemberRecord};
 use crate::validation::Score;
 
@@ -17,6 +19,21 @@ pub const FILE: &str = "README.md";
 
 /// Chance that a guess among the three labels is right.
 const CHANCE: f64 = 1.0 / 3.0;
+
+/// Writes the card of each adapter that a run saved, anew where there is one, and its hash into the
+/// manifest.
+pub(crate) fn write(run: &NewRun, manifest: &mut Manifest) -> Result<()> {
+    for place in 0..manifest.members.len() {
+        let record = &manifest.members[place];
+        if record.stopped.is_none() {
+            let text = card(manifest, record);
+            let hash = run.add(&record.member.name, FILE, text.as_bytes())?;
+            let files = &mut manifest.members[place].files;
+            files.insert(FILE.to_owned(), hash);
+        }
+    }
+    Ok(())
+}
 
 /// The card of an adapter that was saved; its record lists the other files of its folder.
 pub fn card(manifest: &Manifest, record: &MemberRecord) -> String {
@@ -293,6 +310,7 @@ impl Card<'_> {
             .record
             .files
             .iter()
+            .filter(|(file, _)| *file != FILE)
             .map(|(file, hash)| vec![code(file), code(hash)])
             .collect();
         format!(

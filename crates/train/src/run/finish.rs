@@ -42,7 +42,7 @@ impl Training<'_> {
             members: records,
             settings: self.settings.clone(),
         };
-        self.describe(&mut manifest)?;
+        card::write(self.run, &mut manifest)?;
         let end = EventKind::End {
             outcome: Outcome::Finished,
             best: Some(best),
@@ -152,21 +152,6 @@ impl Training<'_> {
             let text = serde_json::json!(Calibrations::fit(&rows)).to_string() + "\n";
             let hash = self.run.add(name, calibration::FILE, text.as_bytes())?;
             record.files.insert(calibration::FILE.to_owned(), hash);
-        }
-        Ok(())
-    }
-
-    /// Writes each adapter's model card.
-    fn describe(&self, manifest: &mut Manifest) -> Result<()> {
-        for place in 0..manifest.members.len() {
-            let record = &manifest.members[place];
-            if record.stopped.is_none() {
-                let text = card::card(manifest, record);
-                let name = &record.member.name;
-                let hash = self.run.add(name, card::FILE, text.as_bytes())?;
-                let files = &mut manifest.members[place].files;
-                files.insert(card::FILE.to_owned(), hash);
-            }
         }
         Ok(())
     }
