@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::card;
 use crate::error::{Error, Result};
 use crate::events::{self, Event, EventKind, Outcome};
 use crate::files;
@@ -84,7 +85,14 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
     })?;
     let best = records[best].member.name.clone();
     run.write_events(&together(&parts, &settings, &best))?;
-    let manifest = Manifest {
+    let mut machines = Vec::new();
+    for machine in finished.iter().flat_map(|of| &of.manifest.machines) {
+        if !machines.contains(machine) {
+            machines.push(machine.clone());
+        }
+    }
+    let mut manifest = Manifest {
+        machines,
         steps: finished
             .iter()
             .map(|of| of.manifest.steps)
@@ -96,6 +104,8 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
         settings,
         ..first.manifest.clone()
     };
+    // Each shard's cards know their shard alone.
+    card::write(&run, &mut manifest)?;
     run.finish(&manifest)?;
     Ok(manifest)
 }
@@ -196,17 +206,22 @@ fn unlike(dir: &Path, first: &Part, parts: &[Part]) -> Vec<String> {
         format!("shard {index}: other {what} than shard {first}")
     };
     let settings = |part: &Part| whole(dir, &part.settings).of_results();
-    let provenance = |part: &Part| {
-        let manifest = part.run.as_ref().map(|run| &run.manifest);
-        manifest.map(|manifest| (manifest.provenance.clone(), manifest.tool.clone()))
+    let known = parts
+        .iter()
+        .find_map(|part| Some(&part.run.as_ref()?.manifest));
+    let alike = |part: &Part| {
+        let both = part.run.as_ref().zip(known);
+        both.is_none_or(|(run, known)| {
+            let of = &run.manifest;
+            of.provenance.same(&known.provenance) && of.tool == known.tool
+        })
     };
-    let known = parts.iter().find_map(provenance);
     let mut faults = Vec::new();
     for part in parts {
         if settings(part) != settings(first) {
             faults.push(told(part, "settings"));
         }
-        if provenance(part).is_some_and(|found| Some(found) != known) {
+        if !alike(part) {
             faults.push(told(part, "data, another model or another version"));
         }
     }

@@ -58,7 +58,7 @@ pub fn compare(first: &Manifest, second: &Manifest) -> Vec<Compared> {
 pub fn differing(first: &TrainSettings, second: &TrainSettings) -> Vec<String> {
     let keys = |settings: &TrainSettings| {
         let mut table = toml::Table::try_from(settings.of_results()).unwrap_or_default();
-        for key in ["data", "model", "out", "device"] {
+        for key in ["data", "model", "out", "device", "shard"] {
             table.remove(key);
         }
         table

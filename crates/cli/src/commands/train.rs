@@ -1,6 +1,8 @@
 //! `verdict train`: a data set and a model to a run folder of adapters, the whole grid in one pass.
 
 mod like;
+mod live;
+mod parts;
 
 use std::path::{Path, PathBuf};
 
@@ -8,19 +10,20 @@ use serde::Serialize;
 use verdict_answer::LabelTokens;
 use verdict_data::DataSet;
 use verdict_train::{
-    ClassWeights, DataRecord, DeviceChoice, Event, EventKind, Manifest, MemberRecord, Nested,
-    NewRun, Plan, Provenance, Rows, RunFolder, RunSummary, Score, TrainSettings, shard,
+    ClassWeights, DataRecord, DeviceChoice, Event, Manifest, MemberRecord, Nested, NewRun, Plan,
+    Provenance, Rows, RunSummary, Score, TrainSettings,
 };
 
 use self::like::{Like, Repeated};
+use self::live::Live;
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::fleet::Models;
 use crate::interrupt;
 use crate::loading;
 use crate::machine;
-use crate::printer::{Printer, Progress, clock};
-use crate::shards::{self, Part, Todo};
+use crate::printer::{Printer, clock};
+use crate::shards::Part;
 use crate::slurm;
 use crate::table::Table;
 
@@ -224,17 +227,17 @@ impl Args {
 /// Trains and tells how every member came out.
 pub fn run(args: Args, printer: &Printer) -> Result {
     if args.slurm.slurm {
-        return submit(&args, printer);
+        return parts::submit(&args, printer);
     }
     if let Some(dir) = &args.merge {
-        return merge(dir, &args, printer);
+        return parts::merge(dir, &args, printer);
     }
     let like = Like::read(&args)?;
     let summary = match (&args.resume, &like, args.shard) {
         (Some(dir), _, _) => resume(dir, &args, printer)?,
         (None, Some(like), _) => repeat(like, &args, printer)?,
         (None, None, None) => fit(&args.settings()?, args.overwrite, printer)?,
-        (None, None, Some(part)) => match fit_part(&args, part, printer)? {
+        (None, None, Some(part)) => match parts::fit_part(&args, part, printer)? {
             Some(summary) => summary,
             None => return Ok(()),
         },
@@ -284,42 +287,6 @@ fn whereabouts(dir: &Path, manifest: &Manifest, printer: &Printer) {
     printer.line(format!("best       {}", best.display()));
 }
 
-/// Makes one run of shards; one that was made before is told again.
-fn merge(dir: &Path, args: &Args, printer: &Printer) -> Result {
-    refuse_flags(args, "--merge", &[])?;
-    let merged_before = dir.join("MANIFEST.json").exists();
-    let manifest = match merged_before {
-        true => RunFolder::open(dir)?.manifest,
-        false => verdict_train::merge(dir)?,
-    };
-    printer.json(&Merged {
-        run: dir,
-        best: &manifest.best,
-        base: manifest.base,
-        members: &manifest.members,
-        steps: manifest.steps,
-        merged_before,
-    });
-    printer.table(&members(&manifest));
-    printer.line("");
-    if merged_before {
-        printer.note(format!("{}: merged before", dir.display()));
-    }
-    whereabouts(dir, &manifest, printer);
-    Ok(())
-}
-
-/// What `train --merge --json` prints.
-#[derive(Serialize)]
-struct Merged<'a> {
-    run: &'a Path,
-    best: &'a str,
-    base: Score,
-    members: &'a [MemberRecord],
-    steps: usize,
-    merged_before: bool,
-}
-
 /// What `train --json` prints.
 #[derive(Serialize)]
 struct Told<'a> {
@@ -355,48 +322,6 @@ fn repeat(like: &Like, args: &Args, printer: &Printer) -> Result<RunSummary> {
     like.check_out(&settings.out)?;
     let run = NewRun::create(&settings, args.overwrite)?;
     fit_in(run, &settings, Some(like), printer)
-}
-
-/// Gives the grid to SLURM.
-fn submit(args: &Args, printer: &Printer) -> Result {
-    let dry_run = args.slurm.dry_run;
-    let Some(dir) = &args.resume else {
-        return slurm::submit(&args.settings()?, args.overwrite, dry_run, printer);
-    };
-    let given = args.given().unwrap_or_default();
-    if dry_run || !given.is_empty() {
-        let fault = "--resume with --slurm takes no other flags";
-        return Err(Failure::input(fault).hint("the scripts stand in the run folder, in slurm/"));
-    }
-    slurm::submit_again(dir, printer)
-}
-
-/// Trains one part of the grid, or goes on with it; none where it is finished.
-fn fit_part(args: &Args, part: Part, printer: &Printer) -> Result<Option<RunSummary>> {
-    let whole = args.settings()?;
-    whole.validate()?;
-    let source = loading::find(&whole.model, printer)?;
-    let mut split = shards::split(source.config(), &whole, part.of)?;
-    let (shard, share) = split.swap_remove(part.index - 1);
-    printer.note(format!(
-        "shard {part}, {:.0} % of the work: {}",
-        100.0 * share,
-        shard.members.join(", ")
-    ));
-    let settings = TrainSettings {
-        out: shard::folder(&whole.out, part.index),
-        shard: Some(shard),
-        ..whole
-    };
-    let run = match shards::look(&settings, args.overwrite)? {
-        Todo::Begin => NewRun::create(&settings, args.overwrite)?,
-        Todo::GoOn => open(&settings.out, printer)?,
-        Todo::Done(run) => {
-            printer.note(format!("{}: finished before", run.dir().display()));
-            return Ok(None);
-        }
-    };
-    fit_in(run, &settings, None, printer).map(Some)
 }
 
 /// Goes on with an interrupted run. Its settings stand in its folder.
@@ -483,8 +408,8 @@ fn fit_in(
     let mut engine = models.engine(source.name(), &specs);
 
     let guard = interrupt::Guard::new();
-    let mut watch = Watch::new(printer);
-    let mut observer = |event: &Event| watch.see(event);
+    let mut live = Live::new(printer);
+    let mut observer = |event: &Event| live.see(event);
     Ok(verdict_train::train(
         run.on(machine),
         &rows,
@@ -511,111 +436,6 @@ fn cost(plan: &Plan) -> Option<String> {
         plan.jobs.len() - members,
         plural(members, "member"),
     ))
-}
-
-/// The live view of a run: a bar of steps, a line for each validation.
-struct Watch<'a> {
-    printer: &'a Printer,
-    progress: Option<Progress>,
-    steps: usize,
-    members: Vec<String>,
-    /// Sum and number of the members' losses at this step.
-    losses: (f64, usize),
-}
-
-impl<'a> Watch<'a> {
-    fn new(printer: &'a Printer) -> Self {
-        Self {
-            printer,
-            progress: None,
-            steps: 0,
-            members: Vec::new(),
-            losses: (0.0, 0),
-        }
-    }
-
-    fn see(&mut self, event: &Event) {
-        let log = self.printer.logs();
-        match &event.kind {
-            EventKind::Start {
-                members,
-                steps,
-                train_rows,
-                validation_rows,
-                adapters,
-            } => {
-                let rows = match adapters {
-                    None => {
-                        format!("{train_rows} training rows, {validation_rows} validation rows")
-                    }
-                    Some(_) => format!("{train_rows} rows in folds"),
-                };
-                if !log {
-                    self.printer.note(format!(
-                        "{} in one pass: {}\n{rows}, {steps} steps",
-                        plural(members.len(), "adapter"),
-                        members.join(", "),
-                    ));
-                }
-                self.steps = *steps;
-                self.members = members.clone();
-                self.progress = Some(self.printer.progress("train", "step", *steps as u64));
-            }
-            EventKind::Train { loss, .. } => {
-                self.losses.0 += loss;
-                self.losses.1 += 1;
-            }
-            EventKind::Throughput { tokens_per_s, .. } => {
-                let (sum, count) = std::mem::take(&mut self.losses);
-                let mean = if self.members.len() == 1 {
-                    "loss"
-                } else {
-                    "mean loss"
-                };
-                let message = format!(
-                    "{mean} {:.3}, {tokens_per_s:.0} tokens/s",
-                    sum / count as f64
-                );
-                if let Some(progress) = &self.progress {
-                    progress.set(event.step as u64, &message);
-                }
-            }
-            EventKind::Validation { loss, accuracy, .. } => {
-                let who = event.adapter.as_deref().unwrap_or("base model");
-                let member = self.members.iter().any(|member| member == who);
-                if event.adapter.is_some() && !member {
-                    return;
-                }
-                let share = 100.0 * accuracy;
-                self.say(format!(
-                    "step {:>4}  validation  {who:<16} loss {loss:.3}  label accuracy {share:.1} %",
-                    event.step
-                ));
-            }
-            EventKind::Stopped { reason } => {
-                self.say(format!("taken out: {reason}"));
-            }
-            EventKind::Dropped { reason, kept, .. } => {
-                let who = event.adapter.as_deref().unwrap_or_default();
-                let kept = match *kept == event.step {
-                    true => String::new(),
-                    false => format!("; its weights of step {kept} are kept"),
-                };
-                self.say(format!("{who} leaves the batch: {reason}{kept}"));
-            }
-            EventKind::Saved { .. } => {}
-            EventKind::End { .. } => self.progress = None,
-        }
-    }
-
-    /// Says what happened. A log has heard of it already, from the event itself.
-    fn say(&self, text: String) {
-        match &self.progress {
-            _ if self.printer.logs() => {}
-            Some(progress) => progress.say(text),
-            None => self.printer.note(text),
-        }
-    }
 }
 
 /// The final table: base, then every member, the chosen one marked.

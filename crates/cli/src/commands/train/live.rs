@@ -1,0 +1,113 @@
+//! A run as it goes, told to whoever started it.
+
+use verdict_train::{Event, EventKind};
+
+use super::plural;
+use crate::printer::{Printer, Progress};
+
+/// The live view of a run: a bar of steps, a line for each validation.
+pub struct Live<'a> {
+    printer: &'a Printer,
+    progress: Option<Progress>,
+    steps: usize,
+    members: Vec<String>,
+    /// Sum and number of the members' losses at this step.
+    losses: (f64, usize),
+}
+
+impl<'a> Live<'a> {
+    /// Nothing is told yet.
+    pub fn new(printer: &'a Printer) -> Self {
+        Self {
+            printer,
+            progress: None,
+            steps: 0,
+            members: Vec::new(),
+            losses: (0.0, 0),
+        }
+    }
+
+    /// Tells an event.
+    pub fn see(&mut self, event: &Event) {
+        let log = self.printer.logs();
+        match &event.kind {
+            EventKind::Start {
+                members,
+                steps,
+                train_rows,
+                validation_rows,
+                adapters,
+            } => {
+                let rows = match adapters {
+                    None => {
+                        format!("{train_rows} training rows, {validation_rows} validation rows")
+                    }
+                    Some(_) => format!("{train_rows} rows in folds"),
+                };
+                if !log {
+                    self.printer.note(format!(
+                        "{} in one pass: {}\n{rows}, {steps} steps",
+                        plural(members.len(), "adapter"),
+                        members.join(", "),
+                    ));
+                }
+                self.steps = *steps;
+                self.members = members.clone();
+                self.progress = Some(self.printer.progress("train", "step", *steps as u64));
+            }
+            EventKind::Train { loss, .. } => {
+                self.losses.0 += loss;
+                self.losses.1 += 1;
+            }
+            EventKind::Throughput { tokens_per_s, .. } => {
+                let (sum, count) = std::mem::take(&mut self.losses);
+                let mean = if self.members.len() == 1 {
+                    "loss"
+                } else {
+                    "mean loss"
+                };
+                let message = format!(
+                    "{mean} {:.3}, {tokens_per_s:.0} tokens/s",
+                    sum / count as f64
+                );
+                if let Some(progress) = &self.progress {
+                    progress.set(event.step as u64, &message);
+                }
+            }
+            EventKind::Validation { loss, accuracy, .. } => {
+                let who = event.adapter.as_deref().unwrap_or("base model");
+                let member = self.members.iter().any(|member| member == who);
+                if event.adapter.is_some() && !member {
+                    return;
+                }
+                let share = 100.0 * accuracy;
+                self.say(format!(
+                    "step {:>4}  validation  {who:<16} loss {loss:.3}  label accuracy {share:.1} %",
+                    event.step
+                ));
+            }
+            EventKind::Stopped { reason } => {
+                self.say(format!("taken out: {reason}"));
+            }
+            EventKind::Dropped { reason, kept, .. } => {
+                let who = event.adapter.as_deref().unwrap_or_default();
+                let kept = match *kept == event.step {
+                    true => String::new(),
+                    false => format!("; its weights of step {kept} are kept"),
+                };
+                self.say(format!("{who} leaves the batch: {reason}{kept}"));
+            }
+            EventKind::Saved { .. } => {}
+            EventKind::End { .. } => self.progress = None,
+        }
+    }
+
+    /// Says what happened. A log has heard of it already, from the event itself.
+    fn say(&self, text: String) {
+        match &self.progress {
+            _ if self.printer.logs() => {}
+            Some(progress) => progress.say(text),
+            None => self.printer.note(text),
+        }
+    }
+}
