@@ -27,8 +27,14 @@ pub fn now() -> f64 {
 /// What a folder is called, wherever it is named from.
 fn name(folder: &Path) -> String {
     let whole = folder.canonicalize().unwrap_or(folder.to_path_buf());
-    let named = whole.file_name().map(|name| name.to_string_lossy());
-    named.map_or_else(|| folder.display().to_string(), |name| name.into_owned())
+    let last = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
+    let own = last(&whole).unwrap_or_else(|| folder.display().to_string());
+    // A shard is one of its run.
+    let of = whole.parent().filter(|parent| parent.ends_with("shards"));
+    match of.and_then(Path::parent).and_then(last) {
+        Some(run) => format!("{run}/{own}"),
+        None => own,
+    }
 }
 
 /// Numbers of the shards in a run folder.
@@ -196,7 +202,6 @@ impl Watch {
             let queue = Queue::of(folder);
             for shard in shards {
                 let mut watched = Watched::new(&folder.join("shards").join(shard.to_string()))?;
-                watched.name = format!("{}/{shard}", name(folder));
                 watched.queued = queue.as_ref().map(|_| (queues.len(), Some(shard)));
                 runs.push(watched);
             }
