@@ -128,6 +128,8 @@ fn without_slurm_the_scripts_are_shown_and_nothing_is_left() {
         .expect("it ran");
     insta::assert_snapshot!("slurm_not_there", common::told(at, output));
     assert!(!at.join("sweep").exists());
+    let folds = format!("{slurm} --dry-run --folds 3");
+    insta::assert_snapshot!("slurm_folds", show(at, &folds));
     insta::assert_snapshot!(
         "slurm_flags_alone",
         show(at, &format!("{GRID} --out x --tasks 2"))

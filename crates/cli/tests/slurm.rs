@@ -156,6 +156,8 @@ fn two_tasks_one_preempted_and_one_out_of_time_come_to_the_run_of_one_process() 
     insta::assert_snapshot!("slurm_submitted", submitted);
     let again = cluster.verdict(at, "train --resume sweep --slurm");
     assert!(again.contains("are still in the queue"), "{again}");
+    let anew = cluster.verdict(at, &format!("{GRID} --out sweep {slurm} --overwrite"));
+    assert!(anew.contains("are still in the queue"), "{anew}");
 
     // Both train; then one is preempted, and the other is told that its time is nearly up.
     let events = |task: usize| at.join(format!("sweep/shards/{task}/events.jsonl"));

@@ -111,15 +111,18 @@ pub fn submit(
         true => None,
         false => Some(NewRun::create(settings, overwrite)?),
     };
-    let of_tasks = settings_of_tasks(settings, &asked);
-    of_tasks.validate()?;
-    let of_tasks = of_tasks.to_toml();
     // What a task would refuse is refused here, and a model is fetched where there is a network.
     DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
     let members = grid(settings).len();
     let tasks = asked.tasks.unwrap_or(members.min(TASKS));
     let split = shards::split(source.config(), settings, tasks)?;
+    let of_tasks = settings_of_tasks(settings, &asked);
+    let of_first = TrainSettings {
+        shard: Some(split[0].0.clone()),
+        ..of_tasks.clone()
+    };
+    of_first.validate()?;
     let program = std::env::current_exe()
         .map_err(|fault| Failure::failed(format!("this program's own file: {fault}")))?;
     // Settings keep the paths that were given, which adapters tell of; jobs begin where this process stands.
@@ -132,26 +135,26 @@ pub fn submit(
         asked: &asked,
         split: &split,
     };
-    let (array, merge) = (script.array(), script.merge());
+    let dir = settings.out.join(SLURM);
+    let files = [
+        ("settings.toml", of_tasks.to_toml()),
+        ("array.sbatch", script.array()),
+        ("merge.sbatch", script.merge()),
+    ];
     let Some(run) = &run else {
-        let dir = settings.out.join(SLURM);
-        for (name, text) in [
-            ("settings.toml", &of_tasks),
-            ("array.sbatch", &array),
-            ("merge.sbatch", &merge),
-        ] {
+        for (name, text) in files {
             printer.line(format!("==> {} <==\n{text}", dir.join(name).display()));
         }
         return Ok(());
     };
     if overwrite {
+        refuse_queued(&settings.out)?;
         run.clear()?;
     }
-    let dir = settings.out.join(SLURM);
     let written = fs::create_dir_all(&dir).and_then(|()| {
-        fs::write(dir.join("settings.toml"), of_tasks)?;
-        fs::write(dir.join("array.sbatch"), array)?;
-        fs::write(dir.join("merge.sbatch"), merge)?;
+        for (name, text) in files {
+            fs::write(dir.join(name), text)?;
+        }
         // So that they are seen before they begin.
         split
             .iter()
@@ -185,20 +188,7 @@ pub fn submit_again(dir: &Path, printer: &Printer) -> Result {
         let path = dir.to_path_buf();
         return Err(verdict_train::Error::Finished { path }.into());
     }
-    let jobs = Jobs::read(dir)?;
-    if let Some(jobs) = &jobs {
-        let ids = format!("{},{}", jobs.array, jobs.merge);
-        let queued = Command::new("squeue").args(["-h", "-j", &ids]).output();
-        if queued.is_ok_and(|of| of.status.success() && !of.stdout.is_empty()) {
-            let fault = format!("{}: jobs {ids} are still in the queue", dir.display());
-            return Err(Failure::input(fault).hint(format!(
-                "`verdict watch {}` shows them; `scancel {} {}` takes them out",
-                dir.display(),
-                jobs.array,
-                jobs.merge
-            )));
-        }
-    }
+    refuse_queued(dir)?;
     let shards = fs::read_dir(dir.join("shards"));
     let names = shards.into_iter().flatten().flatten();
     let indices = names.filter_map(|entry| entry.file_name().to_str()?.parse::<usize>().ok());
@@ -210,7 +200,32 @@ pub fn submit_again(dir: &Path, printer: &Printer) -> Result {
     Ok(())
 }
 
+/// Fails where jobs of the run wait or run: whatever was changed would be changed under them.
+fn refuse_queued(dir: &Path) -> Result {
+    let Some(jobs) = Jobs::read(dir)? else {
+        return Ok(());
+    };
+    let ids = jobs.ids();
+    let queued = Command::new("squeue")
+        .args(["-h", "-j", &ids.join(",")])
+        .output();
+    if queued.is_ok_and(|of| of.status.success() && !of.stdout.is_empty()) {
+        let (run, ids) = (dir.display(), ids.join(" "));
+        let fault = format!("{run}: jobs {ids} are still in the queue");
+        return Err(Failure::input(fault).hint(format!(
+            "`verdict watch {run}` shows them; `scancel {ids}` takes them out"
+        )));
+    }
+    Ok(())
+}
+
 impl Jobs {
+    /// The numbers; no array where no task was left to train.
+    fn ids(&self) -> Vec<&str> {
+        let both = [self.array.as_str(), self.merge.as_str()];
+        both.into_iter().filter(|id| !id.is_empty()).collect()
+    }
+
     /// Reads those of a run; none where it was not submitted.
     fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(SLURM).join("jobs.json");
@@ -240,7 +255,7 @@ fn tell(dir: &Path, jobs: &Jobs, shards: &[Shard], printer: &Printer) {
     ));
     printer.line(format!("scripts    {run}/{SLURM}"));
     printer.line(format!("watch      verdict watch {run}"));
-    printer.line(format!("stop       scancel {array} {merge}"));
+    printer.line(format!("stop       scancel {}", jobs.ids().join(" ")));
 }
 
 /// Gives the tasks and the last job to SLURM, and keeps their numbers.
