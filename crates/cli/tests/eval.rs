@@ -106,6 +106,34 @@ fn a_second_look_is_told_and_survives_a_new_run() {
 }
 
 #[test]
+fn who_left_the_batch_early_stands_in_the_report() {
+    let folder = tiny::folder();
+    let at = folder.path();
+    let train = "train --data data --model tiny --rank 2,4 --lr 1e-3,1 --steps 8 --batch 4 --validate-every 1 \
+                 --patience 1 --halving 4 --compute f32 --out run --quiet";
+    let said = show(at, train);
+    assert!(said.starts_with("status: 0"), "{said}");
+    let said = show(at, "eval run --written 0 --quiet");
+    assert!(said.starts_with("status: 0"), "{said}");
+    let manifest = std::fs::read_to_string(at.join("run/MANIFEST.json")).expect("a manifest");
+    let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
+    let reasons = manifest["members"].as_array().expect("members").iter();
+    let reasons: Vec<&str> = reasons
+        .filter_map(|of| of["dropped"]["reason"].as_str())
+        .collect();
+    assert!(reasons.len() >= 2, "{manifest}");
+    for page in ["report.md", "report.html"] {
+        let text = std::fs::read_to_string(at.join("run").join(page)).expect("a report");
+        for reason in &reasons {
+            assert!(
+                text.contains(&format!("left early: {reason}")),
+                "{page}: {reason}"
+            );
+        }
+    }
+}
+
+#[test]
 fn runs_are_set_side_by_side() {
     let folder = folder();
     let at = folder.path();

@@ -36,4 +36,4 @@ pub use looks::Look;
 pub use metrics::{Confusion, Lengths, Levels, Proportion};
 pub use report::{BenchmarkReport, EvalReport, Evaluation, Methods, Prediction, SystemReport};
 pub use run::{Answered, Asked, EvalError, answers, ask};
-pub use subject::{Curve, Member, Nested, Subject, Validated, ValidationRow};
+pub use subject::{Curve, Left, Member, Nested, Subject, Validated, ValidationRow};

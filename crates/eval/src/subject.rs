@@ -62,10 +62,25 @@ pub struct Member {
     pub seed: u64,
     /// Why it was taken out, where it was.
     pub stopped: Option<String>,
+    /// When and why it left the batch before its steps were done, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Left>,
+    /// The step whose weights were saved, where they are not its last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<usize>,
     /// Its last validation.
     pub validated: Option<Validated>,
     /// How its loss went.
     pub curve: Curve,
+}
+
+/// An adapter that left the batch early; it was saved all the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    /// Optimizer steps that it had done.
+    pub step: usize,
+    /// The figures that decided.
+    pub reason: String,
 }
 
 /// How a model did on the validation rows.

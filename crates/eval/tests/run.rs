@@ -9,9 +9,9 @@ use verdict_eval::robustness::Changed;
 use verdict_eval::stats::resample::Resampling;
 use verdict_eval::text::Trained;
 use verdict_eval::{
-    Answered, Asked, Benchmark, Curve, EvalError, EvalReport, Evaluation, Judging, Look, Member,
-    Methods, Nested, Prediction, Proportion, Subject, Validated, ValidationRow, answers, ask,
-    judge,
+    Answered, Asked, Benchmark, Curve, EvalError, EvalReport, Evaluation, Judging, Left, Look,
+    Member, Methods, Nested, Prediction, Proportion, Subject, Validated, ValidationRow, answers,
+    ask, judge,
 };
 
 const ADAPTERS: [&str; 2] = ["r4", "r8"];
@@ -105,6 +105,8 @@ fn subject() -> Subject {
         lr: 3e-4,
         seed: 42,
         stopped: None,
+        left: None,
+        kept: None,
         validated: Some(validated(right)),
         curve: Curve {
             train: vec![(1, 2.5), (2, 1.75), (3, 1.5)],
@@ -121,7 +123,17 @@ fn subject() -> Subject {
         train_rows: 100,
         rule: "the smallest rank within one standard error".into(),
         best: "r8".into(),
-        members: vec![member("r4", 4, 6), member("r8", 8, 9)],
+        members: vec![
+            Member {
+                left: Some(Left {
+                    step: 2,
+                    reason: "among the worse at a rung".into(),
+                }),
+                kept: Some(1),
+                ..member("r4", 4, 6)
+            },
+            member("r8", 8, 9),
+        ],
         base: validated(3),
         nested: Some(Nested {
             accuracy: Proportion::new(60, 90),

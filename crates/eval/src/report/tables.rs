@@ -9,6 +9,7 @@ use crate::compare::Comparison;
 use crate::metrics::{Levels, Proportion};
 use crate::stats::resample::Estimate;
 use crate::stats::scores::{Scores, Share};
+use crate::subject::Member;
 
 /// `0.4567` as `45.7 %`.
 pub(super) fn percent(share: f64) -> String {
@@ -463,11 +464,7 @@ pub(super) fn members(report: &EvalReport) -> Option<Table> {
             figure(member.seed.to_string()),
             figure(validated.map_or("–".into(), |of| format!("{:.3}", of.loss))),
             figure(validated.map_or("–".into(), |of| rate(&of.accuracy))),
-            match (&member.stopped, member.name == subject.best) {
-                (Some(reason), _) => reason.as_str().into(),
-                (None, true) => "chosen".into(),
-                (None, false) => "".into(),
-            },
+            fate(member, &subject.best).into(),
         ]
     }));
     table(
@@ -483,6 +480,19 @@ pub(super) fn members(report: &EvalReport) -> Option<Table> {
         ],
         rows,
     )
+}
+
+/// What became of a member.
+fn fate(member: &Member, best: &str) -> String {
+    if let Some(reason) = &member.stopped {
+        return reason.clone();
+    }
+    let chosen = (member.name == best).then(|| "chosen".to_owned());
+    let left = member.left.as_ref();
+    let left = left.map(|left| format!("left early: {}", left.reason));
+    let kept = member.kept.map(|kept| format!("weights of step {kept}"));
+    let told: Vec<String> = [chosen, left, kept].into_iter().flatten().collect();
+    told.join("; ")
 }
 
 /// What others published on the same questions.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use verdict_data::DataSet;
-use verdict_eval::{Curve, Member, Nested, Proportion, Subject, Validated, ValidationRow};
+use verdict_eval::{Curve, Left, Member, Nested, Proportion, Subject, Validated, ValidationRow};
 use verdict_train::{EventKind, RunFolder, Score};
 
 use crate::failure::Result;
@@ -29,6 +29,14 @@ pub fn subject(run: &RunFolder) -> Result<Subject> {
         lr: record.member.lr,
         seed: record.member.seed,
         stopped: record.stopped.clone(),
+        left: record.dropped.as_ref().map(|dropped| Left {
+            step: dropped.step,
+            reason: dropped.reason.clone(),
+        }),
+        kept: record.kept_step.filter(|kept| {
+            let last = record.dropped.as_ref().map(|dropped| dropped.step);
+            *kept != last.unwrap_or(manifest.steps)
+        }),
         validated: record.validation.as_ref().map(validated),
         curve: curves.remove(&record.member.name).unwrap_or_default(),
     });
