@@ -3,6 +3,7 @@
 pub(crate) mod figures;
 mod files;
 mod page;
+mod sweep;
 pub(crate) mod tables;
 mod text;
 

@@ -2,7 +2,7 @@
 
 use verdict_page::{Block, Figure, Page, Table, counted, grouped};
 
-use super::{BASE, BenchmarkReport, EvalReport, figures, tables};
+use super::{BASE, BenchmarkReport, EvalReport, figures, sweep, tables};
 
 impl EvalReport {
     /// The report as Markdown, for a pull request.
@@ -167,7 +167,7 @@ impl EvalReport {
             )));
         }
         blocks.extend(figures::choice(self).into_iter().map(Block::Figure));
-        blocks.extend(tables::members(self).map(Block::Table));
+        blocks.extend(sweep::members(self).map(Block::Table));
         let looks = self.looks.len();
         blocks.push(Block::Text(format!(
             "Held-out questions of this run were looked at {looks} {}.",
