@@ -1,13 +1,14 @@
 //! The whole chain from the command line on a tiny random model: build, train, eval, ask, demo; what
 //! is told when something on the way is broken or stopped.
 
+#[path = "common/children.rs"]
+mod children;
 mod common;
 #[path = "common/tiny.rs"]
 mod tiny;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use common::{show, show_words, told, verdict};
 use serde_json::Value;
@@ -293,11 +294,13 @@ fn ctrl_c_stops_in_good_order_and_the_next_run_works() {
     let folder = folder();
     let at = folder.path();
     let long = TRAIN.replace("--steps 3", "--steps 100000");
-    let child = start(at, &format!("{long} --out run"));
+    let mut child = start(at, &format!("{long} --out run"));
     let events = at.join("run/events.jsonl");
-    wait_for(|| std::fs::read_to_string(&events).is_ok_and(|text| text.contains("\"throughput\"")));
+    children::until(&mut child, "the first step", || {
+        std::fs::read_to_string(&events).is_ok_and(|text| text.contains("\"throughput\""))
+    });
     signal(child.id());
-    let said = told(at, child.wait_with_output().expect("ended"));
+    let said = told(at, children::ended(child));
     assert!(said.starts_with("status: 130"), "{said}");
     assert!(
         said.contains("error: run: interrupted after step"),
@@ -324,11 +327,13 @@ fn a_demo_that_was_stopped_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
     tiny::write(&at.join("tiny"));
-    let child = start(at, "demo --model tiny --steps 100000");
+    let mut child = start(at, "demo --model tiny --steps 100000");
     let events = at.join("verdict-demo/run/events.jsonl");
-    wait_for(|| std::fs::read_to_string(&events).is_ok_and(|text| text.contains("\"throughput\"")));
+    children::until(&mut child, "the first step", || {
+        std::fs::read_to_string(&events).is_ok_and(|text| text.contains("\"throughput\""))
+    });
     signal(child.id());
-    let said = told(at, child.wait_with_output().expect("ended"));
+    let said = told(at, children::ended(child));
     assert!(said.starts_with("status: 130"), "{said}");
     assert!(
         said.contains("hint: run the demo again; what is finished is kept"),
@@ -377,15 +382,4 @@ fn signal(process: u32) {
         .status()
         .expect("kill");
     assert!(sent.success());
-}
-
-fn wait_for(mut done: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !done() {
-        assert!(
-            started.elapsed() < Duration::from_secs(120),
-            "waited two minutes"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -2,6 +2,8 @@
 //! to the bytes that an undisturbed run comes to. Signals; a disk that takes no more; the second process.
 #![cfg(unix)]
 
+#[path = "common/children.rs"]
+mod children;
 mod common;
 #[path = "common/tiny.rs"]
 mod tiny;
@@ -12,6 +14,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use children::{LIMIT, ended, until};
 use common::show;
 use tiny::folder;
 
@@ -22,8 +25,17 @@ const FOLDS: &str = "train --data data --model tiny --rank 2 --steps 3 --batch 4
 
 const LEAVING: &str = "train --data data --model tiny --rank 2,4 --lr 1e-3,1 --steps 8 --batch 4 --validate-every 1 \
                        --patience 1 --halving 4 --compute f32 --checkpoint-every 1 --quiet";
-const SELDOM: &str = "train --data data --model tiny --rank 4,16 --steps 8 --batch 4 --validate-every 2 \
-                       --compute bf16 --base bf16 --checkpoint-every 3 --loss full --quiet";
+/// Few checkpoints, and bf16 products where the processor has them: elsewhere the flag would be refused.
+fn seldom() -> String {
+    let compute = match verdict_model::Isa::detect().has_bf16() {
+        true => "bf16",
+        false => "f32",
+    };
+    format!(
+        "train --data data --model tiny --rank 4,16 --steps 8 --batch 4 --validate-every 2 \
+         --compute {compute} --base bf16 --checkpoint-every 3 --loss full --quiet"
+    )
+}
 
 fn spawn(folder: &Path, words: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_verdict"))
@@ -39,7 +51,7 @@ fn spawn(folder: &Path, words: &str) -> Child {
 }
 
 fn finished(folder: &Path, words: &str) -> String {
-    let output = spawn(folder, words).wait_with_output().expect("it ends");
+    let output = ended(spawn(folder, words));
     assert!(output.status.success(), "{words}: {}", said(&output));
     said(&output)
 }
@@ -155,7 +167,7 @@ fn kill(words: &str, wanted: usize) {
                 }
                 !ended
             };
-            let output = child.wait_with_output().expect("it ends");
+            let output = ended(child);
             // It may have ended in the instant before.
             if !killed || output.status.success() {
                 assert!(output.status.success(), "{name}: {}", said(&output));
@@ -211,17 +223,13 @@ fn a_grid_whose_members_leave_killed_sixty_times_comes_to_the_same_bytes() {
 
 #[test]
 fn a_run_of_few_checkpoints_killed_fifty_times_comes_to_the_same_bytes() {
-    kill(SELDOM, 50);
+    kill(&seldom(), 50);
 }
 
 /// Waits until the run has its first checkpoint.
-fn first_checkpoint(run: &Path) {
+fn first_checkpoint(child: &mut Child, run: &Path) {
     let kept = || fs::read_dir(run.join("checkpoints")).map_or(0, Iterator::count);
-    let until = Instant::now() + Duration::from_secs(60);
-    while kept() == 0 {
-        assert!(Instant::now() < until, "no checkpoint");
-        thread::sleep(Duration::from_millis(5));
-    }
+    until(child, "the first checkpoint", || kept() > 0);
 }
 
 fn signal(child: &Child, name: &str) {
@@ -240,18 +248,16 @@ fn a_signal_stops_in_good_order_with_a_checkpoint_and_usr1_goes_on() {
     finished(at, &format!("{words} --out whole"));
     let whole = outcome(&at.join("whole"));
     for name in ["TERM", "INT"] {
-        let child = spawn(at, &format!("{words} --out {name}"));
+        let mut child = spawn(at, &format!("{words} --out {name}"));
         let run = at.join(name);
-        let until = Instant::now() + Duration::from_secs(60);
         let steps = || fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
-        while !steps().contains("throughput") {
-            assert!(Instant::now() < until, "no step");
-            thread::sleep(Duration::from_millis(2));
-        }
+        until(&mut child, "the first step", || {
+            steps().contains("throughput")
+        });
         signal(&child, "USR1");
-        first_checkpoint(&run);
+        first_checkpoint(&mut child, &run);
         signal(&child, name);
-        let output = child.wait_with_output().expect("it ends");
+        let output = ended(child);
         // On a quick machine the run may be over before the signal.
         if !output.status.success() {
             assert_eq!(output.status.code(), Some(130), "{}", said(&output));
@@ -269,18 +275,21 @@ fn a_disk_that_takes_no_more_stops_the_run_and_leaves_the_last_checkpoint_whole(
     let at = folder.path();
     finished(at, &format!("{GRID} --threads 2 --out whole"));
     let mut child = spawn(at, &format!("{GRID} --threads 2 --out run"));
-    first_checkpoint(&at.join("run"));
+    first_checkpoint(&mut child, &at.join("run"));
     child.kill().expect("killed");
     child.wait().expect("it ends");
     // Files of at most 64 KiB: an adapter's state of rank 16 is larger, events are not.
     let program = env!("CARGO_BIN_EXE_verdict");
     let limited = format!("trap '' XFSZ; ulimit -f 64; exec {program} train --resume run --quiet");
-    let output = Command::new("bash")
+    let child = Command::new("bash")
         .args(["-c", &limited])
         .current_dir(at)
         .env("CUDA_VISIBLE_DEVICES", "")
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("bash runs");
+    let output = ended(child);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(
         said(&output).contains("run/checkpoints/"),
@@ -307,7 +316,7 @@ fn a_second_process_and_foreign_flags_are_refused() {
             GRID.replace("--steps 10", "--steps 100000")
         ),
     );
-    first_checkpoint(&at.join("run"));
+    first_checkpoint(&mut child, &at.join("run"));
     insta::assert_snapshot!("resume_in_use", show(at, "train --resume run"));
     child.kill().expect("killed");
     child.wait().expect("it ends");
@@ -327,13 +336,13 @@ fn a_run_that_was_killed_before_anyone_watched_is_known_to_be_dead() {
         at,
         &format!(
             "{} --out run",
-            SELDOM.replace("--steps 8", "--steps 100000")
+            seldom().replace("--steps 8", "--steps 100000")
         ),
     );
     let events = at.join("run/events.jsonl");
-    while fs::read_to_string(&events).map_or(0, |text| text.lines().count()) < 5 {
-        thread::sleep(Duration::from_millis(5));
-    }
+    until(&mut child, "five events", || {
+        fs::read_to_string(&events).map_or(0, |text| text.lines().count()) >= 5
+    });
     let state = || {
         let told = show(at, "watch run --json");
         let line = told
@@ -346,9 +355,11 @@ fn a_run_that_was_killed_before_anyone_watched_is_known_to_be_dead() {
     assert_eq!(state(), "running");
     child.kill().expect("it lives");
     // Not waited for: a process of which nothing but its name is left is gone.
+    let limit = Instant::now() + LIMIT;
     while fs::read_to_string(format!("/proc/{}/stat", child.id()))
         .is_ok_and(|stat| !stat.contains(") Z "))
     {
+        assert!(Instant::now() < limit, "a killed process runs on");
         thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(state(), "dead");

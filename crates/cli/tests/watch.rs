@@ -1,5 +1,7 @@
 //! `verdict watch` without a terminal: a real run, a folder that grows, how it ends.
 
+#[path = "common/children.rs"]
+mod children;
 mod common;
 #[path = "common/tiny.rs"]
 mod tiny;
@@ -126,7 +128,7 @@ fn a_run_is_followed_to_its_end() {
             + "\n"),
     );
     assert_eq!(next().as_deref(), Some("failed: no room"));
-    let output = child.wait_with_output().expect("ended");
+    let output = children::ended(child);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
@@ -146,7 +148,7 @@ fn ctrl_c_ends_the_log_and_nothing_else() {
     let id = child.id().to_string();
     let sent = Command::new("kill").args(["-INT", &id]).status();
     assert!(sent.expect("kill").success());
-    let output = child.wait_with_output().expect("ended");
+    let output = children::ended(child);
     assert_eq!(output.status.code(), Some(130));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(

@@ -2,20 +2,29 @@
 //! the run.
 
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::{call, edges, reference, tidy};
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use crate::{call, edges, output, reference, tidy};
+
+/// A run of all tests that takes longer than this is ended: a test waits for what never comes.
+const TESTS_LIMIT: Duration = Duration::from_secs(3600);
 
 /// A check: its name and what it does.
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// Runs them all.
 pub fn run() -> anyhow::Result<()> {
-    let steps: [Step; 13] = [
+    let steps: [Step; 15] = [
         ("format", || call("cargo", &["fmt", "--all", "--check"])),
         ("tidy", tidy::run),
         ("edges", edges::run),
         ("clippy", clippy),
+        // Everything that the later steps run, compiled once.
+        ("build", build),
+        ("instruction set", instruction_set),
         ("model", model),
         ("nvrtc", nvrtc),
         ("browser", browser),
@@ -26,7 +35,7 @@ pub fn run() -> anyhow::Result<()> {
             call("cargo", &["test", "--workspace", "--doc", "--quiet"])
         }),
         ("docs", docs),
-        ("reference", reference::check),
+        ("reference", || reference::check_built(&program())),
     ];
     let started = Instant::now();
     let mut times = Vec::new();
@@ -63,19 +72,46 @@ fn clippy() -> anyhow::Result<()> {
     )
 }
 
+/// Compiles every test, and with them the program, with the features that the whole workspace asks for. A step
+/// that ran the program by `cargo run --package` would compile most dependencies once more for that package's
+/// own choice of features.
+fn build() -> anyhow::Result<()> {
+    let mut words = tests_command();
+    words.push("--no-run");
+    call("cargo", &words)
+}
+
+/// The program that [`build`] made.
+fn program() -> String {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| crate::root().join("target"), Into::into);
+    // Relative to the root, where `call` runs programs.
+    target.join("debug/verdict").display().to_string()
+}
+
+/// Says which kernels the tests run: the best of this processor, or what `VERDICT_ISA` caps it to. Every test has to
+/// pass with any of them.
+fn instruction_set() -> anyhow::Result<()> {
+    let found = output(&program(), &["doctor", "--json"])?;
+    let found: Value = serde_json::from_str(&found).context("`verdict doctor --json`")?;
+    let cap = std::env::var("VERDICT_ISA").map_or_else(
+        |_| "VERDICT_ISA is not set".to_owned(),
+        |cap| format!("VERDICT_ISA={cap}"),
+    );
+    eprintln!(
+        "{} kernels on {} ({cap})",
+        found["kernels"].as_str().unwrap_or("unknown"),
+        found["cpu"]["name"]
+            .as_str()
+            .unwrap_or("an unknown processor"),
+    );
+    Ok(())
+}
+
 /// The real model that some tests want, into the model cache. Without a network it stays away, and those
 /// tests say that they were skipped.
 fn model() -> anyhow::Result<()> {
-    let pull = [
-        "run",
-        "--quiet",
-        "--package",
-        "verdict-cli",
-        "--",
-        "pull",
-        "smollm2-135m",
-    ];
-    if call("cargo", &pull).is_err() {
+    if call(&program(), &["pull", "smollm2-135m"]).is_err() {
         eprintln!("no model: tests on real weights will be skipped");
     }
     Ok(())
@@ -188,38 +224,48 @@ fn tensorboard() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// nextest where it is installed, `cargo test` elsewhere.
+/// All tests. nextest ends one that hangs (`.config/nextest.toml`); `cargo test` has no such limit, so the whole
+/// run has one.
 fn tests() -> anyhow::Result<()> {
+    let mut words = tests_command();
+    words.push("--no-fail-fast");
+    words.extend(match words.contains(&"nextest") {
+        true => ["--status-level", "slow"].as_slice(),
+        false => ["--quiet"].as_slice(),
+    });
+    let mut tests = Command::new("cargo")
+        .args(&words)
+        .current_dir(crate::root())
+        .spawn()
+        .context("cargo could not be started")?;
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = tests.try_wait()? {
+            break status;
+        }
+        if started.elapsed() > TESTS_LIMIT {
+            tests.kill()?;
+            tests.wait()?;
+            bail!("the tests were still running after {TESTS_LIMIT:?} and were ended");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    if !status.success() {
+        bail!("`cargo {}` ended with {status}", words.join(" "));
+    }
+    Ok(())
+}
+
+/// nextest where it is installed, `cargo test` elsewhere.
+fn tests_command() -> Vec<&'static str> {
     let probe = Command::new("cargo")
         .args(["nextest", "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
-    if probe.is_ok_and(|status| status.success()) {
-        call(
-            "cargo",
-            &[
-                "nextest",
-                "run",
-                "--workspace",
-                "--no-fail-fast",
-                "--status-level",
-                "slow",
-            ],
-        )
-    } else {
-        call(
-            "cargo",
-            &[
-                "test",
-                "--workspace",
-                "--lib",
-                "--bins",
-                "--tests",
-                "--no-fail-fast",
-                "--quiet",
-            ],
-        )
+    match probe.is_ok_and(|status| status.success()) {
+        true => vec!["nextest", "run", "--workspace"],
+        false => vec!["test", "--workspace", "--lib", "--bins", "--tests"],
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
 use assert_cmd::Command;
+
+/// How long a command may take before it is killed and its test fails.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// The program, in a folder, with a cache of its own and nothing of the user's environment. GPUs are
 /// hidden from it: what is told must be the same on every machine.
@@ -13,7 +17,8 @@ pub fn verdict(folder: &Path) -> Command {
         .current_dir(folder)
         .env("VERDICT_CACHE", folder.join("cache"))
         .env("CUDA_VISIBLE_DEVICES", "")
-        .env("NO_COLOR", "1");
+        .env("NO_COLOR", "1")
+        .timeout(LIMIT);
     command
 }
 
