@@ -268,6 +268,14 @@ pub struct Opened {
     eos: u32,
 }
 
+/// Finds and loads the model of a run.
+pub fn open_of_run(spec: &str, options: LoadOptions, printer: &Printer) -> Result<Opened> {
+    open(spec, options, printer).map_err(|failure| match Path::new(spec).exists() {
+        true => failure,
+        false => failure.hint("--model names the place where the run's base model is now"),
+    })
+}
+
 /// Finds and loads a model. The tokenizer is built while the weights load.
 pub fn open(spec: &str, options: LoadOptions, printer: &Printer) -> Result<Opened> {
     let source = find(spec, printer)?;

@@ -13,15 +13,18 @@ mod device;
 mod errors;
 mod failure;
 mod fleet;
+mod foreign;
 mod hub;
 mod interrupt;
 mod loading;
 mod log;
 mod machine;
 mod models;
+mod moved;
 mod printer;
 mod settings;
 mod shards;
+mod shell;
 mod slurm;
 mod table;
 
@@ -36,7 +39,12 @@ fn main() -> ExitCode {
     machine::started();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(usage) => return printer::usage(&usage, log::wants_json(std::env::args_os())),
+        Err(usage) => {
+            return printer::usage(
+                &foreign::hinted(usage),
+                log::wants_json(std::env::args_os()),
+            );
+        }
     };
     let telling = match log::install(&cli.log) {
         Ok(telling) => telling,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! settings.toml      the resolved settings          adapters/<name>/   PEFT folders
+//! paths.json         where data and model are, see `places`
 //! events.jsonl       what happened, append-only     MANIFEST.json      last: the run is complete
 //! validation.jsonl   labels' logits a row           folds.jsonl        the same of every fold's adapter
 //! shards/            a grid split over tasks: a run folder each, see `shard`
@@ -21,6 +22,7 @@ use crate::files;
 use crate::machine::Machine;
 use crate::manifest::{Manifest, MemberRecord};
 use crate::owner;
+use crate::places::{PATHS, Places};
 use crate::predictions::{FoldPrediction, Prediction};
 use crate::settings::TrainSettings;
 use crate::shard::SHARDS;
@@ -38,7 +40,7 @@ const MANIFEST: &str = "MANIFEST.json";
 
 /// What a run and its evaluation write, in the order in which an overwrite takes it away: the
 /// manifest first, so that what is left never looks complete.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     MANIFEST,
     "report.json",
     "report.md",
@@ -51,6 +53,7 @@ const OURS: [&str; 14] = [
     CHECKPOINTS,
     ADAPTERS,
     SETTINGS,
+    PATHS,
     SLURM,
     SHARDS,
 ];
@@ -64,6 +67,8 @@ const KEPT: &str = "looks.jsonl";
 pub struct NewRun {
     dir: PathBuf,
     settings: TrainSettings,
+    /// Where data set and model are.
+    places: Places,
     lock: File,
     made: bool,
     begun: bool,
@@ -105,6 +110,7 @@ impl NewRun {
         refuse(&dir, overwrite, merging)?;
         let settings = settings.clone().resolved();
         Ok(Self {
+            places: Places::of(&settings, &dir),
             dir,
             settings,
             lock,
@@ -147,6 +153,7 @@ impl NewRun {
         let events = fs::metadata(dir.join(EVENTS)).map_or(0, |known| known.len());
         let survey = Survey::of(&dir.join(CHECKPOINTS), events)?;
         Ok(Self {
+            places: Places::read(dir)?,
             dir: path,
             settings,
             lock,
@@ -162,6 +169,23 @@ impl NewRun {
     pub fn on(mut self, machine: Machine) -> Self {
         self.machine = Some(machine);
         self
+    }
+
+    /// The same run, with its data set and model where these settings say.
+    pub fn reading(mut self, settings: &TrainSettings) -> Self {
+        self.places = Places::of(settings, &self.dir);
+        self
+    }
+
+    /// The same run, with its data set and model where another run found them.
+    pub(crate) fn reading_as(mut self, places: &Places) -> Self {
+        self.places = places.seen_from(&self.dir);
+        self
+    }
+
+    /// Its settings, with paths that lead to data set and model from the current folder.
+    pub fn found(&self) -> TrainSettings {
+        self.places.found(&self.dir, &self.settings)
     }
 
     /// What computed the run so far, and what computes it now.
@@ -250,6 +274,7 @@ impl NewRun {
         if !self.dir.join(SETTINGS).exists() {
             files::write(&self.dir.join(SETTINGS), self.settings.to_toml().as_bytes())?;
         }
+        self.places.write(&self.dir)?;
         for dir in [self.checkpoints(), self.dir.join(ADAPTERS)] {
             fs::create_dir_all(&dir).map_err(Error::io(&dir, "create the folder"))?;
         }
@@ -409,8 +434,10 @@ fn refuse(dir: &Path, overwrite: bool, merging: bool) -> Result<()> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunFolder {
     dir: PathBuf,
-    /// The resolved settings.
+    /// The resolved settings, as they were given.
     pub settings: TrainSettings,
+    /// Where its data set and model are.
+    places: Places,
     /// What came out.
     pub manifest: Manifest,
 }
@@ -448,6 +475,7 @@ impl RunFolder {
         let settings = TrainSettings::read(&dir.join(SETTINGS))?;
         let manifest = Manifest::read(&manifest_path)?;
         let run = Self {
+            places: Places::read(dir)?,
             dir: path,
             settings,
             manifest,
@@ -465,6 +493,16 @@ impl RunFolder {
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Its settings, with paths that lead to data set and model from the current folder.
+    pub fn found(&self) -> TrainSettings {
+        self.places.found(&self.dir, &self.settings)
+    }
+
+    /// Where its data set and model are.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Name of the chosen adapter.

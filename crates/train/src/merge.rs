@@ -51,6 +51,7 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
     for part in &finished {
         part.verify()?;
     }
+    run = run.reading_as(first.places());
     drop(run.begin()?);
 
     let mut records = Vec::new();

@@ -74,26 +74,39 @@ pub struct ModelRecord {
 impl Provenance {
     /// Hashes the model (a file or a folder) and the data set's manifest.
     pub fn read(model: &Path, data: &Path) -> Result<Self> {
-        let model_sha256 = if model.is_dir() {
-            let mut all = Sha256::new();
-            for name in files::names(model)? {
-                let weights = name.ends_with(".safetensors");
-                if weights || name == "config.json" || name == TOKENIZER {
-                    let hash = files::sha256(&model.join(&name))?;
-                    all.update(format!("{name} {hash}\n"));
-                }
-            }
-            files::hex(&all.finalize())
-        } else {
-            files::sha256(model)?
-        };
-        let data_manifest_sha256 = files::sha256(&data.join("MANIFEST.json"))?;
         Ok(Self {
-            data_manifest_sha256,
-            model_sha256,
+            data_manifest_sha256: Self::data_sha256(data)?,
+            model_sha256: Self::model_sha256(model)?,
             data: None,
             model: None,
         })
+    }
+
+    /// Hash of a data set: of its manifest, which holds the hashes of its files.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn data_sha256(data: &Path) -> Result<String> {
+        files::sha256(&data.join("MANIFEST.json"))
+    }
+
+    /// Hash of a model: of its file, or of the names and hashes of the files of its folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn model_sha256(model: &Path) -> Result<String> {
+        if !model.is_dir() {
+            return files::sha256(model);
+        }
+        let mut all = Sha256::new();
+        for name in files::names(model)? {
+            let weights = name.ends_with(".safetensors");
+            if weights || name == "config.json" || name == TOKENIZER {
+                let hash = files::sha256(&model.join(&name))?;
+                all.update(format!("{name} {hash}\n"));
+            }
+        }
+        Ok(files::hex(&all.finalize()))
     }
 
     /// The same with what is known of data and model.

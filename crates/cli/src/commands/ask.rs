@@ -14,6 +14,7 @@ use verdict_train::RunFolder;
 
 use crate::failure::{Failure, Result};
 use crate::loading::{self, MachineFlags, Opened};
+use crate::moved;
 use crate::printer::Printer;
 
 /// Answer questions with a label, its probability and a rationale
@@ -30,8 +31,9 @@ pub struct Args {
     /// Adapter of the run [default: the run's best]
     #[arg(long, value_name = "NAME", requires = "run")]
     pub adapter: Option<String>,
-    /// Ask a bare base model: folder, GGUF file, hub name or built-in name
-    #[arg(long, conflicts_with = "run")]
+    /// Ask a bare base model: folder, GGUF file, hub name or built-in name; with --run, where the
+    /// run's base model is now
+    #[arg(long)]
     pub model: Option<String>,
     /// Text that the questions are about, put before each of them
     #[arg(long, value_name = "TEXT")]
@@ -78,9 +80,17 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         .map(|run| run.adapter_dir(args.adapter.as_deref()))
         .transpose()?;
     let spec = match (&run, &args.model) {
-        (Some(run), _) => run.settings.model.clone(),
+        (Some(run), at) => {
+            let known = &run.manifest.provenance;
+            moved::model(run.found(), at.as_deref(), run.dir(), known, printer)?.model
+        }
         (None, Some(model)) => model.clone(),
-        (None, None) => return Err(Failure::input("expected --run or --model, found neither")),
+        (None, None) => {
+            let failure = Failure::input("expected --run or --model, found neither");
+            return Err(failure.hint(
+                "`verdict ask --run RUN \"question\"` asks a trained adapter, --model a base model",
+            ));
+        }
     };
     let mut faults = Vec::new();
     if let Some(found) = args.abstain_below.filter(|of| !(0.0..=1.0).contains(of)) {
@@ -106,7 +116,10 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         _ => args.abstain_below.unwrap_or(0.0),
     };
     let texts = questions(args.questions)?;
-    let opened = loading::open(&spec, options, printer)?;
+    let opened = match &run {
+        Some(_) => loading::open_of_run(&spec, options, printer)?,
+        None => loading::open(&spec, options, printer)?,
+    };
     let mut bank = AdapterBank::empty();
     let adapter = folder
         .as_deref()

@@ -147,7 +147,7 @@ fn trained(settings: &TrainSettings, model: &Path, printer: &Printer) -> Result<
 
 fn answer(run: &RunFolder, machine: &MachineFlags, printer: &Printer) -> Result<Verdict> {
     let opened = loading::open(
-        &run.settings.model,
+        &run.found().model,
         machine.over(Some(&run.settings), printer)?,
         printer,
     )?;

@@ -14,11 +14,12 @@ use verdict_eval::stats::resample::Resampling;
 use verdict_eval::text::Trained;
 use verdict_eval::{Asked, Benchmark, Evaluation, Judging, Look, Methods, looks};
 use verdict_model::AdapterBank;
-use verdict_train::RunFolder;
+use verdict_train::{RunFolder, TrainSettings};
 
 use self::benchmarks::Named;
 use crate::failure::{Failure, Result};
 use crate::loading::{self, MachineFlags};
+use crate::moved;
 use crate::printer::Printer;
 
 /// Judge a run: base against tuned, with intervals, paired tests and calibrated probabilities
@@ -60,6 +61,12 @@ pub struct Args {
     /// Draws of the bootstrap
     #[arg(long, value_name = "N", default_value_t = Resampling::default().replicates)]
     pub replicates: usize,
+    /// Where the run's data set is now, if it was moved
+    #[arg(long, value_name = "FOLDER", conflicts_with = "compare")]
+    pub data: Option<PathBuf>,
+    /// Where the run's base model is now, if it was moved
+    #[arg(long, conflicts_with = "compare")]
+    pub model: Option<String>,
     /// Folder for the report [default: the run folder; with --compare, none]
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
@@ -87,6 +94,8 @@ impl Args {
             calibration: Fit::default().as_str().to_owned(),
             error_rate: 0.1,
             replicates: Resampling::default().replicates,
+            data: None,
+            model: None,
             out: None,
             max_tokens: Settings::default().max_answer_tokens,
             max_prompt_tokens: Settings::default().max_prompt_tokens,
@@ -170,7 +179,10 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     let options = args.machine.over(Some(&run.settings), printer)?;
     let ensembles = ensembles(run, args)?;
     let adapters = adapters(run, args, &ensembles)?;
-    let set = data(run, args)?;
+    let known = &run.manifest.provenance;
+    let found = moved::data(run.found(), args.data.as_deref(), run.dir(), known)?;
+    let found = moved::model(found, args.model.as_deref(), run.dir(), known, printer)?;
+    let set = data(&found, args)?;
     let mut benchmarks = named(args)
         .iter()
         .map(|named| named.read(set.as_ref(), printer))
@@ -183,7 +195,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
         .chain(adapters.iter().map(|name| Some(name.as_str())))
         .collect();
     let validation = subject::validation(run, &names, set.as_ref())?;
-    let opened = loading::open(&run.settings.model, options, printer)?;
+    let opened = loading::open_of_run(&found.model, options, printer)?;
     let mut bank = AdapterBank::empty();
     let mut models = vec![None];
     for name in &adapters {
@@ -286,11 +298,17 @@ fn named(args: &Args) -> Vec<Named> {
 }
 
 /// The run's data set: needed where a benchmark is one of its splits, else useful where it is still there.
-fn data(run: &RunFolder, args: &Args) -> Result<Option<DataSet>> {
+fn data(found: &TrainSettings, args: &Args) -> Result<Option<DataSet>> {
     let needed = named(args).iter().any(Named::of_the_set);
-    match DataSet::read(&run.settings.data) {
+    match DataSet::read(&found.data) {
         Ok(set) => Ok(Some(set)),
-        Err(error) if needed => Err(error.into()),
+        Err(error) if needed => {
+            let failure = Failure::from(error);
+            Err(match found.data.exists() {
+                true => failure,
+                false => failure.hint("--data names the place where the run's data set is now"),
+            })
+        }
         Err(_) => Ok(None),
     }
 }

@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Go on with the interrupted run in this folder, from its last checkpoint; of the other flags
-    /// only --threads goes with it
+    /// only --threads goes with it, and --data and --model where these were moved
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overwrite"])]
     #[serde(skip)]
     pub resume: Option<PathBuf>,
@@ -326,13 +326,16 @@ fn repeat(like: &Like, args: &Args, printer: &Printer) -> Result<RunSummary> {
 
 /// Goes on with an interrupted run. Its settings stand in its folder.
 fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
-    refuse_flags(args, "--resume", &["threads"])?;
+    refuse_flags(args, "--resume", &["threads", "data", "model"])?;
     let run = open(dir, printer)?;
+    let found = run.found();
     let settings = TrainSettings {
-        threads: args.threads.or(run.settings().threads),
+        threads: args.threads.or(found.threads),
+        data: args.data.clone().unwrap_or(found.data),
+        model: args.model.clone().unwrap_or(found.model),
         ..run.settings().clone()
     };
-    fit_in(run, &settings, None, printer)
+    fit_in(run.reading(&settings), &settings, None, printer)
 }
 
 /// Refuses flags that say how to train where what was trained says it.

@@ -22,6 +22,7 @@ use crate::failure::{Failure, Result};
 use crate::loading;
 use crate::printer::Printer;
 use crate::shards;
+use crate::shell;
 
 /// Tasks where nobody says how many, at most.
 const TASKS: usize = 8;
@@ -111,6 +112,10 @@ pub fn submit(
         true => None,
         false => Some(NewRun::create(settings, overwrite)?),
     };
+    if let Some(option) = asked.options.iter().find(|option| option.contains('\n')) {
+        let fault = format!("--sbatch-option: expected one line, found {option:?}");
+        return Err(Failure::input(fault).hint("give each option a --sbatch-option of its own"));
+    }
     // What a task would refuse is refused here, and a model is fetched where there is a network.
     DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
@@ -210,7 +215,7 @@ fn refuse_queued(dir: &Path) -> Result {
         .args(["-h", "-j", &ids.join(",")])
         .output();
     if queued.is_ok_and(|of| of.status.success() && !of.stdout.is_empty()) {
-        let (run, ids) = (dir.display(), ids.join(" "));
+        let (run, ids) = (shell::word(dir), ids.join(" "));
         let fault = format!("{run}: jobs {ids} are still in the queue");
         return Err(Failure::input(fault).hint(format!(
             "`verdict watch {run}` shows them; `scancel {ids}` takes them out"
@@ -244,7 +249,7 @@ fn tell(dir: &Path, jobs: &Jobs, shards: &[Shard], printer: &Printer) {
         jobs,
         shards,
     });
-    let (array, merge, run) = (&jobs.array, &jobs.merge, dir.display());
+    let (array, merge, run) = (&jobs.array, &jobs.merge, shell::word(dir));
     match jobs.tasks.len() {
         0 => {}
         1 => printer.line(format!("job        {array}: one task")),

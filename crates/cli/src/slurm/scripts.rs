@@ -5,6 +5,8 @@ use std::path::Path;
 use verdict_train::folder::SLURM;
 use verdict_train::{Manifest, Shard, Slurm};
 
+use crate::shell;
+
 /// Seconds before a task's time is up at which it goes back into the queue.
 const WARNING_S: usize = 120;
 
@@ -40,8 +42,8 @@ impl Scripts<'_> {
             format!("--signal=B:USR1@{WARNING_S}"),
         ]);
         let setup = self.setup();
-        let program = quoted(self.program);
-        let settings = quoted(&self.run.join(SLURM).join("settings.toml"));
+        let program = shell::word(self.program);
+        let settings = shell::word(&self.run.join(SLURM).join("settings.toml"));
         format!(
             "#!/bin/bash\n\
              # The tasks of this run: each trains its part of the grid and goes on where it stopped.\n\
@@ -70,7 +72,11 @@ impl Scripts<'_> {
             format!("--job-name=verdict-{}-merge", self.name()),
             format!("--output={}", self.log("merge.log")),
         ]);
-        let (setup, program, run) = (self.setup(), quoted(self.program), quoted(self.run));
+        let (setup, program, run) = (
+            self.setup(),
+            shell::word(self.program),
+            shell::word(self.run),
+        );
         format!(
             "#!/bin/bash\n\
              # The last job of this run: makes one run of what the tasks trained, chooses, and judges on the\n\
@@ -87,7 +93,7 @@ impl Scripts<'_> {
     fn directives(&self, own: &[String]) -> String {
         let asked = self.asked;
         let mut all = own.to_vec();
-        all.push(format!("--chdir={}", directive(self.here)));
+        all.push(format!("--chdir={}", self.here.display()));
         // A job that was put back into the queue goes on with its log.
         all.extend([
             "--open-mode=append".into(),
@@ -100,7 +106,7 @@ impl Scripts<'_> {
         all.extend(asked.cpus.map(|cpus| format!("--cpus-per-task={cpus}")));
         all.extend(asked.options.iter().cloned());
         all.iter()
-            .map(|option| format!("#SBATCH {option}\n"))
+            .map(|option| format!("#SBATCH {}\n", shell::directive(option)))
             .collect()
     }
 
@@ -118,26 +124,10 @@ impl Scripts<'_> {
         name.chars().map(plain).collect()
     }
 
-    /// Where a log goes, as a directive reads it.
-    fn log(&self, name: &str) -> String {
-        directive(&self.run.join(SLURM).join(name))
+    /// Where a log goes, by the pattern of its name.
+    fn log(&self, pattern: &str) -> String {
+        shell::log_path(&self.run.join(SLURM), pattern)
     }
-}
-
-/// A path as a directive reads it.
-fn directive(path: &Path) -> String {
-    let path = path.display().to_string();
-    match path.contains(char::is_whitespace) {
-        true => format!("\"{path}\""),
-        false => path,
-    }
-}
-
-/// A path as one word of the shell.
-fn quoted(path: &Path) -> String {
-    let path = path.display().to_string();
-    // A path with a zero byte, which alone cannot be quoted, does not exist.
-    shlex::try_quote(&path).map_or_else(|_| path.clone(), |word| word.into_owned())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use verdict_train::repeat::{Compared, compare, differing};
-use verdict_train::{Error, Machine, Manifest, Provenance, TrainSettings};
+use verdict_train::{Error, Machine, Manifest, Places, Provenance, TrainSettings};
 
 use super::Args;
 use crate::failure::{Failure, Result};
@@ -68,9 +68,12 @@ impl Like {
     /// The run's settings; the new run's folder is the first of RUN-2, RUN-3 and so on that is not there.
     pub fn settings(&self) -> TrainSettings {
         let settings = &self.manifest.settings;
-        let mut run = match self.path.is_dir() {
-            true => self.path.clone(),
-            false => settings.out.clone(),
+        let (mut run, settings) = match self.path.is_dir() {
+            true => {
+                let places = Places::read(&self.path).unwrap_or_default();
+                (self.path.clone(), places.found(&self.path, settings))
+            }
+            false => (settings.out.clone(), settings.clone()),
         };
         // `.` and `..` have no name to number.
         if run.file_name().is_none()
@@ -87,7 +90,7 @@ impl Like {
         let out = numbered.find(|out| !out.exists());
         TrainSettings {
             out: out.unwrap_or_default(),
-            ..settings.clone()
+            ..settings
         }
     }
 
