@@ -1,5 +1,7 @@
 //! A tiny random Llama on disk, whose tokenizer knows the words of the built-in questions.
 
+#![allow(dead_code, reason = "not every test binary uses each of these helpers")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
