@@ -1,10 +1,12 @@
 //! Ctrl-C and its kin. Work that can stop in good order asks for a [`Guard`]: then the first Ctrl-C (or
-//! SIGTERM, SIGHUP) sets a flag and the second ends the process. Without a guard the first one ends it;
+//! SIGTERM, SIGHUP) sets a flag and a later one ends the process. Launchers often pass on a signal that the
+//! process has received already, so what comes within [`SAME`] of the first is the same request. Without a guard the first one ends it;
 //! results are written under a temporary name and renamed, so an end at any moment leaves nothing
 //! half-written. SIGUSR1, by which batch systems announce an end, asks for a checkpoint.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::{Duration, Instant};
 
 use verdict_train::Asked;
 
@@ -13,17 +15,27 @@ use crate::printer;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 static GUARDED: AtomicBool = AtomicBool::new(false);
+static FIRST: OnceLock<Instant> = OnceLock::new();
 static BEFORE_END: OnceLock<fn()> = OnceLock::new();
 static CHECKPOINT: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Signals this close to the first belong to it.
+const SAME: Duration = Duration::from_secs(1);
 
 /// Takes over Ctrl-C (and, on Unix, SIGTERM, SIGHUP and SIGUSR1). Called once, at start.
 pub fn install(format: Format) {
     let handler = move || {
-        let again = ASKED.swap(true, Ordering::SeqCst);
-        if again || !GUARDED.load(Ordering::SeqCst) {
+        let asked = ASKED.load(Ordering::SeqCst);
+        if !asked && !GUARDED.load(Ordering::SeqCst) {
             end_now();
         }
-        printer::stderr_line(format, "stopping in good order; Ctrl-C again ends at once");
+        let first = *FIRST.get_or_init(Instant::now);
+        if !ASKED.swap(true, Ordering::SeqCst) {
+            let text = "stopping after this step; Ctrl-C once more, a second from now or later, ends at once";
+            printer::stderr_line(format, text);
+        } else if first.elapsed() >= SAME {
+            end_now();
+        }
     };
     // Without a handler the system's own default ends the process, which is safe as well.
     let _ = ctrlc::set_handler(handler);
@@ -47,7 +59,7 @@ pub fn before_end(last: fn()) {
     let _ = BEFORE_END.set(last);
 }
 
-/// While it lives, the first Ctrl-C asks instead of ending.
+/// While it lives, the first Ctrl-C requests a stop instead of ending the process.
 pub struct Guard(());
 
 impl Guard {

@@ -3,25 +3,22 @@
 //! `--log-format json` all of that goes to stderr as `tracing` events, one JSON object a line, among those
 //! of the libraries, and this is where their lines are written too.
 
+mod progress;
+
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use console::style;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::failure::{Failure, Status};
 use crate::log::{Format, Level, TARGET, Telling};
 use crate::table::Table;
 
-/// Without a terminal, progress is a line at most this often.
-const LINE_EVERY: Duration = Duration::from_secs(10);
-
-/// The unit of downloads.
-const BYTES: &str = "bytes";
+pub use self::progress::Progress;
 
 /// Where a command's words go.
 pub struct Printer {
@@ -138,40 +135,12 @@ impl Printer {
 
     /// Work of `total` units. `unit` names them in plain lines ("step", "prompt").
     pub fn progress(&self, label: &str, unit: &'static str, total: u64) -> Progress {
-        self.start(label, unit, total, "{pos}/{len}  {msg}")
+        Progress::start(self, label, unit, total)
     }
 
     /// A download of `total` bytes.
     pub fn download(&self, file: &str, total: u64) -> Progress {
-        self.start(
-            file,
-            BYTES,
-            total,
-            "{binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}",
-        )
-    }
-
-    fn start(&self, label: &str, unit: &'static str, total: u64, shown: &str) -> Progress {
-        let kind = if self.telling.level < Level::Info {
-            Kind::Silent
-        } else if self.terminal {
-            Kind::Bar(bar(label, total, shown))
-        } else {
-            let lines = Lines {
-                total,
-                position: 0,
-                message: String::new(),
-                printed: None,
-            };
-            Kind::Lines(Mutex::new(lines))
-        };
-        Progress {
-            kind,
-            label: label.to_owned(),
-            unit,
-            started: Instant::now(),
-            format: self.telling.format,
-        }
+        Progress::start(self, file, progress::BYTES, total)
     }
 
     /// The exit status once a command is through: a reader that went away is no fault of ours.
@@ -273,130 +242,6 @@ fn stderr(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn bar(label: &str, total: u64, shown: &str) -> ProgressBar {
-    let template = format!("{{prefix}} {{bar:24}} {shown}  {{elapsed}} gone, {{eta}} left");
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    if let Ok(look) = ProgressStyle::with_template(&template) {
-        bar.set_style(look.progress_chars("━╸─"));
-    }
-    bar.set_prefix(label.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
-}
-
-/// Progress of one piece of work; it disappears when dropped.
-pub struct Progress {
-    kind: Kind,
-    label: String,
-    unit: &'static str,
-    started: Instant,
-    format: Format,
-}
-
-enum Kind {
-    Bar(ProgressBar),
-    Lines(Mutex<Lines>),
-    Silent,
-}
-
-struct Lines {
-    total: u64,
-    position: u64,
-    message: String,
-    printed: Option<Instant>,
-}
-
-impl Progress {
-    /// Done so far, and what to say beside it (empty: nothing).
-    pub fn set(&self, position: u64, message: &str) {
-        match &self.kind {
-            Kind::Bar(bar) => {
-                bar.set_position(position);
-                bar.set_message(message.to_owned());
-            }
-            Kind::Lines(lines) => {
-                let mut lines = lines
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner());
-                lines.position = position;
-                lines.message = message.to_owned();
-                let due = lines.printed.is_none_or(|at| at.elapsed() >= LINE_EVERY);
-                if due || position == lines.total {
-                    lines.printed = Some(Instant::now());
-                    self.tell(&lines);
-                }
-            }
-            Kind::Silent => {}
-        }
-    }
-
-    /// A line that stays, above the bar.
-    pub fn say(&self, text: impl Display) {
-        match &self.kind {
-            Kind::Bar(bar) => bar.suspend(|| stderr(&format!("{text}\n"))),
-            Kind::Lines(_) => match self.format {
-                Format::Json => tracing::info!(target: TARGET, "{text}"),
-                Format::Text => stderr(&format!("{text}\n")),
-            },
-            Kind::Silent => {}
-        }
-    }
-
-    fn tell(&self, lines: &Lines) {
-        let text = self.plain(lines);
-        match self.format {
-            Format::Text => stderr(&text),
-            Format::Json => {
-                let (label, unit) = (self.label.as_str(), self.unit);
-                let (done, total) = (lines.position, lines.total);
-                let seconds = self.started.elapsed().as_secs_f64();
-                let text = text.trim_end();
-                tracing::info!(target: "verdict::progress", label, unit, done, total, seconds, "{text}");
-            }
-        }
-    }
-
-    fn plain(&self, lines: &Lines) -> String {
-        let Lines {
-            total,
-            position,
-            message,
-            ..
-        } = lines;
-        let gone = self.started.elapsed();
-        let left = match position {
-            0 => String::new(),
-            _ if position >= total => format!(", took {}", clock(gone)),
-            _ => {
-                let left = gone.as_secs_f64() * (total - position) as f64 / *position as f64;
-                format!(", {} left", clock(Duration::from_secs_f64(left)))
-            }
-        };
-        let message = if message.is_empty() {
-            String::new()
-        } else {
-            format!(", {message}")
-        };
-        match self.unit {
-            BYTES => format!(
-                "{}: {} of {}{left}\n",
-                self.label,
-                bytes(*position),
-                bytes(*total)
-            ),
-            unit => format!("{}: {unit} {position}/{total}{message}{left}\n", self.label),
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Kind::Bar(bar) = &self.kind {
-            bar.finish_and_clear();
-        }
-    }
-}
-
 /// A duration as people read clocks: `0:07`, `12:05`, `1:02:03`.
 pub fn clock(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -430,32 +275,5 @@ mod tests {
         assert_eq!(bytes(1_536), "1.5 KiB");
         assert_eq!(bytes(269_060_552), "256.6 MiB");
         assert_eq!(bytes(2_147_483_648), "2.00 GiB");
-    }
-
-    #[test]
-    fn plain_progress_tells_place_message_and_time_left() {
-        let printer = Printer {
-            json: false,
-            telling: Telling::plain(false),
-            terminal: false,
-            broken: Mutex::new(None),
-        };
-        let mut progress = printer.progress("train", "step", 10);
-        progress.started = Instant::now() - Duration::from_secs(60);
-        let lines = |position| Lines {
-            total: 10,
-            position,
-            message: "loss 1.25".into(),
-            printed: None,
-        };
-        assert_eq!(progress.plain(&lines(0)), "train: step 0/10, loss 1.25\n");
-        assert_eq!(
-            progress.plain(&lines(5)),
-            "train: step 5/10, loss 1.25, 1:00 left\n"
-        );
-        assert_eq!(
-            progress.plain(&lines(10)),
-            "train: step 10/10, loss 1.25, took 1:00\n"
-        );
     }
 }

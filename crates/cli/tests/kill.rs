@@ -269,6 +269,29 @@ fn a_signal_stops_in_good_order_with_a_checkpoint_and_usr1_goes_on() {
     }
 }
 
+/// Launchers and terminals both send the signal: two of them within moments are one request.
+#[test]
+fn two_signals_within_moments_still_leave_a_checkpoint() {
+    let folder = folder();
+    let at = folder.path();
+    let words = GRID
+        .replace("--checkpoint-every 1", "--checkpoint-every 100000")
+        .replace("--steps 10", "--steps 100000");
+    let mut child = spawn(at, &format!("{words} --threads 2 --out run"));
+    let run = at.join("run");
+    until(&mut child, "the first step", || {
+        fs::read_to_string(run.join("events.jsonl")).is_ok_and(|text| text.contains("throughput"))
+    });
+    for _ in 0..3 {
+        signal(&child, "TERM");
+    }
+    let output = ended(child);
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    let hint = "verdict train --resume run";
+    assert!(said(&output).contains(hint), "{}", said(&output));
+    assert_eq!(checkpoints(&run).len(), 1);
+}
+
 #[test]
 fn a_disk_that_takes_no_more_stops_the_run_and_leaves_the_last_checkpoint_whole() {
     let folder = folder();

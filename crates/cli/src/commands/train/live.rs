@@ -1,6 +1,10 @@
 //! A run as it goes, told to whoever started it.
 
+use std::time::Duration;
+
 use verdict_train::{Event, EventKind};
+use verdict_watch::follow::Told;
+use verdict_watch::run::Run;
 
 use super::plural;
 use crate::printer::{Printer, Progress};
@@ -13,6 +17,8 @@ pub struct Live<'a> {
     members: Vec<String>,
     /// Sum and number of the members' losses at this step.
     losses: (f64, usize),
+    /// The same events as `verdict watch` sees them, for the same estimate of the time left.
+    run: Run,
 }
 
 impl<'a> Live<'a> {
@@ -24,12 +30,14 @@ impl<'a> Live<'a> {
             steps: 0,
             members: Vec::new(),
             losses: (0.0, 0),
+            run: Run::default(),
         }
     }
 
     /// Tells an event.
     pub fn see(&mut self, event: &Event) {
         let log = self.printer.logs();
+        self.run.take(&Told::Event(event.clone()));
         match &event.kind {
             EventKind::Start {
                 members,
@@ -71,7 +79,8 @@ impl<'a> Live<'a> {
                     sum / count as f64
                 );
                 if let Some(progress) = &self.progress {
-                    progress.set(event.step as u64, &message);
+                    let left = self.run.eta_s().map(Duration::from_secs_f64);
+                    progress.set_with_left(event.step as u64, &message, left);
                 }
             }
             EventKind::Validation { loss, accuracy, .. } => {
