@@ -340,7 +340,21 @@ fn a_demo_that_was_stopped_goes_on() {
         "{said}"
     );
 
-    let first = json(at, &["demo", "--model", "tiny", "--steps", "2", "--json"]);
+    // Of other settings, it is not erased without a word.
+    let refused = show(at, "demo --model tiny --steps 2");
+    assert!(refused.starts_with("status: 2"), "{refused}");
+    let fault = "verdict-demo/run: holds an interrupted run of other settings: steps";
+    assert!(refused.contains(fault), "{refused}");
+    let words = [
+        "demo",
+        "--model",
+        "tiny",
+        "--steps",
+        "2",
+        "--json",
+        "--overwrite",
+    ];
+    let first = json(at, &words);
     assert!(at.join(first["report"].as_str().expect("a path")).is_file());
     assert!(at.join(first["adapter"].as_str().expect("a path")).is_dir());
     let manifest = at.join("verdict-demo/run/MANIFEST.json");
@@ -348,7 +362,8 @@ fn a_demo_that_was_stopped_goes_on() {
         .and_then(|file| file.modified())
         .expect("made");
 
-    let second = show(at, "demo --model tiny --steps 2");
+    // Neither threads nor steps that were chosen by speed make it another run.
+    let second = show(at, "demo --model tiny --threads 1");
     assert!(
         second.contains("holds a finished run of these settings; taken as it is"),
         "{second}"
@@ -361,6 +376,39 @@ fn a_demo_that_was_stopped_goes_on() {
         .and_then(|file| file.modified())
         .expect("kept");
     assert_eq!(made, kept, "a finished stage is not done again");
+
+    let refused = show(at, "demo --model tiny --steps 3");
+    assert!(refused.starts_with("status: 2"), "{refused}");
+    let fault = "verdict-demo/run: holds a finished run of other settings: steps";
+    assert!(refused.contains(fault), "{refused}");
+    assert!(
+        refused.contains("--overwrite replaces this run"),
+        "{refused}"
+    );
+    assert!(manifest.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_demo_that_was_stopped_is_resumed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    tiny::write(&at.join("tiny"));
+    let mut child = start(at, "demo --model tiny --steps 60");
+    let events = at.join("verdict-demo/run/events.jsonl");
+    children::until(&mut child, "the first step", || {
+        std::fs::read_to_string(&events).is_ok_and(|text| text.contains("\"throughput\""))
+    });
+    signal(child.id());
+    let said = told(at, children::ended(child));
+    let again = show(at, "demo --model tiny");
+    assert!(again.starts_with("status: 0"), "{again}");
+    // On a quick machine the run may have been over before the signal.
+    if said.starts_with("status: 130") {
+        assert!(again.contains("going on after step"), "{again}");
+    }
+    let settings = std::fs::read_to_string(at.join("verdict-demo/run/settings.toml"));
+    assert!(settings.expect("settings").contains("steps = 60"));
 }
 
 #[cfg(unix)]

@@ -5,13 +5,15 @@ mod shapes;
 mod tokens;
 mod train;
 
+use std::path::Path;
+
 use serde::Serialize;
 use verdict_model::Model;
 
 use self::shapes::Shape;
 use crate::device::Place;
 use crate::failure::Result;
-use crate::loading::{self, Source};
+use crate::loading::{self, MachineFlags, Source};
 use crate::machine::{self, Cpu};
 use crate::models;
 use crate::printer::Printer;
@@ -37,6 +39,23 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         What::Train(args) => train::run(&args, printer),
         What::Decode(args) => decode::run(&args, printer),
     }
+}
+
+/// How many tokens of training go through this machine a second, from a few small steps of these ranks.
+///
+/// # Errors
+/// What loading the model says.
+pub fn tokens_per_s(
+    model: &Path,
+    ranks: &[usize],
+    machine: &MachineFlags,
+    printer: &Printer,
+) -> Result<f64> {
+    let subject = Subject {
+        model: Some(model.display().to_string()),
+        ..Subject::default()
+    };
+    train::Args::quick(subject, ranks, machine.clone()).tokens_per_s(printer)
 }
 
 /// What is measured: flags of every measurement.

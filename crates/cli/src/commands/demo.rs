@@ -4,6 +4,8 @@
 //! Each stage's result has its final name only when it is whole, so a run that was stopped goes on
 //! with the stage it was at: a finished stage with the same settings is taken as it is.
 
+mod pace;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -13,8 +15,9 @@ use verdict_data::{BuildSettings, Source};
 use verdict_eval::report::WrittenReport;
 use verdict_eval::{EvalReport, Evaluation};
 use verdict_model::AdapterBank;
-use verdict_train::{Manifest, Provenance, RunFolder, TrainSettings};
+use verdict_train::{Manifest, NewRun, Provenance, RunFolder, TrainSettings, repeat};
 
+use self::pace::Pace;
 use super::{ask, build, eval, train};
 use crate::failure::{Failure, Result, Status};
 use crate::loading::{self, MachineFlags};
@@ -26,7 +29,8 @@ use crate::table::Table;
 ///
 /// Fetches SmolLM2-135M into the cache, builds a data set from the built-in sources, trains a small
 /// sweep of LoRA adapters in one pass, judges base against tuned on held-out questions, and answers
-/// one. What it makes stands in one folder; what is finished there already is taken as it is.
+/// one. It measures the machine's speed first and trains what fits into about four minutes. Everything
+/// is in one folder; run again, it resumes an interrupted run and keeps a finished one.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder for everything the demo makes
@@ -35,9 +39,12 @@ pub struct Args {
     /// Base model: folder, GGUF file, hub name or built-in name
     #[arg(long, default_value = models::DEFAULT)]
     pub model: String,
-    /// Optimizer steps
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub steps: usize,
+    /// Optimizer steps [default: 50, fewer on a machine that would take more than about four minutes]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Replace a finished run of other settings in the folder
+    #[arg(long)]
+    pub overwrite: bool,
     /// Processor threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -45,8 +52,6 @@ pub struct Args {
 
 /// Generated rows on reading study results.
 const STATS_ROWS: usize = 360;
-/// The sweep.
-const RANKS: [usize; 3] = [4, 8, 16];
 /// What is asked at the end. No row of the data set asks it.
 const QUESTION: &str = "A trial reports a relative risk of 0.70 with a 95% confidence interval of 0.55 to 0.90. \
                         Is the effect statistically significant?";
@@ -73,6 +78,22 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     let model = loading::resolve(&args.model, printer)?;
     printer.note(format!("{} in {}", model.name, model.path.display()));
 
+    let out = args.out.join("run");
+    let begun = begun(&out)?;
+    let refuse = |fault: String| -> Result {
+        if args.overwrite {
+            return Ok(());
+        }
+        let hint = "--out takes another folder; --overwrite replaces this run";
+        Err(Failure::input(format!("{}: {fault}", out.display())).hint(hint))
+    };
+    if let Some(Begun::Finished(run)) = &begun
+        && run.manifest.tool != Manifest::tool()
+    {
+        let (made, here) = (&run.manifest.tool, Manifest::tool());
+        refuse(format!("holds a run of {made}, this is {here}"))?;
+    }
+
     printer.stage("2/5  data set");
     let data = args.out.join("data");
     let sources = [Source::Stats(STATS_ROWS), Source::Clinical];
@@ -85,28 +106,56 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     printer.note(build::splits(&built.manifest).render(false).trim_end());
 
     printer.stage("3/5  training");
+    let machine = MachineFlags {
+        threads: args.threads,
+        ..MachineFlags::default()
+    };
+    let pace = match (args.steps, &begun) {
+        (Some(steps), _) => Pace::of(steps),
+        (None, Some(begun)) if !args.overwrite => begun.pace(),
+        (None, _) => Pace::measured(&model, &machine, started.elapsed(), printer)?,
+    };
     let settings = TrainSettings {
         data: data.clone(),
         model: args.model.clone(),
-        out: args.out.join("run"),
-        rank: RANKS.to_vec(),
+        out: out.clone(),
+        rank: pace.ranks,
         // Higher than the recipe's, in smaller batches: few minutes have to do.
         lr: vec![2e-3],
-        batch: 8,
-        steps: Some(args.steps),
+        batch: pace::BATCH,
+        steps: Some(pace.steps),
         validate_every: 25,
         threads: args.threads,
         ..TrainSettings::default()
     }
     .resolved();
-    let run = trained(&settings, &model.path, printer)?;
+    let fault = match &begun {
+        Some(begun) => begun.differs(&settings, &Provenance::read(&model.path, &data)?),
+        None => None,
+    };
+    let run = match begun {
+        Some(Begun::Finished(run)) if fault.is_none() => {
+            let place = out.display();
+            printer.note(format!(
+                "{place} holds a finished run of these settings; taken as it is"
+            ));
+            *run
+        }
+        Some(Begun::Interrupted(_)) if fault.is_none() => {
+            again(train::go_on(&out, args.threads, printer))?;
+            RunFolder::open(&out)?
+        }
+        begun => {
+            if begun.is_some() {
+                refuse(fault.unwrap_or_default())?;
+            }
+            again(train::fit(&settings, true, printer))?;
+            RunFolder::open(&out)?
+        }
+    };
     printer.note(train::members(&run.manifest).render(false).trim_end());
 
     printer.stage("4/5  base against tuned");
-    let machine = MachineFlags {
-        threads: args.threads,
-        ..MachineFlags::default()
-    };
     let asked = eval::Args {
         max_tokens: 64,
         machine: machine.clone(),
@@ -120,29 +169,76 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     tell(&run, &data, &evaluation, &verdict, started, printer)
 }
 
-/// The finished run of these settings, data and model, if there is one; else a new one.
-fn trained(settings: &TrainSettings, model: &Path, printer: &Printer) -> Result<RunFolder> {
-    let provenance = Provenance::read(model, &settings.data)?;
-    if let Ok(run) = RunFolder::open(&settings.out)
-        && run.settings == *settings
-        && run.manifest.provenance.same(&provenance)
-        && run.manifest.tool == Manifest::tool()
-        && run.verify().is_ok()
-    {
-        printer.note(format!(
-            "{} holds a finished run of these settings; taken as it is",
-            settings.out.display()
-        ));
-        return Ok(run);
+/// What an earlier demo left in the run's folder.
+enum Begun {
+    Finished(Box<RunFolder>),
+    /// Its settings.
+    Interrupted(Box<TrainSettings>),
+}
+
+/// Looks for a run; none where nothing was trained yet.
+fn begun(out: &Path) -> Result<Option<Begun>> {
+    match RunFolder::open(out) {
+        Ok(run) => Ok(Some(Begun::Finished(Box::new(run)))),
+        Err(verdict_train::Error::Incomplete { .. }) => {
+            let settings = NewRun::resume(out)?.settings().clone();
+            Ok(Some(Begun::Interrupted(Box::new(settings))))
+        }
+        Err(fault @ verdict_train::Error::Running { .. }) => Err(fault.into()),
+        // No run, or one that cannot be read: then training refuses what it does not know.
+        Err(_) => Ok(None),
     }
-    train::fit(settings, true, printer).map_err(|failure| match failure.status {
+}
+
+impl Begun {
+    fn settings(&self) -> &TrainSettings {
+        match self {
+            Self::Finished(run) => &run.settings,
+            Self::Interrupted(settings) => settings,
+        }
+    }
+
+    /// What it trains.
+    fn pace(&self) -> Pace {
+        let settings = self.settings();
+        Pace {
+            steps: settings.steps.unwrap_or(pace::MOST_STEPS),
+            ranks: settings.rank.clone(),
+        }
+    }
+
+    /// Why it is not the run of these settings, data set and model; none where it is. Threads and device are not
+    /// among the reasons.
+    fn differs(&self, settings: &TrainSettings, found: &Provenance) -> Option<String> {
+        let of = self.settings();
+        let mut keys = repeat::differing(of, settings);
+        // A resumed run checks both by itself.
+        if let Self::Finished(run) = self {
+            if !run.manifest.provenance.same(found) {
+                keys.push("data or model".into());
+            }
+            if let Err(fault) = run.verify() {
+                return Some(format!("holds a finished run that was changed: {fault}"));
+            }
+        }
+        let state = match self {
+            Self::Finished(_) => "a finished",
+            Self::Interrupted(_) => "an interrupted",
+        };
+        (!keys.is_empty())
+            .then(|| format!("holds {state} run of other settings: {}", keys.join(", ")))
+    }
+}
+
+/// An interrupted demo is run again.
+fn again<T>(result: Result<T>) -> Result<T> {
+    result.map_err(|failure| match failure.status {
         Status::Interrupted => Failure {
             hints: vec![AGAIN.into()],
             ..failure
         },
         _ => failure,
-    })?;
-    Ok(RunFolder::open(&settings.out)?)
+    })
 }
 
 fn answer(run: &RunFolder, machine: &MachineFlags, printer: &Printer) -> Result<Verdict> {

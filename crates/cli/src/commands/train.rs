@@ -338,6 +338,17 @@ fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
     fit_in(run.reading(&settings), &settings, None, printer)
 }
 
+/// As `train --resume`, where data set and model are as they were.
+pub fn go_on(dir: &Path, threads: Option<usize>, printer: &Printer) -> Result<RunSummary> {
+    let run = open(dir, printer)?;
+    let found = run.found();
+    let settings = TrainSettings {
+        threads: threads.or(found.threads),
+        ..found
+    };
+    fit_in(run, &settings, None, printer)
+}
+
 /// Refuses flags that say how to train where what was trained says it.
 fn refuse_flags(args: &Args, with: &str, allowed: &[&str]) -> Result {
     let flags = args

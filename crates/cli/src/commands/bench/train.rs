@@ -13,7 +13,7 @@ use super::{Setting, Spread, Subject, peak_memory_mib, row};
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::fleet::Models;
-use crate::loading::MachineFlags;
+use crate::loading::{MachineFlags, Source};
 use crate::machine;
 use crate::printer::Printer;
 use crate::table::Table;
@@ -111,21 +111,7 @@ struct Steps {
 
 /// Measures and tells.
 pub fn run(args: &Args, printer: &Printer) -> Result {
-    let settings = args.settings()?;
-    let places = device::choose(&settings, printer)?;
-    let source = args.subject.source(printer)?;
-    let vocabulary = source.config().vocab_size;
-    let sequences = match &args.tokens {
-        Some(path) => tokens::read(path, "train", vocabulary)?,
-        None => tokens::train_like(vocabulary),
-    };
-    let specs = args.specs();
-    let started = Instant::now();
-    let models = Models::load(&source, &settings, places, specs.len(), printer)?;
-    let load_s = started.elapsed().as_secs_f64();
-    let mut engine = models.engine(source.name(), &specs);
-    let first = args.profile.then(|| &models.models[0]);
-    let steps = args.measure(&mut *engine, first, &specs, &sequences, printer)?;
+    let (models, steps, load_s, source) = args.measured(printer)?;
     let total: f64 = steps.seconds.iter().sum();
     let mean = total / steps.seconds.len() as f64;
     let report = Report {
@@ -165,6 +151,49 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
 }
 
 impl Args {
+    /// Two small steps after the warm-up: enough to plan by.
+    pub fn quick(subject: Subject, ranks: &[usize], machine: MachineFlags) -> Self {
+        Self {
+            subject,
+            rank: ranks.to_vec(),
+            batch: 2,
+            steps: 2,
+            pass_tokens: None,
+            dropout: 0.05,
+            completion: true,
+            tokens: None,
+            profile: false,
+            machine,
+        }
+    }
+
+    /// Real tokens a second.
+    pub fn tokens_per_s(&self, printer: &Printer) -> Result<f64> {
+        let (_, steps, ..) = self.measured(printer)?;
+        Ok(steps.tokens as f64 / steps.seconds.iter().sum::<f64>())
+    }
+
+    /// Loads the model and takes the steps: the model on its devices, the steps, the seconds of loading.
+    fn measured(&self, printer: &Printer) -> Result<(Models, Steps, f64, Source)> {
+        let settings = self.settings()?;
+        let places = device::choose(&settings, printer)?;
+        let source = self.subject.source(printer)?;
+        let vocabulary = source.config().vocab_size;
+        let sequences = match &self.tokens {
+            Some(path) => tokens::read(path, "train", vocabulary)?,
+            None => tokens::train_like(vocabulary),
+        };
+        let specs = self.specs();
+        let started = Instant::now();
+        let models = Models::load(&source, &settings, places, specs.len(), printer)?;
+        let load_s = started.elapsed().as_secs_f64();
+        let mut engine = models.engine(source.name(), &specs);
+        let first = self.profile.then(|| &models.models[0]);
+        let steps = self.measure(&mut *engine, first, &specs, &sequences, printer)?;
+        drop(engine);
+        Ok((models, steps, load_s, source))
+    }
+
     /// The machine's settings; refuses numbers that measure nothing.
     fn settings(&self) -> Result<TrainSettings> {
         let mut faults = Vec::new();
@@ -245,7 +274,7 @@ impl Args {
             losses: Vec::new(),
             kernels: Vec::new(),
         };
-        let progress = printer.progress("training", "step", (self.steps + WARM_UP) as u64);
+        let progress = printer.progress("measure", "step", (self.steps + WARM_UP) as u64);
         for step in 0..self.steps + WARM_UP {
             let started = Instant::now();
             let batches: Vec<Vec<&Sequence>> = orders

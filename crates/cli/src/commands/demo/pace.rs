@@ -1,0 +1,123 @@
+//! How much of the sweep the demo can train before people stop waiting: by the speed measured on this machine.
+
+use std::time::Duration;
+
+use crate::commands::bench;
+use crate::failure::Result;
+use crate::loading::MachineFlags;
+use crate::models::ResolvedModel;
+use crate::printer::Printer;
+
+/// About how long the demo may take.
+const AIM: Duration = Duration::from_secs(240);
+/// Kept back for what is not proportional to the machine's speed: files, a machine that becomes busier.
+const SPARE: Duration = Duration::from_secs(25);
+/// Steps of a machine that is quick enough; more teach the demo's small model little.
+pub const MOST_STEPS: usize = 50;
+/// With fewer steps the sweep is one rank: three ranks of so few steps show nothing.
+const FEW_STEPS: usize = 15;
+/// The fewest that are worth the name of training.
+const FEWEST_STEPS: usize = 5;
+/// The sweep, and what is left of it on a slow machine.
+const SWEEP: &[usize] = &[4, 8, 16];
+const ONE: &[usize] = &[8];
+
+/// Tokens of a training row, and rows of the validation split: the demo's data set is the same everywhere.
+const ROW_TOKENS: f64 = 92.0;
+const VALIDATION_ROWS: f64 = 63.0;
+/// A forward pass in parts of a training step, and what the evaluation takes, in training rows: measured
+/// with and without AMX (docs/experiments.md).
+const FORWARD: f64 = 0.4;
+const EVALUATION_ROWS: f64 = 130.0;
+
+/// Examples of each adapter's step.
+pub const BATCH: usize = 8;
+
+/// What is trained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// The sweep.
+    pub ranks: Vec<usize>,
+}
+
+impl Pace {
+    /// The whole sweep, for so many steps.
+    pub fn of(steps: usize) -> Self {
+        let ranks = SWEEP.to_vec();
+        Self { steps, ranks }
+    }
+
+    /// Measures how fast this machine trains the model, and says what fits into the time that is left after
+    /// `gone`.
+    ///
+    /// # Errors
+    /// What loading the model says.
+    pub fn measured(
+        model: &ResolvedModel,
+        machine: &MachineFlags,
+        gone: Duration,
+        printer: &Printer,
+    ) -> Result<Self> {
+        let speed = bench::tokens_per_s(&model.path, SWEEP, machine, printer)?;
+        let pace = Self::fitting(speed, AIM.saturating_sub(gone + SPARE));
+        if pace != Self::of(MOST_STEPS) {
+            printer.note(format!(
+                "This machine trains {speed:.0} tokens/s: {} of {MOST_STEPS} steps and {} of {} ranks, to end within \
+                 about {} minutes. `--steps {MOST_STEPS}` trains all of them.",
+                pace.steps,
+                pace.ranks.len(),
+                SWEEP.len(),
+                AIM.as_secs() / 60,
+            ));
+        }
+        Ok(pace)
+    }
+
+    /// What fits at this speed.
+    fn fitting(tokens_per_s: f64, time: Duration) -> Self {
+        let rows = time.as_secs_f64() * tokens_per_s / ROW_TOKENS;
+        let steps = |ranks: &[usize]| {
+            let adapters = ranks.len() as f64;
+            // The base before training, every adapter after it.
+            let validations = VALIDATION_ROWS * FORWARD * (1.0 + adapters);
+            let left = rows - EVALUATION_ROWS - validations;
+            (left / (adapters * BATCH as f64)) as usize
+        };
+        let all = steps(SWEEP);
+        match all >= FEW_STEPS {
+            true => Self::of(all.min(MOST_STEPS)),
+            false => Self {
+                steps: steps(ONE).clamp(FEWEST_STEPS, MOST_STEPS),
+                ranks: ONE.to_vec(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slower_machine_trains_less_never_nothing() {
+        let time = Duration::from_secs(200);
+        let at = |speed: f64| Pace::fitting(speed, time);
+        assert_eq!(at(1e6), Pace::of(MOST_STEPS));
+        let speeds = [1.0, 50.0, 100.0, 150.0, 200.0, 300.0, 400.0, 700.0, 2000.0];
+        let work = |pace: &Pace| pace.steps * pace.ranks.len();
+        for pair in speeds.windows(2) {
+            assert!(work(&at(pair[0])) <= work(&at(pair[1])), "{pair:?}");
+        }
+        for speed in speeds {
+            let Pace { steps, ranks } = at(speed);
+            assert!(
+                (FEWEST_STEPS..=MOST_STEPS).contains(&steps),
+                "{speed}: {steps}"
+            );
+            assert!(ranks == ONE || steps >= FEW_STEPS, "{speed}: {steps}");
+        }
+        assert_eq!(Pace::fitting(100.0, Duration::ZERO).steps, FEWEST_STEPS);
+    }
+}
