@@ -10,7 +10,7 @@ use crate::build::{NEAR_QUESTIONS, NEAR_RATIONALES};
 use crate::dataset::json_error;
 use crate::near::{Shingles, pairs};
 use crate::protect::pmids;
-use crate::text::{abstract_key, question_key};
+use crate::normal::{abstract_key, question_key};
 use crate::{Error, Protect, Result, Split};
 
 /// How two rows of different splits are alike.

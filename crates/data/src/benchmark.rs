@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use crate::build::{NEAR_QUESTIONS, as_question};
 use crate::near::{Shingles, pairs};
-use crate::text::{mend, question_key};
+use crate::normal::question_key;
+use crate::text::mend;
 use crate::{Context, Input, Item, Result, rows};
 
 /// Every row of a source that has a label, in the source's order. With a `context` each is asked with

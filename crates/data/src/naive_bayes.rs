@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::near::hash;
-use crate::text::normal;
+use crate::normal::normal;
 use crate::{Item, Label};
 
 /// The words of a question in the form in which dress is forgotten, each once, as sorted hashes.

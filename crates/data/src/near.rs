@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use crate::text::normal;
+use crate::normal::normal;
 
 /// Bands of a signature.
 pub(crate) const BANDS: usize = 25;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::dataset::json_error;
 use crate::digest::sha256;
 use crate::near::Shingles;
-use crate::text::question_key;
+use crate::normal::question_key;
 use crate::{Error, Result};
 
 /// A benchmark whose questions, with all that is tied to them, stay out of a data set.

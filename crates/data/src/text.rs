@@ -1,11 +1,10 @@
-//! Mending of mark-up leftovers, and the normal forms by which texts are compared.
+//! Mending of mark-up leftovers.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use crate::Rules;
-use crate::digest::short;
 use crate::rules::built_in;
 
 /// A regular expression compiled once. The pattern is a constant of this crate, so a wrong one
@@ -105,11 +104,7 @@ fn blanks(text: &str) -> String {
     let mut pending = false;
     for character in text.chars() {
         match character {
-            '\u{ad}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'
-            | '\u{feff}' => {}
+            c if is_invisible(c) => {}
             c if c.is_whitespace() || c.is_control() => pending = true,
             c => {
                 if pending && !out.is_empty() {
@@ -123,81 +118,20 @@ fn blanks(text: &str) -> String {
     out
 }
 
-/// The form in which two questions are the same: lower case, one blank between words, no
-/// punctuation at the ends of words. Signs within numbers stay: `p < 0.05` is not `p > 0.05`.
-pub fn normal(text: &str) -> String {
-    let mended = mend(text).to_lowercase();
-    let words = mended
-        .split(|c: char| c.is_whitespace() || matches!(c, '/' | '–' | '—'))
-        .map(|word| word.trim_matches(is_dress))
-        .filter(|word| !word.is_empty());
-    let mut out = String::with_capacity(mended.len());
-    for word in words {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(word);
-    }
-    out
-}
-
-/// What may stand at the ends of a word and is none of it.
-fn is_dress(c: char) -> bool {
+/// A character that shows nothing and parts nothing: soft hyphens, marks of direction, joiners, byte order marks,
+/// variation selectors.
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(
         c,
-        '.' | ','
-            | ';'
-            | ':'
-            | '?'
-            | '!'
-            | '"'
-            | '\''
-            | '`'
-            | '('
-            | ')'
-            | '['
-            | ']'
-            | '{'
-            | '}'
-            | '“'
-            | '”'
-            | '‘'
-            | '’'
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e01ef}'
     )
-}
-
-/// The key that ties rows with the same question (on the same context, where it has one).
-pub(crate) fn question_key(question: &str, context: Option<&str>) -> String {
-    question_key_of_normal(&normal(question), context)
-}
-
-/// The same of a question that is in its normal form already.
-pub(crate) fn question_key_of_normal(question: &str, context: Option<&str>) -> String {
-    let context = context.map(normal).unwrap_or_default();
-    format!("question:{}", short(&format!("{question}\n{context}")))
-}
-
-/// The key that ties rows with the same abstract, by its letters and digits alone; none where it has none.
-pub(crate) fn abstract_key(body: &str) -> Option<String> {
-    let letters = match body.is_ascii() {
-        // As most are: a byte at a time, written always and kept where it is a letter, so that nothing has to be
-        // foretold.
-        true => {
-            let mut letters = vec![0; body.len()];
-            let mut kept = 0;
-            for byte in body.bytes() {
-                letters[kept] = byte.to_ascii_lowercase();
-                kept += usize::from(byte.is_ascii_alphanumeric());
-            }
-            letters.truncate(kept);
-            String::from_utf8(letters).unwrap_or_default()
-        }
-        false => {
-            let letters = body.chars().filter(|letter| letter.is_alphanumeric());
-            letters.flat_map(char::to_lowercase).collect::<String>()
-        }
-    };
-    (!letters.is_empty()).then(|| format!("abstract:{}", short(&letters)))
 }
 
 /// Number of words: runs without blanks that hold a letter or a digit.
@@ -211,7 +145,7 @@ pub(crate) fn words(text: &str) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{abstract_key, is_plain, mend, mended, normal, question_key, words};
+    use super::{is_plain, mend, mended};
     use crate::rules::built_in;
 
     #[test]
@@ -270,26 +204,5 @@ mod tests {
         ] {
             assert!(!is_plain(text), "{text:?}");
         }
-    }
-
-    #[test]
-    fn the_normal_form_forgets_dress_and_keeps_numbers() {
-        assert_eq!(
-            normal("Is  Verubecestat effective?"),
-            normal("is verubecestat effective ?")
-        );
-        assert_ne!(normal("Is p < 0.05 enough?"), normal("Is p > 0.05 enough?"));
-        assert_ne!(normal("a difference of -5"), normal("a difference of 5"));
-        assert_ne!(
-            question_key("Is it?", None),
-            question_key("Is it?", Some("Here."))
-        );
-        assert_eq!(words("Yes – it is ."), 3);
-        assert_eq!(
-            abstract_key("The aim: (1) to see."),
-            abstract_key("the aim 1 To see")
-        );
-        assert_ne!(abstract_key("Aim 1"), abstract_key("Aim 2"));
-        assert_eq!(abstract_key(" – "), None);
     }
 }

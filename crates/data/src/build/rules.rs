@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::BuildSettings;
 use crate::manifest::{Effect, RuleRecord};
 use crate::near::{Shingles, hash};
-use crate::text::{mend_by, normal, question_key_of_normal, words};
+use crate::normal::{normal, question_key_of_normal};
+use crate::text::{mend_by, words};
 use crate::{Label, RawItem, Source, Split, rationale};
 
 /// A row after cleaning, as it is kept until it is known where it goes.

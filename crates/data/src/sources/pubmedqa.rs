@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::cut::{self, Cut, Shape};
 use super::fields::Row;
 use super::{Emit, ReadFile, Rows};
-use crate::text::abstract_key;
+use crate::normal::abstract_key;
 use crate::{Error, Label, RawItem, Result, Source};
 
 /// Reads a file.

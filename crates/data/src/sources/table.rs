@@ -12,7 +12,7 @@ use super::fields::Row;
 use super::hashed::Hashed;
 use super::{Emit, Piece, ROWS, ReadFile, Rows, file_name};
 use crate::dataset::json_error;
-use crate::text::abstract_key;
+use crate::normal::abstract_key;
 use crate::{Columns, Error, RawItem, Result};
 
 /// Reads JSON lines. Blank ones are passed over.
