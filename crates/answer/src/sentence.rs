@@ -182,10 +182,11 @@ fn goes_on(stem: &str) -> bool {
         || last_word(stem).rsplit('.').next().is_some_and(is_letter)
 }
 
-/// The last run of letters, digits and inner dots, as the splitter sees it.
+/// The last run of letters, digits, inner dots and apostrophes: the t of "doesn't" is no initial.
 fn last_word(text: &str) -> &str {
-    let before = text.trim_end_matches(|c: char| c.is_alphanumeric() || c == '.');
-    text[before.len()..].trim_start_matches('.')
+    let part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '\'' | '’');
+    let before = text.trim_end_matches(part);
+    text[before.len()..].trim_start_matches(|c: char| !c.is_alphanumeric())
 }
 
 fn is_letter(part: &str) -> bool {
@@ -236,6 +237,8 @@ mod tests {
             ("They all had to take vitamin D.", Complete),
             ("It was given to them i.v.", Complete),
             ("It lowers the risk a little.", Closed),
+            ("One drug works and the other doesn't.", Closed),
+            ("The second share was the patient’s.", Closed),
             ("It lowers the risk (a little).", Closed),
             ("Does the ratio say 5?", Closed),
         ] {
@@ -276,6 +279,8 @@ mod tests {
             " One ends. Another",
             " One ends! another",
             " One ends.Another",
+            " One works and one doesn't. Second",
+            " One works and one doesn't. second",
             " One ends...",
             " A line\n",
             " A tab\t",

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::build::{NEAR_QUESTIONS, NEAR_RATIONALES};
 use crate::dataset::json_error;
 use crate::near::{Shingles, pairs};
-use crate::protect::pmids;
 use crate::normal::{abstract_key, question_key};
+use crate::protect::pmids;
 use crate::{Error, Protect, Result, Split};
 
 /// How two rows of different splits are alike.

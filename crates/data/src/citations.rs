@@ -2,11 +2,15 @@
 //! their one home: the data builder removes what is listed in `rules.toml`, the answer grammar forbids it
 //! and the evaluation counts it.
 
-use std::sync::LazyLock;
+mod instead;
+mod place;
+
+use std::ops::Range;
 
 use regex::{Regex, RegexSet};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::place::Spared;
 use crate::rules::built_in;
 use crate::text::{fixpoint, regex, tidy};
 
@@ -51,6 +55,8 @@ pub struct Citations {
     quick: Option<Regex>,
     /// Words before a citation that mean nothing without it.
     lead_up: Regex,
+    /// What has the form of a citation and is none.
+    spared: Spared,
 }
 
 impl Citations {
@@ -60,6 +66,7 @@ impl Citations {
         patterns: Vec<(Kind, Regex)>,
         quick: Option<Regex>,
         lead_up: &[String],
+        spared: Spared,
     ) -> Citations {
         let (kinds, each): (Vec<Kind>, Vec<Regex>) = patterns.into_iter().unzip();
         let words: Vec<String> = lead_up.iter().map(|word| regex::escape(word)).collect();
@@ -72,6 +79,7 @@ impl Citations {
             lead_up: regex(&format!(
                 r"(?i)(?:^|[\s(\[])(?:(?:\b(?:{words})\b)[\s.,:;#/-]*)+$"
             )),
+            spared,
         }
     }
 
@@ -81,7 +89,7 @@ impl Citations {
 
     /// Does the text hold a citation of any kind?
     pub fn contains(&self, text: &str) -> bool {
-        self.may(text) && self.set.is_match(&format!(" {text}"))
+        self.first(text).is_some()
     }
 
     /// The text without its citations and without what only led up to them ("registered at",
@@ -105,7 +113,7 @@ impl Citations {
     }
 
     /// The first citation, the longer one where two begin at one place.
-    fn first(&self, text: &str) -> Option<(Kind, std::ops::Range<usize>)> {
+    fn first(&self, text: &str) -> Option<(Kind, Range<usize>)> {
         if !self.may(text) {
             return None;
         }
@@ -114,16 +122,30 @@ impl Citations {
         matches
             .iter()
             .filter_map(|index| {
-                let found = self.each[index].captures(&padded)?;
-                let cited = found.get(1).or_else(|| found.get(0))?;
-                let end = cited.end().min(padded.len()).max(1) - 1;
-                Some((self.kinds[index], cited.start().saturating_sub(1)..end))
+                let range = self.first_of(index, text, &padded)?;
+                Some((self.kinds[index], range))
             })
             .min_by_key(|(_, range)| (range.start, usize::MAX - range.end))
     }
 
+    /// The first citation of one pattern.
+    fn first_of(&self, index: usize, text: &str, padded: &str) -> Option<Range<usize>> {
+        let mut from = 0;
+        loop {
+            let found = self.each[index].captures_at(padded, from)?;
+            let cited = found.get(1).or_else(|| found.get(0))?;
+            let end = cited.end().min(padded.len()).max(1) - 1;
+            let range = cited.start().saturating_sub(1)..end;
+            if self.spared.certain(self.kinds[index], text, &range) {
+                return Some(range);
+            }
+            let next = padded[cited.start()..].chars().next()?;
+            from = cited.start() + next.len_utf8();
+        }
+    }
+
     /// The text without one citation, and the citation itself.
-    fn without(&self, text: &str, kind: Kind, range: std::ops::Range<usize>) -> (String, String) {
+    fn without(&self, text: &str, kind: Kind, range: Range<usize>) -> (String, String) {
         let removed = text[range.clone()].to_owned();
         let (mut start, mut end) = (range.start, range.end);
         if kind == Kind::AuthorYear && !removed.starts_with(['(', '[']) {
@@ -131,11 +153,14 @@ impl Citations {
                 // The bracket that closes was opened before the authors.
                 end -= 1;
             }
-            let bracketed = text[..start].trim_end().ends_with(['(', '[', ';']);
+            let bracketed = instead::is_aside(&text[..start]);
             match removed.find(['(', '[']) {
                 // "Smith and Jones (2019) agree" reads well without the year.
-                Some(year) if !removed.contains(" al") => start += year,
-                _ if !bracketed => return (narrative(&text[..start], &text[end..]), removed),
+                Some(year) if instead::keeps_names(&removed, &text[end..]) => start += year,
+                _ if !bracketed => {
+                    let out = instead::narrative(&text[..start], &removed, &text[end..]);
+                    return (out, removed);
+                }
                 _ => {}
             }
         }
@@ -144,15 +169,8 @@ impl Citations {
             let out = format!("{}({}", &text[..start], text[end..].trim_start());
             return (out, removed);
         }
-        if let Some(lead) = self.lead_up.find(&text[..start]) {
-            // The blank or bracket before the lead stays.
-            start = lead.start()
-                + lead
-                    .as_str()
-                    .chars()
-                    .next()
-                    .filter(|c| " ([".contains(*c))
-                    .map_or(0, char::len_utf8);
+        if let Some(lead) = self.lead_up(kind, &text[..start]) {
+            start = lead;
         }
         let before = text[..start].trim_end_matches([' ', ';', ',']);
         let after = text[end..].trim_start_matches([' ', ';', ',']);
@@ -165,6 +183,12 @@ impl Citations {
                 tidy(&format!("{} {}", &text[..start], &text[end..])),
                 removed,
             );
+        }
+        if kind == Kind::Trial
+            && !opened
+            && let Some(out) = instead::trial(before, after)
+        {
+            return (out, removed);
         }
         // Commas go where nothing follows for them to part.
         let ends = after.is_empty() || after.starts_with(['.', '?', '!']);
@@ -181,6 +205,22 @@ impl Citations {
             removed,
         )
     }
+
+    /// Where the words begin that only lead up to the citation behind `before`. The blank or bracket before them stays.
+    fn lead_up(&self, kind: Kind, before: &str) -> Option<usize> {
+        let lead = match kind {
+            // A number in brackets stands behind a sentence's own words.
+            Kind::Reference | Kind::AuthorYear => instead::LEADS_TO_WORK.find(before)?,
+            _ => self.lead_up.find(before)?,
+        };
+        let text = lead.as_str();
+        let blank = text.chars().next().filter(|c| " ([".contains(*c));
+        let start = lead.start() + blank.map_or(0, char::len_utf8);
+        // "There was no NCT number": the denial stays.
+        let words = &before[start..];
+        let no = words.get(..3).is_some_and(|word| word == "no ");
+        Some(start + if no { 3 } else { 0 })
+    }
 }
 
 /// Does the text hold a citation of any kind, by the built-in rules?
@@ -191,26 +231,6 @@ pub fn contains(text: &str) -> bool {
 /// [`Citations::remove`] by the built-in rules.
 pub fn remove(text: &str) -> (String, Vec<Found>) {
     built_in().citations.remove(text)
-}
-
-static SAID: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"^,?\s*(?:have |has )?(?:recently |also |first |previously )?(?:showed|shown|found|reported|demonstrated|concluded|suggested|observed|noted|stated|argued|described)\s+that\s+",
-    )
-});
-
-/// A sentence whose words name the authors themselves.
-fn narrative(before: &str, after: &str) -> String {
-    let starts = before.trim().is_empty() || before.trim_end().ends_with(['.', '?', '!']);
-    if starts && let Some(said) = SAID.find(after) {
-        return tidy(&format!("{before}{}", capitalised(&after[said.end()..])));
-    }
-    let stand_in = if starts {
-        "Earlier work"
-    } else {
-        "earlier work"
-    };
-    tidy(&format!("{before}{stand_in} {}", after.trim_start()))
 }
 
 /// With a capital first letter.
@@ -377,9 +397,80 @@ mod tests {
                 "It helps.",
             ),
             (
-                "The Survey (2010) found less.",
+                "It fell in the study of van der Meer et al. in mice.",
                 Kind::AuthorYear,
-                "The Survey found less.",
+                "It fell in the study in mice.",
+            ),
+            (
+                "As shown by da Silva et al. (2014), it helps.",
+                Kind::AuthorYear,
+                "As shown by earlier work, it helps.",
+            ),
+            (
+                "Novak P, O'Neill J, et al. reported that it helps.",
+                Kind::AuthorYear,
+                "It helps.",
+            ),
+            (
+                "We took Meyer et al.'s criteria.",
+                Kind::AuthorYear,
+                "We took the criteria.",
+            ),
+            (
+                "Meyer et al.’s (2011) criteria were met.",
+                Kind::AuthorYear,
+                "The criteria were met.",
+            ),
+            (
+                "It fell in rats et al. and in dogs.",
+                Kind::AuthorYear,
+                "It fell in rats and in dogs.",
+            ),
+            (
+                "It fell in rats, cf. al-Rashid et al. 2012.",
+                Kind::AuthorYear,
+                "It fell in rats.",
+            ),
+            (
+                "It helps (von Braun, 2011; de la Cruz and D'Amico, 2009).",
+                Kind::AuthorYear,
+                "It helps.",
+            ),
+            (
+                "According to Larsson (2005) it helps.",
+                Kind::AuthorYear,
+                "According to Larsson it helps.",
+            ),
+            (
+                "It helps in old mice [12].",
+                Kind::Reference,
+                "It helps in old mice.",
+            ),
+            (
+                "It helps,[3,4] but little.",
+                Kind::Reference,
+                "It helps, but little.",
+            ),
+            (
+                "It was so in 2010 [3].",
+                Kind::Reference,
+                "It was so in 2010.",
+            ),
+            (
+                "It lives in such cells4,5.",
+                Kind::Reference,
+                "It lives in such cells.",
+            ),
+            ("It helps (ref. 12).", Kind::Reference, "It helps."),
+            (
+                "There was no effect in the study [12].",
+                Kind::Reference,
+                "There was no effect in the study.",
+            ),
+            (
+                "NCT01234567 was stopped early.",
+                Kind::Trial,
+                "The trial was stopped early.",
             ),
             (
                 "Smith and Jones (2019) agree.",
@@ -404,6 +495,24 @@ mod tests {
     #[test]
     fn what_only_looks_like_a_citation_stays() {
         for text in [
+            "The Survey (2010) found less.",
+            "Use was highest in Norway (2007) and rose in Iowa (2011).",
+            "It was studied in Salzburg (2013).",
+            "Scans with [64]Cu-DOTATATE, [123]I-MIBG and [13] N-ammonia agreed.",
+            "[89]Zr-trastuzumab and [3H]-thymidine were taken up.",
+            "A [3Fe-4S] cluster and [Ca2+] were measured.",
+            "Neurotensin[8-13] and PTH[1-34] bind, as angiotensin [1-7] does.",
+            "They were 71 [64–79] years old and had 12 [8-15] visits.",
+            "At 12 months [9–14] most were well.",
+            "Levels lay in [4, 11] mmol/L on a scale [1-10].",
+            "Pain was 3 [0-10], and [0, 1] was allowed.",
+            "Counts of 10[5] cells, CO[2], FEV[1] and 70 kg/m[2] were usual.",
+            "calix[4]arene, [2.2]paracyclophane and [5]helicene were made.",
+            "Toxicity of grade2–3, exons4-6, claudin3,4 and weeks1–4.",
+            "mir1-3, del45-55 and mrjp1-9 were found (Fig. 2, Table 1).",
+            "Genes were beclin1, condition2 and COX2.",
+            "They got vitamin B12, 5 [n=5] and ≥3 [IQR 2-4] doses.",
+            "It rose in summer (July 2005) and in Rotterdam (1990).",
             "Strains were G12P[8] and G2P[4].",
             "The odds ratio was 0.85 [95% CI 0.60 to 1.05].",
             "A 1.47 [95% confidence interval (CI): 1.01-2.14, P = 0.042] fold higher rate.",

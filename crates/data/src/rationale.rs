@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::citations;
-use crate::sentences::sentences;
+use crate::sentences::{is_ordinal, sentences};
 use crate::text::{fixpoint, mend_by, regex, tidy, words};
 use crate::{Label, Rules};
 
@@ -24,7 +24,13 @@ static DEBRIS: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:[\s:;,.•·*–—-]+|\[(?i:corrected|sic|note)\]|(?:[0-9]{1,2}|[a-z])[.)]\s+|\([0-9a-z]\)\s+)+",
     )
 });
-static NUMBERED: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^no\.\s*[0-9]"));
+/// "No the drug", "No there is", "No MVA85A is a": the label word without a mark. No noun may follow it that could
+/// be denied.
+static BARE_NO: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^[Nn]o\s+((?:[Tt]he|[Aa]n|[Tt]here|[Ii]t|[Tt]hey|[Tt]hese|[Tt]his|[Tt]hose|[Ii]ts|[Tt]heir|[Ww]e|[Bb]ut|[Bb]ecause|[Aa]lthough)\s|[\p{L}0-9α-ω/+-]*(?:\p{Lu}[\p{L}-]*[0-9]|[0-9][\p{L}-]*\p{Lu}|\p{Lu}\p{Lu})[\p{L}0-9α-ω/+-]*\s+(?:is|are|was|were|does|do|did|has|have|can|could|cannot|should)\s+(?:an?|the|not|no|also|one|only|mainly|primarily|known to|neither)\s|[\p{L}-]+\s+(?:does|do|did|is|are|was|were|has|have|can|could|should)\s+not\s)",
+    )
+});
 
 /// What became of an answer text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,12 +96,22 @@ fn unspoken(sentence: &str, rules: &Rules) -> Option<String> {
 
 /// The label word at the beginning and what follows it.
 fn strip_lead<'a>(text: &'a str, rules: &Rules) -> Option<(Label, &'a str)> {
-    if NUMBERED.is_match(text) {
+    if let Some(number) = text
+        .get(..3)
+        .filter(|word| word.eq_ignore_ascii_case("no."))
+        && is_ordinal(&text[number.len()..])
+        && text[number.len()..]
+            .trim_start()
+            .starts_with(|c: char| c.is_ascii_digit())
+    {
         return None;
     }
     if let Some(lead) = rules.lead_in.captures(text) {
         let rest = text[lead[0].len()..].trim_start();
         return Some((Label::parse(&lead[1])?, rest));
+    }
+    if let Some(rest) = BARE_NO.captures(text).and_then(|found| found.get(1)) {
+        return Some((Label::No, &text[rest.start()..]));
     }
     let word = BARE_YES.captures(text)?.get(1)?;
     (!AFTER_OTHER_YES.contains(&word.as_str())).then(|| (Label::Yes, &text[word.start()..]))
@@ -212,6 +228,71 @@ mod tests {
             (
                 "5-HT receptors are involved.",
                 "5-HT receptors are involved.",
+                None,
+            ),
+            (
+                "No. 18 months of it changed nothing.",
+                "18 months of it changed nothing.",
+                Some(Label::No),
+            ),
+            (
+                "No. 7-day courses were as good. They were cheaper.",
+                "7-day courses were as good.",
+                Some(Label::No),
+            ),
+            (
+                "No. 2 of the series was the worst.",
+                "No. 2 of the series was the worst.",
+                None,
+            ),
+            (
+                "No BNT162b2 is a vaccine against another virus.",
+                "BNT162b2 is a vaccine against another virus.",
+                Some(Label::No),
+            ),
+            (
+                "No the vaccine is a candidate still.",
+                "The vaccine is a candidate still.",
+                Some(Label::No),
+            ),
+            (
+                "No IL-6 was found in them.",
+                "No IL-6 was found in them.",
+                None,
+            ),
+            (
+                "No BRCA1 mutation is known.",
+                "No BRCA1 mutation is known.",
+                None,
+            ),
+            (
+                "Our data indicated that pain fell.",
+                "Our data indicated that pain fell.",
+                None,
+            ),
+            (
+                "Our data indicated that all pain fell.",
+                "All pain fell.",
+                None,
+            ),
+            (
+                "The results of the present study have shown that statins help men.",
+                "Statins help men.",
+                None,
+            ),
+            (
+                "We conclude that aspirin is very safe.",
+                "Aspirin is very safe.",
+                None,
+            ),
+            (
+                "Based on these findings, screening is not needed.",
+                "Screening is not needed.",
+                None,
+            ),
+            (
+                "RESULTS: Deaths were fewer with it.",
+                "Deaths were fewer with it.",
                 None,
             ),
             ("Yes", "", Some(Label::Yes)),

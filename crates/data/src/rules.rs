@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock};
 use regex::Regex;
 use serde::Deserialize;
 
-use crate::citations::{Citations, Kind};
+use crate::citations::{Citations, Kind, Spared};
+use crate::text::fixpoint;
 use crate::{Error, Result};
 
 /// The built-in rules, as text.
@@ -69,6 +70,8 @@ struct Limits {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Markup {
+    #[serde(default)]
+    parts: BTreeMap<String, String>,
     replace: Vec<(String, String)>,
 }
 
@@ -77,12 +80,17 @@ struct Markup {
 struct CitationRules {
     quick: Option<String>,
     lead_up: Vec<String>,
+    #[serde(default)]
+    parts: BTreeMap<String, String>,
+    spared: Spared,
     patterns: BTreeMap<Kind, Vec<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answers {
+    #[serde(default)]
+    parts: BTreeMap<String, String>,
     lead_in: String,
     study_speak: Vec<String>,
     label_words: Vec<String>,
@@ -139,8 +147,10 @@ impl Rules {
             let at = format!("{place}: {pattern:?}");
             Regex::new(pattern).map_err(|error| fault(at, last(error)))
         };
-        let all = |place: &str, patterns: &[String]| {
-            let regexes = patterns.iter().map(|pattern| regex(place, pattern));
+        let all = |place: &str, patterns: &[String], parts: &BTreeMap<String, String>| {
+            let regexes = patterns
+                .iter()
+                .map(|pattern| regex(place, &put_together(pattern, parts)));
             regexes.collect::<Result<Vec<Regex>>>()
         };
         let lead_in = regex("answers.lead_in", &file.answers.lead_in)?;
@@ -149,13 +159,18 @@ impl Rules {
             return Err(fault("answers.lead_in".into(), message.into()));
         }
         let markup = file.markup.replace.into_iter();
-        let markup = markup.map(|(from, to)| Ok((regex("markup.replace", &from)?, to)));
+        let markup = markup.map(|(from, to)| {
+            let from = put_together(&from, &file.markup.parts);
+            Ok((regex("markup.replace", &from)?, to))
+        });
         let mut patterns = Vec::new();
         for (kind, texts) in file.citations.patterns {
             for text in texts {
+                let text = put_together(&text, &file.citations.parts);
                 patterns.push((kind, regex("citations.patterns", &text)?));
             }
         }
+        let parts = &file.answers.parts;
         let quick = file.citations.quick.as_deref();
         let quick = quick.map(|quick| regex("citations.quick", quick));
         Ok(Rules {
@@ -167,12 +182,24 @@ impl Rules {
                 patterns,
                 quick.transpose()?,
                 &file.citations.lead_up,
+                file.citations.spared,
             )),
             lead_in,
-            study_speak: all("answers.study_speak", &file.answers.study_speak)?,
-            label_words: all("answers.label_words", &file.answers.label_words)?,
+            study_speak: all("answers.study_speak", &file.answers.study_speak, parts)?,
+            label_words: all("answers.label_words", &file.answers.label_words, parts)?,
         })
     }
+}
+
+/// A pattern with its parts in place of their names in braces. Parts may have parts.
+fn put_together(pattern: &str, parts: &BTreeMap<String, String>) -> String {
+    fixpoint(pattern.to_owned(), |text| {
+        let mut text = text.to_owned();
+        for (name, part) in parts {
+            text = text.replace(&format!("{{{name}}}"), part);
+        }
+        text
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,12 @@
 //! "approx.", before "(1)" in a running sentence and between "Staph." and "aureus", and its lists
 //! change from release to release, which would change the bytes of a data set.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::text::regex;
+
 /// Abbreviations that never end a sentence, in lower case and without their last dot.
 const NEVER: &[&str] = &[
     "vs", "v", "e.g", "eg", "i.e", "ie", "cf", "viz", "ca", "approx", "dr", "drs", "prof", "mr",
@@ -45,6 +51,7 @@ const STARTERS: &[&str] = &[
     "Each",
     "Early",
     "Finally",
+    "First",
     "For",
     "Further",
     "Furthermore",
@@ -70,6 +77,7 @@ const STARTERS: &[&str] = &[
     "Overall",
     "Patients",
     "Results",
+    "Second",
     "Several",
     "Similarly",
     "Since",
@@ -85,6 +93,7 @@ const STARTERS: &[&str] = &[
     "Therefore",
     "These",
     "They",
+    "Third",
     "This",
     "Those",
     "Thus",
@@ -163,11 +172,11 @@ fn end_here(text: &str, at: usize) -> Option<usize> {
     if mark != '.' {
         return Some(end);
     }
-    ends_with_dot(before, word, next).then_some(end)
+    ends_with_dot(before, word, next, after).then_some(end)
 }
 
 /// Is the dot after `word` (the end of `before`), with `next` behind a blank, a sentence's end?
-fn ends_with_dot(before: &str, word: &str, next: &str) -> bool {
+fn ends_with_dot(before: &str, word: &str, next: &str, after: &str) -> bool {
     // "a VS. All": what is written in capitals is no abbreviation with a dot.
     let capitals = word.len() > 1 && !word.contains('.') && word.chars().all(char::is_uppercase);
     let lower = if capitals {
@@ -183,7 +192,8 @@ fn ends_with_dot(before: &str, word: &str, next: &str) -> bool {
         .chars()
         .next();
     if lower == "no" && first.is_some_and(|c| c.is_ascii_digit()) {
-        return false;
+        // "No. 45 of 300 patients were lost" answers a question; "listed under No. 4" and "No. 3 of the series" do not.
+        return before.trim() == word && !is_ordinal(after);
     }
     if lower == "no" && !lead.ends_with('-') {
         // "The answer is no. It …" ends, "No." at the very start does as well.
@@ -206,6 +216,7 @@ fn ends_with_dot(before: &str, word: &str, next: &str) -> bool {
     if let (Some(only), None) = (letters.next(), letters.next())
         && only.is_alphabetic()
         && !lead.ends_with(['-', '/'])
+        && !is_contracted(lead)
     {
         // An initial or a genus, unless what follows begins sentences: "vitamin D. The", but not
         // "J. A. Smith", where the next word is an initial itself.
@@ -226,6 +237,23 @@ fn ends_with_dot(before: &str, word: &str, next: &str) -> bool {
         }
         _ => true,
     }
+}
+
+/// Does what follows "No." count something, so that the two belong together? "No. 3 of the series", "No. 1 cause of
+/// death", and not "No. 12 months of treatment". `after` begins with the number.
+pub(crate) fn is_ordinal(after: &str) -> bool {
+    static ORDINAL: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)^\s*#?[0-9]{1,4}[a-z]?(?:\s+(?:(?:of|in|on|from|for|among)\s+(?:the|this|these|our|their|its|a|all|any|every)\b|(?:[a-z-]+\s+)?(?:cause|killer|reason|priority|risk|choice|drug|position|place|rank|suture|sutures|blade|needle|forceps|tube|catheter|filter|problem|threat|predictor|country|hospital)\b|(?:is|was|are|were|has|had|in|on)\b)|\s*[,;):]|\s*$)",
+        )
+    });
+    ORDINAL.is_match(after)
+}
+
+/// Does the letter behind `lead` end a contraction or a possessive? "doesn't", "the patient's".
+fn is_contracted(lead: &str) -> bool {
+    lead.strip_suffix(['\'', '’'])
+        .is_some_and(|word| word.ends_with(char::is_alphabetic))
 }
 
 /// The last run of letters, digits and inner dots.
@@ -286,6 +314,13 @@ mod tests {
             "Among U.S. adults use rose.| It was 3 %.",
             "Fewer scans were done in EDs.| This study is the first.",
             "1. Screening works.| 2. It is cheap.",
+            "The first dose helped and the second didn't.| Third doses were rare.",
+            "It was the patient’s.| Nobody else had one.",
+            "No.| 18 months of it changed nothing.",
+            "No.| 6-week courses were as good.",
+            "No.| 31 of 200 men died.",
+            "No. 2 of the series was worse.| It failed.",
+            "No. 1 cause of death is heart disease.| It is common.",
         ] {
             let text = marked.replace('|', "");
             let first = marked.split('|').next().unwrap_or("");

@@ -16,7 +16,7 @@ pub(crate) fn regex(pattern: &str) -> Regex {
 static EMPTY_BRACKETS: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\s*(?:\(\s*[.,;:]*\s*\)|\[\s*[.,;:]*\s*\])"));
 static AFTER_OPENING: LazyLock<Regex> = LazyLock::new(|| regex(r"([(\[])\s+"));
-static BEFORE_CLOSING: LazyLock<Regex> = LazyLock::new(|| regex(r"[\s,;]+([)\]])"));
+static BEFORE_CLOSING: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:\s[.,;:]\s*|[\s,;]+)([)\]])"));
 static BEFORE_MARK: LazyLock<Regex> = LazyLock::new(|| regex(r"\s+([.,;!?])(\s|$)"));
 static DOUBLE_MARK: LazyLock<Regex> =
     LazyLock::new(|| regex(r"([^.])(?:\.\.|[,;]+\s*\.|([?!])\.)(\s|$)"));
@@ -47,6 +47,8 @@ fn is_plain(text: &str) -> bool {
                 b' ' | b'(' | b'[' | b'.' | b',' | b';' | b'?' | b'!'
             ),
             b',' | b';' | b':' | b'?' | b'!' => !matches!(before, b' ' | b'(' | b'['),
+            // A link of Markdown.
+            b'(' => before != b']',
             b')' | b']' => !matches!(before, b' ' | b'(' | b'[' | b',' | b';'),
             b'&' | b'<' | b'>' => false,
             _ => byte.is_ascii_graphic(),
@@ -168,6 +170,26 @@ mod tests {
                 "H2O+ in E. coli",
             ),
             ("trait alone<APS<BLIPS", "trait alone<APS<BLIPS"),
+            ("<dl><dt>Pain</dt><dd>It fell.</dd></dl>", "Pain, It fell."),
+            (
+                "It rose in <ul class=x><li>old</li> <li>young</li></ul> mice.",
+                "It rose in old, young mice.",
+            ),
+            (
+                "<h3 id='c'>Conclusion:</h3><p>It <a href=https://x.org rel=\"y\">fell</a>.</p><br><!-- end -->",
+                "Conclusion: It fell.",
+            ),
+            (
+                "at 10<sup>5</sup> cells, <sup>18</sup>F, cm<sup>2</sup>",
+                "at 10^5 cells, 18F, cm2",
+            ),
+            ("in mice<sup>4,5</sup>", "in mice [4,5]"),
+            (
+                "see [the trial](https://x.org/y) here",
+                "see the trial here",
+            ),
+            ("was given (ABC 12 .) to all", "was given (ABC 12) to all"),
+            ("values a<b and c>d", "values a<b and c>d"),
             ("P < .05 , but", "P < .05, but"),
             ("was seen ( ) in mice ( see ) .", "was seen in mice (see)."),
             (

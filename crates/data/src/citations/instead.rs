@@ -1,0 +1,112 @@
+//! What stands in a sentence instead of a citation that was part of its grammar.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::capitalised;
+use crate::text::{regex, tidy};
+
+/// What somebody is reported to say, from the verb on: it stands by itself.
+static SAID: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^,?\s*(?:have |has |had )?(?:recently |also |first |previously |clearly |therefore )?(?:showed|shown|found|reported|demonstrated|concluded|suggested|observed|noted|stated|argued|described|confirmed|indicated|proposed|claimed|hypothesi[sz]ed)\s+that\s+",
+    )
+});
+/// A study that is told by its authors: "in the trial of", "a report by". It stands without them.
+static STUDY_OF: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b((?:study|studies|trial|trials|work|report|reports|paper|article|series|review|analysis|meta-analysis|model|method|technique|score|criteria|classification|findings|results|data|experiments?|cohort|hypothesis|observations?|publication)) (?:of|by|from)(?: the group of)?\s*$",
+    )
+});
+/// Words that lead to somebody's work and mean nothing without it.
+pub(super) static LEADS_TO_WORK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)(?:^|[\s(\[])(?:(?:see|see also|cf|e\.g|i\.e|refs?|references?|reviewed in|reviewed by|as reviewed in|as in|for (?:a )?review,? see)\b[\s.,:;]*)+$",
+    )
+});
+
+/// Do authors behind `before` stand aside, in a bracket or behind "cf."?
+pub(super) fn is_aside(before: &str) -> bool {
+    let open = |text: &str| text.rfind(['(', '[']) > text.rfind([')', ']']);
+    before.trim_end().ends_with(['(', '[', ';'])
+        || LEADS_TO_WORK
+            .find(before)
+            .is_some_and(|lead| !lead.as_str().trim().eq_ignore_ascii_case("as in") || open(before))
+}
+
+/// Do named authors stay in the sentence without their year? Not where they are many, or where what they found stands
+/// by itself.
+pub(super) fn keeps_names(removed: &str, after: &str) -> bool {
+    let many = [" al", "colleagues", "workers"];
+    !many.iter().any(|word| removed.contains(word)) && !SAID.is_match(after)
+}
+
+/// A sentence whose words name the authors themselves.
+pub(super) fn narrative(before: &str, removed: &str, after: &str) -> String {
+    let start = before.trim_end();
+    let starts = start.is_empty() || start.ends_with(['.', '?', '!']);
+    let nameless = removed.trim_start().starts_with("et");
+    if nameless {
+        // "in mice et al. and in men": nobody is named.
+        let mark = if after.trim().is_empty() { "." } else { "" };
+        return tidy(&format!("{start}{mark} {}", after.trim_start()));
+    }
+    if starts && let Some(said) = SAID.find(after) {
+        return joined(start, &capitalised(&after[said.end()..]));
+    }
+    let possessive = removed.contains("'s") || removed.contains("’s");
+    let (possessive, after) = match after
+        .strip_prefix("'s")
+        .or_else(|| after.strip_prefix("’s"))
+    {
+        Some(rest) => (true, rest),
+        None => (possessive, after),
+    };
+    if possessive {
+        let article = if starts { "The" } else { "the" };
+        // "the Garcia et al.'s score" has its article.
+        let article = match start.to_lowercase().ends_with(" the") {
+            true => "",
+            false => article,
+        };
+        return joined(start, &format!("{article} {}", after.trim_start()));
+    }
+    if let Some(study) = STUDY_OF.captures(start) {
+        let end = study.get(1).map_or(start.len(), |word| word.end());
+        return joined(&start[..end], after.trim_start());
+    }
+    let stand_in = if starts {
+        "Earlier work"
+    } else {
+        "earlier work"
+    };
+    // The last full stop of "et al." ended the sentence as well.
+    let ended = removed.ends_with('.') && after.trim().is_empty();
+    let mark = if ended { "." } else { "" };
+    joined(start, &format!("{stand_in}{mark} {}", after.trim_start()))
+}
+
+/// A sentence in which a trial's number was a word of its own; none where it was not.
+pub(super) fn trial(before: &str, after: &str) -> Option<String> {
+    static PREPOSITION: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?i)(?:^|\s)(?:of|by|from|in|for|to|and|than|that|within|during)$")
+    });
+    let starts = before.is_empty() || before.ends_with(['.', '?', '!']);
+    let goes_on = after.starts_with(|c: char| c.is_lowercase());
+    let stand_in = match starts {
+        true if goes_on => "The trial",
+        false if goes_on && PREPOSITION.is_match(before) => "the trial",
+        _ => return None,
+    };
+    Some(joined(before, &format!("{stand_in} {after}")))
+}
+
+fn joined(before: &str, after: &str) -> String {
+    let blank = if before.ends_with(['(', '[']) {
+        ""
+    } else {
+        " "
+    };
+    tidy(&format!("{before}{blank}{after}"))
+}
