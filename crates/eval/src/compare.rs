@@ -144,12 +144,13 @@ fn of_benchmark(
         }));
     }
     let mut pairs = Vec::new();
+    // The later run first, as a tuned model before its base.
     for (place, &first) in same.iter().enumerate() {
         for &second in &same[place + 1..] {
             pairs.extend(pair(
                 name,
-                [&runs[first], &runs[second]],
-                [&names[first], &names[second]],
+                [&runs[second], &runs[first]],
+                [&names[second], &names[first]],
             ));
         }
     }
@@ -166,7 +167,7 @@ fn of_benchmark(
     })
 }
 
-/// The chosen adapters of two runs on the same questions.
+/// The chosen adapters of two runs on the same questions: a difference is the first minus the second.
 fn pair(benchmark: &str, runs: [&Judged; 2], names: [&str; 2]) -> Option<PairReport> {
     let of = |run: &Judged| -> Vec<Prediction> {
         let best = run.report.subject.best.as_str();
@@ -248,7 +249,7 @@ impl Comparison {
                 Block::Table(table) => {
                     text += &format!("{}\n{}\n", table.caption, crate::report::plain(&table));
                 }
-                Block::Figure(_) | Block::Example(_) => {}
+                Block::Figure(_) | Block::Example(_) | Block::Fold(_) | Block::Samples(_) => {}
             }
         }
         text

@@ -241,9 +241,10 @@ fn everyone_is_judged_on_the_same_questions() {
     let pair = test
         .pairs
         .iter()
-        .find(|pair| (pair.first.as_str(), pair.second.as_str()) == ("base", "r8"))
+        .find(|pair| (pair.first.as_str(), pair.second.as_str()) == ("r8", "base"))
         .unwrap();
-    assert_eq!((pair.paired.table.first, pair.paired.table.second), (0, 20));
+    assert_eq!((pair.paired.table.first, pair.paired.table.second), (20, 0));
+    assert!(pair.paired.difference.value > 0.0, "tuned minus base");
     assert!((pair.paired.p - 2.0_f64.powi(-19)).abs() < 1e-12);
     assert!((pair.holm - 6.0 * 2.0_f64.powi(-19)).abs() < 1e-12);
     assert_eq!(test.pairs.len(), 6);
@@ -368,16 +369,20 @@ fn a_reader_sees_all_of_the_report_in_a_browser() {
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.html");
-    std::fs::write(&path, evaluation().report.html()).unwrap();
-    for (width, dark) in [(390, false), (390, true), (1280, false), (1280, true)] {
+    std::fs::write(&path, evaluation().html()).unwrap();
+    for (width, dark) in [(360, false), (360, true), (1280, false), (1280, true)] {
+        // Every fold is opened before the look.
         let view = browser.look(&path, width, dark);
         assert_eq!(view.faults, [""; 0], "{width} {dark}");
         assert!(view.contrast >= 4.5, "{}", view.contrast);
         for text in [
             "Evaluation of run",
             "it is better than the untrained model",
+            "Difference to the untrained model",
+            "All 30 answers of r8, mistakes first",
+            "Filter the answers",
             "What it is for, and what not",
-            "Wrong among the most certain answers",
+            "How many answers are wrong when only the surest are given",
             "Validation loss by optimizer step",
             "stats: opposite claim",
             "Answering only at a confidence of",
@@ -385,6 +390,38 @@ fn a_reader_sees_all_of_the_report_in_a_browser() {
             assert!(view.text.contains(text), "{text}: {}", view.text);
         }
     }
+}
+
+#[test]
+fn the_surest_mistakes_are_shown_first() {
+    let mut evaluation = evaluation();
+    let ids: Vec<String> = ["less sure", "surest"].map(str::to_owned).into();
+    let own = evaluation.predictions.iter_mut();
+    let mut own: Vec<_> = own
+        .filter(|one| one.benchmark == "test" && one.system == "r8")
+        .collect();
+    for ((place, id), sure) in [4, 20].into_iter().zip(&ids).zip([0.5, 0.9]) {
+        let one = &mut *own[place];
+        one.question = format!("Is this the {id} <one>?");
+        one.right = false;
+        let others = (1.0 - sure) / 2.0;
+        one.probabilities = [others; 3];
+        one.probabilities[one.label.index()] = sure;
+        one.truth = Label::ALL[(one.label.index() + 1) % 3];
+    }
+    let html = evaluation.html();
+    let at = |text: &str| {
+        let found = html.find(text);
+        found.unwrap_or_else(|| panic!("{text} is not shown"))
+    };
+    let surest = at("Is this the surest &lt;one&gt;?");
+    assert!(at("The mistakes that r8 was surest of:") < surest);
+    assert!(surest < at("Is this the less sure &lt;one&gt;?"));
+    assert!(at("90.0 %</span> wrong: the reference is") < surest);
+    // Shown at once, and again among all rows.
+    assert_eq!(html.matches("Is this the surest &lt;one&gt;?").count(), 2);
+    let without = evaluation.report.html();
+    assert!(!without.contains("mistakes first"));
 }
 
 #[test]
@@ -450,10 +487,10 @@ fn runs_stand_side_by_side_where_their_questions_are_the_same() {
     let pair = &test.pairs[0];
     assert_eq!(
         (pair.first.as_str(), pair.second.as_str()),
-        ("one/r8", "two/r4")
+        ("two/r4", "one/r8")
     );
-    assert_eq!((pair.paired.table.first, pair.paired.table.second), (10, 0));
-    assert!(comparison.text().contains("one/r8 – two/r4"));
+    assert_eq!((pair.paired.table.first, pair.paired.table.second), (0, 10));
+    assert!(comparison.text().contains("two/r4 – one/r8"));
     comparison.write(folder.path()).unwrap();
     assert!(folder.path().join("comparison.html").exists());
     let error = compare(&[folder.path().join("none"), folders[0].clone()]).unwrap_err();

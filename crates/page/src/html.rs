@@ -1,7 +1,7 @@
 //! A page as one HTML file: no script, nothing loaded from elsewhere, light or dark as the reader's system is.
 
 use crate::numbers::grouped;
-use crate::page::{Block, Cell, Example, Figure, Page, Table};
+use crate::page::{Block, Cell, Example, Figure, Page, Samples, Table};
 use crate::svg::WIDTH;
 
 /// Bytes of a text that needs a column of some width.
@@ -13,7 +13,7 @@ pub(crate) fn write(page: &Page, every_s: Option<u32>) -> String {
     let again = every_s.map_or(String::new(), |every_s| {
         format!("<meta http-equiv=\"refresh\" content=\"{every_s}\">\n")
     });
-    let mut out = format!(
+    let out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
@@ -22,57 +22,92 @@ pub(crate) fn write(page: &Page, every_s: Option<u32>) -> String {
         styles(page),
         STYLE = include_str!("style.css")
     );
-    let mut blocks = page.blocks.iter().peekable();
-    let ids = ids(page);
-    let mut ids_left = ids.iter();
-    let (mut number, mut tables, mut in_section) = (0, 0, false);
-    while let Some(block) = blocks.next() {
-        match block {
-            Block::Section(name) => {
-                if in_section {
-                    out += "</section>\n";
-                } else {
-                    contents(&mut out, page, &ids);
+    let mut body = Body {
+        out,
+        ids: ids(page),
+        sections: 0,
+        figures: 0,
+        tables: 0,
+        samples: 0,
+    };
+    body.blocks(&page.blocks, page);
+    if body.sections > 0 {
+        body.out += "</section>\n";
+    }
+    body.out += "</main>\n</body>\n</html>\n";
+    body.out
+}
+
+/// The file as far as it is written, and how many of each kind it holds: their addresses are numbered.
+struct Body {
+    out: String,
+    /// Addresses of the sections.
+    ids: Vec<String>,
+    sections: usize,
+    figures: usize,
+    tables: usize,
+    samples: usize,
+}
+
+impl Body {
+    fn blocks(&mut self, blocks: &[Block], page: &Page) {
+        let mut blocks = blocks.iter().peekable();
+        while let Some(block) = blocks.next() {
+            match block {
+                Block::Section(name) => self.section(name, page),
+                Block::Text(text) => self.out += &format!("<p>{}</p>\n", escape(text)),
+                Block::List(lines) => {
+                    self.out += "<ul>\n";
+                    for line in lines {
+                        self.out += &format!("<li>{}</li>\n", escape(line));
+                    }
+                    self.out += "</ul>\n";
                 }
-                in_section = true;
-                let id = ids_left.next().map_or("", String::as_str);
-                out += &format!(
-                    "<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{}</h2>\n",
-                    escape(name)
-                );
-            }
-            Block::Text(text) => out += &format!("<p>{}</p>\n", escape(text)),
-            Block::List(lines) => {
-                out += "<ul>\n";
-                for line in lines {
-                    out += &format!("<li>{}</li>\n", escape(line));
+                Block::Table(table) => {
+                    self.tables += 1;
+                    write_table(&mut self.out, table, self.tables);
                 }
-                out += "</ul>\n";
-            }
-            Block::Table(table) => {
-                tables += 1;
-                write_table(&mut out, table, tables);
-            }
-            Block::Figure(figure) => {
-                out += "<div class=\"figures\">\n";
-                number += 1;
-                write_figure(&mut out, figure, number);
-                while let Some(Block::Figure(figure)) =
-                    blocks.next_if(|block| matches!(block, Block::Figure(_)))
-                {
-                    number += 1;
-                    write_figure(&mut out, figure, number);
+                Block::Figure(figure) => {
+                    self.out += "<div class=\"figures\">\n";
+                    self.figure(figure);
+                    while let Some(Block::Figure(figure)) =
+                        blocks.next_if(|block| matches!(block, Block::Figure(_)))
+                    {
+                        self.figure(figure);
+                    }
+                    self.out += "</div>\n";
                 }
-                out += "</div>\n";
+                Block::Example(example) => write_example(&mut self.out, example, ""),
+                Block::Fold(fold) => {
+                    let summary = escape(&fold.summary);
+                    self.out +=
+                        &format!("<details class=\"fold\">\n<summary>{summary}</summary>\n");
+                    self.blocks(&fold.blocks, page);
+                    self.out += "</details>\n";
+                }
+                Block::Samples(samples) => {
+                    self.samples += 1;
+                    write_samples(&mut self.out, samples, self.samples);
+                }
             }
-            Block::Example(example) => write_example(&mut out, example),
         }
     }
-    if in_section {
-        out += "</section>\n";
+
+    fn section(&mut self, name: &str, page: &Page) {
+        match self.sections {
+            0 => contents(&mut self.out, page, &self.ids),
+            _ => self.out += "</section>\n",
+        }
+        let id = self.ids.get(self.sections).map_or("", String::as_str);
+        let name = escape(name);
+        self.out += &format!("<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{name}</h2>\n");
+        self.sections += 1;
     }
-    out += "</main>\n</body>\n</html>\n";
-    out
+
+    fn figure(&mut self, figure: &Figure) {
+        self.figures += 1;
+        write_figure(&mut self.out, figure, self.figures);
+    }
 }
 
 /// Text as HTML and SVG show it, within an element or a double-quoted attribute. Characters that XML forbids, which
@@ -89,7 +124,7 @@ pub fn escape(text: &str) -> String {
 /// Style rules that the figures bring, each once.
 fn styles(page: &Page) -> String {
     let mut styles: Vec<&str> = Vec::new();
-    for block in &page.blocks {
+    for block in page.blocks.iter().flat_map(Block::all) {
         match block {
             Block::Figure(figure) if !styles.contains(&figure.style) => styles.push(figure.style),
             _ => {}
@@ -181,8 +216,49 @@ fn write_table(out: &mut String, table: &Table, number: usize) {
     }
 }
 
-fn write_example(out: &mut String, example: &Example) {
-    *out += "<article class=\"example\">\n<p class=\"from\">";
+/// Filters as radio buttons: a rule of the style sheet hides what the chosen one leaves out.
+fn write_samples(out: &mut String, samples: &Samples, number: usize) {
+    let name = format!("s{number}");
+    *out += "<style>\n";
+    for (filter, of) in samples.filters.iter().enumerate() {
+        for choice in 0..of.choices.len() {
+            *out += &format!(
+                "#{name}:has(#{name}-{filter}-{choice}:checked) .example:not([data-f{filter}=\"{choice}\"]) {{ display: none; }}\n"
+            );
+        }
+    }
+    *out += &format!(
+        "</style>\n<div id=\"{name}\">\n<p class=\"caption\">{}</p>\n",
+        escape(&samples.caption)
+    );
+    for (filter, of) in samples.filters.iter().enumerate() {
+        *out += &format!(
+            "<fieldset class=\"filter\"><legend>{}</legend>",
+            escape(&of.name)
+        );
+        let all = std::iter::once(("all".to_owned(), "all"));
+        let choices = of.choices.iter().enumerate();
+        let choices = choices.map(|(choice, text)| (choice.to_string(), text.as_str()));
+        for (id, text) in all.chain(choices) {
+            let checked = if id == "all" { " checked" } else { "" };
+            *out += &format!(
+                " <label><input type=\"radio\" name=\"{name}-{filter}\" id=\"{name}-{filter}-{id}\"{checked}> {}</label>",
+                escape(text)
+            );
+        }
+        *out += "</fieldset>\n";
+    }
+    for (choices, example) in &samples.rows {
+        let choices = choices.iter().enumerate();
+        let data = choices.map(|(filter, choice)| format!(" data-f{filter}=\"{choice}\""));
+        write_example(out, example, &data.collect::<String>());
+    }
+    *out += "</div>\n";
+}
+
+/// A sample, its article with these attributes.
+fn write_example(out: &mut String, example: &Example, attributes: &str) {
+    *out += &format!("<article class=\"example\"{attributes}>\n<p class=\"from\">");
     for badge in &example.badges {
         let text = escape(&badge.text);
         *out += &format!("<span class=\"label {}\">{text}</span> ", badge.class);
@@ -204,6 +280,7 @@ fn write_example(out: &mut String, example: &Example) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page::{Filter, Fold};
 
     fn section(name: &str) -> Block {
         Block::Section(name.into())
@@ -249,6 +326,56 @@ mod tests {
         let html = page(vec![figure(rule), section("A"), figure(rule), figure("")]);
         assert_eq!(html.matches(rule).count(), 1);
         assert!(html.contains("<title id=\"f3t\">A &quot;figure&quot;</title>"));
+    }
+
+    #[test]
+    fn folds_hold_blocks_and_filters_choose_among_samples() {
+        let sample = |text: &str, choice| {
+            let example = Example {
+                badges: Vec::new(),
+                source: text.into(),
+                id: String::new(),
+                parts: Vec::new(),
+            };
+            (vec![choice], example)
+        };
+        let samples = Block::Samples(Samples {
+            caption: "All answers".into(),
+            filters: vec![Filter {
+                name: "Show".into(),
+                choices: vec!["wrong".into(), "right <b>".into()],
+            }],
+            rows: vec![sample("one", 0), sample("two", 1)],
+        });
+        let rule = "svg .own { fill: red; }\n";
+        let page = Page {
+            title: "x".into(),
+            blocks: vec![
+                section("A"),
+                Block::Fold(Fold {
+                    summary: "More & more".into(),
+                    blocks: vec![figure(rule), samples],
+                }),
+                section("B"),
+            ],
+        };
+        let html = page.html();
+        assert_eq!(html.matches(rule).count(), 1, "rules of folded figures");
+        assert!(html.contains("<summary>More &amp; more</summary>"));
+        assert!(
+            html.contains(
+                "#s1:has(#s1-0-1:checked) .example:not([data-f0=\"1\"]) { display: none; }"
+            )
+        );
+        assert!(html.contains("id=\"s1-0-all\" checked> all</label>"));
+        assert!(html.contains("id=\"s1-0-1\"> right &lt;b&gt;</label>"));
+        assert!(html.contains("<article class=\"example\" data-f0=\"1\">"));
+        assert_eq!(
+            html.matches("<section").count(),
+            html.matches("</section>").count()
+        );
+        let markdown = page.markdown();
+        assert!(markdown.contains("\n### More &amp; more\n") && !markdown.contains("two"));
     }
 
     #[test]

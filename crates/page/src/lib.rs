@@ -14,4 +14,4 @@ pub mod svg;
 
 pub use html::escape;
 pub use numbers::{counted, grouped, percent, significant};
-pub use page::{Badge, Block, Cell, Example, Figure, Page, Part, Table};
+pub use page::{Badge, Block, Cell, Example, Figure, Filter, Fold, Page, Part, Samples, Table};

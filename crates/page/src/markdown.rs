@@ -6,22 +6,30 @@ use crate::page::{Block, Cell, Example, Page, Table};
 /// The whole file.
 pub(crate) fn write(page: &Page) -> String {
     let mut out = format!("# {}\n", escape(&page.title));
-    for block in &page.blocks {
+    write_blocks(&mut out, &page.blocks);
+    out
+}
+
+fn write_blocks(out: &mut String, blocks: &[Block]) {
+    for block in blocks {
         match block {
-            Block::Section(title) => out += &format!("\n## {}\n", escape(title)),
-            Block::Text(text) => out += &format!("\n{}\n", escape(text)),
+            Block::Section(title) => *out += &format!("\n## {}\n", escape(title)),
+            Block::Text(text) => *out += &format!("\n{}\n", escape(text)),
             Block::List(lines) => {
                 out.push('\n');
                 for line in lines {
-                    out += &format!("- {}\n", escape(line));
+                    *out += &format!("- {}\n", escape(line));
                 }
             }
-            Block::Table(table) => write_table(&mut out, table),
-            Block::Figure(_) => {}
-            Block::Example(example) => write_example(&mut out, example),
+            Block::Table(table) => write_table(out, table),
+            Block::Figure(_) | Block::Samples(_) => {}
+            Block::Example(example) => write_example(out, example),
+            Block::Fold(fold) => {
+                *out += &format!("\n### {}\n", escape(&fold.summary));
+                write_blocks(out, &fold.blocks);
+            }
         }
     }
-    out
 }
 
 fn write_example(out: &mut String, example: &Example) {

@@ -43,6 +43,51 @@ pub enum Block {
     Figure(Figure),
     /// A sample, set apart from what the page says itself.
     Example(Example),
+    /// Details, which HTML shows when they are asked for: no sections among them.
+    Fold(Fold),
+    /// Samples that a reader filters, in HTML alone.
+    Samples(Samples),
+}
+
+/// Blocks behind a line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fold {
+    /// What they hold.
+    pub summary: String,
+    /// The blocks.
+    pub blocks: Vec<Block>,
+}
+
+/// Samples with the filters that leave out some of them: one choice of each filter is on at a time, the first being
+/// all. Works without a script.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Samples {
+    /// What they are.
+    pub caption: String,
+    /// The filters.
+    pub filters: Vec<Filter>,
+    /// The samples, each with its choice of every filter, counted from 0.
+    pub rows: Vec<(Vec<usize>, Example)>,
+}
+
+/// A way to choose among samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// What is chosen by.
+    pub name: String,
+    /// The choices, "all" left out.
+    pub choices: Vec<String>,
+}
+
+impl Block {
+    /// The block, and those folded into it.
+    pub(crate) fn all(&self) -> Box<dyn Iterator<Item = &Block> + '_> {
+        let inner: &[Block] = match self {
+            Block::Fold(fold) => &fold.blocks,
+            _ => &[],
+        };
+        Box::new(std::iter::once(self).chain(inner.iter().flat_map(Block::all)))
+    }
 }
 
 /// A sample: where it is from, then its parts.

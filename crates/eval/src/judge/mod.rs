@@ -249,7 +249,7 @@ fn abstained(system: &System, rows: &[Confident]) -> Option<Abstained> {
     })
 }
 
-/// Every two systems, their p values adjusted together.
+/// Every two systems, the later one first: a difference is tuned minus base. Their p values are adjusted together.
 fn pairs(
     systems: &[System],
     items: &[Item],
@@ -258,8 +258,8 @@ fn pairs(
     judging: &Judging<'_>,
 ) -> Vec<PairReport> {
     let mut pairs = Vec::new();
-    for first in 0..systems.len() {
-        for second in first + 1..systems.len() {
+    for second in 0..systems.len() {
+        for first in second + 1..systems.len() {
             let rows: Vec<Pair> = items
                 .iter()
                 .enumerate()
@@ -315,6 +315,7 @@ fn prediction(
         benchmark: benchmark.name.clone(),
         system: system.to_owned(),
         id: item.id.clone(),
+        question: item.question.clone(),
         group: item.group.clone(),
         source: item.source.clone(),
         truth: item.label,

@@ -4,19 +4,45 @@ use verdict_data::Label;
 use verdict_page::Figure;
 use verdict_page::charts::{self, Axis, Bin, Curve, Dot, MOST, Reference, Series, Unit};
 
-use super::{BenchmarkReport, EvalReport};
+use super::{BASE, BenchmarkReport, EvalReport, PairReport};
 use crate::metrics::{Levels, Proportion};
 use crate::stats::scores::Scores;
 use crate::subject;
 
-/// Those of one benchmark: everyone's accuracy, then of the system that matters reliability, risk and coverage,
-/// confusion.
-pub(super) fn benchmark(report: &EvalReport, benchmark: &BenchmarkReport) -> Vec<Option<Figure>> {
-    let judged = benchmark
-        .system(&report.subject.best)
-        .or(benchmark.systems.last());
+/// What decides: everyone's accuracy, and the difference to the untrained model.
+pub(super) fn first(benchmark: &BenchmarkReport) -> Vec<Option<Figure>> {
     vec![
         Some(accuracy(&benchmark.scored(), &benchmark.levels)),
+        differences(&benchmark.pairs),
+    ]
+}
+
+/// Every system less the untrained model; none where nothing was compared with it.
+fn differences(pairs: &[PairReport]) -> Option<Figure> {
+    let against = pairs.iter().filter(|pair| pair.second == BASE);
+    let dots: Vec<Dot> = against
+        .map(|pair| {
+            let of = &pair.paired.difference;
+            Dot {
+                name: pair.first.clone(),
+                value: of.value,
+                interval: Some([of.low, of.high]),
+            }
+        })
+        .collect();
+    let none = [Reference {
+        name: "no difference".into(),
+        value: 0.0,
+    }];
+    let axis = Axis::new("right answers gained, in points", Unit::Percent);
+    let title = "Difference to the untrained model, with 95 % intervals";
+    (!dots.is_empty()).then(|| charts::dots(title, &axis, &dots, &none))
+}
+
+/// Of the system that matters reliability and confusion, of all risk and coverage.
+pub(super) fn more(report: &EvalReport, benchmark: &BenchmarkReport) -> Vec<Option<Figure>> {
+    let judged = benchmark.judged(report);
+    vec![
         judged.map(|system| {
             let bins: Vec<Bin> = system
                 .calibrated
@@ -117,7 +143,10 @@ fn risk(benchmark: &BenchmarkReport) -> Figure {
             }
         })
         .collect();
-    charts::steps("Wrong among the most certain answers", &curves)
+    charts::steps(
+        "How many answers are wrong when only the surest are given",
+        &curves,
+    )
 }
 
 /// How the choice came about: the sweep on validation, and how losses went.

@@ -27,6 +27,9 @@ pub struct Prediction {
     pub system: String,
     /// Id of the item.
     pub id: String,
+    /// Its question; empty in the files of earlier versions.
+    #[serde(default)]
+    pub question: String,
     /// Its group.
     pub group: String,
     /// Where it is from.
@@ -102,8 +105,13 @@ impl Evaluation {
             put(&own, &name, text.as_bytes())?;
         }
         put(folder, "report.md", self.report.markdown().as_bytes())?;
-        put(folder, "report.html", self.report.html().as_bytes())?;
+        put(folder, "report.html", self.html().as_bytes())?;
         put(folder, "report.json", &report)
+    }
+
+    /// The report as one HTML file that loads and runs nothing, with the answers.
+    pub fn html(&self) -> String {
+        self.report.page_with(&self.predictions).html()
     }
 
     /// Files for PubMedQA's official script: name and text.

@@ -1,5 +1,6 @@
 //! The report: a value for scripts, and that value as text, Markdown, a page, and files.
 
+mod examples;
 pub(crate) mod figures;
 mod files;
 mod page;
@@ -271,6 +272,11 @@ impl BenchmarkReport {
     /// A system by its name.
     pub fn system(&self, name: &str) -> Option<&SystemReport> {
         self.systems.iter().find(|system| system.name == name)
+    }
+
+    /// The system that the report is about: the run's best adapter, else the last that was judged.
+    pub(crate) fn judged(&self, report: &EvalReport) -> Option<&SystemReport> {
+        self.system(&report.subject.best).or(self.systems.last())
     }
 
     /// Scores by name: those of words alone, then the systems'.

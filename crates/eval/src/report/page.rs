@@ -1,8 +1,10 @@
 //! The report as a page: what it says first, then each benchmark, then how it was made.
 
-use verdict_page::{Block, Figure, Page, Table, counted, grouped};
+use verdict_data::Label;
+use verdict_page::{Block, Figure, Fold, Page, Table, counted, grouped};
 
-use super::{BASE, BenchmarkReport, EvalReport, figures, sweep, tables};
+use super::{BASE, BenchmarkReport, EvalReport, Prediction, examples, figures, sweep, tables};
+use crate::stats::scores::Scores;
 
 impl EvalReport {
     /// The report as Markdown, for a pull request.
@@ -10,27 +12,29 @@ impl EvalReport {
         self.page().markdown()
     }
 
-    /// The report as one HTML file that loads and runs nothing.
+    /// The report as one HTML file that loads and runs nothing, without the answers.
     pub fn html(&self) -> String {
         self.page().html()
     }
 
     /// What stands in both.
     pub fn page(&self) -> Page {
-        let mut blocks = vec![
-            Block::Text(self.about()),
-            Block::List(self.findings()),
-            Block::Section("What it is for, and what not".into()),
-            Block::List(purpose()),
-        ];
+        self.page_with(&[])
+    }
+
+    /// The page, with the answers where they are known: what is short and decides first, the rest behind folds.
+    pub(super) fn page_with(&self, predictions: &[Prediction]) -> Page {
+        let mut blocks = vec![Block::Text(self.about()), Block::List(self.findings())];
         for benchmark in &self.benchmarks {
-            self.benchmark_blocks(benchmark, &mut blocks);
+            self.benchmark_blocks(benchmark, predictions, &mut blocks);
         }
         if let Some(table) = tables::robustness(self, true) {
             blocks.push(Block::Section("The same question asked otherwise".into()));
             blocks.push(Block::Text(ROBUSTNESS.into()));
-            blocks.push(Block::Table(table));
+            blocks.extend(fold("Consistency by rule", vec![Block::Table(table)]));
         }
+        blocks.push(Block::Section("What it is for, and what not".into()));
+        blocks.push(Block::List(purpose()));
         self.choice(&mut blocks);
         self.methods_blocks(&mut blocks);
         Page {
@@ -66,9 +70,7 @@ impl EvalReport {
     }
 
     fn finding(&self, benchmark: &BenchmarkReport) -> Option<String> {
-        let judged = benchmark
-            .system(&self.subject.best)
-            .or(benchmark.systems.last())?;
+        let judged = benchmark.judged(self)?;
         let accuracy = judged.scores.accuracy.estimate();
         let mut text = format!(
             "{} ({}): {} answers {} right; always {} would be {}.",
@@ -79,15 +81,15 @@ impl EvalReport {
             benchmark.levels.majority_label,
             tables::percent(benchmark.levels.majority_accuracy),
         );
+        text += &answers(&judged.scores, &benchmark.truths);
         let pair = benchmark
             .pairs
             .iter()
-            .find(|pair| pair.first == BASE && pair.second == judged.name);
+            .find(|pair| pair.first == judged.name && pair.second == BASE);
         if let Some(pair) = pair {
             let of = &pair.paired.difference;
-            // The table gives the first minus the second; here it is tuned minus base.
-            let [value, low, high] = [-of.value, -of.high, -of.low].map(tables::points);
-            let said = match (pair.holm <= 0.05, of.value < 0.0) {
+            let [value, low, high] = [of.value, of.low, of.high].map(tables::points);
+            let said = match (pair.holm <= 0.05, of.value > 0.0) {
                 (true, true) => "it is better than the untrained model",
                 (true, false) => "it is worse than the untrained model",
                 (false, _) => "no difference from the untrained model is shown",
@@ -121,19 +123,26 @@ impl EvalReport {
         Some(text)
     }
 
-    fn benchmark_blocks(&self, benchmark: &BenchmarkReport, blocks: &mut Vec<Block>) {
+    fn benchmark_blocks(
+        &self,
+        benchmark: &BenchmarkReport,
+        predictions: &[Prediction],
+        blocks: &mut Vec<Block>,
+    ) {
         blocks.push(Block::Section(benchmark.name.clone()));
         blocks.push(Block::Text(format!(
             "{}. {}.",
             benchmark.title(),
             benchmark.about
         )));
-        let mut draw = |all: Vec<Option<Figure>>| {
-            blocks.extend(all.into_iter().flatten().map(Block::Figure));
-        };
-        draw(figures::benchmark(self, benchmark));
+        let drawn = |all: Vec<Option<Figure>>| all.into_iter().flatten().map(Block::Figure);
+        blocks.extend(drawn(figures::first(benchmark)));
         let mut add = |table: Option<Table>| blocks.extend(table.map(Block::Table));
         add(tables::scores(&benchmark.scored(), &benchmark.levels));
+        blocks.extend(examples::blocks(self, benchmark, predictions));
+
+        let mut more: Vec<Block> = drawn(figures::more(self, benchmark)).collect();
+        let mut add = |table: Option<Table>| more.extend(table.map(Block::Table));
         add(tables::pairs(&benchmark.pairs));
         tables::slices(benchmark)
             .into_iter()
@@ -145,6 +154,7 @@ impl EvalReport {
         add(tables::labels(benchmark));
         add(tables::confusions(benchmark));
         add(tables::published(benchmark));
+        blocks.extend(fold("Comparisons, probabilities, abstention, texts", more));
     }
 
     fn choice(&self, blocks: &mut Vec<Block>) {
@@ -166,8 +176,12 @@ impl EvalReport {
                 tables::rate(&nested.accuracy)
             )));
         }
-        blocks.extend(figures::choice(self).into_iter().map(Block::Figure));
-        blocks.extend(sweep::members(self).map(Block::Table));
+        let mut more: Vec<Block> = figures::choice(self)
+            .into_iter()
+            .map(Block::Figure)
+            .collect();
+        more.extend(sweep::members(self).map(Block::Table));
+        blocks.extend(fold("The sweep", more));
         let looks = self.looks.len();
         blocks.push(Block::Text(format!(
             "Held-out questions of this run were looked at {looks} {}.",
@@ -177,8 +191,8 @@ impl EvalReport {
 
     fn methods_blocks(&self, blocks: &mut Vec<Block>) {
         blocks.push(Block::Section("Methods".into()));
-        blocks.push(Block::List(self.methods_told()));
-        blocks.extend(tables::systems(self).map(Block::Table));
+        let mut more = vec![Block::List(self.methods_told())];
+        more.extend(tables::systems(self).map(Block::Table));
         if let Some(system) = self.system(&self.subject.best) {
             let both = [&system.limit_of_all, &system.limit_of_answered];
             let told = both.into_iter().flatten();
@@ -186,10 +200,11 @@ impl EvalReport {
                 .map(|of| format!("{}: {}", system.name, of.guarantee))
                 .collect();
             if !told.is_empty() {
-                blocks.push(Block::List(told));
+                more.push(Block::List(told));
             }
         }
-        blocks.extend(tables::settings(self).map(Block::Table));
+        more.extend(tables::settings(self).map(Block::Table));
+        blocks.extend(fold("How the figures were computed", more));
     }
 
     fn methods_told(&self) -> Vec<String> {
@@ -220,6 +235,32 @@ impl EvalReport {
             ),
         ]
     }
+}
+
+/// Blocks behind a line; nothing where there are none.
+fn fold(summary: &str, blocks: Vec<Block>) -> Option<Block> {
+    let summary = summary.to_owned();
+    (!blocks.is_empty()).then_some(Block::Fold(Fold { summary, blocks }))
+}
+
+/// What an accuracy hides: a label that nearly every answer is, labels that no answer is though they would be right.
+fn answers(scores: &Scores, truths: &[usize; 3]) -> String {
+    let given = |label: Label| -> usize {
+        let rows = scores.confusion.0.iter();
+        rows.map(|row| row[label.index()]).sum()
+    };
+    let all: usize = Label::ALL.into_iter().map(given).sum();
+    let mut text = String::new();
+    for label in Label::ALL {
+        let (given, right) = (given(label), truths[label.index()]);
+        // A label that far more answers are than questions call for.
+        if all > 0 && 4 * given >= 3 * all && 2 * (given - right.min(given)) >= right {
+            text += &format!(" It answers {label} {given} of {all} times; {right} would be right.");
+        } else if all > 0 && given == 0 && right > 0 {
+            text += &format!(" It never answers {label}, which is right for {right}.");
+        }
+    }
+    text
 }
 
 /// For a reader who is no engineer.

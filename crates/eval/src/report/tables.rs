@@ -247,17 +247,17 @@ pub(crate) fn pairs(pairs: &[PairReport]) -> Option<Table> {
         vec![
             Cell::Text(format!("{} – {}", pair.first, pair.second)),
             figure(format!(
-                "{} / {} / {} / {}",
-                table.both, table.first, table.second, table.neither
-            )),
-            figure(format!(
                 "{} [{} to {}]",
                 points(of.difference.value),
                 points(of.difference.low),
                 points(of.difference.high)
             )),
-            figure(p_value(of.group_p.unwrap_or(of.p))),
             figure(p_value(pair.holm)),
+            figure(p_value(of.group_p.unwrap_or(of.p))),
+            figure(format!(
+                "{} / {} / {} / {}",
+                table.both, table.first, table.second, table.neither
+            )),
             figure(
                 of.detectable
                     .map_or("–".into(), |least| format!("{:.1}", 100.0 * least)),
@@ -268,10 +268,10 @@ pub(crate) fn pairs(pairs: &[PairReport]) -> Option<Table> {
         "Two systems on the same questions: difference of accuracy in points",
         [
             "first – second",
-            "right: both / first / second / neither",
             "difference [95 %]",
-            "p",
             "p, Holm",
+            "p",
+            "right: both / first / second / neither",
             "could be shown from",
         ],
         rows.collect(),

@@ -41,24 +41,29 @@ pub fn steps(title: &str, curves: &[Curve]) -> Figure {
         .filter_map(|curve| Some((curve, operating(curve).filter(|point| shown(&point))?)))
         .collect();
     let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
-    let mark = (!ringed.is_empty()).then_some("operating point");
+    let mark = (!ringed.is_empty()).then_some("chosen on validation");
     let top = legend(&mut svg, &names, mark, 0.0) + 22.0;
     let bottom = top + TALL;
-    let coverage = Axis::new("coverage: share of the questions answered", Unit::Percent);
-    let error = Axis::new(
-        "error: share of those answers that are wrong",
+    let coverage = Axis::new(
+        "share of the questions answered, the surest first",
         Unit::Percent,
     );
+    let error = Axis::new("share of those answers that are wrong", Unit::Percent);
     let frame = Frame::new((&coverage, vec![0.0, 1.0]), (&error, errors), [top, bottom]);
     frame.draw(&mut svg, [&coverage.name, &error.name], bottom);
     for (number, curve) in curves.iter().enumerate().rev() {
         for run in runs(&frame, &stepped(&curve.points)) {
             svg.curve(&Look(number).curve(), &run, &curve.name);
         }
-        // One mark tells a series from another without its colour; the middle is where curves lie apart.
-        let middle = curve.points.get(curve.points.len() / 2);
-        if let Some(at) = middle.and_then(|point| frame.at(*point)) {
-            Look(number).spot(&mut svg, at, &curve.name);
+        // Marks tell a series from another without its colour: at the quarters, each series a little further on, so
+        // that curves that lie upon each other show all of theirs.
+        let shift = number as f64 / (8.0 * curves.len() as f64);
+        for quarter in 1..=4 {
+            let place = curve.points.len() as f64 * (f64::from(quarter) / 4.0 - shift);
+            let point = curve.points.get((place as usize).saturating_sub(1));
+            if let Some(at) = point.and_then(|point| frame.at(*point)) {
+                Look(number).spot(&mut svg, at, &curve.name);
+            }
         }
     }
     let told = |[coverage, error]: [f64; 2]| {
@@ -78,7 +83,7 @@ pub fn steps(title: &str, curves: &[Curve]) -> Figure {
         let last = curve.points.iter().rfind(shown)?;
         let mut text = format!("{}: {}", curve.name, told(*last));
         if let Some(point) = operating(curve).filter(|point| shown(&point)) {
-            text += &format!("; at its operating point it {}", told(point));
+            text += &format!("; at the threshold chosen on validation it {}", told(point));
         }
         Some(text)
     };
