@@ -14,8 +14,7 @@ use crate::failure::{Failure, Result};
 /// The flags laid over the file's keys. Every field of `T` is optional: what is absent stays absent.
 pub fn resolve<T: Serialize + DeserializeOwned>(flags: T, config: Option<&Path>) -> Result<T> {
     let Some(path) = config else { return Ok(flags) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|fault| Failure::input(format!("{}: {fault}", path.display())))?;
+    let text = verdict_data::read_text(path)?;
     let mut table = read::<T>(path, &text)?;
     let flags =
         Table::try_from(flags).map_err(|fault| Failure::failed(format!("flags: {fault}")))?;
@@ -121,6 +120,20 @@ mod tests {
             out: Some("a".into()),
         };
         assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_read_past() {
+        let file = file("\u{feff}epochs = 2\n");
+        let settings = resolve(Flags::default(), Some(file.path())).expect("good");
+        assert_eq!(settings.epochs, Some(2.0));
+        std::fs::write(file.path(), b"\xff\xfee\0").expect("written");
+        let failure = resolve(Flags::default(), Some(file.path())).expect_err("UTF-16");
+        assert!(
+            failure.faults[0].contains("found UTF-16LE"),
+            "{:?}",
+            failure.faults
+        );
     }
 
     #[test]

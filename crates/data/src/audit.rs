@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::build::{NEAR_QUESTIONS, NEAR_RATIONALES};
 use crate::dataset::json_error;
+use crate::encoding::read_bytes;
 use crate::near::{Shingles, pairs};
 use crate::normal::{abstract_key, question_key};
 use crate::protect::pmids;
@@ -223,7 +224,7 @@ fn leaks(rows: &[Row]) -> Vec<Leak> {
 }
 
 fn read(path: &Path, split: Split, rows: &mut Vec<Row>) -> Result<()> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = read_bytes(path)?;
     for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
         if line.is_empty() {

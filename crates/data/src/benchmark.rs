@@ -1,13 +1,15 @@
 //! The questions of a source as a benchmark asks them, and which of them a data set gives away.
 //!
-//! A data set drops and balances rows; a benchmark is whole: every row that has a label is asked, its
-//! mark-up mended and nothing else of it touched.
+//! A data set drops and balances rows; a benchmark is whole: every row that has a label is asked, its question
+//! cleaned as those of training rows are, and its answer mended and nothing else of it touched.
 
 use std::collections::HashSet;
 
-use crate::build::{NEAR_QUESTIONS, as_question};
+use crate::asked::asked_context;
+use crate::build::{NEAR_QUESTIONS, question};
 use crate::near::{Shingles, pairs};
 use crate::normal::question_key;
+use crate::rules::built_in;
 use crate::text::mend;
 use crate::{Context, Input, Item, Result, rows};
 
@@ -22,9 +24,9 @@ pub fn benchmark(input: &Input, seed: u64, context: Option<&Context>) -> Result<
     let mut items = Vec::new();
     for row in rows(input, seed, context.is_some())? {
         let Some(label) = row.label else { continue };
-        let question = as_question(mend(&row.question));
+        let question = question(&row.question, built_in(), &mut |_, _, _| {});
         let text = row.context.filter(|_| context.is_some());
-        let text = text.map(|text| mend(&text));
+        let text = text.and_then(|text| asked_context(&text));
         let text = match (context, text) {
             (Some(budget), Some(text)) => Some(budget.cut(&text).to_owned()),
             _ => None,

@@ -26,6 +26,14 @@ pub enum Error {
         /// What the parser said, with the column.
         message: String,
     },
+    /// A file of text that is not in UTF-8.
+    #[error("{path}: expected text in UTF-8, found {found}", path = path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// The encoding that it is in.
+        found: &'static str,
+    },
     /// A field that is missing or holds something else than it should.
     #[error("{path}: {place}: expected {expected}, found {found}", path = path.display())]
     Field {
@@ -198,6 +206,9 @@ impl Error {
                 "add a source that has the class (pubmedqa-labeled has all three), or keep the natural labels",
             ),
             Error::TooFewRows { .. } => Some("ask for fewer rows per class, or add a source"),
+            Error::Encoding { .. } => Some(
+                "save it as UTF-8 (spreadsheets: \"CSV UTF-8\"), or convert it: `iconv -f UTF-16 -t UTF-8 FILE > NEW`",
+            ),
             Error::NotEmpty { .. } => Some("choose another folder, or allow overwriting"),
             Error::NotFinished { .. } => Some("a build writes the manifest last; build it again"),
             Error::Changed { .. } => {

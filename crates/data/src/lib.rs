@@ -5,6 +5,7 @@
 //! splitter seats groups in train, validation and test. [`DataSet::read`] reads the finished folder.
 //! Nothing here knows of models or tokens.
 
+mod asked;
 pub mod audit;
 mod benchmark;
 mod build;
@@ -13,6 +14,7 @@ pub mod citations;
 mod context;
 mod dataset;
 mod digest;
+mod encoding;
 mod error;
 mod input;
 mod interval;
@@ -35,6 +37,7 @@ mod sources;
 mod text;
 mod verify;
 
+pub use asked::{asked_context, asked_question};
 pub use audit::audit;
 pub use benchmark::{benchmark, trained_on};
 pub use build::{
@@ -44,6 +47,7 @@ pub use build::{
 pub use card::Card;
 pub use context::{Context, CountTokens};
 pub use dataset::DataSet;
+pub use encoding::{decode, read_text};
 pub use error::{Error, Result};
 pub use input::{Columns, Input, OPTIONS};
 pub use interval::{CONFIDENCE, wilson};

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::digest::sha256;
+use crate::encoding::mark;
 use crate::manifest::FileRecord;
 use crate::{Error, Result};
 
@@ -52,6 +53,7 @@ impl MeshTree {
     pub fn read(path: impl AsRef<Path>) -> Result<MeshTree> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let text = &bytes[mark(path, &bytes)?..];
         let name = path.file_name().unwrap_or(path.as_os_str());
         Ok(MeshTree {
             file: FileRecord {
@@ -59,7 +61,7 @@ impl MeshTree {
                 bytes: bytes.len() as u64,
                 sha256: sha256(&bytes),
             },
-            branches: branches(path, &String::from_utf8_lossy(&bytes))?,
+            branches: branches(path, &String::from_utf8_lossy(text))?,
         })
     }
 

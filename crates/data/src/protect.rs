@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::dataset::json_error;
 use crate::digest::sha256;
+use crate::encoding::mark;
 use crate::near::Shingles;
 use crate::normal::question_key;
 use crate::{Error, Result};
@@ -109,6 +110,7 @@ impl Protect {
 }
 
 fn questions(path: &Path, bytes: &[u8]) -> Result<Vec<Question>> {
+    let bytes = &bytes[mark(path, bytes)?..];
     let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
     let whole = match first {
         Some(b'{') => serde_json::from_slice::<Value>(bytes).ok(),

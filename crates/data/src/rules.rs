@@ -8,6 +8,7 @@ use regex::Regex;
 use serde::Deserialize;
 
 use crate::citations::{Citations, Kind, Spared};
+use crate::encoding::read_text;
 use crate::text::fixpoint;
 use crate::{Error, Result};
 
@@ -103,7 +104,7 @@ impl Rules {
     /// [`Error::Io`]; [`Error::Rules`] with the key and what is wrong with it.
     pub fn read(path: impl AsRef<Path>) -> Result<Rules> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = read_text(path)?;
         Rules::from_text(path, &text)
     }
 

@@ -1,13 +1,13 @@
 //! `verdict ask`: questions to answers with probabilities. One load, one batch.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use verdict_answer::{
     Calibration, Calibrations, Fit, Mode, ModelEngine, Question, Settings, Verdict, calibration,
 };
-use verdict_data::Label;
+use verdict_data::{Label, asked_context, asked_question};
 use verdict_eval::stats::abstain::limit_wrong_of_all;
 use verdict_model::AdapterBank;
 use verdict_train::RunFolder;
@@ -116,6 +116,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         _ => args.abstain_below.unwrap_or(0.0),
     };
     let texts = questions(args.questions)?;
+    let context = args.context.as_deref().and_then(asked_context);
     let opened = match &run {
         Some(_) => loading::open_of_run(&spec, options, printer)?,
         None => loading::open(&spec, options, printer)?,
@@ -134,7 +135,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         .iter()
         .map(|text| Question {
             text,
-            context: args.context.as_deref(),
+            context: context.as_deref(),
             adapter,
             mode,
         })
@@ -261,7 +262,7 @@ pub fn tell(verdict: &Verdict, printer: &Printer) {
     printer.line(format!("  {}", shares(verdict)));
 }
 
-/// The questions given, or those on stdin, one a line.
+/// The questions given, or those on stdin, one a line, each in the form in which training rows have it.
 fn questions(given: Vec<String>) -> Result<Vec<String>> {
     let texts = if given.is_empty() {
         let stdin = std::io::stdin();
@@ -269,18 +270,21 @@ fn questions(given: Vec<String>) -> Result<Vec<String>> {
             let failure = Failure::input("expected a question, found none");
             return Err(failure.hint("give it in quotes, or pipe questions in, one a line"));
         }
-        let lines: std::io::Result<Vec<String>> = stdin.lock().lines().collect();
-        lines.map_err(|fault| Failure::input(format!("stdin: {fault}")))?
+        let mut bytes = Vec::new();
+        let read = stdin.lock().read_to_end(&mut bytes);
+        read.map_err(|fault| Failure::input(format!("stdin: {fault}")))?;
+        let text = verdict_data::decode("stdin", bytes)?;
+        text.lines().map(str::to_owned).collect()
     } else {
         given
     };
     let texts: Vec<String> = texts
-        .into_iter()
-        .filter(|text| !text.trim().is_empty())
+        .iter()
+        .filter_map(|text| asked_question(text))
         .collect();
     if texts.is_empty() {
         return Err(Failure::input(
-            "expected a question, found nothing but blanks",
+            "expected a question, found no letter and no digit",
         ));
     }
     Ok(texts)

@@ -22,7 +22,7 @@ pub use artefact::Artefact;
 #[cfg(test)]
 pub(crate) use artefact::artefact;
 pub use explain::{Explanation, Step, explain};
-pub(crate) use rules::as_question;
+pub(crate) use rules::question;
 pub use scan::Shard;
 pub use tie::Suspect;
 pub(crate) use tie::{NEAR_QUESTIONS, NEAR_RATIONALES};

@@ -7,7 +7,7 @@ use crate::manifest::{Effect, RuleRecord};
 use crate::near::{Shingles, hash};
 use crate::normal::{normal, question_key_of_normal};
 use crate::text::{mend_by, words};
-use crate::{Label, RawItem, Source, Split, rationale};
+use crate::{Label, RawItem, Rules, Source, Split, rationale};
 
 /// A row after cleaning, as it is kept until it is known where it goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,11 +104,19 @@ fn cleaned(
         }
         changed
     };
-    let question = mend_by(&row.question, rules);
     let answer = mend_by(&row.answer, rules);
     let context = row.context.as_deref().map(|text| mend_by(text, rules));
+    let mut mended = false;
+    let mut cited = false;
+    let question = question(&row.question, rules, &mut |rule, before, after| {
+        let changed = changed(rule, before, after);
+        match rule {
+            "mend" => mended |= changed,
+            _ => cited |= changed,
+        }
+    });
     let mended = [
-        changed("mend", &row.question, &question),
+        mended,
         changed("mend", &row.answer, &answer),
         changed(
             "mend",
@@ -118,14 +126,12 @@ fn cleaned(
     ];
     tally.mended += usize::from(mended.contains(&true));
 
-    let mut cited = false;
     let mut uncited = |text: &str, changed: &mut dyn FnMut(&'static str, &str, &str) -> bool| {
         let (without, found) = rules.citations.remove(text);
         changed("citations", text, &without);
         cited |= !found.is_empty();
         without
     };
-    let question = uncited(&question, &mut changed);
     let answer = uncited(&answer, &mut changed);
     let context = context.map(|text| uncited(&text, &mut changed));
     let context = context.filter(|text| !text.is_empty());
@@ -139,7 +145,6 @@ fn cleaned(
     });
     tally.cited += usize::from(cited);
 
-    let question = as_question(question);
     if words(&question) < rules.question_words {
         tally.short_question += 1;
         return None;
@@ -192,11 +197,27 @@ fn cleaned(
     })
 }
 
-/// A question ends with its mark.
-pub(crate) fn as_question(mut question: String) -> String {
-    if !question.contains('?') {
+/// A question as training rows have it, and as every question is asked: mended, without citations, ended with its
+/// mark. `changed` is told the rule, the text before and after.
+pub(crate) fn question(
+    text: &str,
+    rules: &Rules,
+    changed: &mut dyn FnMut(&'static str, &str, &str),
+) -> String {
+    let mended = mend_by(text, rules);
+    changed("mend", text, &mended);
+    let (without, _) = rules.citations.remove(&mended);
+    changed("citations", &mended, &without);
+    as_question(without)
+}
+
+/// A question ends with its mark, of whatever script.
+fn as_question(mut question: String) -> String {
+    if !question.contains(['?', '？', '؟', '\u{37e}', '⁇', '⁈', '⁉', '︖', '՞', '፧']) {
         let kept = question
-            .trim_end_matches(['.', ',', ';', ':', '!', ' '])
+            .trim_end_matches([
+                '.', ',', ';', ':', '!', ' ', '。', '．', '，', '；', '：', '！', '।',
+            ])
             .len();
         question.truncate(kept);
         if !question.is_empty() {

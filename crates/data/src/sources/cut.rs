@@ -204,11 +204,6 @@ impl Knife {
     }
 
     fn open(&mut self, bracket: u8, what: &str) -> Result<()> {
-        // Some editors put a byte order mark before the first bracket.
-        if self.after_blanks()? == Some(0xef) && self.bytes[self.at..].starts_with(b"\xef\xbb\xbf")
-        {
-            self.at += 3;
-        }
         match self.after_blanks()? {
             Some(byte) if byte == bracket => {
                 self.at += 1;

@@ -60,7 +60,7 @@ pub(super) fn read(
             emit(Box::new(move || piece.read()))?;
         }
     }
-    Hashed::open(path)?.record()
+    Hashed::open_binary(path)?.record()
 }
 
 /// Opens a file, after a look at both its ends: a download that broke off lacks the second.

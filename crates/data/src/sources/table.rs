@@ -136,11 +136,7 @@ impl Table {
         let mut rows = Rows::default();
         for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
             let number = first + index;
-            // Some editors put a byte order mark before the first line.
-            let line = line
-                .strip_prefix(b"\xef\xbb\xbf")
-                .unwrap_or(line)
-                .trim_ascii();
+            let line = line.trim_ascii();
             if line.is_empty() {
                 continue;
             }
