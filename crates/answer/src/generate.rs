@@ -17,7 +17,7 @@ use crate::choose::{self, Choice, Sampling};
 use crate::engine::{Chunk, Engine, LogitRow};
 use crate::error::AnswerError;
 use crate::grammar::{Grammar, Step, Writer};
-use crate::labels::{LabelScores, LabelTokens};
+use crate::labels::{LabelError, LabelScores, LabelTokens};
 use crate::prompt;
 use crate::verdict::{Mode, Verdict, parse_answer};
 
@@ -150,6 +150,15 @@ impl<'t> Answerer<'t> {
         let limit = room
             .ok_or(AnswerError::NoRoom { answer, positions })?
             .min(settings.max_prompt_tokens);
+        let rows = engine.vocabulary();
+        for label in verdict_data::Label::ALL {
+            let opening = self.grammar.opening(label);
+            prompt::check_embedding(self.tokenizer, opening, rows).map_err(|error| {
+                let text = prompt::opening(label);
+                let reason = error.to_string();
+                AnswerError::Label(LabelError::NoToken { text, reason })
+            })?;
+        }
         let mut prompts: Vec<Prompt> = Vec::new();
         let mut places: HashMap<(Option<usize>, Vec<u32>), usize> = HashMap::new();
         for (index, question) in questions.iter().enumerate() {
@@ -166,6 +175,9 @@ impl<'t> Answerer<'t> {
             }
             let tokens =
                 prompt::encode_prompt(self.tokenizer, question.text, question.context, limit)
+                    .and_then(|tokens| {
+                        prompt::check_embedding(self.tokenizer, &tokens, rows).map(|()| tokens)
+                    })
                     .map_err(|source| AnswerError::Prompt { number, source })?;
             let place = *places
                 .entry((question.adapter, tokens.clone()))

@@ -55,6 +55,19 @@ pub enum PromptError {
         /// The token as the text spells it.
         token: String,
     },
+    /// The tokenizer has a token for which the model has no embedding.
+    #[error(
+        "the text {token:?} is token {id}, and the model's embedding has only {rows} rows: the tokenizer \
+         and the weights do not belong together; use this model's own tokenizer, or take {token:?} out of the text"
+    )]
+    BeyondEmbedding {
+        /// The token as text.
+        token: String,
+        /// Its number.
+        id: u32,
+        /// Rows of the model's embedding (`vocab_size`).
+        rows: usize,
+    },
     /// The tokenizer could not encode the text.
     #[error("the tokenizer could not encode the text: {0}")]
     Tokenizer(String),
@@ -172,6 +185,25 @@ pub fn encode_item(
         tokens,
         prompt_tokens,
     })
+}
+
+/// Checks that a model with `rows` rows of embedding has one for each token.
+///
+/// # Errors
+/// [`PromptError::BeyondEmbedding`].
+pub fn check_embedding(
+    tokenizer: &Tokenizer,
+    tokens: &[u32],
+    rows: usize,
+) -> Result<(), PromptError> {
+    match tokens.iter().find(|token| **token as usize >= rows) {
+        None => Ok(()),
+        Some(&id) => Err(PromptError::BeyondEmbedding {
+            token: tokenizer.decode(&[id], false).unwrap_or_default(),
+            id,
+            rows,
+        }),
+    }
 }
 
 /// Encodes a text; `begin` adds what the tokenizer puts before a text (a begin-of-text token, for

@@ -1,6 +1,7 @@
 //! `adapter_config.json`: what Verdict reads of it, refuses in it, and writes.
 
 use crate::error::{Error, Result};
+use crate::targets::Targets;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -18,6 +19,8 @@ pub struct AdapterConfig {
     pub target_modules: Vec<String>,
     /// The base model's hub name or path, where the adapter names one.
     pub base_model_name_or_path: Option<String>,
+    /// Which modules of the base the adapter says it adapts.
+    pub targets: Targets,
 }
 
 /// Keys that change nothing when the adapter is used: provenance, start values, training aids.
@@ -26,9 +29,6 @@ const HARMLESS: &[&str] = &[
     "peft_version",
     "revision",
     "inference_mode",
-    "exclude_modules",
-    "layers_pattern",
-    "layers_to_transform",
     "megatron_core",
     "loftq_config",
     "eva_config",
@@ -72,6 +72,7 @@ impl AdapterConfig {
             lora_dropout: 0.0,
             target_modules: Vec::new(),
             base_model_name_or_path: None,
+            targets: Targets::parse(path, map)?,
         };
         let (mut pattern, mut rslora) = (false, false);
         for key in ["r", "lora_alpha", "target_modules"] {
@@ -110,7 +111,8 @@ impl AdapterConfig {
                 ("use_rslora", v) => {
                     rslora = v.as_bool().ok_or_else(|| bad(key, "true or false"))?;
                 }
-                ("peft_type", _) => {}
+                ("peft_type" | "exclude_modules" | "layers_to_transform" | "layers_pattern", _) => {
+                }
                 ("bias", v) if v == "none" => {}
                 ("init_lora_weights", v) if starts_from_base(v) => {}
                 (key, _) if HARMLESS.contains(&key) => {}
@@ -142,7 +144,7 @@ impl AdapterConfig {
             a if a.fract() == 0.0 && a.abs() < 1e9 => json!(a as i64),
             a => json!(a),
         };
-        let map = json!({
+        let mut map = json!({
             "base_model_name_or_path": self.base_model_name_or_path,
             "bias": "none",
             "fan_in_fan_out": false,
@@ -154,6 +156,7 @@ impl AdapterConfig {
             "target_modules": self.target_modules,
             "task_type": "CAUSAL_LM",
         });
+        self.targets.write(&mut map);
         let mut text = serde_json::to_string_pretty(&map).expect("plain JSON values");
         text.push('\n');
         text

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::random::Random;
 use crate::store::Store;
-use crate::{config_json, safetensors_file, tokenizer};
+use crate::{config_json, extras, gguf, safetensors_file, tokenizer};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
@@ -16,7 +16,8 @@ use tokenizers::Tokenizer;
 /// Tensors go by Hugging Face's names in both formats: `model.embed_tokens.weight` `[V, H]`,
 /// `model.layers.0.self_attn.q_proj.weight` `[heads × D, H]`, `model.norm.weight` `[H]`, and so on.
 /// Opening checks that every tensor which [`ModelConfig::tensors`] names is there, in its shape and
-/// in a number format that can be decoded.
+/// in a number format that can be decoded, and that no other is there, but for buffers that change
+/// nothing.
 #[derive(Debug)]
 pub struct Checkpoint {
     /// The decoder's shape and constants.
@@ -37,7 +38,7 @@ impl Checkpoint {
     pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint> {
         let path = path.as_ref();
         let found = std::fs::metadata(path).map_err(Error::io(path))?;
-        let checkpoint = if found.is_dir() {
+        let mut checkpoint = if found.is_dir() {
             Self::open_folder(path)?
         } else {
             Self::open_gguf(path)?
@@ -106,7 +107,7 @@ impl Checkpoint {
     }
 
     /// Compares what the files hold with what the configuration asks for.
-    fn check(&self) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
         for (name, expected) in self.config.tensors() {
             if let Some((path, dtype)) = self.store.undecodable(&name) {
                 return Err(Error::UnknownDtype {
@@ -131,7 +132,11 @@ impl Checkpoint {
                 });
             }
         }
-        Ok(())
+        let layers = match &self.gguf {
+            Some(_) => gguf::BLOCKS,
+            None => config_json::LAYERS,
+        };
+        extras::refuse(&mut self.store, &self.config, &self.path, layers)
     }
 
     /// The folder or file that was opened; `random weights` where there is none.

@@ -8,10 +8,13 @@ use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::path::Path;
 
+/// What `config.json` calls the number of layers.
+pub(crate) const LAYERS: &str = "num_hidden_layers";
+
 const KEYS: ConfigKeys = ConfigKeys {
     hidden_size: "hidden_size",
     intermediate_size: "intermediate_size",
-    num_hidden_layers: "num_hidden_layers",
+    num_hidden_layers: LAYERS,
     num_attention_heads: "num_attention_heads",
     num_key_value_heads: "num_key_value_heads",
     head_dim: "head_dim",

@@ -116,6 +116,25 @@ pub enum Error {
         /// Names that would do.
         expected: &'static str,
     },
+    /// The weights hold tensors that the configuration does not name.
+    #[error(
+        "{path}: tensor `{name}`{others} {verb} no part of the model that its configuration describes: {why}; {fix}",
+        path = path.display(),
+        others = match more { 0 => String::new(), 1 => " and 1 other".to_string(), n => format!(" and {n} others") },
+        verb = if *more == 0 { "is" } else { "are" }
+    )]
+    UnnamedTensors {
+        /// The model's folder or file.
+        path: PathBuf,
+        /// The first of them, by its name in the file.
+        name: String,
+        /// How many others there are.
+        more: usize,
+        /// What contradicts it in the configuration.
+        why: String,
+        /// What to do about it.
+        fix: String,
+    },
     /// A tensor's shape contradicts the configuration.
     #[error("{path}: tensor `{name}`: expected shape {expected:?}, found {found:?}", path = path.display())]
     WrongShape {

@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 pub(crate) const DTYPES: &str =
     "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K or Q6_K";
 
+/// What GGUF calls the number of layers.
+pub(crate) const BLOCKS: &str = "block_count";
+
 const KEYS: ConfigKeys = ConfigKeys {
     hidden_size: "embedding_length",
     intermediate_size: "feed_forward_length",
-    num_hidden_layers: "block_count",
+    num_hidden_layers: BLOCKS,
     num_attention_heads: "attention.head_count",
     num_key_value_heads: "attention.head_count_kv",
     head_dim: "attention.key_length",
@@ -134,9 +137,9 @@ impl Gguf {
                 ));
             };
             end = end.max(stop);
-            let Some(hf_name) = hugging_face_name(name) else {
-                continue;
-            };
+            // No name of Hugging Face's begins with `?`: it is found to be one that the
+            // configuration does not name.
+            let hf_name = hugging_face_name(name).unwrap_or_else(|| format!("?{name}"));
             let rotary_heads = match (config.architecture, hf_name.as_str()) {
                 (Architecture::Llama, n) if n.ends_with(".self_attn.q_proj.weight") => {
                     Some(config.num_attention_heads)
@@ -153,6 +156,7 @@ impl Gguf {
                     dtype: info.ggml_dtype,
                     shape,
                     bytes: start as usize..stop as usize,
+                    own_name: Some(name.clone()),
                     rotary_heads,
                 },
             ));
@@ -261,19 +265,6 @@ impl Gguf {
                 format!("{window} = {width}"),
                 "attention is over the whole text",
             );
-        }
-        let biases: &[&str] = match architecture {
-            Architecture::Qwen2 => &["attn_output.bias", "ffn_up.bias"],
-            _ => &["attn_q.bias", "attn_output.bias", "ffn_up.bias"],
-        };
-        for bias in biases {
-            let name = format!("blk.0.{bias}");
-            if self.has_tensor(&name) {
-                return no(
-                    format!("tensor `{name}`"),
-                    &format!("{arch} runs without it"),
-                );
-            }
         }
         Ok(())
     }

@@ -11,10 +11,12 @@ mod config;
 mod config_json;
 mod decode;
 mod error;
+mod extras;
 mod gguf;
 mod random;
 mod safetensors_file;
 mod store;
+mod targets;
 mod tokenizer;
 
 pub use adapter::{Adapter, AdapterTensor};
@@ -23,3 +25,4 @@ pub use arrays::{Array, Arrays, arrays_from_bytes, arrays_to_bytes};
 pub use checkpoint::Checkpoint;
 pub use config::{Architecture, ModelConfig};
 pub use error::{Error, Result};
+pub use targets::Targets;

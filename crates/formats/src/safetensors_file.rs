@@ -12,12 +12,20 @@ pub(crate) const DTYPES: &str = "F32, F16 or BF16";
 
 /// Adds every tensor of one safetensors file to the store.
 pub(crate) fn add_file(store: &mut Store, path: &Path) -> Result<()> {
+    add_tensors(store, path, |_| true)
+}
+
+/// Adds the tensors of one file whose names `keep` wants.
+fn add_tensors(store: &mut Store, path: &Path, keep: impl Fn(&str) -> bool) -> Result<()> {
     let file = store.map(path)?;
     let bytes = store.bytes(file);
     let (header, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|e| header_error(path, bytes, e))?;
     let mut entries = Vec::new();
     for (name, info) in metadata.tensors() {
+        if !keep(&name) {
+            continue;
+        }
         let (start, end) = info.data_offsets;
         let entry = match info.dtype {
             Dtype::F32 => Ok(GgmlDType::F32),
@@ -30,6 +38,7 @@ pub(crate) fn add_file(store: &mut Store, path: &Path) -> Result<()> {
             dtype,
             shape: info.shape.clone(),
             bytes: 8 + header + start..8 + header + end,
+            own_name: None,
             rotary_heads: None,
         });
         entries.push((name, entry));
@@ -37,7 +46,7 @@ pub(crate) fn add_file(store: &mut Store, path: &Path) -> Result<()> {
     for (name, entry) in entries {
         match entry {
             Ok(entry) => store.insert(name, entry),
-            // Only an error where the model needs it: some files carry integer buffers along.
+            // No error yet: where it is a buffer that changes nothing, nobody reads it.
             Err(dtype) => store.insert_undecodable(name, file, dtype),
         }
     }
@@ -75,7 +84,10 @@ pub(crate) fn add_shards(store: &mut Store, index: &Path) -> Result<()> {
                 shard: shard.clone(),
             });
         }
-        add_file(store, &path)?;
+        // A tensor that stands in two shards is read from the one that the index names.
+        add_tensors(store, &path, |name| {
+            map.get(name).is_none_or(|of| of == shard)
+        })?;
     }
     match map.iter().find(|(name, _)| !store.knows(name)) {
         Some((name, shard)) => Err(Error::MissingTensor {

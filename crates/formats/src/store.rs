@@ -20,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) shape: Vec<usize>,
     /// Bytes of the file.
     pub(crate) bytes: Range<usize>,
+    /// The name in the file, where it is another than Hugging Face's.
+    pub(crate) own_name: Option<String>,
     /// Heads whose rows llama.cpp interleaved for its own rotary kernel; see [`rotary_row`].
     pub(crate) rotary_heads: Option<usize>,
 }
@@ -60,6 +62,24 @@ impl Store {
     /// Notes a tensor whose number format cannot be decoded.
     pub(crate) fn insert_undecodable(&mut self, name: String, file: usize, dtype: String) {
         self.undecodable.insert(name, (file, dtype));
+    }
+
+    /// Names of all tensors, decodable or not, in no order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let all = self.tensors.keys().chain(self.undecodable.keys());
+        all.map(String::as_str)
+    }
+
+    /// What a tensor's file calls it.
+    pub(crate) fn own_name<'s>(&'s self, name: &'s str) -> &'s str {
+        let entry = self.tensors.get(name);
+        entry.and_then(|e| e.own_name.as_deref()).unwrap_or(name)
+    }
+
+    /// Keeps only the tensors of these names.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.tensors.retain(|name, _| keep(name));
+        self.undecodable.retain(|name, _| keep(name));
     }
 
     /// Whether any file has such a tensor, decodable or not.

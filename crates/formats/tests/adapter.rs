@@ -7,7 +7,7 @@ use safetensors::tensor::Dtype;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
-use verdict_formats::{Adapter, AdapterConfig, AdapterTensor};
+use verdict_formats::{Adapter, AdapterConfig, AdapterTensor, Targets};
 
 const A: &str = "model.layers.0.self_attn.q_proj.lora_A.weight";
 const B: &str = "model.layers.0.self_attn.q_proj.lora_B.weight";
@@ -26,6 +26,7 @@ fn adapter() -> Adapter {
             lora_dropout: 0.05,
             target_modules: vec!["down_proj".into(), "q_proj".into()],
             base_model_name_or_path: Some("smollm2-135m".into()),
+            targets: Targets::of(["down_proj", "q_proj"]),
         },
         tensors: BTreeMap::from([
             (A.into(), tensor([2, 4], 0.1)),

@@ -519,12 +519,12 @@ fn gguf_of_another_architecture_or_with_features_that_do_not_run() {
         (
             "llama",
             "model.layers.0.self_attn.q_proj.bias",
-            "tensor `blk.0.attn_q.bias` is not supported: llama runs without it",
+            "tensor `blk.0.attn_q.bias` is no part of the model that its configuration describes: llama models are run without this bias, and leaving it out changes every answer; take a model without it; biases on q, k and v run in qwen2 models",
         ),
         (
             "qwen2",
             "model.layers.0.self_attn.o_proj.bias",
-            "tensor `blk.0.attn_output.bias` is not supported: qwen2 runs without it",
+            "tensor `blk.0.attn_output.bias` is no part of the model that its configuration describes: qwen2 models are run without this bias, and leaving it out changes every answer; take a model without it; biases on q, k and v run in qwen2 models",
         ),
         (
             "llama",

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use verdict_formats::{Adapter, AdapterConfig, AdapterTensor, ModelConfig};
+use verdict_formats::{Adapter, AdapterConfig, AdapterTensor, ModelConfig, Targets};
 
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -192,7 +192,8 @@ impl AdapterBank {
     /// Adds a trained adapter. Modules it does not adapt stay as they are. Returns its index.
     ///
     /// # Errors
-    /// An adapter whose matrices do not fit this model.
+    /// An adapter whose matrices do not fit this model, or are not those of the modules that its
+    /// configuration names.
     pub fn add(&mut self, model: &Model, name: &str, adapter: &Adapter) -> Result<usize> {
         let config = model.config();
         let spec = AdapterSpec {
@@ -226,13 +227,31 @@ impl AdapterBank {
                     found => Ok(found),
                 }
             };
-            if let Some(t) = find("lora_A", [rank, inputs])? {
-                own.weights[a].copy_from_slice(&t.data);
-                known += 1;
-            }
-            if let Some(t) = find("lora_B", [outputs, rank])? {
-                transpose(&t.data, outputs, rank, &mut own.weights[b]);
-                known += 1;
+            let matrices = [
+                find("lora_A", [rank, inputs])?,
+                find("lora_B", [outputs, rank])?,
+            ];
+            match (adapter.config.targets.includes(&module), matrices) {
+                (true, [Some(in_a), Some(in_b)]) => {
+                    own.weights[a].copy_from_slice(&in_a.data);
+                    transpose(&in_b.data, outputs, rank, &mut own.weights[b]);
+                    known += 2;
+                }
+                (false, [None, None]) => {}
+                (adapted, [found, _]) => {
+                    return Err(Error::AdapterTargets {
+                        adapter: name.to_owned(),
+                        tensor: format!(
+                            "{module}.{}.weight",
+                            if adapted == found.is_none() {
+                                "lora_A"
+                            } else {
+                                "lora_B"
+                            }
+                        ),
+                        missing: adapted,
+                    });
+                }
             }
         }
         if known < adapter.tensors.len() {
@@ -298,12 +317,14 @@ impl AdapterBank {
         }
         let parts = Site::ALL.iter().flat_map(|s| s.parts(config));
         let module = |part: &str| part.rsplit('.').next().unwrap_or(part).to_owned();
+        let names: Vec<String> = parts.map(|(part, _)| module(part)).collect();
         Adapter {
             config: AdapterConfig {
                 r: rank,
                 lora_alpha: adapter.spec.alpha,
                 lora_dropout: adapter.spec.dropout,
-                target_modules: parts.map(|(part, _)| module(part)).collect(),
+                targets: Targets::of(names.clone()),
+                target_modules: names,
                 base_model_name_or_path: None,
             },
             tensors,

@@ -51,6 +51,23 @@ pub enum Error {
         /// Tensor's name.
         tensor: String,
     },
+    /// An adapter whose matrices are not those that its configuration promises.
+    #[error(
+        "adapter `{adapter}` is not whole: tensor `{tensor}` is {found}: it would answer as another \
+         adapter; restore its adapter_model.safetensors and adapter_config.json, which belong together",
+        found = match missing {
+            true => "missing, though `target_modules` of adapter_config.json names its module",
+            false => "there, though `target_modules` of adapter_config.json does not name its module",
+        }
+    )]
+    AdapterTargets {
+        /// Adapter's name.
+        adapter: String,
+        /// Tensor's name.
+        tensor: String,
+        /// The tensor is missing; else it is too many.
+        missing: bool,
+    },
     /// A state of training that is another adapter's.
     #[error(
         "adapter `{adapter}`: expected a state of {expected} weights and as many moments, found {found:?}"

@@ -12,7 +12,7 @@ mod support;
 use std::path::PathBuf;
 
 use support::Golden;
-use verdict_model::formats::Adapter;
+use verdict_model::formats::{Adapter, Targets};
 use verdict_model::{AdamW, AdapterBank, AdapterSpec, Base, Chunk, Example, Model, Rate, Trainer};
 
 fn logits(model: &Model, bank: &AdapterBank, tokens: &[u32]) -> Vec<f32> {
@@ -95,4 +95,57 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
         let text = serde_json::json!({"sequences": rows}).to_string();
         std::fs::write(folder.join("logits.json"), text).expect("logits");
     }
+}
+
+#[test]
+fn an_adapter_whose_tensors_are_not_those_of_its_configuration_is_refused() {
+    let model = Golden::read("qwen3").on_device(Base::F32);
+    let mut bank = AdapterBank::empty();
+    let spec = AdapterSpec {
+        name: "whole".into(),
+        rank: 2,
+        alpha: 4.0,
+        dropout: 0.0,
+        seed: 1,
+    };
+    bank.create(&model, &spec);
+    let whole = bank.export(&model, 0);
+    let fails = |adapter: &Adapter| {
+        let error = AdapterBank::empty().add(&model, "x", adapter).unwrap_err();
+        error.to_string()
+    };
+    // All of one projection, one layer of it, or its two matrices in one layer.
+    for gone in [
+        "q_proj",
+        "layers.1.self_attn.q_proj",
+        "layers.0.mlp.down_proj",
+    ] {
+        let mut adapter = whole.clone();
+        adapter.tensors.retain(|name, _| !name.contains(gone));
+        let text = fails(&adapter);
+        assert!(
+            text.starts_with("adapter `x` is not whole: tensor `model.layers."),
+            "{text}"
+        );
+        assert!(text.contains(gone.rsplit('.').next().unwrap()), "{text}");
+        assert!(
+            text.contains("lora_A.weight` is missing, though `target_modules`"),
+            "{text}"
+        );
+    }
+    // More than it names.
+    let mut adapter = whole.clone();
+    adapter.config.targets = Targets::of(["q_proj", "k_proj", "v_proj", "o_proj", "up_proj"]);
+    let text = fails(&adapter);
+    assert!(
+        text.contains("gate_proj.lora_A.weight` is there, though"),
+        "{text}"
+    );
+    // Fewer modules, as its configuration says.
+    adapter
+        .tensors
+        .retain(|name, _| !name.contains("gate_proj") && !name.contains("down_proj"));
+    AdapterBank::empty()
+        .add(&model, "x", &adapter)
+        .expect("as it says");
 }

@@ -101,6 +101,7 @@ fn adapter(model: &Model, golden: &Value) -> Adapter {
         lora_dropout: 0.0,
         target_modules: Vec::new(),
         base_model_name_or_path: None,
+        targets: verdict_model::formats::Targets::all_linear(),
     };
     Adapter { config, tensors }
 }

@@ -108,7 +108,11 @@ pub enum Error {
         message: String,
     },
     /// A file of the run is not what the run wrote.
-    #[error("{path}: expected SHA-256 {expected}, found {found}", path = path.display())]
+    #[error(
+        "{path}: the file is not what the run wrote: expected SHA-256 {expected}, found {found}; \
+         restore it from a copy, or train again: `verdict train --like RUN` makes the same bytes",
+        path = path.display()
+    )]
     Changed {
         /// The file.
         path: PathBuf,

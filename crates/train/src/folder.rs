@@ -540,6 +540,17 @@ impl RunFolder {
         Ok(self.folder_of(&record.member.name))
     }
 
+    /// As [`adapter_dir`](Self::adapter_dir), after comparing the adapter's files with their hashes in
+    /// the manifest: an adapter that was altered answers as another one.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`]; [`Error::Changed`] for the first file that is not what the run wrote.
+    pub fn verified_adapter_dir(&self, name: Option<&str>) -> Result<PathBuf> {
+        let record = self.record(name.unwrap_or(self.best()))?;
+        self.verify_adapter(record)?;
+        Ok(self.folder_of(&record.member.name))
+    }
+
     /// Everything that happened.
     pub fn events(&self) -> Result<Vec<Event>> {
         events::read(&self.dir.join(EVENTS))
@@ -564,17 +575,20 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Changed`] for the first file that is not what the run wrote.
     pub fn verify(&self) -> Result<()> {
-        for record in &self.manifest.members {
-            for (file, expected) in &record.files {
-                let path = self.folder_of(&record.member.name).join(file);
-                let found = files::sha256(&path)?;
-                if found != *expected {
-                    return Err(Error::Changed {
-                        path,
-                        expected: expected.clone(),
-                        found,
-                    });
-                }
+        let members = &self.manifest.members;
+        members.iter().try_for_each(|of| self.verify_adapter(of))
+    }
+
+    fn verify_adapter(&self, record: &MemberRecord) -> Result<()> {
+        for (file, expected) in &record.files {
+            let path = self.folder_of(&record.member.name).join(file);
+            let found = files::sha256(&path)?;
+            if found != *expected {
+                return Err(Error::Changed {
+                    path,
+                    expected: expected.clone(),
+                    found,
+                });
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokenizers::Tokenizer;
 use verdict_answer::labels::LabelTokens;
-use verdict_answer::prompt::encode_item;
+use verdict_answer::prompt::{PromptError, check_embedding, encode_item};
 use verdict_data::{Item, Label};
 
 use crate::error::{Error, Result};
@@ -54,7 +54,8 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Encodes the two splits with at most `max_length` tokens a row. `eos` ends each row.
+    /// Encodes the two splits with at most `max_length` tokens a row. `eos` ends each row. Each token is
+    /// below `vocabulary`, the rows of the model's embedding.
     ///
     /// # Errors
     /// [`Error::NoRows`] where a split is empty; [`Error::Row`] for a row that does not fit.
@@ -65,6 +66,7 @@ impl Rows {
         labels: &LabelTokens,
         max_length: usize,
         eos: u32,
+        vocabulary: usize,
     ) -> Result<Self> {
         let split = |split: &'static str, items: &[Item]| {
             if items.is_empty() {
@@ -73,6 +75,11 @@ impl Rows {
             let row = |item: &Item| {
                 let encoded = encode_item(tokenizer, item, max_length, eos)
                     .map_err(|source| Error::Row { split, source })?;
+                check_embedding(tokenizer, &encoded.tokens, vocabulary).map_err(|source| {
+                    let (id, source) = (item.id.clone(), Box::new(source));
+                    let source = PromptError::Item { id, source };
+                    Error::Row { split, source }
+                })?;
                 Ok(Row {
                     id: item.id.clone(),
                     group: item.group.clone(),
@@ -130,7 +137,37 @@ mod tests {
         let tokenizer = tokenizer();
         let labels = LabelTokens::new(&tokenizer).unwrap();
         let eos = tokenizer.token_to_id(EOS).unwrap();
-        Rows::encode(train, validation, &tokenizer, &labels, max_length, eos)
+        let rows = tokenizer.get_vocab_size(true);
+        Rows::encode(
+            train, validation, &tokenizer, &labels, max_length, eos, rows,
+        )
+    }
+
+    #[test]
+    fn a_row_with_a_token_beyond_the_embedding_is_named() {
+        let tokenizer = tokenizer();
+        let labels = LabelTokens::new(&tokenizer).unwrap();
+        let eos = tokenizer.token_to_id(EOS).unwrap();
+        let all = tokenizer.get_vocab_size(true);
+        let far = tokenizer.token_to_id("Ġ[").unwrap() as usize;
+        let good = item(Label::Yes, "A small trial shows benefit.");
+        let mut bad = item(Label::No, "Not significant.");
+        (bad.id, bad.question) = ("rows.jsonl:7".into(), "Does it [x] help?".into());
+        let encode = |rows: &[Item], vocabulary: usize| {
+            let validation = std::slice::from_ref(&good);
+            Rows::encode(rows, validation, &tokenizer, &labels, 512, eos, vocabulary)
+        };
+        let items = [good.clone(), bad];
+        assert!(encode(&items, all).is_ok());
+        // The end-of-text stands behind all words: with it gone too, every row is at fault.
+        assert_eq!(eos as usize, all - 1);
+        let error = Rows::encode(&items, &items[..1], &tokenizer, &labels, 512, 0, far)
+            .unwrap_err()
+            .to_string();
+        let expected = format!(
+            "train: item \"rows.jsonl:7\": the text \" [\" is token {far}, and the model's embedding has only {far} rows"
+        );
+        assert!(error.starts_with(&expected), "{error}");
     }
 
     #[test]

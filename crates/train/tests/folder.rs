@@ -288,9 +288,11 @@ fn broken_run_folders_are_refused_with_the_file_named() {
     let weights = out.join("adapters/r4/adapter_model.safetensors");
     let bytes = fs::read(&weights).unwrap();
     fs::write(&weights, &bytes[..bytes.len() - 1]).unwrap();
-    let error = RunFolder::open(&out).unwrap().verify().unwrap_err();
+    let run = RunFolder::open(&out).unwrap();
+    assert!(run.verified_adapter_dir(Some("r4")).is_err());
+    let error = run.verify().unwrap_err();
     let said = text(&error, &out);
-    let begins = "RUN/adapters/r4/adapter_model.safetensors: expected SHA-256 ";
+    let begins = "RUN/adapters/r4/adapter_model.safetensors: the file is not what the run wrote: expected SHA-256 ";
     assert!(
         said.starts_with(begins) && said.contains(", found "),
         "{said}"

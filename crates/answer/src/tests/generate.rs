@@ -373,7 +373,7 @@ fn every_error_says_what_and_where() {
     struct Failing;
     impl verdict_answer::Engine for Failing {
         fn vocabulary(&self) -> usize {
-            1
+            4096
         }
         fn max_positions(&self) -> usize {
             4096

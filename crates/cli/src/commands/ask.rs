@@ -77,7 +77,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         .over(run.as_ref().map(|run| &run.settings), printer)?;
     let folder = run
         .as_ref()
-        .map(|run| run.adapter_dir(args.adapter.as_deref()))
+        .map(|run| run.verified_adapter_dir(args.adapter.as_deref()))
         .transpose()?;
     let spec = match (&run, &args.model) {
         (Some(run), at) => {

@@ -248,7 +248,7 @@ fn answer(run: &RunFolder, machine: &MachineFlags, printer: &Printer) -> Result<
         printer,
     )?;
     let mut bank = AdapterBank::empty();
-    let adapter = Some(opened.adapter(&mut bank, &run.adapter_dir(None)?)?);
+    let adapter = Some(opened.adapter(&mut bank, &run.verified_adapter_dir(None)?)?);
     let question = Question {
         text: QUESTION,
         context: None,

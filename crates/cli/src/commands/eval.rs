@@ -200,7 +200,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     let mut models = vec![None];
     for name in &adapters {
         models.push(Some(
-            opened.adapter(&mut bank, &run.adapter_dir(Some(name))?)?,
+            opened.adapter(&mut bank, &run.verified_adapter_dir(Some(name))?)?,
         ));
     }
     let models_named: Vec<String> = names

@@ -400,6 +400,7 @@ fn fit_in(
         &labels,
         settings.max_length,
         eos,
+        source.config().vocab_size,
     )?;
     if let (ClassWeights::Data, Some(weights)) =
         (settings.class_weights, &data.manifest.class_weights)
