@@ -18,7 +18,7 @@ use crate::engine::{Chunk, Engine, LogitRow};
 use crate::error::AnswerError;
 use crate::grammar::{Grammar, Step, Writer};
 use crate::labels::{LabelError, LabelScores, LabelTokens};
-use crate::prompt;
+use crate::prompt::{self, EncodedPrompt, PromptError};
 use crate::verdict::{Mode, Verdict, parse_answer};
 
 /// A question to one adapter, or to the base model.
@@ -51,12 +51,12 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Greedy answers of up to 96 tokens to prompts of up to 512; up to 64 sequences and 2,048 rows
-    /// at once.
+    /// Greedy answers of up to 96 tokens to prompts as rows of [`prompt::ROW_TOKENS`] have them; up to 64
+    /// sequences and 2,048 rows at once.
     fn default() -> Self {
         Settings {
-            max_answer_tokens: 96,
-            max_prompt_tokens: 512,
+            max_answer_tokens: prompt::ANSWER_TOKENS,
+            max_prompt_tokens: prompt::prompt_limit(prompt::ROW_TOKENS),
             max_rows: 2048,
             max_sequences: 64,
             sampling: Sampling::default(),
@@ -136,6 +136,25 @@ impl<'t> Answerer<'t> {
         Ok(batch.verdicts.into_iter().flatten().collect())
     }
 
+    /// The prompt of each question as [`answer`](Answerer::answer) would make it, or why it cannot be asked.
+    ///
+    /// # Errors
+    /// [`AnswerError::NoRoom`] where no question at all could be asked.
+    pub fn check(
+        &self,
+        engine: &dyn Engine,
+        questions: &[Question<'_>],
+        settings: &Settings,
+    ) -> Result<Vec<Result<EncodedPrompt, PromptError>>, AnswerError> {
+        let limit = limit(engine, settings)?;
+        let rows = engine.vocabulary();
+        let fit = |of: &Question<'_>| {
+            let prompt = prompt::fit_prompt(self.tokenizer, of.text, of.context, limit)?;
+            prompt::check_embedding(self.tokenizer, &prompt.tokens, rows).map(|()| prompt)
+        };
+        Ok(questions.iter().map(fit).collect())
+    }
+
     /// The prompts of all questions, each once for an adapter, in the order of first use.
     fn prompts(
         &self,
@@ -145,11 +164,7 @@ impl<'t> Answerer<'t> {
     ) -> Result<VecDeque<Prompt>, AnswerError> {
         self.grammar
             .writer(verdict_data::Label::Yes, settings.max_answer_tokens)?;
-        let (answer, positions) = (settings.max_answer_tokens, engine.max_positions());
-        let room = positions.checked_sub(answer).filter(|room| *room > 0);
-        let limit = room
-            .ok_or(AnswerError::NoRoom { answer, positions })?
-            .min(settings.max_prompt_tokens);
+        let limit = limit(engine, settings)?;
         let rows = engine.vocabulary();
         for label in verdict_data::Label::ALL {
             let opening = self.grammar.opening(label);
@@ -193,6 +208,14 @@ impl<'t> Answerer<'t> {
         }
         Ok(prompts.into())
     }
+}
+
+/// Most tokens of a prompt: what the settings allow and the model's positions leave beside an answer.
+fn limit(engine: &dyn Engine, settings: &Settings) -> Result<usize, AnswerError> {
+    let (answer, positions) = (settings.max_answer_tokens, engine.max_positions());
+    let room = positions.checked_sub(answer).filter(|room| *room > 0);
+    let room = room.ok_or(AnswerError::NoRoom { answer, positions })?;
+    Ok(room.min(settings.max_prompt_tokens))
 }
 
 /// All that is under way in one call of [`Answerer::answer`].

@@ -41,5 +41,8 @@ pub use error::AnswerError;
 pub use generate::{Answerer, Question, Settings};
 pub use grammar::{Grammar, GrammarError};
 pub use labels::{LabelScores, LabelTokens};
-pub use prompt::{Encoded, PromptError, check_embedding, encode_item, encode_prompt};
+pub use prompt::{
+    ContextCuts, Encoded, EncodedPrompt, PromptError, check_embedding, encode_item, encode_prompt,
+    fit_prompt, prompt_limit,
+};
 pub use verdict::{Mode, Parsed, Verdict, parse_answer};

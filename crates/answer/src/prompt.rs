@@ -10,13 +10,35 @@
 //! Prompt and completion are encoded apart and joined, so that the prompt's tokens while learning
 //! are the prompt's tokens while answering. There is no chat template.
 //!
-//! When a prompt is too long, its context is cut at its end, at a whole word, as little as the
-//! limit asks; when nothing of it is left, its line goes too. A question is never cut: one that
-//! does not fit is an error.
+//! A prompt has the same limit in training and in answering: [`prompt_limit`] of the most tokens of a
+//! row. When a prompt is too long, its context loses its first sentences, as few as the limit asks: an
+//! abstract's answer stands in its results, at the end. Where not even the last sentence fits, its last
+//! words stay; when nothing is left, the context's line goes too. A question is never cut: one that does
+//! not fit is an error.
 
+use std::fmt;
+
+use serde::Serialize;
 use thiserror::Error;
 use tokenizers::{Encoding, Tokenizer};
-use verdict_data::{Item, Label};
+use verdict_data::{Item, Label, latest_sentences};
+
+/// Most tokens of a row where the settings do not say: every abstract of PubMedQA's labelled part fits
+/// with its question and answer (the longest takes 839 tokens of Qwen3's tokenizer).
+pub const ROW_TOKENS: usize = 1024;
+
+/// Most tokens of an answer where the settings do not say, end-of-text included.
+pub const ANSWER_TOKENS: usize = 96;
+
+/// Most tokens of a prompt in rows of at most `row_tokens`: all but [`ANSWER_TOKENS`] for the answer, or
+/// but a quarter in short rows.
+pub const fn prompt_limit(row_tokens: usize) -> usize {
+    let answer = match row_tokens / 4 {
+        quarter if quarter < ANSWER_TOKENS => quarter,
+        _ => ANSWER_TOKENS,
+    };
+    row_tokens - answer
+}
 
 /// What stands before the context.
 const CONTEXT: &str = "Context: ";
@@ -88,6 +110,59 @@ pub struct Encoded {
     pub tokens: Vec<u32>,
     /// How many of them are the prompt: the index of the completion's first token.
     pub prompt_tokens: usize,
+    /// Tokens that the limit cut from the prompt's context.
+    pub cut: usize,
+}
+
+/// The tokens of a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedPrompt {
+    /// What the model reads.
+    pub tokens: Vec<u32>,
+    /// Tokens that the limit cut from the context.
+    pub cut: usize,
+}
+
+/// How often and how far contexts were cut to fit their prompts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ContextCuts {
+    /// Rows looked at.
+    pub rows: usize,
+    /// Rows whose context was cut.
+    pub cut: usize,
+    /// Tokens cut, of all of these rows together.
+    pub tokens_cut: usize,
+    /// Tokens of these rows' prompts as they would be uncut.
+    pub tokens_whole: usize,
+    /// Tokens cut from the row that lost most.
+    pub most_cut: usize,
+}
+
+impl ContextCuts {
+    /// Counts one more row: tokens of its prompt as it is, and those cut from it.
+    pub fn add(&mut self, prompt_tokens: usize, cut: usize) {
+        self.rows += 1;
+        if cut > 0 {
+            self.cut += 1;
+            self.tokens_cut += cut;
+            self.tokens_whole += prompt_tokens + cut;
+            self.most_cut = self.most_cut.max(cut);
+        }
+    }
+}
+
+/// One line for people, such as `the context of 3 of 100 rows is cut from the front, by 12.5 % of their prompts'
+/// tokens (at most 210 tokens)`.
+impl fmt::Display for ContextCuts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = 100.0 * self.tokens_cut as f64 / self.tokens_whole.max(1) as f64;
+        write!(
+            f,
+            "the context of {} of {} rows is cut from the front, by {share:.1} % of their prompts' tokens \
+             (at most {} tokens)",
+            self.cut, self.rows, self.most_cut
+        )
+    }
 }
 
 /// The prompt: `Q: {question}\nA:`, after `Context: {context}\n` where there is a context.
@@ -112,42 +187,63 @@ pub fn opening(label: Label) -> String {
     format!(" {label}. Rationale:")
 }
 
-/// The tokens of a prompt, at most `limit`, the context cut where it must be.
+/// The tokens of a prompt, at most `limit`, as [`fit_prompt`] gives them.
 ///
 /// # Errors
-/// [`PromptError::QuestionTooLong`] where the question does not fit without any context,
-/// [`PromptError::EmptyQuestion`], [`PromptError::ControlToken`], [`PromptError::Tokenizer`].
+/// Those of [`fit_prompt`].
 pub fn encode_prompt(
     tokenizer: &Tokenizer,
     question: &str,
     context: Option<&str>,
     limit: usize,
 ) -> Result<Vec<u32>, PromptError> {
+    Ok(fit_prompt(tokenizer, question, context, limit)?.tokens)
+}
+
+/// The tokens of a prompt, at most `limit`, the context's beginning cut where it must be.
+///
+/// # Errors
+/// [`PromptError::QuestionTooLong`] where the question does not fit without any context,
+/// [`PromptError::EmptyQuestion`], [`PromptError::ControlToken`], [`PromptError::Tokenizer`].
+pub fn fit_prompt(
+    tokenizer: &Tokenizer,
+    question: &str,
+    context: Option<&str>,
+    limit: usize,
+) -> Result<EncodedPrompt, PromptError> {
     let question = one_line(question);
     if question.is_empty() {
         return Err(PromptError::EmptyQuestion);
     }
-    let mut context = context.map(one_line).filter(|text| !text.is_empty());
-    loop {
-        let encoding = encode(tokenizer, &render(&question, context.as_deref()), true)?;
-        let tokens = encoding.len();
-        if tokens <= limit {
-            return Ok(encoding.get_ids().to_vec());
-        }
-        let Some(text) = context else {
-            return Err(PromptError::QuestionTooLong {
-                question: beginning(&question),
-                tokens,
-                limit,
-            });
-        };
-        context = shorten(&text, &encoding, tokens - limit);
+    let context = context.map(one_line).unwrap_or_default();
+    let prompt = |context: &str| encode(tokenizer, &render(&question, Some(context)), true);
+    let whole = prompt(&context)?;
+    if whole.len() <= limit {
+        return Ok(EncodedPrompt {
+            tokens: whole.get_ids().to_vec(),
+            cut: 0,
+        });
+    }
+    // What cannot be encoded here could not be encoded whole either.
+    let fits = |context: &str| prompt(context).is_ok_and(|encoding| encoding.len() <= limit);
+    let kept = prompt(latest_sentences(&context, fits))?;
+    match kept.len() <= limit {
+        true => Ok(EncodedPrompt {
+            tokens: kept.get_ids().to_vec(),
+            cut: whole.len() - kept.len(),
+        }),
+        false => Err(PromptError::QuestionTooLong {
+            question: beginning(&question),
+            tokens: kept.len(),
+            limit,
+        }),
     }
 }
 
 /// The tokens of a whole row: prompt, completion, end-of-text; at most `max_tokens`.
 ///
-/// The completion and its end-of-text are always kept whole; the prompt's context gives way.
+/// The completion and its end-of-text are always kept whole; the prompt's context gives way. The prompt is
+/// the one that is asked later, of at most [`prompt_limit`] tokens, unless the completion leaves less room.
 ///
 /// # Errors
 /// [`PromptError::Item`], which names the row and holds what [`encode_prompt`] found, or
@@ -171,11 +267,11 @@ pub fn encode_item(
             limit: max_tokens,
         }));
     }
-    let mut tokens = encode_prompt(
+    let EncodedPrompt { mut tokens, cut } = fit_prompt(
         tokenizer,
         &item.question,
         item.context.as_deref(),
-        max_tokens - kept,
+        prompt_limit(max_tokens).min(max_tokens - kept),
     )
     .map_err(in_item)?;
     let prompt_tokens = tokens.len();
@@ -184,6 +280,7 @@ pub fn encode_item(
     Ok(Encoded {
         tokens,
         prompt_tokens,
+        cut,
     })
 }
 
@@ -232,23 +329,6 @@ pub(crate) fn encode(
         }
     }
     Ok(encoding)
-}
-
-/// The context without its last words, so that at least `over` tokens go; `None` when none is left.
-fn shorten(context: &str, encoding: &Encoding, over: usize) -> Option<String> {
-    let start = CONTEXT.len();
-    let inside: Vec<_> = encoding
-        .get_offsets()
-        .iter()
-        .filter(|(from, to)| from < to && *from >= start && *to <= start + context.len())
-        .collect();
-    let kept = inside.len().checked_sub(over).filter(|kept| *kept > 0)?;
-    let cut = context.floor_char_boundary(inside[kept - 1].1 - start);
-    let whole_words = match context[cut..].starts_with(' ') {
-        true => &context[..cut],
-        false => &context[..context[..cut].rfind(' ')?],
-    };
-    Some(whole_words.trim_end().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// The text with every run of white space as one blank, none at its ends.

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use tokenizers::Tokenizer;
-use verdict_answer::Answerer;
+use verdict_answer::{Answerer, ContextCuts, EncodedPrompt, prompt_limit};
 use verdict_data::Input;
 use verdict_formats::{Adapter, Checkpoint, ModelConfig};
-use verdict_model::{AdapterBank, Base, Compute, Device, Isa, LoadOptions, Model};
+use verdict_model::{AdapterBank, Base, Compute, Device, Isa, LoadOptions, MOST_POSITIONS, Model};
 use verdict_train::{DeviceChoice, ModelRecord, RunFolder, TrainSettings};
 
 use crate::datasets::Written;
@@ -135,6 +135,54 @@ pub fn told(options: &LoadOptions) -> String {
         Device::Cuda(number) => format!("cuda:{number}"),
     };
     format!("{device}, base stored as {base}, products in {compute}")
+}
+
+/// Most tokens of a prompt: those asked for, or those that the run was trained with (or would be by default).
+pub fn prompt_tokens(asked: Option<usize>, run: Option<&TrainSettings>) -> usize {
+    let trained = |run: &TrainSettings| prompt_limit(run.max_length);
+    asked.unwrap_or_else(|| run.map_or_else(|| trained(&TrainSettings::default()), trained))
+}
+
+/// Notes how contexts are cut to fit their prompts, where some are.
+pub fn tell_cuts<'p>(
+    of: &str,
+    prompts: impl Iterator<Item = &'p EncodedPrompt>,
+    settings: &verdict_answer::Settings,
+    printer: &Printer,
+) {
+    let mut cuts = ContextCuts::default();
+    prompts.for_each(|prompt| cuts.add(prompt.tokens.len(), prompt.cut));
+    if cuts.cut > 0 {
+        let most = settings.max_prompt_tokens;
+        printer.note(format!("{of}: {cuts} to fit prompts of {most} tokens"));
+    }
+}
+
+/// Refuses rows that are longer than a model's positions.
+pub fn check_length(source: &Source, settings: &TrainSettings) -> Result {
+    let positions = source.config().max_position_embeddings;
+    within(source.name(), positions, settings.max_length)
+}
+
+/// Refuses a length beyond the positions that a model has, and that are computed for any model.
+fn within(name: &str, positions: usize, found: usize) -> Result {
+    let most = positions.min(MOST_POSITIONS);
+    if found <= most {
+        return Ok(());
+    }
+    let why = match positions > most {
+        true => format!(
+            "the most that Verdict computes for any model, as the table of rotary angles takes memory \
+             ({name} has {positions} positions)"
+        ),
+        false => format!("the positions of {name}"),
+    };
+    let failure = Failure::input(format!(
+        "--max-length: expected at most {most}, {why}, found {found}"
+    ));
+    Err(failure.hint(format!(
+        "give --max-length {most} or less: longer rows lose the first sentences of their context"
+    )))
 }
 
 const GIB: f64 = (1_u64 << 30) as f64;
@@ -361,6 +409,38 @@ mod tests {
         };
         let settings = MachineFlags::default().settings(Some(&run)).expect("good");
         assert_eq!(settings.device, DeviceChoice::Auto);
+    }
+
+    #[test]
+    fn a_run_is_asked_with_the_prompts_it_was_trained_with() {
+        let run = TrainSettings {
+            max_length: 2048,
+            ..TrainSettings::default()
+        };
+        assert_eq!(prompt_tokens(None, Some(&run)), 1952);
+        assert_eq!(prompt_tokens(Some(300), Some(&run)), 300);
+        assert_eq!(
+            prompt_tokens(None, None),
+            verdict_answer::Settings::default().max_prompt_tokens
+        );
+    }
+
+    #[test]
+    fn rows_beyond_the_models_positions_are_refused_with_the_true_limit() {
+        within("qwen3", 40_960, 40_960).expect("as many as there are");
+        let told = |positions, length| {
+            let failure = within("qwen3", positions, length).expect_err("too long");
+            failure.faults.join("\n")
+        };
+        assert_eq!(
+            told(40_960, 40_961),
+            "--max-length: expected at most 40960, the positions of qwen3, found 40961"
+        );
+        assert_eq!(
+            told(1_010_000, 200_000),
+            "--max-length: expected at most 131072, the most that Verdict computes for any model, as the table \
+             of rotary angles takes memory (qwen3 has 1010000 positions), found 200000"
+        );
     }
 
     #[test]

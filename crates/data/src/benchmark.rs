@@ -129,7 +129,7 @@ mod tests {
     fn a_context_is_cut_to_its_budget() {
         let (_file, input) = jsonl(&LINES);
         let items = benchmark(&input, 1, Some(&Context::estimated(5))).unwrap();
-        assert_eq!(items[0].context.as_deref(), Some("One two three."));
+        assert_eq!(items[0].context.as_deref(), Some("Four five six."));
         assert_eq!(items[1].context, None);
     }
 

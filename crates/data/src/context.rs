@@ -1,4 +1,7 @@
 //! How much of an abstract stands before its question.
+//!
+//! Where a context must be cut it loses its beginning: an abstract tells background and methods first, and the
+//! answer to its question stands in the results, at its end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,37 +35,55 @@ impl Context {
         Context::counted(tokens, "estimate", Arc::new(estimate))
     }
 
-    /// As many whole sentences from the beginning as the budget holds. One sentence that is too long alone gives
-    /// its words, as many as fit.
-    pub(crate) fn cut<'a>(&self, text: &'a str) -> &'a str {
-        if (self.count)(text) <= self.tokens {
-            return text;
-        }
-        let ends: Vec<usize> = sentences(text).map(|of| end(text, of)).collect();
-        match self.fitting(text, &ends) {
-            0 => {
-                let ends: Vec<usize> = text.split_whitespace().map(|of| end(text, of)).collect();
-                &text[..self.fitting(text, &ends)]
-            }
-            at => &text[..at],
-        }
+    /// Contexts as they are, however long.
+    pub fn whole() -> Context {
+        Context::counted(usize::MAX, "no limit", Arc::new(|_| 0))
     }
 
-    /// The last of the ends up to which the text fits; 0 where none does. Counts grow with the text.
-    fn fitting(&self, text: &str, ends: &[usize]) -> usize {
-        let fit = ends.partition_point(|end| (self.count)(&text[..*end]) <= self.tokens);
-        fit.checked_sub(1).map_or(0, |last| ends[last])
+    /// The latest sentences that the budget holds, as [`latest_sentences`] takes them.
+    pub(crate) fn cut<'a>(&self, text: &'a str) -> &'a str {
+        latest_sentences(text, |text| (self.count)(text) <= self.tokens)
     }
 }
 
-/// Where a part of a text ends in it.
-fn end(text: &str, part: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize + part.len()
+/// The longest end of a text that fits: whole sentences, or the last words of the last sentence where not even
+/// that one fits, or nothing. What fits must fit without its beginning too.
+///
+/// ```
+/// let short = |text: &str| text.len() <= 30;
+/// let text = "It was a trial. 40 patients took part. Most recovered.";
+/// assert_eq!(verdict_data::latest_sentences(text, short), "Most recovered.");
+/// ```
+pub fn latest_sentences(text: &str, fits: impl Fn(&str) -> bool) -> &str {
+    if fits(text) {
+        return text;
+    }
+    let from = |starts: Vec<usize>| {
+        let first = starts.partition_point(|start| !fits(&text[*start..]));
+        starts.get(first).map(|start| &text[*start..])
+    };
+    let last_sentences = from(sentences(text).map(|part| start(text, part)).collect());
+    let last_words = || {
+        from(
+            text.split_whitespace()
+                .map(|part| start(text, part))
+                .collect(),
+        )
+    };
+    last_sentences.or_else(last_words).unwrap_or_default()
+}
+
+/// Where a part of a text begins in it.
+fn start(text: &str, part: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
 }
 
 impl fmt::Display for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} tokens by {}", self.tokens, self.counter)
+        match self.tokens {
+            usize::MAX => f.write_str("whole"),
+            tokens => write!(f, "{tokens} tokens by {}", self.counter),
+        }
     }
 }
 
@@ -95,21 +116,40 @@ mod tests {
     }
 
     #[test]
-    fn whole_sentences_stay_as_far_as_they_fit() {
-        let text = "One two three. Four five vs. six. Seven.";
-        assert_eq!(words(8).cut(text), text);
-        assert_eq!(words(7).cut(text), "One two three. Four five vs. six.");
-        assert_eq!(words(6).cut(text), "One two three.");
-        assert_eq!(words(3).cut(text), "One two three.");
-        assert_eq!(words(2).cut(text), "One two");
+    fn the_last_whole_sentences_stay_as_far_as_they_fit() {
+        let text = "Zero. One two three vs. four. Five six seven.";
+        assert_eq!(words(9).cut(text), text);
+        assert_eq!(
+            words(8).cut(text),
+            "One two three vs. four. Five six seven."
+        );
+        assert_eq!(words(7).cut(text), "Five six seven.");
+        assert_eq!(words(3).cut(text), "Five six seven.");
+        assert_eq!(words(2).cut(text), "six seven.");
         assert_eq!(words(0).cut(text), "");
+        assert_eq!(words(0).cut(""), "");
+    }
+
+    #[test]
+    fn results_outlive_background_and_methods() {
+        let text = "The value of screening is debated. We followed 400 women for two years. \
+                    Screened women lived longer (RR 0.7).";
+        let kept = words(9).cut(text);
+        assert_eq!(kept, "Screened women lived longer (RR 0.7).");
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_cut() {
+        let long = "Long sentences stay. ".repeat(10_000);
+        assert_eq!(Context::whole().cut(&long), long);
+        assert_eq!(Context::whole().to_string(), "whole");
     }
 
     #[test]
     fn an_estimate_needs_no_tokenizer() {
         // 14 characters are 4 tokens.
         assert_eq!(
-            Context::estimated(4).cut("One two three. Four."),
+            Context::estimated(4).cut("Four. One two three."),
             "One two three."
         );
         assert_eq!(

@@ -45,7 +45,7 @@ pub use build::{
     merge, scan_shard,
 };
 pub use card::Card;
-pub use context::{Context, CountTokens};
+pub use context::{Context, CountTokens, latest_sentences};
 pub use dataset::DataSet;
 pub use encoding::{decode, read_text};
 pub use error::{Error, Result};

@@ -396,12 +396,12 @@ fn tables_are_read_by_the_names_of_their_columns() {
 }
 
 #[test]
-fn contexts_are_cut_to_a_budget_at_the_end_of_a_sentence() {
+fn contexts_lose_whole_sentences_from_the_front_to_fit_a_budget() {
     let bench = Bench::new();
     bench.file("a.json", &published(0..60, any));
     let words = |text: &str| text.split_whitespace().count();
     let settings = BuildSettings {
-        context: Some(Context::counted(9, "words", std::sync::Arc::new(words))),
+        context: Some(Context::counted(11, "words", std::sync::Arc::new(words))),
         ..bench.settings(&["pubmedqa-labeled:DIR/a.json"], "set")
     };
     build(&settings).expect("builds");
@@ -409,14 +409,18 @@ fn contexts_are_cut_to_a_budget_at_the_end_of_a_sentence() {
     assert_eq!(touched(&set, "context"), (Effect::Changed, 60));
     assert_eq!(
         set.manifest.settings.context.as_deref(),
-        Some("9 tokens by words")
+        Some("11 tokens by words")
     );
+    let mut rules = set.manifest.rules.iter();
+    let about = &rules.find(|rule| rule.rule == "context").expect("it").about;
+    let (_, share) = about.split_once("from the front: ").expect("a share");
+    assert!(share.ends_with(" % of their text"), "{about}");
     let row = items(&set)
         .find(|item| item.id.ends_with(":1000"))
         .expect("the first");
     assert_eq!(
         row.context.as_deref(),
-        Some("Cohort 0 took aspirin. It was large.")
+        Some("It was large. Rates of migraine were counted for 2 years.")
     );
 }
 

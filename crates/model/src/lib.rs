@@ -22,7 +22,7 @@ pub use bank::{AdapterBank, AdapterSpec};
 pub use batch::{Example, ExampleLoss};
 pub use error::{Error, Result};
 pub use logits::{LogitRow, Logits, log_sum_exp};
-pub use model::{Chunk, Device, KvCache, LoadOptions, Model};
+pub use model::{Chunk, Device, KvCache, LoadOptions, MOST_POSITIONS, Model};
 pub use trainer::{AdapterState, Rate, Trainer};
 pub use verdict_formats as formats;
 pub use verdict_kernels::cuda::{

@@ -107,6 +107,15 @@ enum CacheOf {
     Gpu(GpuCache),
 }
 
+/// Most positions that any model is given: the table of rotary angles, of `head_dim` floats for each position,
+/// takes 64 MiB then (heads of 128).
+pub const MOST_POSITIONS: usize = 131_072;
+
+/// Positions that a sequence of a model may have: those of its configuration, at most [`MOST_POSITIONS`].
+pub(crate) fn max_positions(config: &ModelConfig) -> usize {
+    config.max_position_embeddings.min(MOST_POSITIONS)
+}
+
 /// What a batch must keep to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -115,11 +124,10 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Longer tables than any sequence here needs only cost memory.
     pub(crate) fn of(config: &ModelConfig) -> Self {
         Self {
             vocabulary: config.vocab_size,
-            positions: config.max_position_embeddings.min(8192),
+            positions: max_positions(config),
         }
     }
 

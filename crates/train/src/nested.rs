@@ -186,6 +186,7 @@ mod tests {
             train: (0..n - 3).map(row).collect(),
             validation: (n - 3..n).map(row).collect(),
             probes: vec![0, 1, 2],
+            cuts: Default::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tokenizers::Tokenizer;
+use verdict_answer::ContextCuts;
 use verdict_answer::labels::LabelTokens;
 use verdict_answer::prompt::{PromptError, check_embedding, encode_item};
 use verdict_data::{Item, Label};
@@ -51,6 +52,8 @@ pub struct Rows {
     pub validation: Vec<Row>,
     /// First token of each label's completion, in the order of `Label::ALL`.
     pub probes: Vec<u32>,
+    /// How contexts were cut to the most tokens of a row.
+    pub cuts: ContextCuts,
 }
 
 impl Rows {
@@ -68,7 +71,8 @@ impl Rows {
         eos: u32,
         vocabulary: usize,
     ) -> Result<Self> {
-        let split = |split: &'static str, items: &[Item]| {
+        let mut cuts = ContextCuts::default();
+        let mut split = |split: &'static str, items: &[Item]| {
             if items.is_empty() {
                 return Err(Error::NoRows { split });
             }
@@ -80,6 +84,7 @@ impl Rows {
                     let source = PromptError::Item { id, source };
                     Error::Row { split, source }
                 })?;
+                cuts.add(encoded.prompt_tokens, encoded.cut);
                 Ok(Row {
                     id: item.id.clone(),
                     group: item.group.clone(),
@@ -95,6 +100,7 @@ impl Rows {
             train: split("train", train)?,
             validation: split("validation", validation)?,
             probes: labels.ids().to_vec(),
+            cuts,
         })
     }
 
@@ -192,6 +198,24 @@ mod tests {
             assert_eq!(row.supervised(Loss::Full), row.tokens.len() - 1);
         }
         assert_eq!(rows.validation[0], rows.train[1]);
+    }
+
+    #[test]
+    fn cut_contexts_are_counted_over_both_splits() {
+        let long = Item {
+            context: Some("Patients benefit. ".repeat(40)),
+            ..item(Label::Yes, "A small trial shows benefit.")
+        };
+        let whole = [
+            item(Label::No, "A small trial shows benefit."),
+            long.clone(),
+        ];
+        let rows = encode(&whole, &[long], 64).unwrap();
+        assert_eq!((rows.cuts.rows, rows.cuts.cut), (3, 2));
+        let kept = rows.train[1].prompt_tokens;
+        assert!(kept <= 48, "{kept}");
+        assert_eq!(rows.cuts.tokens_cut + 2 * kept, rows.cuts.tokens_whole);
+        assert_eq!(encode(&whole, &whole, 512).unwrap().cuts.cut, 0);
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub struct TrainSettings {
     /// device where not given ([`crate::Engine::pass_tokens`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pass_tokens: Option<usize>,
-    /// Most tokens of a row.
+    /// Most tokens of a row; a longer one loses the beginning of its context. `eval` and `ask` read it too.
     pub max_length: usize,
     /// Share of the steps in which the learning rate climbs from 0.
     pub warmup: f64,
@@ -163,7 +163,7 @@ impl Default for TrainSettings {
             steps: None,
             batch: 16,
             pass_tokens: None,
-            max_length: 512,
+            max_length: verdict_answer::prompt::ROW_TOKENS,
             warmup: 0.03,
             schedule: Schedule::Linear,
             clip: 1.0,
@@ -321,7 +321,7 @@ mod tests {
         seed = [42]
         epochs = 5.5
         batch = 16
-        max_length = 512
+        max_length = 1024
         warmup = 0.03
         schedule = "linear"
         clip = 1.0

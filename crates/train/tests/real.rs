@@ -188,6 +188,7 @@ fn an_adapter_of_a_fold_equals_a_plain_run_on_its_rows_to_the_bit() {
             train: pick(&share.train),
             validation: pick(&share.held),
             probes: rows.probes.clone(),
+            cuts: rows.cuts,
         };
         let plain = TrainSettings {
             rank: vec![5],

@@ -4,7 +4,9 @@ use tokenizers::Tokenizer;
 use verdict_answer::labels::LabelError;
 use verdict_answer::prompt::{self, PromptError};
 use verdict_answer::testing::{eos, tokenizer};
-use verdict_answer::{LabelTokens, encode_item, encode_prompt};
+use verdict_answer::{
+    ContextCuts, LabelTokens, encode_item, encode_prompt, fit_prompt, prompt_limit,
+};
 use verdict_data::{Item, Label};
 
 fn item(question: &str, context: Option<&str>) -> Item {
@@ -69,39 +71,76 @@ fn an_item_is_prompt_completion_and_end_of_text() {
 }
 
 #[test]
-fn the_context_gives_way_from_its_end_at_whole_words() {
+fn a_context_that_is_too_long_loses_its_first_sentences() {
     let tokenizer = tokenizer();
-    let context =
-        "Größe des Effekts unklar in a small trial of patients was not significant and mixed.";
-    let whole = encode_prompt(&tokenizer, "Does it help?", Some(context), 512)
-        .unwrap()
-        .len();
+    let sentences = [
+        "Größe des Effekts unklar in a small trial.",
+        "Patients benefit.",
+        "Results were not significant and mixed.",
+    ];
+    let context = sentences.join(" ");
+    let fit = |limit| fit_prompt(&tokenizer, "Does it help?", Some(&context), limit).unwrap();
+    let whole = fit(512);
+    assert_eq!(whole.cut, 0);
     let bare = encode_prompt(&tokenizer, "Does it help?", None, 512)
         .unwrap()
         .len();
-    let mut lengths = Vec::new();
-    for limit in bare..=whole {
-        let tokens = encode_prompt(&tokenizer, "Does it help?", Some(context), limit).unwrap();
-        assert!(tokens.len() <= limit);
-        let text = decode(&tokenizer, &tokens);
-        assert!(text.ends_with("Q: Does it help?\nA:"), "{text:?}");
-        let kept = text
-            .strip_prefix("Context: ")
-            .map_or("", |rest| rest.split('\n').next().unwrap());
-        assert!(context.starts_with(kept), "{kept:?}");
-        assert!(
-            kept.len() == context.len()
-                || kept.is_empty()
-                || context[kept.len()..].starts_with(' '),
-            "{kept:?}"
-        );
-        lengths.push(kept.len());
+    let mut kept = Vec::new();
+    for limit in (bare..=whole.tokens.len()).rev() {
+        let prompt = fit(limit);
+        assert!(prompt.tokens.len() <= limit);
+        assert_eq!(prompt.tokens.len() + prompt.cut, whole.tokens.len());
+        let text = decode(&tokenizer, &prompt.tokens);
+        let text = text.strip_suffix("Q: Does it help?\nA:").unwrap();
+        let text = text.strip_prefix("Context: ").unwrap_or_default();
+        kept.push(text.trim_end().to_owned());
     }
+    kept.dedup();
+    let from = |first: usize| sentences[first..].join(" ");
+    assert_eq!(kept[..3], [from(0), from(1), from(2)]);
+    // Not even the last sentence fits: its last words stay, then nothing.
     assert!(
-        lengths.is_sorted(),
-        "more room keeps more context: {lengths:?}"
+        kept[3..]
+            .iter()
+            .all(|text| from(2).ends_with(text.as_str())),
+        "{kept:?}"
     );
-    assert_eq!((lengths[0], lengths[lengths.len() - 1]), (0, context.len()));
+    assert!(kept.iter().any(|text| text == "and mixed."), "{kept:?}");
+    assert_eq!(kept.last().unwrap(), "");
+}
+
+#[test]
+fn a_row_is_asked_as_it_was_trained() {
+    let tokenizer = tokenizer();
+    let eos = eos(&tokenizer);
+    let abstract_of_many = "Patients benefit. ".repeat(100) + "Results were mixed.";
+    for max_tokens in [64, 256, 512, 1024] {
+        let item = item("Does it help?", Some(&abstract_of_many));
+        let trained = encode_item(&tokenizer, &item, max_tokens, eos).unwrap();
+        let context = item.context.as_deref();
+        let limit = prompt_limit(max_tokens);
+        let asked = fit_prompt(&tokenizer, &item.question, context, limit).unwrap();
+        assert_eq!(trained.tokens[..trained.prompt_tokens], asked.tokens);
+        assert_eq!(trained.cut, asked.cut);
+        let text = decode(&tokenizer, &asked.tokens);
+        assert!(text.contains("Results were mixed.\nQ: "), "{text:?}");
+    }
+    assert_eq!(
+        [32, 512, 1024, 4096].map(prompt_limit),
+        [24, 416, 928, 4000]
+    );
+}
+
+#[test]
+fn cuts_are_counted_and_told() {
+    let mut cuts = ContextCuts::default();
+    for (tokens, cut) in [(100, 0), (80, 20), (90, 10), (7, 0)] {
+        cuts.add(tokens, cut);
+    }
+    assert_eq!(
+        cuts.to_string(),
+        "the context of 2 of 4 rows is cut from the front, by 15.0 % of their prompts' tokens (at most 20 tokens)"
+    );
 }
 
 #[test]
@@ -111,7 +150,7 @@ fn the_completion_is_kept_when_the_context_is_cut() {
     let long = "patients benefit ".repeat(300);
     let encoded = encode_item(&tokenizer, &item("Does it help?", Some(&long)), 100, eos).unwrap();
     assert!(
-        encoded.tokens.len() <= 100 && encoded.tokens.len() > 90,
+        encoded.prompt_tokens <= 75 && encoded.prompt_tokens > 70,
         "{}",
         encoded.tokens.len()
     );

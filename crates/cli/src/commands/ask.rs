@@ -19,7 +19,9 @@ use crate::printer::Printer;
 
 /// Answer questions with a label, its probability and a rationale
 ///
-/// Without a question on the command line, reads them from stdin, one a line.
+/// Without a question on the command line, reads them from stdin, one a line. A question that cannot be asked
+/// (empty, longer than --max-prompt-tokens) does not stop the others: with --json an object with "question" and
+/// "error" takes its place, else stderr names it. The exit status is then 2.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Questions
@@ -54,6 +56,10 @@ pub struct Args {
     /// Most tokens of an answer
     #[arg(long, value_name = "TOKENS", default_value_t = Settings::default().max_answer_tokens)]
     pub max_tokens: usize,
+    /// Most tokens of a prompt; a longer --context loses its first sentences [default: as the run was
+    /// trained, its --max-length without room for an answer; 928 without a run]
+    #[arg(long, value_name = "TOKENS")]
+    pub max_prompt_tokens: Option<usize>,
     #[command(flatten)]
     pub machine: MachineFlags,
 }
@@ -67,6 +73,14 @@ struct Told<'v> {
     calibration: Fit,
     /// Whether the probability was too low to answer.
     abstained: bool,
+}
+
+/// A question that could not be asked, as `--json` prints it.
+#[derive(Serialize)]
+struct Unasked<'q> {
+    question: &'q str,
+    /// Why it could not.
+    error: String,
 }
 
 /// Answers and tells.
@@ -142,9 +156,32 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         .collect();
     let settings = Settings {
         max_answer_tokens: args.max_tokens,
+        max_prompt_tokens: loading::prompt_tokens(
+            args.max_prompt_tokens,
+            run.as_ref().map(|run| &run.settings),
+        ),
         ..Settings::default()
     };
-    for mut verdict in answer(&opened, &bank, &asked, &settings, printer)? {
+    let engine = ModelEngine::new(&opened.model, &bank);
+    let prompts = opened.answerer()?.check(&engine, &asked, &settings)?;
+    loading::tell_cuts("questions", prompts.iter().flatten(), &settings, printer);
+    let good = asked
+        .iter()
+        .zip(&prompts)
+        .filter(|(_, prompt)| prompt.is_ok());
+    let good: Vec<Question<'_>> = good.map(|(question, _)| *question).collect();
+    let mut verdicts = answer(&opened, &bank, &good, &settings, printer)?.into_iter();
+    let mut faults = Vec::new();
+    for (place, (question, prompt)) in texts.iter().zip(&prompts).enumerate() {
+        if let Err(error) = prompt {
+            let error = error.to_string();
+            faults.push(format!("question {}: {error}", place + 1));
+            printer.json(&Unasked { question, error });
+            continue;
+        }
+        let Some(mut verdict) = verdicts.next() else {
+            break;
+        };
         if let Some(calibration) = calibration {
             calibrate(&mut verdict, calibration);
         }
@@ -163,7 +200,17 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             false => tell(&verdict, printer),
         }
     }
-    Ok(())
+    match (faults.is_empty(), good.len()) {
+        (true, _) => Ok(()),
+        (false, 0) => Err(Failure::faults(faults)),
+        (false, others) => {
+            let failure = Failure::faults(faults);
+            Err(failure.hint(match others {
+                1 => "the other question was answered".to_owned(),
+                _ => format!("the other {others} questions were answered"),
+            }))
+        }
+    }
 }
 
 /// What was fitted on the run's validation rows for an adapter: a temperature, which changes no label.
@@ -264,7 +311,7 @@ pub fn tell(verdict: &Verdict, printer: &Printer) {
 
 /// The questions given, or those on stdin, one a line, each in the form in which training rows have it.
 fn questions(given: Vec<String>) -> Result<Vec<String>> {
-    let texts = if given.is_empty() {
+    let texts: Vec<String> = if given.is_empty() {
         let stdin = std::io::stdin();
         if stdin.is_terminal() {
             let failure = Failure::input("expected a question, found none");
@@ -274,15 +321,14 @@ fn questions(given: Vec<String>) -> Result<Vec<String>> {
         let read = stdin.lock().read_to_end(&mut bytes);
         read.map_err(|fault| Failure::input(format!("stdin: {fault}")))?;
         let text = verdict_data::decode("stdin", bytes)?;
-        text.lines().map(str::to_owned).collect()
+        // Blank lines of a file are no questions.
+        text.lines().filter_map(asked_question).collect()
     } else {
-        given
+        // An argument without a word is a question that went wrong: it stays, empty, and is told.
+        let asked = given.iter().map(|text| asked_question(text));
+        asked.map(Option::unwrap_or_default).collect()
     };
-    let texts: Vec<String> = texts
-        .iter()
-        .filter_map(|text| asked_question(text))
-        .collect();
-    if texts.is_empty() {
+    if texts.iter().all(String::is_empty) {
         return Err(Failure::input(
             "expected a question, found no letter and no digit",
         ));

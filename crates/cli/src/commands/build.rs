@@ -90,7 +90,8 @@ pub struct Settings {
     /// What stands before the questions of PubMedQA and BioASQ: none or abstract [default: none]
     #[arg(long, value_name = "WHAT", value_parser = ["none", "abstract"])]
     pub context: Option<String>,
-    /// Tokens of context at most; cut at the end of a sentence [default: 384]
+    /// Tokens of context at most; longer ones lose whole sentences from the front, so that results stay
+    /// [default: none are cut; train, eval and ask cut to the run's --max-length]
     #[arg(long, value_name = "TOKENS")]
     pub context_tokens: Option<usize>,
     /// Model by whose tokenizer they are counted, or a tokenizer.json [default: an estimate, one
@@ -196,14 +197,19 @@ impl Settings {
                 "--context-tokens, --tokenizer: expected --context abstract with them".into(),
             );
         }
+        if self.tokenizer.is_some() && self.context_tokens.is_none() {
+            faults.push(
+                "--tokenizer: expected --context-tokens with it, found no limit to count to".into(),
+            );
+        }
         if !faults.is_empty() {
             return Err(Failure::faults(faults));
         }
-        let tokens = self.context_tokens.unwrap_or(CONTEXT_TOKENS);
-        let context = match (context, self.tokenizer) {
-            (false, _) => None,
-            (true, None) => Some(Context::estimated(tokens)),
-            (true, Some(model)) => Some(counted(tokens, &model, printer)?),
+        let context = match (context, self.context_tokens, self.tokenizer) {
+            (false, ..) => None,
+            (true, None, _) => Some(Context::whole()),
+            (true, Some(tokens), None) => Some(Context::estimated(tokens)),
+            (true, Some(tokens), Some(model)) => Some(counted(tokens, &model, printer)?),
         };
         let sources = sources.into_iter();
         let sources = sources.map(|source| loading::input(source, printer));
@@ -227,9 +233,6 @@ impl Settings {
         })
     }
 }
-
-/// Tokens of context, unless told otherwise: a row of 512 has room for question and answer.
-const CONTEXT_TOKENS: usize = 384;
 
 /// A budget counted by a model's tokenizer.
 fn counted(tokens: usize, model: &str, printer: &Printer) -> Result<Context> {
@@ -477,11 +480,7 @@ mod tests {
         let found = resolve(&["--config", &path, "--seed", "2"]).expect("good");
         assert_eq!(
             (found.seed, found.context, found.balance),
-            (
-                2,
-                Some(Context::estimated(CONTEXT_TOKENS)),
-                Balance::PerClass(5)
-            )
+            (2, Some(Context::whole()), Balance::PerClass(5))
         );
         assert_eq!(found.sources, [Source::Clinical.into()]);
     }

@@ -6,7 +6,7 @@ mod subject;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use verdict_answer::{Fit, ModelEngine, Settings};
+use verdict_answer::{Fit, Mode, ModelEngine, Question, Settings};
 use verdict_data::DataSet;
 use verdict_eval::report::BASE;
 use verdict_eval::robustness::Changed;
@@ -73,9 +73,10 @@ pub struct Args {
     /// Most tokens of an answer
     #[arg(long, value_name = "TOKENS", default_value_t = Settings::default().max_answer_tokens)]
     pub max_tokens: usize,
-    /// Most tokens of a prompt; a longer context is cut
-    #[arg(long, value_name = "TOKENS", default_value_t = Settings::default().max_prompt_tokens)]
-    pub max_prompt_tokens: usize,
+    /// Most tokens of a prompt; a longer context loses its first sentences [default: as the run was
+    /// trained, its --max-length without room for an answer]
+    #[arg(long, value_name = "TOKENS")]
+    pub max_prompt_tokens: Option<usize>,
     #[command(flatten)]
     pub machine: MachineFlags,
 }
@@ -98,7 +99,7 @@ impl Args {
             model: None,
             out: None,
             max_tokens: Settings::default().max_answer_tokens,
-            max_prompt_tokens: Settings::default().max_prompt_tokens,
+            max_prompt_tokens: None,
             machine: MachineFlags::default(),
         }
     }
@@ -223,7 +224,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     }
     let settings = Settings {
         max_answer_tokens: args.max_tokens,
-        max_prompt_tokens: args.max_prompt_tokens,
+        max_prompt_tokens: loading::prompt_tokens(args.max_prompt_tokens, Some(&run.settings)),
         ..Settings::default()
     };
     let look = Look::now(
@@ -237,6 +238,16 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     let looks = looks::record(run.dir(), look)?;
     let answerer = opened.answerer()?;
     let mut engine = ModelEngine::new(&opened.model, &bank);
+    for benchmark in &benchmarks {
+        let items = benchmark.items.iter().map(|item| Question {
+            text: &item.question,
+            context: item.context.as_deref(),
+            adapter: None,
+            mode: Mode::Label,
+        });
+        let fitted = answerer.check(&engine, &items.collect::<Vec<_>>(), &settings)?;
+        loading::tell_cuts(&benchmark.name, fitted.iter().flatten(), &settings, printer);
+    }
     let total = verdict_eval::answers(&asked, models.len());
     let progress = printer.progress("judge", "answer", total as u64);
     let mut done = |count: usize| progress.set(count as u64, "");
@@ -264,7 +275,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
             error_rate: args.error_rate,
             delta: 0.1,
             max_answer_tokens: args.max_tokens,
-            max_prompt_tokens: args.max_prompt_tokens,
+            max_prompt_tokens: settings.max_prompt_tokens,
             machine: loading::told(&options),
             answers: total,
             seconds,

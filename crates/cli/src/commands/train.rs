@@ -116,7 +116,8 @@ pub struct Args {
     /// Rows of one optimizer step, the effective batch [default: 16]
     #[arg(long, value_name = "ROWS", help_heading = "Recipe")]
     pub batch: Option<usize>,
-    /// Most tokens of a row [default: 512]
+    /// Most tokens of a row, the room for its answer in it; a longer context loses its first
+    /// sentences. eval and ask take it from the run [default: 1024]
     #[arg(long, value_name = "TOKENS", help_heading = "Recipe")]
     pub max_length: Option<usize>,
     /// Share of the steps in which the learning rate climbs from 0 [default: 0.03]
@@ -390,6 +391,7 @@ fn fit_in(
     let places = device::choose(settings, printer)?;
     let data = DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
+    loading::check_length(&source, settings)?;
     let tokenizer = source.tokenizer()?;
     let labels = LabelTokens::new(&tokenizer)?;
     let eos = source.eos()?;
@@ -402,6 +404,12 @@ fn fit_in(
         eos,
         source.config().vocab_size,
     )?;
+    if rows.cuts.cut > 0 {
+        printer.note(format!(
+            "{} to fit --max-length {}",
+            rows.cuts, settings.max_length
+        ));
+    }
     if let (ClassWeights::Data, Some(weights)) =
         (settings.class_weights, &data.manifest.class_weights)
     {

@@ -40,7 +40,12 @@ pub(crate) struct Clean {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) read: usize,
+    /// Rows whose context was cut, the bytes of these contexts, and the bytes cut off.
     pub(crate) shortened: usize,
+    #[serde(default)]
+    pub(crate) shortened_bytes: usize,
+    #[serde(default)]
+    pub(crate) bytes_cut: usize,
     pub(crate) talked: usize,
     pub(crate) mended: usize,
     pub(crate) cited: usize,
@@ -65,6 +70,8 @@ impl Tally {
     pub(crate) fn add(&mut self, other: Tally) {
         self.read += other.read;
         self.shortened += other.shortened;
+        self.shortened_bytes += other.shortened_bytes;
+        self.bytes_cut += other.bytes_cut;
         self.talked += other.talked;
         self.mended += other.mended;
         self.cited += other.cited;
@@ -138,7 +145,11 @@ fn cleaned(
     let context = context.map(|text| match &settings.context {
         Some(budget) => {
             let cut = budget.cut(&text).to_owned();
-            tally.shortened += usize::from(changed("context", &text, &cut));
+            if changed("context", &text, &cut) {
+                tally.shortened += 1;
+                tally.shortened_bytes += text.len();
+                tally.bytes_cut += text.len() - cut.len();
+            }
             cut
         }
         None => text,
@@ -227,6 +238,9 @@ fn as_question(mut question: String) -> String {
     question
 }
 
+/// What the rule on contexts does; where it did so, how much of these contexts went stands behind it.
+const CONTEXT_CUT: &str = "context cut to its budget of tokens, whole sentences from the front";
+
 /// Every rule of a build and the rows it touched, in the order they work.
 pub(crate) fn rules(tally: &Tally) -> Vec<RuleRecord> {
     use Effect::{Apart, Changed, Dropped, Tied};
@@ -247,7 +261,7 @@ pub(crate) fn rules(tally: &Tally) -> Vec<RuleRecord> {
             "context",
             Changed,
             tally.shortened,
-            "context cut to its budget of tokens, at the end of a sentence",
+            CONTEXT_CUT,
         ),
         (
             "short-question",
@@ -343,7 +357,13 @@ pub(crate) fn rules(tally: &Tally) -> Vec<RuleRecord> {
     .into_iter()
     .map(|(rule, effect, rows, about)| RuleRecord {
         rule: rule.to_owned(),
-        about: about.to_owned(),
+        about: match (about, tally.shortened_bytes) {
+            (CONTEXT_CUT, 1..) => {
+                let share = tally.bytes_cut as f64 / tally.shortened_bytes as f64;
+                format!("{about}: {:.1} % of their text", 100.0 * share)
+            }
+            _ => about.to_owned(),
+        },
         effect,
         rows,
     })

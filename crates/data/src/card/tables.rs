@@ -83,7 +83,8 @@ pub(super) fn settings(manifest: &Manifest) -> Table {
     row(
         "context",
         match (&settings.context, settings.contexts) {
-            (Some(how), _) => format!("abstract, {how}"),
+            (Some(how), _) if how == "whole" => "abstract, whole".into(),
+            (Some(how), _) => format!("abstract, the last {how}"),
             (None, true) => "abstract".into(),
             (None, false) => "none: the question alone".into(),
         },

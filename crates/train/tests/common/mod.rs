@@ -295,6 +295,7 @@ pub fn rows() -> Rows {
         train: rows_of("train", 50),
         validation: rows_of("validation", 12),
         probes: PROBES.to_vec(),
+        cuts: Default::default(),
     }
 }
 

@@ -112,7 +112,7 @@ impl Named {
 
     /// Reads its questions.
     pub fn read(&self, set: Option<&DataSet>, printer: &Printer) -> Result<Benchmark> {
-        let whole = Context::estimated(usize::MAX >> 8);
+        let whole = Context::whole();
         let split = |pick: fn(&DataSet) -> &Vec<Item>| set.map(pick).cloned().unwrap_or_default();
         let (items, about) = match &self.kind {
             Kind::Test => (

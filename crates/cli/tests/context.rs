@@ -1,0 +1,181 @@
+//! Contexts and their one budget of tokens through build, train, eval and ask; batches with questions that cannot
+//! be asked.
+
+mod common;
+#[path = "common/tiny.rs"]
+mod tiny;
+
+use std::fs;
+use std::path::Path;
+
+use common::{show, verdict};
+use serde_json::Value;
+
+/// Rows whose contexts open with many sentences of background and end with what was found.
+fn rows(path: &Path) {
+    let mut text = String::new();
+    for n in 0..90 {
+        let label = ["yes", "no", "maybe"][n % 3];
+        let background = "Aspirin is common in adults. ".repeat(n % 30);
+        let row = serde_json::json!({
+            "id": format!("r{n}"), "label": label,
+            "question": format!("Does aspirin at dose {n} lower pain number {}?", n * 7),
+            "rationale": format!("Pain score {n} was seen with dose {}.", n * 7),
+            "context": format!("{background}Found: score {n}."),
+        });
+        text.push_str(&format!("{row}\n"));
+    }
+    fs::write(path, text).expect("written");
+}
+
+fn good(at: &Path, words: &str) -> String {
+    let said = show(at, words);
+    assert!(said.starts_with("status: 0"), "{words}: {said}");
+    said
+}
+
+const TRAIN: &str = "train --data set --model tiny --steps 2 --batch 4 --threads 2";
+
+#[test]
+fn one_budget_goes_from_train_to_eval_and_ask_and_cuts_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    tiny::write(&at.join("tiny"));
+    rows(&at.join("rows.jsonl"));
+    good(
+        at,
+        "build --source jsonl:rows.jsonl --protect none --out set",
+    );
+    let longest = |line: &str| {
+        let row: Value = serde_json::from_str(line).expect("JSON");
+        row["context"]
+            .as_str()
+            .map_or(0, |text| text.split(". ").count())
+    };
+    let train = fs::read_to_string(at.join("set/train.jsonl")).expect("read");
+    let longest = train.lines().map(longest).max();
+    assert!(longest > Some(25), "whole in the data set: {longest:?}");
+
+    // Longer than the model's positions: refused before anything is computed.
+    let beyond = show(at, &format!("{TRAIN} --out beyond --max-length 1025"));
+    assert!(beyond.starts_with("status: 2"), "{beyond}");
+    assert!(
+        beyond.contains("--max-length: expected at most 1024, the positions of tiny, found 1025"),
+        "{beyond}"
+    );
+    assert!(!beyond.contains("step "), "{beyond}");
+
+    let said = good(at, &format!("{TRAIN} --out run --max-length 256"));
+    assert!(
+        said.contains("rows is cut from the front, by ")
+            && said.contains("to fit --max-length 256"),
+        "{said}"
+    );
+    let said = good(at, "eval run --threads 2 --replicates 100");
+    assert!(said.contains("test: the context of "), "{said}");
+    assert!(said.contains("to fit prompts of 192 tokens"), "{said}");
+    let report = fs::read_to_string(at.join("run/report.json")).expect("a report");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(report["methods"]["max_prompt_tokens"], 192);
+
+    let context = "Aspirin is common in adults. ".repeat(60) + "Found: it helps.";
+    let ask = |more: &[&str]| {
+        let arguments = [
+            "ask",
+            "--run",
+            "run",
+            "--context",
+            &context,
+            "Does it help?",
+        ];
+        let output = verdict(at)
+            .args(arguments)
+            .args(more)
+            .output()
+            .expect("ran");
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = ask(&[]);
+    assert!(
+        said.contains("questions: the context of 1 of 1 rows is cut")
+            && said.contains("prompts of 192 tokens"),
+        "{said}"
+    );
+    let said = ask(&["--max-prompt-tokens", "900"]);
+    assert!(!said.contains(" is cut"), "{said}");
+}
+
+#[test]
+fn bad_questions_do_not_stop_the_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    tiny::write(&at.join("tiny"));
+    let long = "pain ".repeat(3_000) + "now?";
+    let questions = [
+        "Is it safe?",
+        &long,
+        "",
+        "Does it help?",
+        "Is <|endoftext|> a word?",
+    ];
+    let ask = |more: &[&str], questions: &[&str]| {
+        let arguments = ["ask", "--model", "tiny", "--threads", "2"];
+        let output = verdict(at)
+            .args(arguments)
+            .args(more)
+            .args(questions)
+            .output();
+        let output = output.expect("ran");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let (status, stdout, stderr) = ask(&["--json"], &questions);
+    assert_eq!(status, Some(2), "{stderr}");
+    let lines: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    for (line, question) in lines.iter().zip(questions) {
+        assert_eq!(line["question"], question);
+    }
+    let failed: Vec<bool> = lines
+        .iter()
+        .map(|line| line.get("error").is_some())
+        .collect();
+    assert_eq!(failed, [false, true, true, false, true]);
+    assert!(
+        lines[1]["error"]
+            .as_str()
+            .expect("a text")
+            .contains("expected at most 928")
+    );
+    assert_eq!(lines[2]["error"], "the question is empty, expected a text");
+    assert!(lines[0]["label"].is_string() && lines[3]["label"].is_string());
+
+    let (status, stdout, stderr) = ask(&["--quiet"], &questions);
+    assert_eq!(status, Some(2), "{stderr}");
+    assert!(
+        stdout.starts_with("Is it safe?\n") && stdout.contains("\nDoes it help?\n"),
+        "{stdout}"
+    );
+    for fault in [
+        "error: question 2: ",
+        "error: question 3: ",
+        "error: question 5: ",
+    ] {
+        assert!(stderr.contains(fault), "{stderr}");
+    }
+    assert!(
+        stderr.contains("the other 2 questions were answered"),
+        "{stderr}"
+    );
+
+    // Nothing good among them.
+    let (status, stdout, stderr) = ask(&["--quiet"], &[&long]);
+    assert_eq!((status, stdout.as_str()), (Some(2), ""), "{stderr}");
+}
