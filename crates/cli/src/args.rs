@@ -48,10 +48,95 @@ pub enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Cli, Command};
+    use crate::models;
 
     #[test]
     fn clap_finds_no_contradiction() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    /// README and every page of the documentation but the reference, which is made from the flags.
+    fn pages() -> Vec<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut pages = vec![root.join("README.md")];
+        for folder in ["docs/guide", "docs/concepts"] {
+            let entries = fs::read_dir(root.join(folder)).into_iter().flatten();
+            pages.extend(entries.map(|entry| entry.expect("an entry").path()));
+        }
+        pages.retain(|page| page.extension().is_some_and(|name| name == "md"));
+        pages
+    }
+
+    /// Lines of fenced code that call the program, continued lines joined, comments left out.
+    fn commands(text: &str) -> Vec<Vec<String>> {
+        let text = text.replace("\\\n", " ");
+        let mut fenced = false;
+        let mut found = Vec::new();
+        for line in text.lines() {
+            fenced ^= line.trim_start().starts_with("```");
+            let line = line.trim().trim_start_matches("$ ");
+            // What a shell computes is not known here.
+            let Some(words) = shlex::split(line).filter(|_| fenced && !line.contains("$(")) else {
+                continue;
+            };
+            let piped = words
+                .iter()
+                .position(|word| ["|", ">", "&", "&&", "2>"].contains(&&**word));
+            let words = &words[..piped.unwrap_or(words.len())];
+            let from = words.iter().position(|word| word == "verdict");
+            // Before it may stand variables of the environment.
+            match from {
+                Some(from) if words[..from].iter().all(|word| word.contains('=')) => {
+                    found.push(whole(&words[from..]));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// What a page leaves out: the value of a flag is some value, anything else is not there.
+    fn whole(words: &[String]) -> Vec<String> {
+        let mut whole: Vec<String> = Vec::new();
+        for word in words {
+            let value = whole.last().is_some_and(|before| before.starts_with("--"));
+            match word.as_str() {
+                "…" if value => whole.push("stats:9".into()),
+                "…" => {}
+                word => whole.push(word.to_owned()),
+            }
+        }
+        whole
+    }
+
+    #[test]
+    fn every_command_of_the_documentation_is_one() {
+        let mut seen = 0;
+        for page in pages() {
+            let text = fs::read_to_string(&page).expect("a page");
+            for words in commands(&text) {
+                seen += 1;
+                let place = format!("{}: {}", page.display(), words.join(" "));
+                let cli =
+                    Cli::try_parse_from(&words).unwrap_or_else(|fault| panic!("{place}\n{fault}"));
+                let model = match cli.command {
+                    Command::Train(args) => args.model,
+                    Command::Ask(args) => args.model,
+                    Command::Demo(args) => Some(args.model),
+                    _ => None,
+                };
+                if let Some(model) = model {
+                    let known = models::names().contains(&&*model) || model.contains(['/', '.']);
+                    assert!(known, "{place}: no built-in model is called {model}");
+                }
+            }
+        }
+        assert!(seen > 40, "{seen}");
     }
 }

@@ -34,7 +34,7 @@ fn differences(pairs: &[PairReport]) -> Option<Figure> {
         name: "no difference".into(),
         value: 0.0,
     }];
-    let axis = Axis::new("right answers gained, in points", Unit::Percent);
+    let axis = Axis::new("right answers gained, in percentage points", Unit::Points);
     let title = "Difference to the untrained model, with 95 % intervals";
     (!dots.is_empty()).then(|| charts::dots(title, &axis, &dots, &none))
 }

@@ -61,6 +61,8 @@ pub enum Unit {
     Count,
     /// A share from 0 to 1, written in per cent.
     Percent,
+    /// A difference of shares from -1 to 1, written in percentage points with its sign.
+    Points,
 }
 
 impl Unit {
@@ -71,13 +73,19 @@ impl Unit {
             Unit::Number | Unit::Count => significant(value),
             Unit::Percent if share.abs() < 1000.0 => format!("{share:.1} %").replace('-', "−"),
             Unit::Percent => format!("{} %", significant(share)),
+            // What rounds to nothing has no sign.
+            Unit::Points => match (10.0 * share).round() / 10.0 {
+                0.0 => "0.0".to_owned(),
+                points => format!("{points:+.1}").replace('-', "−"),
+            },
         }
     }
 
     /// An interval in brackets: `[37.1–71.0]`.
     fn interval(self, [low, high]: [f64; 2]) -> String {
         let plain = |value| self.told(value).replace(" %", "");
-        format!("[{}–{}]", plain(low), plain(high))
+        let between = if self == Unit::Points { " to " } else { "–" };
+        format!("[{}{between}{}]", plain(low), plain(high))
     }
 }
 
@@ -112,4 +120,17 @@ fn nothing(title: &str) -> Figure {
     let mut svg = Svg::default();
     svg.text("number", At::Middle, [WIDTH / 2.0, 24.0], text);
     figure(title, text.into(), 40.0, svg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Unit;
+
+    #[test]
+    fn differences_have_signs_and_no_per_cent() {
+        assert_eq!(Unit::Points.told(0.0159), "+1.6");
+        assert_eq!(Unit::Points.told(-0.000_2), "0.0");
+        assert_eq!(Unit::Points.interval([-0.0632, 0.0794]), "[−6.3 to +7.9]");
+        assert_eq!(Unit::Percent.interval([0.1, 0.25]), "[10.0–25.0]");
+    }
 }

@@ -162,6 +162,7 @@ impl Step {
     fn name(&self, steps: f64, unit: Unit) -> String {
         let (power, mark) = match unit {
             Unit::Percent => (self.power + 2, " %"),
+            Unit::Points => (self.power + 2, ""),
             Unit::Number | Unit::Count => (self.power, ""),
         };
         let digits = (steps * self.digit).abs();
