@@ -28,16 +28,19 @@ pub enum LeakKind {
     Context,
     /// The same abstract, by its PMID.
     Pmid,
+    /// The same wording of generated questions, which differ in their numbers alone.
+    Wording,
 }
 
 impl LeakKind {
     /// Every kind, in the order of tables.
-    pub const ALL: [LeakKind; 5] = [
+    pub const ALL: [LeakKind; 6] = [
         LeakKind::Question,
         LeakKind::NearQuestion,
         LeakKind::NearRationale,
         LeakKind::Context,
         LeakKind::Pmid,
+        LeakKind::Wording,
     ];
 
     /// In words.
@@ -48,6 +51,7 @@ impl LeakKind {
             LeakKind::NearRationale => "nearly the same rationale",
             LeakKind::Context => "the same context",
             LeakKind::Pmid => "the same PMID",
+            LeakKind::Wording => "the same generated wording",
         }
     }
 }
@@ -223,6 +227,14 @@ fn leaks(rows: &[Row]) -> Vec<Leak> {
     leaks
 }
 
+/// `stats:family/wording` of a generated row, whose id is `stats:family/wording/level:number`.
+fn wording(row: &Value) -> Option<String> {
+    let id = row["id"].as_str().filter(|_| row["source"] == "stats")?;
+    let (wording, number) = id.rsplit_once('/')?;
+    let whole = wording.starts_with("stats:") && wording.contains('/') && number.contains(':');
+    whole.then(|| wording.to_owned())
+}
+
 fn read(path: &Path, split: Split, rows: &mut Vec<Row>) -> Result<()> {
     let bytes = read_bytes(path)?;
     for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -244,6 +256,11 @@ fn read(path: &Path, split: Split, rows: &mut Vec<Row>) -> Result<()> {
         let mut keys: Vec<(LeakKind, String)> =
             pmids(&row).map(|key| (LeakKind::Pmid, key)).collect();
         keys.push((LeakKind::Question, question_key(question, None)));
+        // As in a build: generated rows of one family explain alike and differ in their numbers, which are what they
+        // ask for; what must not be seen before is their wording.
+        let generated = wording(&row).map(|wording| (LeakKind::Wording, wording));
+        let near = generated.is_none();
+        keys.extend(generated);
         keys.extend(
             context
                 .and_then(abstract_key)
@@ -256,8 +273,11 @@ fn read(path: &Path, split: Split, rows: &mut Vec<Row>) -> Result<()> {
             },
             keys,
             text: question.to_owned(),
-            question: Shingles::of(question),
-            rationale: rationale.map(Shingles::of).unwrap_or_default(),
+            question: near.then(|| Shingles::of(question)).unwrap_or_default(),
+            rationale: rationale
+                .filter(|_| near)
+                .map(Shingles::of)
+                .unwrap_or_default(),
         });
     }
     Ok(())

@@ -42,6 +42,14 @@ impl Shingles {
         Shingles(hashes)
     }
 
+    /// Of hashes that were kept.
+    pub(crate) fn of_hashes(hashes: impl Iterator<Item = u32>) -> Self {
+        let mut hashes: Vec<u32> = hashes.collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        Shingles(hashes)
+    }
+
     /// Jaccard's index: the share of what is in both sets in what is in either.
     pub(crate) fn overlap(&self, other: &Self) -> f64 {
         overlap(&self.0, &other.0)

@@ -1,5 +1,6 @@
 //! Benchmarks that a data set must not teach: what names their questions.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,7 +17,8 @@ use crate::{Error, Result};
 /// A benchmark whose questions, with all that is tied to them, stay out of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Protect {
-    /// The 500 questions of PubMedQA's official test, known by their PMIDs.
+    /// The 500 questions of PubMedQA's official test, known by their PMIDs and by hashes of their wordings, so that
+    /// they and their near copies are found where they were published again without PMIDs.
     PubmedqaTest,
     /// A file: PubMedQA's or BioASQ's JSON, a JSON object keyed by PMID, JSON lines with `question` or `pmid`
     /// (such as a split of a data set), or a PMID a line.
@@ -48,8 +50,19 @@ impl fmt::Display for Protect {
 
 /// The PMIDs of PubMedQA's official test questions.
 pub fn pubmedqa_test() -> impl Iterator<Item = &'static str> {
+    hashed().map(|(pmid, ..)| pmid)
+}
+
+/// Of each of PubMedQA's official test questions its PMID, the key of its wording, and its word pairs' hashes in
+/// hexadecimal.
+fn hashed() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let lines = include_str!("pubmedqa_test.txt").lines();
-    lines.filter(|line| !line.starts_with('#'))
+    lines
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| {
+            let mut parts = line.splitn(3, ' ');
+            Some((parts.next()?, parts.next()?, parts.next()?))
+        })
 }
 
 /// One question of a benchmark.
@@ -68,6 +81,18 @@ impl Question {
         Question {
             keys,
             shingles: wording.map(Shingles::of).unwrap_or_default(),
+        }
+    }
+
+    /// Of a line that has only hashes.
+    fn hashed((pmid, key, pairs): (&str, &str, &str)) -> Self {
+        let pairs = pairs.as_bytes().chunks(8);
+        let pairs = pairs.filter_map(|digits| std::str::from_utf8(digits).ok());
+        Question {
+            keys: vec![format!("pmid:{pmid}"), format!("question:{key}")],
+            shingles: Shingles::of_hashes(
+                pairs.filter_map(|digits| u32::from_str_radix(digits, 16).ok()),
+            ),
         }
     }
 }
@@ -104,7 +129,10 @@ impl Protect {
         Ok(Benchmark {
             name: name.to_string_lossy().into_owned(),
             sha256: sha256(&bytes),
-            questions: questions(path, &bytes)?,
+            questions: match self {
+                Protect::PubmedqaTest => hashed().map(Question::hashed).collect(),
+                Protect::File(_) => questions(path, &bytes)?,
+            },
         })
     }
 }
@@ -118,7 +146,7 @@ fn questions(path: &Path, bytes: &[u8]) -> Result<Vec<Question>> {
     };
     match whole {
         Some(Value::Object(object)) if object.contains_key("questions") => bioasq(path, &object),
-        Some(Value::Object(object)) if object.contains_key("question") => {
+        Some(Value::Object(object)) if WORDINGS.iter().any(|name| object.contains_key(*name)) => {
             Ok(vec![line(path, 1, &Value::Object(object))?])
         }
         Some(Value::Object(object)) => object
@@ -142,7 +170,8 @@ fn bioasq(path: &Path, object: &serde_json::Map<String, Value>) -> Result<Vec<Qu
         let body =
             body.ok_or_else(|| fault(path, &place, "field \"body\" as text", &row["body"]))?;
         let id = row["id"].as_str().map(|id| format!("bioasq:{id}"));
-        Ok(Question::new(id.into_iter().collect(), Some(body)))
+        let keys = id.into_iter().chain(documents(row));
+        Ok(Question::new(keys.collect(), Some(body)))
     };
     list.iter().enumerate().map(read).collect()
 }
@@ -169,10 +198,41 @@ fn lines(path: &Path, bytes: &[u8]) -> Result<Vec<Question>> {
     Ok(questions)
 }
 
+/// The keys of the abstracts that a question was made from: its `documents`, addresses that end in a PMID, and those
+/// of its `snippets`.
+pub(crate) fn documents(row: &Value) -> impl Iterator<Item = String> {
+    let list = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
+    let snippets = list(&row["snippets"]);
+    let snippets = snippets
+        .into_iter()
+        .map(|snippet| snippet["document"].clone());
+    let mut keys: Vec<String> = list(&row["documents"])
+        .into_iter()
+        .chain(snippets)
+        .filter_map(|address| document(address.as_str()?))
+        .collect();
+    let mut seen = HashSet::new();
+    keys.retain(|key| seen.insert(key.clone()));
+    keys.into_iter()
+}
+
+/// The key of the abstract at an address that ends in its PMID.
+fn document(address: &str) -> Option<String> {
+    let end = address.trim().trim_end_matches('/').rsplit('/').next()?;
+    is_number(end).then(|| format!("pmid:{end}"))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What the wording is called in a row of JSON lines.
+const WORDINGS: [&str; 3] = ["question", "QUESTION", "body"];
+
 /// An object with `question`, or `pmid`, or both; an id as data sets have it may hold a PMID too.
 fn line(path: &Path, number: usize, row: &Value) -> Result<Question> {
     let keys: Vec<String> = pmids(row).collect();
-    let wording = row["question"].as_str();
+    let wording = WORDINGS.iter().find_map(|name| row[name].as_str());
     match wording.is_some() || !keys.is_empty() {
         true => Ok(Question::new(keys, wording)),
         false => Err(fault(
@@ -184,28 +244,36 @@ fn line(path: &Path, number: usize, row: &Value) -> Result<Question> {
     }
 }
 
-/// Keys of a row that was made elsewhere: its `pmid`, and what its `id` says.
+/// Keys of a row that was made elsewhere: its `pmid` (`PMID`, `pubid`), what its `id` and its `group` say, and its
+/// `documents`.
 pub(crate) fn pmids(row: &Value) -> impl Iterator<Item = String> {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let pmid = match &row["pmid"] {
-        Value::String(text) => Some(text.clone()),
+    let pmid = |name: &str| match &row[name] {
+        Value::String(text) => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
+    let pmid = ["pmid", "PMID", "pubid"].into_iter().find_map(pmid);
+    let pmid = pmid.filter(|text| is_number(text));
     let id = row["id"].as_str().and_then(|id| id.split_once(':'));
     let id = id.and_then(|(kind, number)| match kind {
         "bioasq" => Some(format!("bioasq:{number}")),
-        _ if kind.starts_with("pubmedqa") && digits(number) => Some(format!("pmid:{number}")),
+        _ if kind.starts_with("pubmedqa") && is_number(number) => Some(format!("pmid:{number}")),
         _ => None,
     });
-    let pmid = pmid.filter(|text| digits(text));
-    pmid.map(|text| format!("pmid:{text}"))
-        .into_iter()
-        .chain(id)
+    let group = row["group"].as_str().filter(|group| {
+        let named = group.strip_prefix("pmid:").is_some_and(is_number);
+        named || group.starts_with("bioasq:")
+    });
+    let keys = pmid.map(|text| format!("pmid:{text}")).into_iter();
+    let keys = keys.chain(id).chain(group.map(str::to_owned));
+    let mut keys: Vec<String> = keys.chain(documents(row)).collect();
+    let mut seen = HashSet::new();
+    keys.retain(|key| seen.insert(key.clone()));
+    keys.into_iter()
 }
 
 fn pmid_key(path: &Path, place: &str, text: &str) -> Result<String> {
-    match !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+    match is_number(text) {
         true => Ok(format!("pmid:{text}")),
         false => Err(Error::Field {
             path: path.to_owned(),
@@ -229,7 +297,9 @@ fn fault(path: &Path, place: &str, expected: &str, found: &Value) -> Error {
 mod tests {
     use std::path::Path;
 
-    use super::{Protect, questions};
+    use super::{Protect, Question, questions};
+    use crate::near::Shingles;
+    use crate::normal::question_key;
 
     fn keys(text: &str) -> Vec<Vec<String>> {
         let read = questions(Path::new("file"), text.as_bytes()).expect("reads");
@@ -254,6 +324,20 @@ mod tests {
         assert_eq!(
             keys(r#"{"questions": [{"id": "5c6d", "body": "Is it?"}]}"#),
             [["bioasq:5c6d"]]
+        );
+        // The abstracts that a question was made from are its benchmark's too.
+        assert_eq!(
+            keys(
+                r#"{"questions": [{"id": "5c6d", "body": "Is it?", "documents": [
+                    "http://www.ncbi.nlm.nih.gov/pubmed/123", "https://pubmed.ncbi.nlm.nih.gov/456/"],
+                    "snippets": [{"document": "http://www.ncbi.nlm.nih.gov/pubmed/789", "text": "So."},
+                    {"document": "http://www.ncbi.nlm.nih.gov/pubmed/123"}]}]}"#
+            ),
+            [["bioasq:5c6d", "pmid:123", "pmid:456", "pmid:789"]]
+        );
+        assert_eq!(
+            keys("{\"pubid\": 12, \"QUESTION\": \"Is it?\", \"group\": \"pmid:13\"}"),
+            [["pmid:12", "pmid:13"]]
         );
         let worded = questions(Path::new("f"), br#"{"question": "Is it so?"}"#).expect("reads");
         assert!(worded[0].keys[0].starts_with("question:"));
@@ -289,5 +373,62 @@ mod tests {
             .expect("built in");
         assert_eq!(benchmark.questions.len(), 500);
         assert_eq!(benchmark.name, "pubmedqa-test");
+        assert!(
+            benchmark
+                .questions
+                .iter()
+                .all(|question| question.keys.len() == 2)
+        );
+    }
+
+    #[test]
+    fn the_official_test_is_known_by_its_wording() {
+        let benchmark = Protect::PubmedqaTest.read().expect("built in");
+        // PMID 17208539, as others publish it: in lower case and without its PMID (MIT licence).
+        let asked = "is anorectal endosonography valuable in dyschesia?";
+        let key = question_key(asked, None);
+        let known = |question: &&Question| question.keys.contains(&key);
+        let found = benchmark.questions.iter().find(known).expect("known");
+        assert_eq!(found.shingles, Shingles::of(asked));
+    }
+
+    /// With PubMedQA's files at hand the list is what they give; `VERDICT_WRITE_PUBMEDQA_TEST=1` writes it.
+    #[test]
+    fn the_hashes_are_those_of_the_published_questions() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let data = here.join("../../../shared/data/pubmedqa");
+        let read = |name: &str| -> Option<serde_json::Value> {
+            let bytes = std::fs::read(data.join(name)).ok()?;
+            serde_json::from_slice(&bytes).ok()
+        };
+        let (Some(rows), Some(test)) = (read("ori_pqal.json"), read("test_ground_truth.json"))
+        else {
+            eprintln!("skipped: {} is not there", data.display());
+            return;
+        };
+        let mut list = String::from(
+            "# PubMedQA's official test questions (Jin et al. 2019, github.com/pubmedqa/pubmedqa, MIT licence), by hashes\n\
+             # alone: PMID, key of the wording in its normal form, hashes of its word pairs.\n",
+        );
+        let mut pmids: Vec<&String> = test.as_object().expect("an object").keys().collect();
+        pmids.sort_by_key(|pmid| pmid.parse::<u64>().expect("a number"));
+        for pmid in pmids {
+            let wording = rows[pmid]["QUESTION"].as_str().expect("text");
+            let key = question_key(wording, None);
+            let pairs = Shingles::of(wording);
+            let pairs: String = pairs
+                .hashes()
+                .iter()
+                .map(|pair| format!("{pair:08x}"))
+                .collect();
+            list += &format!("{pmid} {} {pairs}\n", key.trim_start_matches("question:"));
+        }
+        if std::env::var_os("VERDICT_WRITE_PUBMEDQA_TEST").is_some() {
+            std::fs::write(here.join("src/pubmedqa_test.txt"), &list).expect("written");
+        }
+        assert!(
+            list == include_str!("pubmedqa_test.txt"),
+            "the list is stale"
+        );
     }
 }

@@ -227,3 +227,82 @@ fn a_folder_without_splits_is_told() {
     );
     assert!(told("{}\n\n[").contains("train.jsonl: line 1"));
 }
+
+/// Sets of built-in sources, among them the demo's.
+#[test]
+fn the_built_in_sets_pass_their_own_audit() {
+    for sources in [
+        vec![Source::Stats(2_000)],
+        vec![Source::Stats(300), Source::Clinical],
+        vec![Source::Clinical],
+    ] {
+        for balance in [Balance::Largest, Balance::Natural] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let settings = BuildSettings {
+                balance,
+                ..BuildSettings::new(sources.clone(), folder.path().join("set"))
+            };
+            build(&settings).expect("builds");
+            let found = audit(&settings.out, &settings.protect).expect("audits");
+            assert_eq!(found.leaks, [], "{sources:?}");
+            let set = DataSet::read(&settings.out).expect("reads");
+            let wordings = |split| -> std::collections::BTreeSet<String> {
+                let rows = set.split(split).iter();
+                let rows = rows.filter(|row| row.source == "stats");
+                rows.map(|row| row.id.rsplitn(2, '/').last().expect("a wording").to_owned())
+                    .collect()
+            };
+            let [train, validation, test] = Split::ALL.map(wordings);
+            assert!(train.is_disjoint(&validation) && train.is_disjoint(&test));
+            assert!(validation.is_disjoint(&test));
+            let rows = Split::ALL.map(|split| set.split(split).len());
+            println!(
+                "{sources:?} {balance:?} {rows:?} {} {} {}",
+                train.len(),
+                validation.len(),
+                test.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_benchmark_keeps_out_what_shares_an_abstract_with_its_questions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pubmedqa = folder.path().join("pubmedqa.json");
+    let rows: serde_json::Map<_, _> = (0..20)
+        .map(|n| {
+            let row = row(n, "");
+            let published = serde_json::json!({
+                "QUESTION": row["question"], "CONTEXTS": [format!("Abstract {n}.")],
+                "LONG_ANSWER": row["rationale"], "final_decision": "yes",
+            });
+            ((900 + n).to_string(), published)
+        })
+        .collect();
+    fs::write(&pubmedqa, serde_json::Value::Object(rows).to_string()).expect("written");
+    let golden = folder.path().join("golden.json");
+    let question = serde_json::json!({"questions": [{
+        "id": "5c6d", "type": "yesno", "body": "Is something else asked of these?",
+        "documents": ["http://www.ncbi.nlm.nih.gov/pubmed/905"],
+        "snippets": [{"text": "So.", "document": "https://pubmed.ncbi.nlm.nih.gov/911/"}],
+    }]});
+    fs::write(&golden, question.to_string()).expect("written");
+    let settings = BuildSettings {
+        balance: Balance::Natural,
+        protect: vec![Protect::File(golden)],
+        ..BuildSettings::new(
+            vec![Source::PubmedqaLabeled(pubmedqa)],
+            folder.path().join("set"),
+        )
+    };
+    build(&settings).expect("builds");
+    let set = DataSet::read(&settings.out).expect("reads");
+    assert_eq!(touched(&set, "protected"), (Effect::Dropped, 2));
+    assert_eq!(
+        audit(&settings.out, &settings.protect)
+            .expect("audits")
+            .leaks,
+        []
+    );
+}

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::cut::{self, Cut, Shape};
 use super::fields::Row;
 use super::{Emit, ReadFile, Rows};
+use crate::protect::documents;
 use crate::{RawItem, Result};
 
 /// Reads a file: its yes/no questions, and how many of other types were passed over.
@@ -42,12 +43,8 @@ fn item(row: &Row<'_>, contexts: bool) -> Result<RawItem> {
     let label = row.label("exact_answer", row.text_or_list("exact_answer")?)?;
     let answer = row.text_or_list("ideal_answer")?.to_owned();
     let mut group = vec![format!("bioasq:{id}")];
-    // Documents are addresses that end in a PMID.
-    group.extend(row.texts("documents")?.iter().filter_map(|address| {
-        let pmid = address.rsplit('/').next()?;
-        (!pmid.is_empty() && pmid.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| format!("pmid:{pmid}"))
-    }));
+    row.texts("documents")?;
+    group.extend(documents(row.object));
     let context = if contexts { snippets(row)? } else { None };
     Ok(RawItem {
         id: format!("bioasq:{id}"),

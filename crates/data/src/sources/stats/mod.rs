@@ -44,6 +44,9 @@
 //! prediction intervals (read like confidence intervals), false discovery (like Holm's procedure),
 //! numbers of events (like sample sizes) and kappa (a share less what is due to chance, like I²).
 //! Both, about one row in twenty each, are pinned to the test split.
+//!
+//! Rows of one wording are one group: what validation and test ask is asked in wordings that training does not have,
+//! and intervals count wordings, not rows.
 
 mod absolute_risk;
 mod analysis_set;
@@ -343,12 +346,12 @@ fn generate(
         let level = choice.level();
         let name = format!("{prefix}:{}/{}/{level}:{row:06}", family.name, wording.name);
         return RawItem {
-            id: name.clone(),
+            id: name,
             question,
             label: Some(label),
             answer: case.rationale,
             source: SOURCE,
-            group: vec![name],
+            group: vec![format!("{prefix}:{}/{}", family.name, wording.name)],
             context: None,
             split: choice.held_out().then_some(Split::Test),
             year: None,

@@ -74,7 +74,7 @@ pub fn stats_held_out(rows: usize, seed: u64) -> Vec<Item> {
         let raw = generate(row, random, choices, "stats-held-out", &mut seen);
         let whole = choices[0].family.held_out;
         let kind = if whole { "family" } else { "wording" };
-        let group = raw.id.replacen(':', &format!(":{kind}:"), 1);
+        let group = raw.group[0].replacen(':', &format!(":{kind}:"), 1);
         item(raw, group)
     };
     (0..rows).map(make).collect()
