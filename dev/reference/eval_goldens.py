@@ -43,7 +43,7 @@ def classified(truth, answers):
             "answers": answers,
             "accuracy": accuracy_score(truth, answers),
             "balanced_accuracy": balanced_accuracy_score(truth, answers),
-            "macro_f1": f1_score(truth, answers, labels=LABELS, average="macro", zero_division=0),
+            "macro_f1": f1_score(truth, answers, labels=sorted(set(truth)), average="macro", zero_division=0),
             "confusion": confusion_matrix(truth, answers, labels=[*LABELS, "none"])[:3].tolist(),
         }
 

@@ -10,11 +10,12 @@ use crate::build::{NEAR_QUESTIONS, question};
 use crate::near::{Shingles, pairs};
 use crate::normal::question_key;
 use crate::rules::built_in;
+use crate::sources::{Reading, all};
 use crate::text::mend;
-use crate::{Context, Input, Item, Result, rows};
+use crate::{Context, Input, Item, Result};
 
 /// Every row of a source that has a label, in the source's order. With a `context` each is asked with
-/// its own, cut to that budget; else with none. Rows of which an earlier one has the id get a number
+/// its own, cut to that budget; else with none. A row needs no rationale. Rows of which an earlier one has the id get a number
 /// behind theirs.
 ///
 /// # Errors
@@ -22,7 +23,12 @@ use crate::{Context, Input, Item, Result, rows};
 pub fn benchmark(input: &Input, seed: u64, context: Option<&Context>) -> Result<Vec<Item>> {
     let mut seen = HashSet::new();
     let mut items = Vec::new();
-    for row in rows(input, seed, context.is_some())? {
+    let reading = Reading {
+        seed,
+        contexts: context.is_some(),
+        rationales: false,
+    };
+    for row in all(input, reading)? {
         let Some(label) = row.label else { continue };
         let question = question(&row.question, built_in(), &mut |_, _, _| {});
         let text = row.context.filter(|_| context.is_some());
@@ -123,6 +129,61 @@ mod tests {
         );
         let ids: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
         assert_eq!(ids.len(), 3, "{ids:?}");
+    }
+
+    #[test]
+    fn a_row_needs_no_rationale() {
+        let (_file, input) = jsonl(&[
+            r#"{"question":"Does it help","label":"yes"}"#,
+            r#"{"question":"Is it safe","label":"no","rationale":null}"#,
+            r#"{"question":"Does it last","label":"maybe","rationale":"It may."}"#,
+        ]);
+        let told = |input: &Input| -> Vec<(Label, String)> {
+            let items = benchmark(input, 1, None).unwrap();
+            items
+                .into_iter()
+                .map(|item| (item.label, item.rationale))
+                .collect()
+        };
+        let found = told(&input);
+        assert_eq!(found[0], (Label::Yes, String::new()));
+        assert_eq!(found[1], (Label::No, String::new()));
+        assert_eq!(found[2], (Label::Uncertain, "It may.".into()));
+        let folder = tempfile::tempdir().unwrap();
+        for (kind, name, text, labels) in [
+            (
+                "csv",
+                "own.csv",
+                "question,label\nDoes it help?,yes\nIs it safe?,no\n",
+                2,
+            ),
+            ("csv", "own.tsv", "label\tquestion\nno\tIs it safe?\n", 1),
+            (
+                "bioasq",
+                "golden.json",
+                r#"{"questions":[{"id":"1","type":"yesno","body":"Does it help?","exact_answer":"yes"}]}"#,
+                1,
+            ),
+            (
+                "pubmedqa-labeled",
+                "ori_pqal.json",
+                r#"{"7":{"QUESTION":"Does it help?","CONTEXTS":["One."],"final_decision":"maybe"}}"#,
+                1,
+            ),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let input: Input = format!("{kind}:{}", path.display()).parse().unwrap();
+            let found = told(&input);
+            assert_eq!(found.len(), labels, "{name}");
+            assert!(
+                found.iter().all(|(_, rationale)| rationale.is_empty()),
+                "{name}"
+            );
+            // What is learnt from needs one, and an error says where it is missing.
+            let error = crate::rows(&input, 1, false).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use verdict_page::{Block, Page};
+use verdict_page::{Block, Page, Table};
 
 use crate::metrics::Levels;
-use crate::report::{EvalReport, PairReport, Prediction, figures, put, tables};
+use crate::report::{
+    EvalReport, Evaluation, PairReport, Prediction, figures, plain, put, short, tables,
+};
 use crate::run::EvalError;
 use crate::stats::paired::{Pair, holm, paired};
 use crate::stats::scores::Scores;
@@ -50,6 +52,16 @@ pub struct Compared {
     pub systems: Vec<(String, Scores)>,
     /// The runs' chosen adapters against each other, p values adjusted over all of them.
     pub pairs: Vec<PairReport>,
+}
+
+impl Compared {
+    /// Scores by name.
+    fn scored(&self) -> Vec<(&str, &Scores)> {
+        let systems = self.systems.iter();
+        systems
+            .map(|(name, scores)| (name.as_str(), scores))
+            .collect()
+    }
 }
 
 /// A run's evaluation, read back.
@@ -145,12 +157,12 @@ fn of_benchmark(
     }
     let mut pairs = Vec::new();
     // The later run first, as a tuned model before its base.
-    for (place, &first) in same.iter().enumerate() {
-        for &second in &same[place + 1..] {
+    for (place, &second) in same.iter().enumerate() {
+        for &first in &same[place + 1..] {
             pairs.extend(pair(
                 name,
-                [&runs[second], &runs[first]],
-                [&names[second], &names[first]],
+                [&runs[first], &runs[second]],
+                [&names[first], &names[second]],
             ));
         }
     }
@@ -199,32 +211,10 @@ fn pair(benchmark: &str, runs: [&Judged; 2], names: [&str; 2]) -> Option<PairRep
 }
 
 fn read(folder: &Path) -> Result<Judged, EvalError> {
-    let text = |name: &str| {
-        let path = folder.join(name);
-        let text = std::fs::read_to_string(&path);
-        text.map_err(|source| EvalError::Io {
-            path,
-            doing: "read",
-            source,
-        })
-    };
-    let fault = |name: &str, expected, message: String| EvalError::Json {
-        path: folder.join(name),
-        expected,
-        message,
-    };
-    let report: EvalReport = serde_json::from_str(&text("report.json")?).map_err(|error| {
-        let expected = "a report of this version of `verdict eval`";
-        fault("report.json", expected, error.to_string())
-    })?;
-    let mut predictions = Vec::new();
-    for (number, line) in text("predictions.jsonl")?.lines().enumerate() {
-        predictions.push(serde_json::from_str(line).map_err(|error| {
-            let expected = "a prediction in each line";
-            let message = format!("line {}: {error}", number + 1);
-            fault("predictions.jsonl", expected, message)
-        })?);
-    }
+    let Evaluation {
+        report,
+        predictions,
+    } = Evaluation::read_needed(folder)?;
     let name = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let name = name.file_name().unwrap_or_default().to_string_lossy();
     Ok(Judged {
@@ -237,20 +227,16 @@ fn read(folder: &Path) -> Result<Judged, EvalError> {
 impl Comparison {
     /// As plain text, for a terminal.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        for block in self.page().blocks {
-            match block {
-                Block::Section(name) => text += &format!("{name}\n\n"),
-                Block::Text(line) => text += &format!("{line}\n\n"),
-                Block::List(lines) => {
-                    text.extend(lines.into_iter().map(|line| line + "\n"));
-                    text.push('\n');
-                }
-                Block::Table(table) => {
-                    text += &format!("{}\n{}\n", table.caption, crate::report::plain(&table));
-                }
-                Block::Figure(_) | Block::Example(_) | Block::Fold(_) | Block::Samples(_) => {}
-            }
+        let told = |table: &Table| format!("{}\n{}\n", table.caption, plain(table));
+        let mut text = told(&tables::runs(self));
+        for line in &self.left_out {
+            text += &format!("left out: {line}\n");
+        }
+        for benchmark in &self.benchmarks {
+            text += &format!("{}: {} questions\n\n", benchmark.name, benchmark.items);
+            let scores = short::scores(&benchmark.scored(), &benchmark.levels);
+            let pairs = short::pairs(&benchmark.pairs);
+            text.extend(scores.iter().chain(&pairs).map(told));
         }
         text
     }
@@ -279,11 +265,7 @@ impl Comparison {
                 "{}: {} questions",
                 benchmark.name, benchmark.items
             )));
-            let systems: Vec<(&str, &Scores)> = benchmark
-                .systems
-                .iter()
-                .map(|(name, scores)| (name.as_str(), scores))
-                .collect();
+            let systems = benchmark.scored();
             blocks.push(Block::Figure(figures::accuracy(
                 &systems,
                 &benchmark.levels,

@@ -17,6 +17,7 @@
 //!
 //! Only [`report`]'s `write` and [`looks`] touch the disk; nothing prints.
 
+mod abstention;
 pub mod challenge;
 pub mod compare;
 pub mod judge;
@@ -30,6 +31,7 @@ pub mod stats;
 pub mod subject;
 pub mod text;
 
+pub use abstention::abstention;
 pub use challenge::challenge;
 pub use judge::{Benchmark, Judging, judge};
 pub use looks::Look;

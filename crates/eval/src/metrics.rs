@@ -106,10 +106,14 @@ impl Confusion {
         mean(&recalls)
     }
 
-    /// Mean over the three labels of their [`f1`](Confusion::f1), as scikit-learn's
-    /// `f1_score(labels=all, average="macro", zero_division=0)`.
+    /// Mean of the [`f1`](Confusion::f1) of the labels that occur in the truth, as scikit-learn's
+    /// `f1_score(labels=sorted(set(truth)), average="macro", zero_division=0)`; 0 where there are none. Answers with
+    /// another label count against those that occur, by their recall.
     pub fn macro_f1(&self) -> f64 {
-        mean(&Label::ALL.map(|label| self.f1(label)))
+        let occurring = Label::ALL
+            .into_iter()
+            .filter(|label| self.recall(*label).1 > 0);
+        mean(&occurring.map(|label| self.f1(label)).collect::<Vec<_>>())
     }
 
     /// How often each label is the truth.
@@ -130,7 +134,7 @@ pub struct Levels {
     /// Expected balanced accuracy of an even guess.
     pub chance_balanced_accuracy: f64,
     /// Macro-F1 of an even guess as the number of items grows: the mean of `2 s / (s + 1/3) / 3`
-    /// over the labels, `s` a label's share of the truth.
+    /// over the labels that occur, `s` a label's share of the truth.
     pub chance_macro_f1: f64,
     /// The most frequent true label, the earlier in a tie.
     pub majority_label: Label,
@@ -157,10 +161,13 @@ impl Levels {
         }
         let total = truths.iter().sum::<usize>().max(1) as f64;
         let third = 1.0 / 3.0;
-        let guessed = truths.map(|count| {
-            let share = count as f64 / total;
-            2.0 * share * third / (share + third)
-        });
+        let occurring = truths.into_iter().filter(|count| *count > 0);
+        let guessed: Vec<f64> = occurring
+            .map(|count| {
+                let share = count as f64 / total;
+                2.0 * share * third / (share + third)
+            })
+            .collect();
         Levels {
             chance_accuracy: third,
             chance_balanced_accuracy: third,

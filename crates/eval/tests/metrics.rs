@@ -136,6 +136,10 @@ fn levels_say_what_not_reading_scores() {
     assert_eq!(uneven.majority_label, Label::No);
     assert_close(uneven.majority_accuracy, 0.6, "uneven");
     assert_close(uneven.majority_macro_f1, 0.75 / 3.0, "uneven");
+    // Without Uncertain among the truths, macro-F1 is over two labels.
+    let two = Levels::of([5, 5, 0]);
+    assert_close(two.majority_macro_f1, 1.0 / 3.0, "two labels");
+    assert_close(two.chance_macro_f1, 0.4, "two labels");
     let f1 = |share: f64| 2.0 * share / 3.0 / (share + 1.0 / 3.0);
     assert_close(
         uneven.chance_macro_f1,

@@ -191,6 +191,9 @@ fn evaluation() -> Evaluation {
         tool: "verdict 0.0.0".into(),
         benchmarks: benchmarks.iter().map(|name| (*name).to_owned()).collect(),
         systems: vec!["base".into()],
+        rows: Vec::new(),
+        run: String::new(),
+        id: String::new(),
     };
     let judging = Judging {
         subject: subject(),
@@ -385,7 +388,7 @@ fn a_reader_sees_all_of_the_report_in_a_browser() {
             "How many answers are wrong when only the surest are given",
             "Validation loss by optimizer step",
             "stats: opposite claim",
-            "Answering only at a confidence of",
+            "Answering only from a probability of",
         ] {
             assert!(view.text.contains(text), "{text}: {}", view.text);
         }

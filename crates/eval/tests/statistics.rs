@@ -3,11 +3,12 @@
 use serde::Deserialize;
 use verdict_data::{Item, Label, NaiveBayes};
 use verdict_eval::stats::abstain::limit_wrong_of_answered;
-use verdict_eval::stats::paired::{holm, mcnemar, smallest_difference};
+use verdict_eval::stats::paired::{Pair, holm, mcnemar, paired, smallest_difference};
 use verdict_eval::stats::probability::{Forecast, probabilities};
 use verdict_eval::stats::resample::{
     Estimate, Figure, Groups, Resampling, bca, bootstrap, percentile, reach,
 };
+use verdict_eval::stats::score::tango;
 use verdict_eval::stats::scores::{Row, Scores, scores};
 
 #[derive(Deserialize)]
@@ -346,4 +347,89 @@ fn words_guess_as_scikit_learns_classifier() {
         let best = found.into_iter().fold(0.0, f64::max);
         assert_eq!(found[label.index()], best, "{question}");
     }
+}
+
+#[derive(Deserialize)]
+struct PairedGoldens {
+    tango: Vec<TangoGolden>,
+}
+
+#[derive(Deserialize)]
+struct TangoGolden {
+    first: usize,
+    second: usize,
+    n: usize,
+    low: f64,
+    high: f64,
+}
+
+#[test]
+fn the_interval_of_a_paired_difference_is_that_of_the_maximised_likelihood() {
+    // By `dev/reference/paired_goldens.py`: the score test's definition, with scipy's root finder.
+    let goldens: PairedGoldens = serde_json::from_str(include_str!("goldens/paired.json")).unwrap();
+    for golden in goldens.tango {
+        let what = format!("{} and {} of {}", golden.first, golden.second, golden.n);
+        let [first, second, n] = [golden.first, golden.second, golden.n].map(|of| of as f64);
+        let (low, high) = tango(first, second, n);
+        assert!((low - golden.low).abs() < 1e-8, "{what}: {low}");
+        assert!((high - golden.high).abs() < 1e-8, "{what}: {high}");
+        // The difference the other way round has the mirrored interval.
+        let (other_low, other_high) = tango(second, first, n);
+        assert!(
+            (low + other_high).abs() < 1e-9 && (high + other_low).abs() < 1e-9,
+            "{what}"
+        );
+    }
+    assert_eq!(tango(0.0, 0.0, 0.0), (-1.0, 1.0));
+}
+
+#[test]
+fn systems_that_always_agree_may_still_differ() {
+    let pairs = |n: u32, of_group: u32| -> Vec<Pair> {
+        (0..n)
+            .map(|row| Pair {
+                truth: Label::Yes,
+                first: Some(Label::Yes),
+                second: Some(Label::Yes),
+                group: row / of_group,
+            })
+            .collect()
+    };
+    let found = paired(&pairs(10, 1), Resampling::default())
+        .unwrap()
+        .difference;
+    assert_eq!(found.value, 0.0);
+    assert!(found.low < -0.25 && found.high > 0.25, "{found:?}");
+    // Thirty rows of ten papers say no more of other papers than ten.
+    let grouped = paired(&pairs(30, 3), Resampling::default())
+        .unwrap()
+        .difference;
+    assert!((grouped.high - found.high).abs() < 1e-9, "{grouped:?}");
+}
+
+#[test]
+fn always_the_same_answer_has_an_interval() {
+    let rows: Vec<Row> = (0..9)
+        .map(|row| Row {
+            truth: Label::ALL[row % 3],
+            answer: Some(Label::No),
+            group: row as u32,
+        })
+        .collect();
+    let found = scores(&rows, Resampling::default()).unwrap();
+    let of = found.balanced_accuracy;
+    assert!((of.value - 1.0 / 3.0).abs() < 1e-12);
+    assert!(of.low < 0.25 && of.high > 0.5, "{of:?}");
+    // A benchmark of Yes and No alone: all right is a macro-F1 of 1.
+    let rows: Vec<Row> = (0..8)
+        .map(|row| Row {
+            truth: Label::ALL[row % 2],
+            answer: Some(Label::ALL[row % 2]),
+            group: row as u32,
+        })
+        .collect();
+    assert_eq!(
+        scores(&rows, Resampling::default()).unwrap().macro_f1.value,
+        1.0
+    );
 }

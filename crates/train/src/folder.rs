@@ -40,13 +40,14 @@ const MANIFEST: &str = "MANIFEST.json";
 
 /// What a run and its evaluation write, in the order in which an overwrite takes it away: the
 /// manifest first, so that what is left never looks complete.
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
     MANIFEST,
     "report.json",
     "report.md",
     "report.html",
     "predictions.jsonl",
     "official",
+    "earlier",
     VALIDATION,
     FOLDS,
     EVENTS,

@@ -20,6 +20,9 @@ pub struct Prediction {
     pub repeat: Option<usize>,
     /// The item's id.
     pub id: String,
+    /// The item's group: rows of one group are not independent. None in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The true label.
     pub truth: Label,
     /// Logits of the labels' first tokens, in the order of `Label::ALL`.
@@ -64,6 +67,7 @@ impl Prediction {
             adapter: adapter.map(str::to_owned),
             repeat: None,
             id: row.id.clone(),
+            group: Some(row.group.clone()),
             truth: Label::ALL[row.label],
             logits: found.logits,
         }

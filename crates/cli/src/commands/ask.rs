@@ -7,11 +7,12 @@ use serde::Serialize;
 use verdict_answer::{
     Calibration, Calibrations, Fit, Mode, ModelEngine, Question, Settings, Verdict, calibration,
 };
-use verdict_data::{Label, asked_context, asked_question};
-use verdict_eval::stats::abstain::limit_wrong_of_all;
+use verdict_data::{DataSet, Label, asked_context, asked_question};
+use verdict_eval::stats::abstain;
 use verdict_model::AdapterBank;
 use verdict_train::RunFolder;
 
+use crate::commands::eval::subject;
 use crate::failure::{Failure, Result};
 use crate::loading::{self, MachineFlags, Opened};
 use crate::moved;
@@ -49,8 +50,8 @@ pub struct Args {
     /// Abstain where the answer's probability is lower than this, 0 to 1
     #[arg(long, value_name = "PROBABILITY")]
     pub abstain_below: Option<f64>,
-    /// Abstain so that of all questions no more than this share is answered wrongly, as the run's
-    /// validation rows say
+    /// Target error rate: abstain so that at most this share of the answered questions is answered wrongly,
+    /// 0 to 1, certified on the run's validation rows with a confidence of 90 %
     #[arg(long, value_name = "SHARE", requires = "run", conflicts_with_all = ["abstain_below", "uncalibrated"])]
     pub error_rate: Option<f64>,
     /// Most tokens of an answer
@@ -196,7 +197,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             abstained,
         });
         match abstained {
-            true => abstain(&verdict, threshold, printer),
+            true => tell_abstained(&verdict, threshold, printer),
             false => tell(&verdict, printer),
         }
     }
@@ -229,8 +230,7 @@ pub fn calibrate(verdict: &mut Verdict, calibration: Calibration) {
     verdict.probabilities = calibrated.map(|p| p as f32);
 }
 
-/// The probability below which an adapter abstains, so that no more than a share of all questions is answered
-/// wrongly.
+/// The probability below which an adapter abstains, so that at most a share of the answered questions is wrong.
 fn threshold(
     run: &RunFolder,
     name: Option<&str>,
@@ -239,19 +239,23 @@ fn threshold(
     printer: &Printer,
 ) -> Result<f64> {
     let name = name.unwrap_or(run.best());
-    let rows: Vec<(f64, bool)> = run
-        .validation()?
-        .into_iter()
-        .filter(|row| row.adapter.as_deref() == Some(name))
-        .map(|row| {
-            let p = calibration.probabilities(row.logits.map(f64::from));
-            let top = (1..3).fold(0, |top, label| if p[label] > p[top] { label } else { top });
-            (p[top], top == row.truth.index())
-        })
-        .collect();
-    let found = limit_wrong_of_all(&rows, rate);
+    let mut rows = subject::validation(run, &[Some(name)], None)?;
+    // Runs of earlier versions have no groups beside their predictions; the data set has, where it still is.
+    if rows.iter().flatten().any(|row| row.group.is_none()) {
+        let set = DataSet::read(&run.found().data).ok();
+        rows = subject::validation(run, &[Some(name)], set.as_ref())?;
+    }
+    let rows = rows.pop().unwrap_or_default();
+    let of = |place: usize| calibration.probabilities(rows[place].logits);
+    let Some(found) = verdict_eval::abstention(&rows, of, rate, abstain::DELTA) else {
+        return Err(Failure::input(format!(
+            "--error-rate: {}: found no validation rows of adapter {name} to certify an error rate on",
+            run.dir().display()
+        ))
+        .hint("--abstain-below sets a probability by hand"));
+    };
     printer.note(&found.guarantee);
-    // Above every probability where no threshold keeps to the rate.
+    // Above every probability where no threshold is certified.
     Ok(found.threshold.unwrap_or(1.1))
 }
 
@@ -276,10 +280,10 @@ pub fn answer(
 }
 
 /// For people: no answer, and why.
-fn abstain(verdict: &Verdict, threshold: f64, printer: &Printer) {
+fn tell_abstained(verdict: &Verdict, threshold: f64, printer: &Printer) {
     printer.line(&verdict.question);
     let why = match threshold > 1.0 {
-        true => "no probability is high enough for the wished error rate".to_owned(),
+        true => "the validation rows certify no probability for this error rate".to_owned(),
         false => format!(
             "its most probable answer has less than {:.1} %",
             100.0 * threshold

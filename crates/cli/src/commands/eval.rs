@@ -1,23 +1,25 @@
 //! `verdict eval`: base against tuned on held-out questions; writes the report into the run folder.
 
 mod benchmarks;
-mod subject;
+pub mod subject;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use verdict_answer::{Fit, Mode, ModelEngine, Question, Settings};
 use verdict_data::DataSet;
 use verdict_eval::report::BASE;
 use verdict_eval::robustness::Changed;
+use verdict_eval::stats::abstain;
 use verdict_eval::stats::resample::Resampling;
 use verdict_eval::text::Trained;
-use verdict_eval::{Asked, Benchmark, Evaluation, Judging, Look, Methods, looks};
+use verdict_eval::{Asked, Benchmark, Evaluation, Judging, Look, Methods, Subject, looks};
 use verdict_model::AdapterBank;
 use verdict_train::{RunFolder, TrainSettings};
 
 use self::benchmarks::Named;
 use crate::failure::{Failure, Result};
+use crate::hub::cache_folder;
 use crate::loading::{self, MachineFlags};
 use crate::moved;
 use crate::printer::Printer;
@@ -55,7 +57,8 @@ pub struct Args {
     /// What is fitted on the validation rows, for probabilities
     #[arg(long, value_name = "FIT", value_parser = ["none", "temperature", "bias"], default_value = "temperature")]
     pub calibration: String,
-    /// Share of questions that may be answered wrongly: sets the probability below which to abstain
+    /// Target error rate: largest share of wrong answers among the answered questions, 0 to 1. Sets the
+    /// probability below which to abstain, certified on the validation rows with a confidence of 90 %
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub error_rate: f64,
     /// Draws of the bootstrap
@@ -208,6 +211,9 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
         .iter()
         .map(|name| name.unwrap_or(BASE).to_owned())
         .collect();
+    let folder = args.out.as_deref().unwrap_or(run.dir());
+    let subject = subject::subject(run)?;
+    let earlier = earlier(folder, &subject)?;
     let changed = args
         .robustness
         .map(|questions| Changed::new(&benchmarks, questions));
@@ -228,14 +234,23 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
         ..Settings::default()
     };
     let look = Look::now(
-        benchmarks.iter().map(|of| of.name.clone()).collect(),
+        run.dir().display().to_string(),
+        benchmarks
+            .iter()
+            .map(|of| (of.name.clone(), looks::rows_hash(&of.items)))
+            .collect(),
         models_named
             .iter()
             .cloned()
             .chain(ensembles.iter().map(|(name, _)| name.clone()))
             .collect(),
     );
-    let looks = looks::record(run.dir(), look)?;
+    let looks = looks::record(run.dir(), &look_places(&found), look)?;
+    for fault in &looks.faults {
+        printer.note(format!(
+            "{fault}; this look is counted in the run folder alone"
+        ));
+    }
     let answerer = opened.answerer()?;
     let mut engine = ModelEngine::new(&opened.model, &bank);
     for benchmark in &benchmarks {
@@ -265,7 +280,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     let varied = changed.as_ref().map(|_| answers.pop().unwrap_or_default());
     let place = |name: &String| names.iter().position(|of| *of == Some(name.as_str()));
     let judging = Judging {
-        subject: subject::subject(run)?,
+        subject,
         methods: Methods {
             fit: args.fit(),
             resampling: Resampling {
@@ -273,7 +288,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
                 ..Resampling::default()
             },
             error_rate: args.error_rate,
-            delta: 0.1,
+            delta: abstain::DELTA,
             max_answer_tokens: args.max_tokens,
             max_prompt_tokens: settings.max_prompt_tokens,
             machine: loading::told(&options),
@@ -281,7 +296,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
             seconds,
             validation_rows: validation.first().map_or(0, Vec::len),
         },
-        looks,
+        looks: looks.looks,
         models: models_named,
         validation,
         ensembles: ensembles
@@ -291,12 +306,48 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
         trained: trained.as_ref(),
         changed: changed.as_ref().zip(varied),
     };
-    let evaluation = verdict_eval::judge(judging, &benchmarks, &answers);
-    let folder = args.out.as_deref().unwrap_or(run.dir());
+    let mut evaluation = verdict_eval::judge(judging, &benchmarks, &answers);
     std::fs::create_dir_all(folder)
         .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?;
+    if let Some(earlier) = &earlier {
+        evaluation = evaluation.beside(earlier);
+        if let Some(kept) = evaluation.keep(earlier, folder)? {
+            printer.note(format!(
+                "the earlier report on the same benchmarks is kept in {}",
+                kept.display()
+            ));
+        }
+    }
     evaluation.write(folder)?;
     Ok(evaluation)
+}
+
+/// The evaluation that is in the report's folder: its other benchmarks stay beside the new ones.
+fn earlier(folder: &Path, subject: &Subject) -> Result<Option<Evaluation>> {
+    let hint = "--out names another folder for the new report";
+    let found = Evaluation::read(folder).map_err(|error| Failure::from(error).hint(hint))?;
+    match found {
+        Some(found) if !found.same_run(subject) => Err(Failure::input(format!(
+            "{}: holds the report of another run ({}, {} steps); a new one would take its place",
+            folder.display(),
+            found.report.subject.run,
+            found.report.subject.steps
+        ))
+        .hint(hint)),
+        found => Ok(found),
+    }
+}
+
+/// Where looks at held-out questions are counted beside the run folder: the data set's folder and the cache.
+fn look_places(found: &TrainSettings) -> Vec<PathBuf> {
+    let mut places = vec![found.data.clone()];
+    if let Ok(cache) = cache_folder()
+        && std::fs::create_dir_all(&cache).is_ok()
+    {
+        places.push(cache);
+    }
+    places.retain(|place| place.is_dir());
+    places
 }
 
 /// The benchmarks asked for, or the usual ones.

@@ -126,6 +126,7 @@ fn find(settings: &BuildSettings, id: &str) -> Result<RawItem> {
     let reading = Reading {
         seed: settings.seed,
         contexts: settings.context.is_some(),
+        rationales: true,
     };
     let mut found = None;
     for input in &settings.sources {

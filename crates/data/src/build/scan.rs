@@ -57,6 +57,7 @@ pub(crate) fn scan(settings: &BuildSettings, dir: &Path, shard: Shard) -> Result
     let reading = Reading {
         seed: settings.seed,
         contexts: settings.context.is_some(),
+        rationales: true,
     };
     let files = std::thread::scope(|scope| {
         let reader = scope.spawn(move || {

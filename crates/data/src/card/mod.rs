@@ -19,6 +19,7 @@ use std::path::Path;
 pub(crate) use census::{Census, Words, measure};
 
 use crate::dataset::write_file;
+use crate::new_file_in;
 use crate::{DataSet, Error, Item, Manifest, Result};
 
 /// The Markdown's file name.
@@ -78,13 +79,12 @@ impl Card {
         let folder = folder.as_ref();
         for (name, text) in self.files() {
             let path = folder.join(name);
-            let file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(&path))?;
+            let file = new_file_in(folder).map_err(Error::io(&path))?;
             let written = file
                 .as_file()
                 .write_all(text.as_bytes())
                 .and_then(|()| file.as_file().sync_all());
             written.map_err(Error::io(&path))?;
-            readable(&file).map_err(Error::io(&path))?;
             file.persist(&path)
                 .map_err(|fault| Error::io(&path)(fault.error))?;
         }
@@ -94,17 +94,4 @@ impl Card {
     fn files(&self) -> [(&'static str, &str); 2] {
         [(MARKDOWN, &self.markdown), (HTML, &self.html)]
     }
-}
-
-/// Gives a temporary file, which its owner alone may read, the rights that any other new file has.
-#[cfg(unix)]
-fn readable(file: &tempfile::NamedTempFile) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable(_: &tempfile::NamedTempFile) -> std::io::Result<()> {
-    Ok(())
 }

@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use super::cut::{self, Cut, Shape};
 use super::fields::Row;
-use super::{Emit, ReadFile, Rows};
+use super::{Emit, ReadFile, Reading, Rows};
 use crate::protect::documents;
 use crate::{RawItem, Result};
 
 /// Reads a file: its yes/no questions, and how many of other types were passed over.
-pub(super) fn read(path: &Path, contexts: bool, emit: &mut Emit<'_>) -> Result<ReadFile> {
+pub(super) fn read(path: &Path, reading: Reading, emit: &mut Emit<'_>) -> Result<ReadFile> {
     let row = move |cut: &Cut<'_>, rows: &mut Rows| {
         let object: Value = serde_json::from_slice(cut.text).map_err(|error| cut.fault(&error))?;
         let place = match object["id"].as_str() {
@@ -28,7 +28,7 @@ pub(super) fn read(path: &Path, contexts: bool, emit: &mut Emit<'_>) -> Result<R
             object: &object,
         };
         if row.text("type")? == "yesno" {
-            rows.rows.push(item(&row, contexts)?);
+            rows.rows.push(item(&row, reading)?);
         } else {
             rows.passed_over += 1;
         }
@@ -37,15 +37,21 @@ pub(super) fn read(path: &Path, contexts: bool, emit: &mut Emit<'_>) -> Result<R
     cut::read(path, Shape::List("questions"), row, emit)
 }
 
-fn item(row: &Row<'_>, contexts: bool) -> Result<RawItem> {
+fn item(row: &Row<'_>, reading: Reading) -> Result<RawItem> {
     let id = row.text("id")?;
     let question = row.text("body")?.to_owned();
     let label = row.label("exact_answer", row.text_or_list("exact_answer")?)?;
-    let answer = row.text_or_list("ideal_answer")?.to_owned();
+    let answer = row
+        .rationale("ideal_answer", reading.rationales)?
+        .to_owned();
     let mut group = vec![format!("bioasq:{id}")];
     row.texts("documents")?;
     group.extend(documents(row.object));
-    let context = if contexts { snippets(row)? } else { None };
+    let context = if reading.contexts {
+        snippets(row)?
+    } else {
+        None
+    };
     Ok(RawItem {
         id: format!("bioasq:{id}"),
         question,

@@ -64,6 +64,15 @@ impl<'a> Row<'a> {
         })
     }
 
+    /// A rationale: text or a list, needed or else empty where there is none.
+    pub(super) fn rationale(&self, name: &str, needed: bool) -> Result<&'a str> {
+        match &self.object[name] {
+            Value::Null if !needed => Ok(""),
+            Value::Array(list) if !needed && list.is_empty() => Ok(""),
+            _ => self.text_or_list(name),
+        }
+    }
+
     /// A list of texts; missing or null is an empty one.
     pub(super) fn texts(&self, name: &str) -> Result<Vec<&'a str>> {
         let fault = |found| self.fault(format!("field {name:?} as a list of texts"), found);

@@ -53,6 +53,8 @@ pub(crate) struct Reading {
     pub(crate) seed: u64,
     /// Rows of PubMedQA and BioASQ carry their abstract.
     pub(crate) contexts: bool,
+    /// A row without a rationale is an error. Benchmarks need none: rationales are not scored.
+    pub(crate) rationales: bool,
 }
 
 /// Reads one source, and tells the files it read.
@@ -69,23 +71,24 @@ pub(crate) fn read(input: &Input, reading: Reading, emit: &mut Emit<'_>) -> Resu
             )?;
             let read = |path: &PathBuf| match is_parquet(path) {
                 true => parquet::read(path, kind, reading.contexts, emit),
-                false => pubmedqa::read(path, kind, reading.contexts, emit),
+                false => pubmedqa::read(path, kind, reading, emit),
             };
             files.iter().map(read).collect()
         }
         Source::Bioasq(path) => {
             let files = files(path, &["json"], "BioASQ golden files (*.json)")?;
-            let read = |path: &PathBuf| bioasq::read(path, reading.contexts, emit);
+            let read = |path: &PathBuf| bioasq::read(path, reading, emit);
             files.iter().map(read).collect()
         }
         Source::Jsonl(path) => {
             let files = files(path, &["jsonl"], "JSON lines (*.jsonl)")?;
-            let read = |path: &PathBuf| table::jsonl(path, &input.columns, emit);
+            let read =
+                |path: &PathBuf| table::jsonl(path, &input.columns, reading.rationales, emit);
             files.iter().map(read).collect()
         }
         Source::Csv(path) => {
             let files = files(path, &["csv", "tsv"], "tables (*.csv, *.tsv)")?;
-            let read = |path: &PathBuf| table::csv(path, &input.columns, emit);
+            let read = |path: &PathBuf| table::csv(path, &input.columns, reading.rationales, emit);
             files.iter().map(read).collect()
         }
         Source::Stats(rows) => made(stats::stats(*rows, reading.seed, &input.levels), emit),
@@ -152,8 +155,20 @@ fn file_name(path: &Path) -> String {
 /// # Errors
 /// Every fault of the source, with file and place.
 pub fn rows(input: &Input, seed: u64, contexts: bool) -> Result<Vec<RawItem>> {
+    all(
+        input,
+        Reading {
+            seed,
+            contexts,
+            rationales: true,
+        },
+    )
+}
+
+/// All rows of a source.
+pub(crate) fn all(input: &Input, reading: Reading) -> Result<Vec<RawItem>> {
     let mut rows = Vec::new();
-    read(input, Reading { seed, contexts }, &mut |piece| {
+    read(input, reading, &mut |piece| {
         rows.extend(piece()?.rows);
         Ok(())
     })?;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::cut::{self, Cut, Shape};
 use super::fields::Row;
-use super::{Emit, ReadFile, Rows};
+use super::{Emit, ReadFile, Reading, Rows};
 use crate::normal::abstract_key;
 use crate::{Error, Label, RawItem, Result, Source};
 
@@ -21,7 +21,7 @@ use crate::{Error, Label, RawItem, Result, Source};
 pub(super) fn read(
     path: &Path,
     source: &'static str,
-    contexts: bool,
+    reading: Reading,
     emit: &mut Emit<'_>,
 ) -> Result<ReadFile> {
     let row = move |cut: &Cut<'_>, rows: &mut Rows| {
@@ -44,7 +44,11 @@ pub(super) fn read(
             }
             (_, false) => None,
         };
-        rows.rows.push(row.item(pmid, label, source, contexts));
+        if reading.rationales && row.long_answer.is_none() {
+            return Err(field(cut, pmid, &|row| row.text("LONG_ANSWER").err()));
+        }
+        rows.rows
+            .push(row.item(pmid, label, source, reading.contexts));
         Ok(())
     };
     cut::read(path, Shape::Object, row, emit)
@@ -65,8 +69,8 @@ struct Published<'a> {
     meshes: Option<Vec<Text<'a>>>,
     #[serde(borrow, rename = "YEAR", default)]
     year: Option<Year<'a>>,
-    #[serde(borrow, rename = "LONG_ANSWER")]
-    long_answer: Text<'a>,
+    #[serde(borrow, rename = "LONG_ANSWER", default)]
+    long_answer: Option<Text<'a>>,
     #[serde(borrow, default)]
     final_decision: Option<Text<'a>>,
 }
@@ -101,7 +105,10 @@ impl Published<'_> {
                 pmid,
                 question: self.question.0.into_owned(),
                 label,
-                answer: self.long_answer.0.into_owned(),
+                answer: self
+                    .long_answer
+                    .map(|text| text.0.into_owned())
+                    .unwrap_or_default(),
                 body: texts(self.contexts).join(" "),
                 year,
                 mesh: texts(self.meshes),

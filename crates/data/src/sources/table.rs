@@ -16,8 +16,13 @@ use crate::normal::abstract_key;
 use crate::{Columns, Error, RawItem, Result};
 
 /// Reads JSON lines. Blank ones are passed over.
-pub(super) fn jsonl(path: &Path, columns: &Columns, emit: &mut Emit<'_>) -> Result<ReadFile> {
-    let table = Arc::new(Table::new(path, "jsonl", columns));
+pub(super) fn jsonl(
+    path: &Path,
+    columns: &Columns,
+    rationales: bool,
+    emit: &mut Emit<'_>,
+) -> Result<ReadFile> {
+    let table = Arc::new(Table::new(path, "jsonl", columns, rationales));
     let mut file = Hashed::open(path)?;
     let mut bytes = Vec::new();
     let mut line = 1;
@@ -43,8 +48,13 @@ pub(super) fn jsonl(path: &Path, columns: &Columns, emit: &mut Emit<'_>) -> Resu
 }
 
 /// Reads comma-separated values with a header; tab-separated ones where the name ends in `.tsv`.
-pub(super) fn csv(path: &Path, columns: &Columns, emit: &mut Emit<'_>) -> Result<ReadFile> {
-    let table = Arc::new(Table::new(path, "csv", columns));
+pub(super) fn csv(
+    path: &Path,
+    columns: &Columns,
+    rationales: bool,
+    emit: &mut Emit<'_>,
+) -> Result<ReadFile> {
+    let table = Arc::new(Table::new(path, "csv", columns, rationales));
     let mut file = Hashed::open(path)?;
     let tabs = path
         .extension()
@@ -60,7 +70,11 @@ pub(super) fn csv(path: &Path, columns: &Columns, emit: &mut Emit<'_>) -> Result
         .map(Into::into)
         .collect();
     // What a column that is missing should be called is told once, not by the first row.
-    for name in [&columns.question, &columns.label, &columns.rationale] {
+    let rationale = rationales.then_some(&columns.rationale);
+    for name in [&columns.question, &columns.label]
+        .into_iter()
+        .chain(rationale)
+    {
         if !header.contains(name) {
             return Err(Error::Field {
                 path: path.to_owned(),
@@ -120,15 +134,18 @@ struct Table {
     name: String,
     source: &'static str,
     columns: Columns,
+    /// A row without a rationale is an error.
+    rationales: bool,
 }
 
 impl Table {
-    fn new(path: &Path, source: &'static str, columns: &Columns) -> Table {
+    fn new(path: &Path, source: &'static str, columns: &Columns, rationales: bool) -> Table {
         Table {
             path: path.to_owned(),
             name: file_name(path),
             source,
             columns: columns.clone(),
+            rationales,
         }
     }
 
@@ -182,7 +199,11 @@ impl Table {
         let label = columns.read_label(&word);
         let label =
             label.ok_or_else(|| row.no_label(&columns.label, &columns.label_words(), &word))?;
-        let answer = row.text(&columns.rationale)?.to_owned();
+        let answer = match self.rationales {
+            true => row.text(&columns.rationale)?,
+            false => row.optional_text(&columns.rationale)?.unwrap_or_default(),
+        }
+        .to_owned();
         let context = row.optional_text(&columns.context)?.map(str::to_owned);
         let mut group: Vec<String> = row
             .optional_text(&columns.group)?

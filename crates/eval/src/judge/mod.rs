@@ -11,10 +11,11 @@ use verdict_answer::Calibrations;
 use verdict_data::{Item, Label, citations};
 
 use self::parts::slices;
-use self::systems::{Judged, best, fit_rows, judged, systems};
+use self::systems::{Judged, fit_rows, judged, systems};
 use self::texts::{contradicts, written};
-use crate::looks::{Look, count};
-use crate::metrics::{Confusion, Levels, Proportion};
+use crate::abstention::most_probable;
+use crate::looks::{Look, count, rows_hash, runs};
+use crate::metrics::{Confusion, Levels};
 use crate::published::Published;
 use crate::report::{
     Abstained, BenchmarkReport, EvalReport, Evaluation, Methods, PairReport, Prediction,
@@ -111,7 +112,8 @@ pub fn judge(
                 .enumerate()
                 .map(|(number, (here, system))| {
                     let own: Vec<&[Label]> = labels.iter().map(|of| &of[number][..]).collect();
-                    let consistency = changed.consistency(&own, &here.labels());
+                    let consistency =
+                        changed.consistency(&own, &here.labels(), judging.methods.resampling);
                     (system.name.clone(), consistency)
                 })
                 .collect(),
@@ -223,7 +225,8 @@ fn report(
             .iter()
             .filter(|trained| **trained)
             .count(),
-        look: count(&judging.looks, &benchmark.name),
+        look: count(&judging.looks, &benchmark.name, &rows_hash(items)),
+        runs: runs(&judging.looks, &benchmark.name, &rows_hash(items)),
         truths,
         levels: Levels::of(truths),
         words,
@@ -231,22 +234,18 @@ fn report(
         slices: slices(systems, benchmark, &labels, &scored),
         systems: reports,
         published: benchmark.published.clone(),
+        kept: None,
     }
 }
 
 fn abstained(system: &System, rows: &[Confident]) -> Option<Abstained> {
-    let threshold = system.limit_of_all.as_ref()?.threshold?;
+    let limit = system.abstention.as_ref()?;
     let answered: Vec<&Confident> = rows
         .iter()
-        .filter(|row| row.confidence >= threshold)
+        .filter(|row| limit.threshold.is_some_and(|least| row.confidence >= least))
         .collect();
     let wrong = answered.iter().filter(|row| !row.right).count();
-    Some(Abstained {
-        threshold,
-        answered: Proportion::new(answered.len(), rows.len()),
-        wrong_of_all: Proportion::new(wrong, rows.len()),
-        wrong_of_answered: Proportion::new(wrong, answered.len()),
-    })
+    Some(Abstained::new(limit, answered.len(), wrong, rows.len()))
 }
 
 /// Every two systems, the later one first: a difference is tuned minus base. Their p values are adjusted together.
@@ -295,7 +294,7 @@ fn prediction(
     trained: Option<&Trained>,
 ) -> Prediction {
     let item = &benchmark.items[place];
-    let label = best(judged.calibrated[place]);
+    let label = most_probable(judged.calibrated[place]);
     let answer = answers.map(|answers| &answers[place]);
     let wrote = |mode: usize| {
         let verdict = &answer?.written.as_ref()?[mode];

@@ -1,14 +1,12 @@
 //! Who was asked: models and ensembles, their probabilities, and what their validation rows say.
 
-use std::collections::HashSet;
-
 use verdict_answer::{Calibrations, Fit};
 use verdict_data::Label;
 
 use super::Judging;
+use crate::abstention::{abstention, most_probable};
 use crate::report::System;
 use crate::run::Answered;
-use crate::stats::abstain::{limit_wrong_of_all, limit_wrong_of_answered};
 use crate::subject::ValidationRow;
 
 /// One system's answers to one benchmark.
@@ -22,20 +20,8 @@ pub(super) struct Judged {
 impl Judged {
     /// The most probable label of each item.
     pub(super) fn labels(&self) -> Vec<Label> {
-        self.calibrated.iter().map(|p| best(*p)).collect()
+        self.calibrated.iter().map(|p| most_probable(*p)).collect()
     }
-}
-
-/// The most probable label, the earlier in a tie.
-pub(super) fn best(probabilities: [f64; 3]) -> Label {
-    let top = (1..3).fold(0, |top, label| {
-        if probabilities[label] > probabilities[top] {
-            label
-        } else {
-            top
-        }
-    });
-    Label::ALL[top]
 }
 
 /// Validation rows to fit on.
@@ -48,72 +34,34 @@ pub(super) fn fit_rows(rows: &[ValidationRow]) -> Vec<([f64; 3], Label)> {
 /// Models and ensembles, with what their validation rows say.
 pub(super) fn systems(judging: &Judging<'_>, fits: &[Calibrations]) -> Vec<System> {
     let methods = &judging.methods;
-    let limits = |system: System, rows: &[(f64, bool)]| match rows.is_empty() {
-        true => system,
-        false => System {
-            limit_of_all: Some(limit_wrong_of_all(rows, methods.error_rate)),
-            limit_of_answered: Some(limit_wrong_of_answered(
-                rows,
-                methods.error_rate,
-                methods.delta,
-            )),
-            ..system
-        },
-    };
-    let confident = |p: [f64; 3], row: &ValidationRow| {
-        let label = best(p);
-        (p[label.index()], label.index() == row.truth)
-    };
     let calibrated = |model: usize, place: usize| {
         let row = &judging.validation[model][place];
         fits[model].of(methods.fit).probabilities(row.logits)
     };
+    let (target, delta) = (methods.error_rate, methods.delta);
     let models = judging.models.iter().enumerate().map(|(model, name)| {
         let rows = &judging.validation[model];
-        let told: Vec<_> = independent(rows)
-            .into_iter()
-            .map(|place| confident(calibrated(model, place), &rows[place]))
-            .collect();
-        let system = System {
+        System {
             name: name.clone(),
             members: Vec::new(),
             calibrations: (!rows.is_empty()).then_some(fits[model]),
-            limit_of_all: None,
-            limit_of_answered: None,
-        };
-        limits(system, &told)
+            abstention: abstention(rows, |place| calibrated(model, place), target, delta),
+        }
     });
     let ensembles = judging.ensembles.iter().map(|(name, members)| {
         let rows = &judging.validation[members[0]];
-        let told: Vec<_> = independent(rows)
-            .into_iter()
-            .map(|place| {
-                let of = members.iter().map(|model| calibrated(*model, place));
-                confident(mean(of), &rows[place])
-            })
-            .collect();
-        let system = System {
+        let of = |place| mean(members.iter().map(|model| calibrated(*model, place)));
+        System {
             name: name.clone(),
             members: members
                 .iter()
                 .map(|model| judging.models[*model].clone())
                 .collect(),
             calibrations: None,
-            limit_of_all: None,
-            limit_of_answered: None,
-        };
-        limits(system, &told)
+            abstention: abstention(rows, of, target, delta),
+        }
     });
     models.chain(ensembles).collect()
-}
-
-/// Places of the first row of each group: what thresholds may rest on, whose guarantees want independent rows.
-fn independent(rows: &[ValidationRow]) -> Vec<usize> {
-    let mut seen = HashSet::new();
-    let name = |row: &'_ ValidationRow| row.group.clone().unwrap_or_else(|| row.id.clone());
-    (0..rows.len())
-        .filter(|place| seen.insert(name(&rows[*place])))
-        .collect()
 }
 
 /// Mean of some probabilities.

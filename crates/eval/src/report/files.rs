@@ -84,14 +84,7 @@ impl Evaluation {
     /// # Errors
     /// [`EvalError::Io`] with the file.
     pub fn write(&self, folder: &Path) -> Result<(), EvalError> {
-        let mut lines = Vec::new();
-        for prediction in &self.predictions {
-            lines.extend(plain(serde_json::to_vec(prediction)));
-            lines.push(b'\n');
-        }
-        let mut report = plain(serde_json::to_vec_pretty(&self.report));
-        report.push(b'\n');
-        put(folder, "predictions.jsonl", &lines)?;
+        put_predictions(self, folder)?;
         let official = self.official();
         let own = folder.join(OFFICIAL_FOLDER);
         if !official.is_empty() {
@@ -106,7 +99,7 @@ impl Evaluation {
         }
         put(folder, "report.md", self.report.markdown().as_bytes())?;
         put(folder, "report.html", self.html().as_bytes())?;
-        put(folder, "report.json", &report)
+        put_report(self, folder)
     }
 
     /// The report as one HTML file that loads and runs nothing, with the answers.
@@ -149,6 +142,21 @@ fn official_word(label: Label) -> &'static str {
     }
 }
 
+pub(super) fn put_predictions(of: &Evaluation, folder: &Path) -> Result<(), EvalError> {
+    let mut lines = Vec::new();
+    for prediction in &of.predictions {
+        lines.extend(plain(serde_json::to_vec(prediction)));
+        lines.push(b'\n');
+    }
+    put(folder, "predictions.jsonl", &lines)
+}
+
+pub(super) fn put_report(of: &Evaluation, folder: &Path) -> Result<(), EvalError> {
+    let mut report = plain(serde_json::to_vec_pretty(&of.report));
+    report.push(b'\n');
+    put(folder, "report.json", &report)
+}
+
 fn plain(made: serde_json::Result<Vec<u8>>) -> Vec<u8> {
     made.expect("reports and predictions are plain data")
 }
@@ -161,7 +169,7 @@ pub(crate) fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), EvalErr
         doing: "write",
         source,
     };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut file = verdict_data::new_file_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(&path).map_err(|error| failed(error.error))?;

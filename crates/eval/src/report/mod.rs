@@ -1,9 +1,11 @@
 //! The report: a value for scripts, and that value as text, Markdown, a page, and files.
 
+mod earlier;
 mod examples;
 pub(crate) mod figures;
 mod files;
 mod page;
+pub(crate) mod short;
 mod sweep;
 pub(crate) mod tables;
 mod text;
@@ -17,7 +19,7 @@ use crate::metrics::{Lengths, Levels, Proportion};
 use crate::published::Published;
 use crate::robustness::Consistency;
 use crate::stats::abstain::Abstention;
-use crate::stats::paired::Paired;
+use crate::stats::paired::{Paired, at_most};
 use crate::stats::probability::Probabilities;
 use crate::stats::resample::Resampling;
 use crate::stats::scores::Scores;
@@ -25,6 +27,7 @@ use crate::stats::selective::Selective;
 use crate::subject::Subject;
 use crate::text::{OverlapSummary, Variety};
 
+pub use earlier::Kept;
 pub(crate) use files::put;
 pub use files::{Evaluation, Prediction, Wrote};
 pub(crate) use text::plain;
@@ -41,7 +44,7 @@ pub struct EvalReport {
     pub subject: Subject,
     /// How it was judged.
     pub methods: Methods,
-    /// Every look at held-out questions so far, this one the last.
+    /// Every look of this run at held-out questions so far, and of other runs at the same, this one the last.
     pub looks: Vec<Look>,
     /// Who was asked: the base model, adapters, ensembles.
     pub systems: Vec<System>,
@@ -58,9 +61,10 @@ pub struct Methods {
     pub fit: Fit,
     /// Draws of the bootstrap.
     pub resampling: Resampling,
-    /// Share of questions that may be answered wrongly, for the threshold below which to abstain.
+    /// Target error rate: the share of the answered questions that may be wrong, for the threshold below which to
+    /// abstain.
     pub error_rate: f64,
-    /// Chance that the limit on wrong ones among the answered does not hold.
+    /// Chance that the limit does not hold.
     pub delta: f64,
     /// Most tokens of an answer.
     pub max_answer_tokens: usize,
@@ -85,10 +89,8 @@ pub struct System {
     pub members: Vec<String>,
     /// What was fitted on the validation rows; none for an ensemble, whose members are calibrated.
     pub calibrations: Option<Calibrations>,
-    /// When to abstain so that of all questions no more than the wished share is answered wrongly.
-    pub limit_of_all: Option<Abstention>,
-    /// When to abstain so that of the answered no more than the wished share is wrong.
-    pub limit_of_answered: Option<Abstention>,
+    /// When to abstain so that of the answered questions no more than the target error rate is wrong.
+    pub abstention: Option<Abstention>,
 }
 
 /// How good a set's labels are.
@@ -146,8 +148,11 @@ pub struct BenchmarkReport {
     pub sha256: String,
     /// Items that the training rows give away: the same or nearly the same question, or its abstract.
     pub trained_on: usize,
-    /// Which look at these questions it is, counted from 1.
+    /// Which look at these questions it is, counted from 1, whichever run was judged.
     pub look: usize,
+    /// Runs that looked at them, this one with them.
+    #[serde(default)]
+    pub runs: usize,
     /// How often each label is the truth, in the order of [`Label::ALL`].
     pub truths: [usize; 3],
     /// What answering without reading scores.
@@ -162,6 +167,9 @@ pub struct BenchmarkReport {
     pub slices: Vec<Slice>,
     /// Figures that others published on these questions.
     pub published: Vec<Published>,
+    /// When and how it was judged, where an earlier evaluation did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 /// The figures of one system.
@@ -177,23 +185,58 @@ pub struct SystemReport {
     pub calibrated: Probabilities,
     /// What is right when the least certain are not answered.
     pub selective: Selective,
-    /// What came of the threshold [`System::limit_of_all`].
+    /// What came of the threshold of [`System::abstention`].
     pub abstained: Option<Abstained>,
     /// The answers that were written, free-running and guaranteed; none for an ensemble.
     pub written: Vec<WrittenReport>,
 }
 
-/// What came of a threshold.
+/// What came of a threshold: the target error rate and what was observed on these questions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Abstained {
-    /// Below this probability it abstains.
-    pub threshold: f64,
+    /// Below this probability it abstains; none where it abstains from all.
+    pub threshold: Option<f64>,
+    /// Largest share of wrong answers among the answered that was aimed at.
+    pub target: f64,
     /// Share of questions answered.
     pub answered: Proportion,
-    /// Of all questions, answered wrongly.
-    pub wrong_of_all: Proportion,
-    /// Of those answered, wrong.
-    pub wrong_of_answered: Proportion,
+    /// Of those answered, wrong: the observed error rate.
+    pub wrong: Proportion,
+    /// `P(Bin(answered, target) ≥ wrong)`: how likely so many wrong answers, or more, are where the target holds. 1
+    /// where nothing is answered.
+    pub p: f64,
+}
+
+impl Abstained {
+    /// From a limit and the counts of one set of questions.
+    pub fn new(limit: &Abstention, answered: usize, wrong: usize, n: usize) -> Abstained {
+        Abstained {
+            threshold: limit.threshold,
+            target: limit.target,
+            answered: Proportion::new(answered, n),
+            wrong: Proportion::new(wrong, answered),
+            p: match wrong.checked_sub(1) {
+                Some(fewer) => 1.0 - at_most(fewer, answered, limit.target),
+                None => 1.0,
+            },
+        }
+    }
+
+    /// Whether more of the answered are wrong than the target allows.
+    pub fn missed(&self) -> bool {
+        self.wrong.value > self.target
+    }
+
+    /// What came of it, in a few words.
+    pub fn outcome(&self) -> String {
+        match (self.threshold, self.answered.count) {
+            (None, _) => "abstains from all".into(),
+            (_, 0) => "answers none".into(),
+            _ if !self.missed() => "kept".into(),
+            _ if self.p <= 0.05 => "MISSED".into(),
+            _ => format!("MISSED (chance: p = {:.2})", self.p),
+        }
+    }
 }
 
 /// The texts of one system in one mode.
@@ -286,6 +329,15 @@ impl BenchmarkReport {
         let systems = self.systems.iter();
         let systems = systems.map(|system| (system.name.as_str(), &system.scores));
         words.chain(systems).collect()
+    }
+
+    /// Which look at these questions this is, where it is not the first.
+    pub(crate) fn looked(&self) -> Option<String> {
+        let runs = match self.runs {
+            0 | 1 => String::new(),
+            runs => format!(", by {runs} runs"),
+        };
+        (self.look > 1).then(|| format!("look {} at these questions{runs}", self.look))
     }
 
     /// One line on what the benchmark holds.

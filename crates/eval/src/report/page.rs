@@ -3,7 +3,9 @@
 use verdict_data::Label;
 use verdict_page::{Block, Figure, Fold, Page, Table, counted, grouped};
 
-use super::{BASE, BenchmarkReport, EvalReport, Prediction, examples, figures, sweep, tables};
+use super::{
+    Abstained, BASE, BenchmarkReport, EvalReport, Prediction, examples, figures, sweep, tables,
+};
 use crate::stats::scores::Scores;
 
 impl EvalReport {
@@ -108,10 +110,12 @@ impl EvalReport {
                 );
             }
         }
-        if benchmark.look > 1 {
+        if let Some(of) = judged.abstained.as_ref() {
+            text += &abstained(of);
+        }
+        if let Some(looked) = benchmark.looked() {
             text += &format!(
-                " This is look {} at these questions: if anything was chosen by an earlier one, the figures flatter.",
-                benchmark.look
+                " This is {looked}: if anything was chosen by an earlier one, the figures flatter."
             );
         }
         if benchmark.trained_on > 0 {
@@ -135,6 +139,14 @@ impl EvalReport {
             benchmark.title(),
             benchmark.about
         )));
+        if let Some(kept) = &benchmark.kept {
+            blocks.push(Block::Text(format!(
+                "Judged on {} by an earlier evaluation ({}, {}), which this report keeps.",
+                date(kept.time),
+                kept.tool,
+                kept.methods.machine
+            )));
+        }
         let drawn = |all: Vec<Option<Figure>>| all.into_iter().flatten().map(Block::Figure);
         blocks.extend(drawn(figures::first(benchmark)));
         let mut add = |table: Option<Table>| blocks.extend(table.map(Block::Table));
@@ -182,11 +194,17 @@ impl EvalReport {
             .collect();
         more.extend(sweep::members(self).map(Block::Table));
         blocks.extend(fold("The sweep", more));
-        let looks = self.looks.len();
-        blocks.push(Block::Text(format!(
-            "Held-out questions of this run were looked at {looks} {}.",
-            if looks == 1 { "time" } else { "times" }
-        )));
+        for benchmark in &self.benchmarks {
+            blocks.push(Block::Text(format!(
+                "{}: its questions were looked at {}, counted in the run folder, the data set's folder and the cache.",
+                benchmark.name,
+                match (benchmark.look, benchmark.runs) {
+                    (0 | 1, _) => "once".to_owned(),
+                    (looks, 0 | 1) => format!("{looks} times"),
+                    (looks, runs) => format!("{looks} times by {runs} runs"),
+                }
+            )));
+        }
     }
 
     fn methods_blocks(&self, blocks: &mut Vec<Block>) {
@@ -194,9 +212,9 @@ impl EvalReport {
         let mut more = vec![Block::List(self.methods_told())];
         more.extend(tables::systems(self).map(Block::Table));
         if let Some(system) = self.system(&self.subject.best) {
-            let both = [&system.limit_of_all, &system.limit_of_answered];
-            let told = both.into_iter().flatten();
-            let told: Vec<String> = told
+            let told: Vec<String> = system
+                .abstention
+                .iter()
                 .map(|of| format!("{}: {}", system.name, of.guarantee))
                 .collect();
             if !told.is_empty() {
@@ -261,6 +279,33 @@ fn answers(scores: &Scores, truths: &[usize; 3]) -> String {
         }
     }
     text
+}
+
+/// The day of a time in seconds since 1970, UTC.
+fn date(time: u64) -> String {
+    i64::try_from(time)
+        .ok()
+        .and_then(|time| jiff::Timestamp::from_second(time).ok())
+        .map_or("an unknown day".into(), |time| {
+            time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+        })
+}
+
+/// What abstaining gave, as a sentence.
+fn abstained(of: &Abstained) -> String {
+    let target = tables::percent(of.target);
+    match of.answered.count {
+        0 => format!(" At a target error rate of {target} it abstains from all of them."),
+        count => format!(
+            " At a target error rate of {target} it answers {count} of them; {} of these are wrong: {}.",
+            tables::percent(of.wrong.value),
+            match (of.missed(), of.p <= 0.05) {
+                (false, _) => "the target is kept",
+                (true, true) => "the target is missed",
+                (true, false) => "the target is missed, by no more than chance could",
+            }
+        ),
+    }
 }
 
 /// For a reader who is no engineer.

@@ -47,6 +47,19 @@ pub(super) fn rate(of: &Proportion) -> String {
     }
 }
 
+/// A counted share with the interval that holds: over groups where groups have several rows.
+fn rate_of(of: &Share) -> String {
+    let Some(groups) = of.groups.filter(|_| of.rows.total > 0) else {
+        return rate(&of.rows);
+    };
+    format!(
+        "{} of {}, {}",
+        of.rows.count,
+        of.rows.total,
+        interval(&groups)
+    )
+}
+
 /// A figure and its interval, with three decimals.
 fn plain(of: &Estimate) -> String {
     format!("{:.3} [{:.3}–{:.3}]", of.value, of.low, of.high)
@@ -215,43 +228,40 @@ pub(super) fn coverage(benchmark: &BenchmarkReport) -> Option<Table> {
     )
 }
 
-/// What came of abstaining below a threshold that validation gave.
+/// What came of abstaining below a threshold that validation gave: target and observed error rate side by side.
 pub(super) fn abstained(benchmark: &BenchmarkReport) -> Option<Table> {
     let rows = benchmark.systems.iter().filter_map(|system| {
         let of = system.abstained.as_ref()?;
         Some(vec![
             system.name.as_str().into(),
-            figure(percent(of.threshold)),
+            figure(percent(of.target)),
+            figure(rate(&of.wrong)),
+            of.outcome().into(),
             figure(rate(&of.answered)),
-            figure(rate(&of.wrong_of_all)),
-            figure(rate(&of.wrong_of_answered)),
+            figure(of.threshold.map_or("–".into(), percent)),
         ])
     });
     table(
-        "Abstaining below a probability chosen on validation",
+        "Abstaining: target and observed error rate among the answered questions",
         [
             "system",
-            "below",
+            "target",
+            "observed",
+            "outcome",
             "answered",
-            "of all, answered wrongly",
-            "of the answered, wrong",
+            "abstains below",
         ],
         rows.collect(),
     )
 }
 
-/// Every two systems.
+/// Every two systems, what decides first.
 pub(crate) fn pairs(pairs: &[PairReport]) -> Option<Table> {
     let rows = pairs.iter().map(|pair| {
         let (of, table) = (&pair.paired, &pair.paired.table);
         vec![
             Cell::Text(format!("{} – {}", pair.first, pair.second)),
-            figure(format!(
-                "{} [{} to {}]",
-                points(of.difference.value),
-                points(of.difference.low),
-                points(of.difference.high)
-            )),
+            figure(difference(&of.difference)),
             figure(p_value(pair.holm)),
             figure(p_value(of.group_p.unwrap_or(of.p))),
             figure(format!(
@@ -265,7 +275,7 @@ pub(crate) fn pairs(pairs: &[PairReport]) -> Option<Table> {
         ]
     });
     table(
-        "Two systems on the same questions: difference of accuracy in points",
+        "Two systems on the same questions: accuracy of the first less that of the second, in points",
         [
             "first – second",
             "difference [95 %]",
@@ -275,6 +285,16 @@ pub(crate) fn pairs(pairs: &[PairReport]) -> Option<Table> {
             "could be shown from",
         ],
         rows.collect(),
+    )
+}
+
+/// A difference of shares in points, with its interval.
+pub(super) fn difference(of: &Estimate) -> String {
+    format!(
+        "{} [{} to {}]",
+        points(of.value),
+        points(of.low),
+        points(of.high)
     )
 }
 
@@ -314,46 +334,6 @@ pub(super) fn written(benchmark: &BenchmarkReport) -> Option<Table> {
             "runs in a loop",
             "tokens: mean / median / p95 / most",
             "right label in the form",
-        ],
-        rows,
-    )
-}
-
-/// What was written, in a terminal's width.
-pub(super) fn written_in_short(benchmark: &BenchmarkReport) -> Option<Table> {
-    let mut rows = Vec::new();
-    for system in &benchmark.systems {
-        for of in &system.written {
-            let short = |of: &Proportion| match of.total {
-                0 => figure("–"),
-                _ => figure(percent(of.value)),
-            };
-            let memorised = of.memorised.as_ref().map(|of| &of.memorised);
-            rows.push(vec![
-                system.name.as_str().into(),
-                of.mode.as_str().into(),
-                Cell::Number(of.format.total),
-                short(&of.format),
-                short(&of.citations),
-                short(&of.contradictions),
-                memorised.map_or(figure("–"), short),
-                short(&of.variety.said_before),
-                figure(format!("{:.1}", of.tokens.mean)),
-            ]);
-        }
-    }
-    table(
-        "What was written",
-        [
-            "system",
-            "mode",
-            "answers",
-            "in form",
-            "citations",
-            "contradict",
-            "memorised",
-            "said before",
-            "tokens",
         ],
         rows,
     )
@@ -416,16 +396,15 @@ pub(super) fn systems(report: &EvalReport) -> Option<Table> {
                 )
             },
         );
-        let below = |of: &Option<crate::stats::abstain::Abstention>| match of {
+        let below = match &system.abstention {
             None => "–".to_owned(),
-            Some(of) => of.threshold.map_or("abstains always".into(), percent),
+            Some(of) => of.threshold.map_or("abstains from all".into(), percent),
         };
         vec![
             system.name.as_str().into(),
             system.members.join(", ").into(),
             fitted.into(),
-            figure(below(&system.limit_of_all)),
-            figure(below(&system.limit_of_answered)),
+            figure(below),
         ]
     });
     let error = percent(report.methods.error_rate);
@@ -435,13 +414,15 @@ pub(super) fn systems(report: &EvalReport) -> Option<Table> {
             "system",
             "members",
             "calibration (b of Yes / No / Uncertain)",
-            "abstain below, of all",
-            "abstain below, of answered",
+            "abstains below",
         ],
         rows.collect(),
     );
     table.map(|table| Table {
-        caption: format!("{}; wished error rate {error}", table.caption),
+        caption: format!(
+            "{}; target error rate {error} of the answered",
+            table.caption
+        ),
         ..table
     })
 }
@@ -479,8 +460,8 @@ pub(super) fn robustness(report: &EvalReport, by_rule: bool) -> Option<Table> {
             rows.push(vec![
                 name.as_str().into(),
                 rule.rule.as_str().into(),
-                figure(rate(&rule.consistent)),
-                figure(rate(&rule.lost)),
+                figure(rate_of(&rule.consistent)),
+                figure(rate_of(&rule.lost)),
             ]);
         }
     }

@@ -2,19 +2,19 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use verdict_page::Cell;
 
-use super::{BenchmarkReport, EvalReport, tables};
+use super::{BenchmarkReport, EvalReport, short, tables};
 
 impl EvalReport {
     /// The report as plain text; all of it stands in `report.html` and `report.md`.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for benchmark in &self.benchmarks {
-            let _ = writeln!(text, "{}", benchmark.title());
-            if benchmark.look > 1 {
-                let _ = writeln!(text, "look {} at these questions", benchmark.look);
+            text.push_str(&wrapped(&benchmark.title()));
+            if let Some(looked) = benchmark.looked() {
+                let _ = writeln!(text, "{looked}");
             }
             if benchmark.trained_on > 0 {
                 let _ = writeln!(
@@ -32,25 +32,51 @@ impl EvalReport {
             let _ = write!(text, "{}\n{}\n", table.caption, plain(&table));
         }
         for line in self.findings() {
-            let _ = writeln!(text, "{line}");
+            text.push_str(&wrapped(&line));
         }
         text
     }
 }
 
-fn of(benchmark: &BenchmarkReport, report: &EvalReport) -> [Option<verdict_page::Table>; 4] {
+fn of(benchmark: &BenchmarkReport, report: &EvalReport) -> [Option<verdict_page::Table>; 5] {
     [
-        tables::scores(&benchmark.scored(), &benchmark.levels),
-        tables::probabilities(benchmark, report.methods.fit),
-        tables::pairs(&benchmark.pairs),
-        tables::written_in_short(benchmark),
+        short::scores(&benchmark.scored(), &benchmark.levels),
+        short::pairs(&benchmark.pairs),
+        short::abstained(benchmark),
+        short::probabilities(benchmark, report.methods.fit),
+        short::written(benchmark),
     ]
+}
+
+/// Columns of a terminal.
+const WIDTH: usize = 80;
+
+/// A text in lines that fit a terminal, broken at blanks.
+fn wrapped(text: &str) -> String {
+    let (mut out, mut used) = (String::new(), 0);
+    for word in text.split(' ') {
+        let long = word.chars().count();
+        if used > 0 && used + 1 + long > WIDTH {
+            out.push('\n');
+            used = 0;
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += long;
+    }
+    out.push('\n');
+    out
 }
 
 /// A table in columns, numbers to the right, no blanks at the ends of lines.
 pub(crate) fn plain(table: &verdict_page::Table) -> String {
     let mut plain = Table::new();
     plain.load_preset(presets::NOTHING);
+    // What is wider all the same goes on within its cell.
+    plain.set_content_arrangement(ContentArrangement::Dynamic);
+    plain.set_width(WIDTH as u16);
     plain.set_header(&table.head);
     for row in &table.rows {
         plain.add_row(row.iter().map(|cell| match cell {

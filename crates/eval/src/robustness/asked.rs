@@ -1,10 +1,13 @@
 //! The questions of an evaluation asked otherwise, and what is told of the answers.
 
+use std::collections::HashMap;
+
 use verdict_data::{Item, Label, TwinRule};
 
 use super::{Consistency, Must, Pair, variants};
 use crate::judge::Benchmark;
 use crate::run::Asked;
+use crate::stats::resample::Resampling;
 
 /// Name under which they are asked.
 const NAME: &str = "robustness";
@@ -29,6 +32,8 @@ struct Change {
     original: Original,
     /// Its place in `items`.
     variant: usize,
+    /// Number of its original's group.
+    group: u32,
 }
 
 /// Where the original's answer is.
@@ -49,6 +54,11 @@ impl Changed {
             pairs: Vec::new(),
             questions: 0,
         };
+        let mut groups: HashMap<String, u32> = HashMap::new();
+        let mut group = |item: &Item| {
+            let next = groups.len() as u32;
+            *groups.entry(item.group.clone()).or_insert(next)
+        };
         for (number, benchmark) in benchmarks.iter().enumerate() {
             for (place, item) in benchmark.items.iter().take(questions).enumerate() {
                 let all = variants(item);
@@ -60,6 +70,7 @@ impl Changed {
                         truth: item.label,
                         original: Original::Benchmark(number, place),
                         variant: changed.items.len(),
+                        group: group(item),
                     });
                     changed.items.push(variant.item);
                 }
@@ -87,6 +98,7 @@ impl Changed {
                 truth: twin.original.label,
                 original: Original::Here(here),
                 variant: changed.items.len(),
+                group: group(&twin.original),
             });
             changed.items.push(twin.variant);
         }
@@ -113,7 +125,12 @@ impl Changed {
     }
 
     /// How one system behaves, from its labels to the items of each benchmark and to these.
-    pub fn consistency(&self, benchmarks: &[&[Label]], here: &[Label]) -> Consistency {
+    pub fn consistency(
+        &self,
+        benchmarks: &[&[Label]],
+        here: &[Label],
+        resampling: Resampling,
+    ) -> Consistency {
         let pairs: Vec<Pair> = self
             .pairs
             .iter()
@@ -126,9 +143,10 @@ impl Changed {
                     Original::Here(place) => here[place],
                 }),
                 variant: Some(here[change.variant]),
+                group: change.group,
             })
             .collect();
-        Consistency::of(&pairs)
+        Consistency::of(&pairs, resampling)
     }
 }
 
@@ -150,15 +168,19 @@ mod tests {
         assert!(changed.questions() > 10 && changed.variants() > 30);
         let truths = |items: &[Item]| items.iter().map(|item| item.label).collect::<Vec<_>>();
         let (own, here) = (truths(&benchmark.items), truths(changed.asked().items));
-        let knows = changed.consistency(&[&own], &here);
-        assert_eq!(knows.all.consistent.count, changed.variants());
+        let knows = changed.consistency(&[&own], &here, Resampling::default());
+        assert_eq!(knows.all.consistent.rows.count, changed.variants());
         let always = |count: usize| vec![Label::Yes; count];
-        let stuck = changed.consistency(&[&always(own.len())], &always(here.len()));
-        assert_eq!(stuck.kept.consistent.value, 1.0);
-        assert_eq!(stuck.flipped.consistent.count, 0);
+        let stuck = changed.consistency(
+            &[&always(own.len())],
+            &always(here.len()),
+            Resampling::default(),
+        );
+        assert_eq!(stuck.kept.consistent.rows.value, 1.0);
+        assert_eq!(stuck.flipped.consistent.rows.count, 0);
         assert_eq!(
-            stuck.all.consistent.total,
-            stuck.kept.consistent.total + stuck.flipped.consistent.total
+            stuck.all.consistent.rows.total,
+            stuck.kept.consistent.rows.total + stuck.flipped.consistent.rows.total
         );
     }
 }

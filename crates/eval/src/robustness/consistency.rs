@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use verdict_data::Label;
 
 use super::variants::Must;
-use crate::metrics::Proportion;
+use crate::stats::resample::Resampling;
+use crate::stats::scores::Share;
 
 /// A question and another way to put it, with what was answered to both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,8 @@ pub struct Pair {
     pub original: Option<Label>,
     /// The answer to the variant; none where no label could be read.
     pub variant: Option<Label>,
+    /// Variants of one question, and of questions of one group, are not independent.
+    pub group: u32,
 }
 
 impl Pair {
@@ -36,10 +39,10 @@ pub struct RuleConsistency {
     pub rule: String,
     /// Pairs that behave as they must, of all pairs. Says nothing of right and wrong: a system that answers
     /// everything with `Yes` is wholly consistent under rules that keep the answer.
-    pub consistent: Proportion,
+    pub consistent: Share,
     /// Pairs that do not behave, of those whose original was answered rightly: right answers that another wording
     /// turns wrong.
-    pub lost: Proportion,
+    pub lost: Share,
 }
 
 /// The figures by rule and over all.
@@ -56,41 +59,48 @@ pub struct Consistency {
 }
 
 impl Consistency {
-    /// Counts pairs. The intervals take them as independent, which variants of one question are not: they are the
-    /// narrowest that the figures allow.
-    pub fn of(pairs: &[Pair]) -> Consistency {
+    /// Counts pairs. The intervals are over groups: variants of one question are not independent.
+    pub fn of(pairs: &[Pair], resampling: Resampling) -> Consistency {
         let mut names: Vec<&str> = Vec::new();
         for pair in pairs {
             if !names.contains(&pair.rule.as_str()) {
                 names.push(&pair.rule);
             }
         }
+        let count =
+            |rule: &str, meant: &dyn Fn(&Pair) -> bool| count(rule, pairs, meant, resampling);
         let rules = names
             .iter()
-            .map(|name| count(name, pairs, |pair| pair.rule == *name));
+            .map(|name| count(name, &|pair| pair.rule == *name));
         Consistency {
             rules: rules.collect(),
-            kept: count("kept", pairs, |pair| pair.must == Must::Same),
-            flipped: count("flipped", pairs, |pair| pair.must == Must::Flipped),
-            all: count("all", pairs, |_| true),
+            kept: count("kept", &|pair| pair.must == Must::Same),
+            flipped: count("flipped", &|pair| pair.must == Must::Flipped),
+            all: count("all", &|_| true),
         }
     }
 }
 
-fn count(rule: &str, pairs: &[Pair], meant: impl Fn(&Pair) -> bool) -> RuleConsistency {
-    let (mut all, mut behave, mut right, mut lost) = (0, 0, 0, 0);
-    for pair in pairs.iter().filter(|pair| meant(pair)) {
-        let behaves = pair.behaves();
-        let was_right = pair.original == Some(pair.truth);
-        all += 1;
-        behave += usize::from(behaves);
-        right += usize::from(was_right);
-        lost += usize::from(was_right && !behaves);
-    }
+fn count(
+    rule: &str,
+    pairs: &[Pair],
+    meant: &dyn Fn(&Pair) -> bool,
+    resampling: Resampling,
+) -> RuleConsistency {
+    let meant: Vec<&Pair> = pairs.iter().filter(|pair| meant(pair)).collect();
+    let behave: Vec<(bool, u32)> = meant
+        .iter()
+        .map(|pair| (pair.behaves(), pair.group))
+        .collect();
+    let lost: Vec<(bool, u32)> = meant
+        .iter()
+        .filter(|pair| pair.original == Some(pair.truth))
+        .map(|pair| (!pair.behaves(), pair.group))
+        .collect();
     RuleConsistency {
         rule: rule.to_owned(),
-        consistent: Proportion::new(behave, all),
-        lost: Proportion::new(lost, right),
+        consistent: Share::of(&behave, resampling),
+        lost: Share::of(&lost, resampling),
     }
 }
 
@@ -99,6 +109,7 @@ mod tests {
     use Label::{No, Uncertain, Yes};
 
     use super::*;
+    use crate::metrics::Proportion;
 
     fn pair(rule: &str, must: Must, answers: (Option<Label>, Option<Label>)) -> Pair {
         Pair {
@@ -107,6 +118,7 @@ mod tests {
             truth: Yes,
             original: answers.0,
             variant: answers.1,
+            group: 0,
         }
     }
 
@@ -138,9 +150,9 @@ mod tests {
             pair("false", Must::Flipped, (Some(Yes), Some(No))),
             pair("false", Must::Flipped, (None, Some(No))),
         ];
-        let found = Consistency::of(&pairs);
+        let found = Consistency::of(&pairs, Resampling::default());
         let figures = |of: &RuleConsistency| {
-            let (c, l) = (of.consistent, of.lost);
+            let (c, l) = (of.consistent.rows, of.lost.rows);
             (of.rule.clone(), c.count, c.total, l.count, l.total)
         };
         assert_eq!(found.rules.len(), 2);
@@ -149,7 +161,10 @@ mod tests {
         assert_eq!(figures(&found.kept), ("kept".into(), 1, 3, 1, 2));
         assert_eq!(figures(&found.flipped), ("flipped".into(), 1, 2, 0, 1));
         assert_eq!(figures(&found.all), ("all".into(), 2, 5, 1, 3));
-        assert_eq!(found.all.consistent, Proportion::new(2, 5));
+        assert_eq!(found.all.consistent.rows, Proportion::new(2, 5));
+        // All five are variants of one question: nothing is known of other questions.
+        let of = found.all.consistent.estimate();
+        assert_eq!((of.low, of.high), (0.0, 1.0));
     }
 
     #[test]
@@ -158,9 +173,12 @@ mod tests {
             pair("case", Must::Same, (Some(Yes), Some(Yes))),
             pair("false", Must::Flipped, (Some(Yes), Some(Yes))),
         ];
-        let found = Consistency::of(&pairs);
+        let found = Consistency::of(&pairs, Resampling::default());
         assert_eq!(
-            (found.kept.consistent.value, found.flipped.consistent.value),
+            (
+                found.kept.consistent.rows.value,
+                found.flipped.consistent.rows.value
+            ),
             (1.0, 0.0)
         );
     }

@@ -111,7 +111,10 @@ pub fn validation(
             .filter(|row| row.adapter.as_deref() == *model)
             .map(|row| ValidationRow {
                 id: row.id.clone(),
-                group: groups.get(row.id.as_str()).map(|group| (*group).to_owned()),
+                group: row.group.clone().or_else(|| {
+                    let group = groups.get(row.id.as_str())?;
+                    Some((*group).to_owned())
+                }),
                 truth: row.truth.index(),
                 logits: row.logits.map(f64::from),
             })

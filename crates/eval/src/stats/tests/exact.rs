@@ -3,7 +3,7 @@
 use verdict_data::{Label, wilson};
 
 use super::world::{CERTAIN, PLAIN, World};
-use crate::stats::abstain::{limit_wrong_of_all, limit_wrong_of_answered, thresholds};
+use crate::stats::abstain::{fewest, limit_wrong_of_answered, thresholds};
 use crate::stats::paired::{Pair, Table, paired, sign_flip};
 use crate::stats::probability::{Forecast, bins, probabilities};
 use crate::stats::resample::{
@@ -344,42 +344,6 @@ fn right_confidences_have_the_error_of_chance() {
 }
 
 #[test]
-fn the_threshold_for_all_questions_is_the_counted_one() {
-    // 19 rows: (wrong + 1) / 20 ≤ 0.15 allows two wrong.
-    let mut rows: Vec<(f64, bool)> = (1..20).map(|k| (f64::from(k) / 20.0, true)).collect();
-    for wrong in [18, 11, 6, 3] {
-        rows[wrong - 1].1 = false;
-    }
-    let found = limit_wrong_of_all(&rows, 0.15);
-    assert_eq!(found.threshold, Some(0.35));
-    assert_eq!(
-        (found.coverage.count, found.wrong.count, found.n),
-        (13, 2, 19)
-    );
-    assert!(found.guarantee.contains("0.35") && found.guarantee.contains("at most 0.15"));
-    // A wrong row of the same confidence enters with the others.
-    rows[6].0 = 0.3;
-    assert_eq!(limit_wrong_of_all(&rows, 0.15).threshold, Some(0.4));
-    // All may be answered; nothing may.
-    assert_eq!(limit_wrong_of_all(&rows, 0.25).threshold, Some(0.0));
-    assert_eq!(limit_wrong_of_all(&rows, 0.25).coverage.count, 19);
-    let none = limit_wrong_of_all(&rows, 0.049);
-    assert_eq!((none.threshold, none.coverage.count), (None, 0));
-    assert!(
-        none.guarantee.contains("answer nothing"),
-        "{}",
-        none.guarantee
-    );
-    rows[18].1 = false;
-    assert_eq!(
-        limit_wrong_of_all(&rows, 0.05).threshold,
-        None,
-        "the surest is wrong"
-    );
-    assert_eq!(limit_wrong_of_all(&[], 0.9).threshold, None);
-}
-
-#[test]
 fn the_threshold_for_answered_questions_is_the_counted_one() {
     // 60 right above 0.8, 40 of which 10 wrong between 0.5 and 0.6.
     let rows: Vec<(f64, bool)> = (0..100)
@@ -394,17 +358,23 @@ fn the_threshold_for_answered_questions_is_the_counted_one() {
     assert_eq!(found.threshold, above);
     assert_eq!((found.coverage.count, found.wrong.count), (60, 0));
     assert!(
-        found.guarantee.contains("a confidence of 0.9,"),
+        found.guarantee.contains("a confidence of 90 %,"),
         "{}",
         found.guarantee
     );
+    // No lower than one half, below which an answer is more likely wrong than right.
     assert_eq!(
         limit_wrong_of_answered(&rows, 0.3, 0.1).threshold,
-        Some(0.0)
+        Some(0.5)
     );
-    assert_eq!(
-        limit_wrong_of_answered(&rows[..21], 0.1, 0.1).threshold,
-        None
+    assert_eq!(fewest(0.1, 0.1), 22);
+    let few = limit_wrong_of_answered(&rows[..21], 0.1, 0.1);
+    assert_eq!((few.threshold, few.needed), (None, Some(22)));
+    assert!(
+        few.guarantee
+            .contains("at least 22 answered rows without a mistake are needed, and there are 21"),
+        "{}",
+        few.guarantee
     );
     assert!(
         limit_wrong_of_answered(&rows[..22], 0.1, 0.1)
@@ -417,9 +387,51 @@ fn the_threshold_for_answered_questions_is_the_counted_one() {
 }
 
 #[test]
+fn no_answer_is_given_at_chance_level() {
+    // Sure of nothing, and half of it right: whatever is allowed, a third is no answer.
+    let rows: Vec<(f64, bool)> = (0..1000).map(|row| (0.344, row % 2 == 0)).collect();
+    for alpha in [0.1, 0.5, 0.9, 0.999] {
+        let found = limit_wrong_of_answered(&rows, alpha, 0.1);
+        assert_eq!(found.threshold, None, "{alpha}");
+        assert!(found.guarantee.starts_with("Abstains from every question"));
+    }
+}
+
+#[test]
+fn where_no_threshold_is_certified_the_rows_that_would_do_are_named() {
+    // 5 % wrong on 40 rows is no evidence of less than 10 % wrong; on the rows named it is.
+    let rows = |n: usize| -> Vec<(f64, bool)> { (0..n).map(|row| (0.9, row % 20 != 0)).collect() };
+    let found = limit_wrong_of_answered(&rows(40), 0.1, 0.1);
+    assert_eq!(found.threshold, None);
+    let needed = found.needed.unwrap();
+    assert!((60..400).contains(&needed), "{needed}");
+    assert!(
+        found
+            .guarantee
+            .contains(&format!("about {needed} would do")),
+        "{}",
+        found.guarantee
+    );
+    assert!(
+        limit_wrong_of_answered(&rows(needed.next_multiple_of(20)), 0.1, 0.1)
+            .threshold
+            .is_some()
+    );
+    // Where every second answer is wrong, no number of rows helps.
+    let rows: Vec<(f64, bool)> = (0..400).map(|row| (0.9, row % 2 == 0)).collect();
+    let found = limit_wrong_of_answered(&rows, 0.1, 0.1);
+    assert_eq!((found.threshold, found.needed), (None, None));
+    assert!(
+        found.guarantee.contains("more rows would not change"),
+        "{}",
+        found.guarantee
+    );
+}
+
+#[test]
 #[should_panic(expected = "1: expected a number between 0 and 1")]
 fn a_level_is_a_share() {
-    let _ = limit_wrong_of_all(&[], 1.0);
+    let _ = limit_wrong_of_answered(&[], 1.0, 0.1);
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub(super) struct World {
     pub(super) size: usize,
     /// How much of each normal number a row shares with its group, where groups have several rows.
     pub(super) shared: f64,
+    /// How much of the second model's logits is its own: at 0.6 one alone is right on 32 % of the rows, at 0.2 on
+    /// 11 %, at 0.08 on 4 %, at 0.03 on 1.6 %. Below 0.5 both also write the same answers in the form.
+    pub(super) apart: f64,
 }
 
 /// Rows of the plain kind.
@@ -29,6 +32,7 @@ pub(super) const PLAIN: World = World {
     honesty: 0.6,
     size: 1,
     shared: 0.5,
+    apart: 0.6,
 };
 
 /// Nine of ten right: counts near their ends, skewed losses.
@@ -79,8 +83,9 @@ impl World {
             .map(|row| {
                 let told = |model: usize| -> [f64; 3] {
                     std::array::from_fn(|label| {
-                        let own =
-                            0.8 * number(row, label) + 0.6 * number(row, 3 + 3 * model + label);
+                        let common = (1.0 - self.apart * self.apart).sqrt();
+                        let own = common * number(row, label)
+                            + self.apart * number(row, 3 + 3 * model + label);
                         self.spread * own + [0.4, 0.2, 0.0][label]
                     })
                 };
@@ -98,7 +103,8 @@ impl World {
                     truth,
                     chances,
                     probabilities: logits.map(softmax),
-                    formed: [10, 11].map(|place| number(row, place) < 2.0),
+                    formed: [10, if self.apart < 0.5 { 10 } else { 11 }]
+                        .map(|place| number(row, place) < 2.0),
                 }
             })
             .collect()

@@ -1,0 +1,145 @@
+//! What an earlier evaluation left in a folder: read back, and kept beside a new one.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{Evaluation, Prediction, put_predictions, put_report};
+use super::{EvalReport, Methods, System};
+use crate::run::EvalError;
+
+/// Folder of the evaluations that a new one took the place of, each in a folder named by its time.
+const REPLACED: &str = "earlier";
+
+/// When and how a benchmark was judged, where that was another evaluation than the report's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Seconds since 1970, UTC.
+    pub time: u64,
+    /// Tool and version.
+    pub tool: String,
+    /// How it was judged.
+    pub methods: Methods,
+    /// Who was asked.
+    pub systems: Vec<System>,
+}
+
+impl Evaluation {
+    /// The evaluation in a folder; none where there is no `report.json`.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`] where its files cannot be read; [`EvalError::Json`] where another version wrote them.
+    pub fn read(folder: &Path) -> Result<Option<Evaluation>, EvalError> {
+        match folder.join("report.json").exists() {
+            true => Evaluation::read_needed(folder).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// The evaluation that has to be in a folder.
+    pub(crate) fn read_needed(folder: &Path) -> Result<Evaluation, EvalError> {
+        let text = |name: &str| {
+            let path = folder.join(name);
+            let text = std::fs::read_to_string(&path);
+            text.map_err(|source| EvalError::Io {
+                path,
+                doing: "read",
+                source,
+            })
+        };
+        let fault = |name: &str, expected, message: String| EvalError::Json {
+            path: folder.join(name),
+            expected,
+            message,
+        };
+        let report: EvalReport = serde_json::from_str(&text("report.json")?).map_err(|error| {
+            let expected = "a report of this version of `verdict eval`";
+            fault("report.json", expected, error.to_string())
+        })?;
+        let mut predictions = Vec::new();
+        for (number, line) in text("predictions.jsonl")?.lines().enumerate() {
+            predictions.push(serde_json::from_str(line).map_err(|error| {
+                let expected = "a prediction in each line";
+                let message = format!("line {}: {error}", number + 1);
+                fault("predictions.jsonl", expected, message)
+            })?);
+        }
+        Ok(Evaluation {
+            report,
+            predictions,
+        })
+    }
+
+    /// Whether both judged one run: the same weights, data set and settings.
+    pub fn same_run(&self, run: &crate::Subject) -> bool {
+        let of = &self.report.subject;
+        (&of.model_sha256, &of.data_sha256, of.steps, &of.best)
+            == (&run.model_sha256, &run.data_sha256, run.steps, &run.best)
+            && of.settings == run.settings
+    }
+
+    /// This evaluation, and of an earlier one the benchmarks that this one did not judge, each with its own date and
+    /// settings. An earlier check of robustness stays where this one made none.
+    #[must_use]
+    pub fn beside(mut self, earlier: &Evaluation) -> Evaluation {
+        let judged: HashSet<String> = self.names().map(str::to_owned).collect();
+        let before = &earlier.report;
+        let kept = before
+            .benchmarks
+            .iter()
+            .filter(|benchmark| !judged.contains(&benchmark.name))
+            .cloned()
+            .map(|mut benchmark| {
+                benchmark.kept.get_or_insert_with(|| Kept {
+                    time: before.looks.last().map_or(0, |look| look.time),
+                    tool: before.tool.clone(),
+                    methods: before.methods.clone(),
+                    systems: before.systems.clone(),
+                });
+                benchmark
+            });
+        self.report.benchmarks.extend(kept);
+        let predictions = earlier.predictions.iter();
+        self.predictions.extend(
+            predictions
+                .filter(|one| !judged.contains(&one.benchmark))
+                .cloned(),
+        );
+        if self.report.robustness.is_none() {
+            self.report.robustness.clone_from(&before.robustness);
+        }
+        self
+    }
+
+    /// Keeps an evaluation whose answers this one would take the place of, where it has answers of systems that this
+    /// one did not ask: `report.json` and `predictions.jsonl` go to `earlier/TIME`. Gives that folder.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`].
+    pub fn keep(&self, earlier: &Evaluation, folder: &Path) -> Result<Option<PathBuf>, EvalError> {
+        let of = |one: &Prediction| (one.benchmark.clone(), one.system.clone());
+        let here: HashSet<(String, String)> = self.predictions.iter().map(of).collect();
+        if earlier
+            .predictions
+            .iter()
+            .all(|one| here.contains(&of(one)))
+        {
+            return Ok(None);
+        }
+        let time = earlier.report.looks.last().map_or(0, |look| look.time);
+        let own = folder.join(REPLACED).join(time.to_string());
+        std::fs::create_dir_all(&own).map_err(|source| EvalError::Io {
+            path: own.clone(),
+            doing: "create",
+            source,
+        })?;
+        put_predictions(earlier, &own)?;
+        put_report(earlier, &own)?;
+        Ok(Some(own))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.report.benchmarks.iter().map(|of| of.name.as_str())
+    }
+}
