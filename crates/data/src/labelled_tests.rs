@@ -1,6 +1,9 @@
 //! The citation detector and the first sentence against labels that were made by reading: 590 sentences and 304
-//! answers of PubMedQA and BioASQ. `tests/labels` holds the labels as places in the published files, not the texts;
-//! docs/concepts/data-set.md tells how they were drawn and decided. Skipped where the files are not there.
+//! answers of PubMedQA and BioASQ, by which the patterns were mended, and 463 later ones in two halves, of which one was
+//! not looked at while the detector was worked on. `tests/labels` holds the labels of published sentences as places in
+//! the published files, not the texts; those written for the purpose stand there whole, citations in double braces.
+//! docs/concepts/data-set.md tells how they were drawn and decided. What needs the files is skipped where they are not
+//! there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -8,10 +11,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Rules;
+use crate::choice::choose;
 use crate::citations::{self, Kind};
 use crate::rationale::clean;
 use crate::text::mend;
+use crate::{Label, Rules};
 
 #[derive(Deserialize)]
 struct Place {
@@ -160,8 +164,108 @@ fn the_detector_finds_what_readers_call_citations() {
     told(&format!(
         "sentences: {both} found, {false_alarms} false alarms, {missed} missed: precision {precision:.4}, recall {recall:.4}; citations by kind: {kinds:?}"
     ));
-    assert!(precision >= 0.98, "precision {precision}");
+    assert!(precision >= 0.995, "precision {precision}");
     assert!(recall >= 0.95, "recall {recall}");
+}
+
+/// What came of looking for citations in sentences with known ones.
+#[derive(Default)]
+struct Counts {
+    sentences: usize,
+    removed: usize,
+    wrong: usize,
+    cited: usize,
+    found: usize,
+}
+
+impl Counts {
+    /// Looks at one sentence. What is wrong is said only where it may be looked at.
+    fn add(&mut self, raw: &str, cited: &[String], say: bool) {
+        let (out, removed) = citations::remove(&mend(raw));
+        let same = |a: &str, b: &str| {
+            let dress = [' ', '(', ')', '[', ']', ';', ',', '.'];
+            let (a, b) = (a.trim_matches(dress), b.trim_matches(dress));
+            !a.is_empty() && !b.is_empty() && (a.contains(b) || b.contains(a))
+        };
+        let cited: Vec<String> = cited.iter().map(|of| mend(of)).collect();
+        let wrong = removed
+            .iter()
+            .filter(|of| !cited.iter().any(|cited| same(&of.text, cited)))
+            .count();
+        let found = cited
+            .iter()
+            .filter(|cited| removed.iter().any(|of| same(&of.text, cited)))
+            .count();
+        if say && (wrong > 0 || found < cited.len()) {
+            told(&format!("{cited:?} {removed:?}\n    {raw}\n    {out}"));
+        }
+        self.sentences += 1;
+        self.removed += removed.len();
+        self.wrong += wrong;
+        self.cited += cited.len();
+        self.found += found;
+    }
+}
+
+/// Adds sentences written for the purpose.
+fn written(counts: &mut Counts, text: &str, say: bool) {
+    for marked in text.lines() {
+        let pieces = marked.split("{{").skip(1);
+        let cited = pieces.filter_map(|piece| piece.split("}}").next());
+        let cited: Vec<String> = cited.map(str::to_owned).collect();
+        let raw = marked.replace("{{", "").replace("}}", "");
+        counts.add(&raw, &cited, say);
+    }
+}
+
+/// 99.5 % of removals are right, and 95 % of citations are found.
+fn assert_certain(counts: &Counts, which: &str) {
+    told(&format!(
+        "{which}: {} sentences, {} removals of which {} wrong, {} of {} citations found",
+        counts.sentences, counts.removed, counts.wrong, counts.found, counts.cited
+    ));
+    assert!(
+        counts.wrong * 200 <= counts.removed,
+        "{} wrong",
+        counts.wrong
+    );
+    assert!(
+        counts.found * 100 >= counts.cited * 95,
+        "{} found",
+        counts.found
+    );
+}
+
+#[test]
+fn removals_are_certain_on_sentences_that_were_looked_at() {
+    let mut counts = Counts::default();
+    if let Some(mut published) =
+        Published::find("removals_are_certain_on_sentences_that_were_looked_at")
+    {
+        for sentence in labels::<Sentence>("citations_new.jsonl") {
+            let (_, raw) = published.text(&sentence.place);
+            let cited = sentence.citations.iter();
+            let cited: Vec<String> = cited.map(|of| slice(&raw, of.start, of.end)).collect();
+            counts.add(&raw, &cited, true);
+        }
+    }
+    written(
+        &mut counts,
+        include_str!("../tests/labels/citations_written.txt"),
+        true,
+    );
+    assert_certain(&counts, "looked at");
+}
+
+#[test]
+fn removals_are_certain_on_sentences_that_were_not() {
+    let mut counts = Counts::default();
+    written(
+        &mut counts,
+        include_str!("../tests/labels/citations_held_out.txt"),
+        false,
+    );
+    assert_certain(&counts, "held out");
 }
 
 #[test]
@@ -190,4 +294,70 @@ fn the_first_sentence_is_the_one_that_readers_take() {
     }
     told(&format!("first sentences: {right} of {all} right"));
     assert!(right * 100 >= all * 99, "{right} of {all}");
+}
+
+#[derive(Deserialize)]
+struct Answered {
+    #[serde(flatten)]
+    place: Place,
+    label: String,
+    /// The sentences that answer the question, as characters from one to another; any of them is right.
+    answers: Vec<(usize, usize)>,
+}
+
+/// The question of the row that holds a text.
+fn question(published: &Published, place: &Place) -> String {
+    let file = &published.files[&place.file];
+    let row = match file["questions"].as_array() {
+        Some(questions) => questions.iter().find(|row| row["id"] == place.id.as_str()),
+        None => Some(&file[&place.id]),
+    };
+    let row = row.expect("the row");
+    let question = row["QUESTION"].as_str().or_else(|| row["body"].as_str());
+    question.expect("a question").to_owned()
+}
+
+#[test]
+fn the_sentence_that_answers_the_question_is_chosen() {
+    let Some(mut published) = Published::find("the_sentence_that_answers_the_question_is_chosen")
+    else {
+        return;
+    };
+    let rules = Rules::default();
+    // Chosen and first, of the half that the weights were set on and of the other.
+    let mut counts = [(0, 0, 0); 2];
+    for (at, row) in labels::<Answered>("answering_sentences.jsonl")
+        .iter()
+        .enumerate()
+    {
+        let (whole, _) = published.text(&row.place);
+        let question = question(&published, &row.place);
+        let label = Label::parse(&row.label).expect("a label");
+        let uncited = |text: &str| rules.citations.remove(&mend(text)).0;
+        let right: Vec<String> = row
+            .answers
+            .iter()
+            .map(|(start, end)| clean(&uncited(&slice(&whole, *start, *end)), &rules).text)
+            .collect();
+        let answer = uncited(&whole);
+        let (chosen, candidates) = choose(&question, Some(label), &answer, &rules);
+        let first = clean(&answer, &rules);
+        let (all, hits, firsts) = &mut counts[at % 2];
+        *all += 1;
+        *hits += usize::from(right.contains(&chosen.text));
+        *firsts += usize::from(right.contains(&first.text));
+        if at % 2 == 0 && !right.contains(&chosen.text) {
+            told(&format!("{question} [{label}] right: {right:?}"));
+            for of in candidates {
+                told(&format!("   {:.2} {} {:?}", of.points, of.text, of.reasons));
+            }
+        }
+    }
+    for (half, (all, hits, firsts)) in ["development", "held-out"].iter().zip(counts) {
+        told(&format!(
+            "{half}: {all} answers, the sentence that answers {hits}, the first one {firsts}"
+        ));
+    }
+    let (all, hits, firsts) = counts[1];
+    assert!(hits * 100 >= all * 80 && hits > firsts, "{hits} of {all}");
 }

@@ -10,8 +10,10 @@ pub mod audit;
 mod benchmark;
 mod build;
 pub mod card;
+mod choice;
 pub mod citations;
 mod context;
+mod contradiction;
 mod dataset;
 mod digest;
 mod encoding;
@@ -46,7 +48,9 @@ pub use build::{
     merge, scan_shard,
 };
 pub use card::Card;
+pub use choice::Candidate;
 pub use context::{Context, CountTokens, latest_sentences};
+pub use contradiction::{Contradiction, contradiction};
 pub use dataset::DataSet;
 pub use encoding::{decode, read_text};
 pub use error::{Error, Result};

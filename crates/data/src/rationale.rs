@@ -28,7 +28,7 @@ static DEBRIS: LazyLock<Regex> = LazyLock::new(|| {
 /// be denied.
 static BARE_NO: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"^[Nn]o\s+((?:[Tt]he|[Aa]n|[Tt]here|[Ii]t|[Tt]hey|[Tt]hese|[Tt]his|[Tt]hose|[Ii]ts|[Tt]heir|[Ww]e|[Bb]ut|[Bb]ecause|[Aa]lthough)\s|[\p{L}0-9α-ω/+-]*(?:\p{Lu}[\p{L}-]*[0-9]|[0-9][\p{L}-]*\p{Lu}|\p{Lu}\p{Lu})[\p{L}0-9α-ω/+-]*\s+(?:is|are|was|were|does|do|did|has|have|can|could|cannot|should)\s+(?:an?|the|not|no|also|one|only|mainly|primarily|known to|neither)\s|[\p{L}-]+\s+(?:does|do|did|is|are|was|were|has|have|can|could|should)\s+not\s)",
+        r"^[Nn]o\s+((?:[Tt]he|[Aa]n|[Tt]here|[Ii]t|[Tt]hey|[Tt]hese|[Tt]his|[Tt]hose|[Ii]ts|[Tt]heir|[Ww]e|[Bb]ut|[Bb]ecause|[Aa]lthough)\s|[\p{L}0-9α-ω/+-]*(?:\p{Lu}[\p{L}-]*[0-9]|[0-9][\p{L}-]*\p{Lu}|\p{Lu}\p{Lu})[\p{L}0-9α-ω/+-]*\s+(?:is|are|was|were|does|do|did|has|have|can|could|cannot|should)\s+(?:an?|the|not|no|also|one|only|mainly|primarily|known to|neither)\s|[0-9]+(?:[- ][\p{L}0-9]+){1,3}\s+(?:does|do|did|is|are|was|were|has|have)\s+not\s|[\p{L}-]+\s+(?:does|do|did|is|are|was|were|has|have|can|could|should)\s+not\s)",
     )
 });
 
@@ -68,6 +68,18 @@ pub(crate) fn clean(answer: &str, rules: &Rules) -> Cleaned {
         finished(spoken.as_deref().unwrap_or(kept))
     });
     cleaned
+}
+
+/// The sentences of an answer text that is mended and free of citations, each as the rationale it would make, in order;
+/// and what it says before that: "Therefore, …". Sentences of too few words are left out.
+pub(crate) fn each_of(answer: &str, rules: &Rules) -> Vec<(String, String)> {
+    let rest = match strip_lead(answer, rules) {
+        Some((_, rest)) => rest,
+        None => answer,
+    };
+    let rest = DEBRIS.replace(rest, "");
+    let each = sentences(&rest).map(|sentence| (clean(sentence, rules).text, sentence.to_owned()));
+    each.filter(|(text, _)| !text.is_empty()).collect()
 }
 
 /// A sentence without speech about the study before it and label words within it; none where it has neither, or
@@ -294,6 +306,11 @@ mod tests {
                 "RESULTS: Deaths were fewer with it.",
                 "Deaths were fewer with it.",
                 None,
+            ),
+            (
+                "No 6 weeks of it were not enough.",
+                "6 weeks of it were not enough.",
+                Some(Label::No),
             ),
             ("Yes", "", Some(Label::Yes)),
             ("", "", None),

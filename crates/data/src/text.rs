@@ -64,8 +64,12 @@ fn is_plain(text: &str) -> bool {
 fn mended(text: &str, rules: &Rules) -> String {
     fixpoint(text.to_owned(), |text| {
         let mut text = blanks(&html_escape::decode_html_entities(text));
-        for (markup, instead) in &rules.markup {
-            text = blanks(&markup.replace_all(&text, instead.as_str()));
+        // All built-in patterns of mark-up have one of these.
+        let marked = text.contains(['<', '>']) || text.contains("](") || text.contains("]]");
+        if marked || rules.text().is_some() {
+            for (markup, instead) in &rules.markup {
+                text = blanks(&markup.replace_all(&text, instead.as_str()));
+            }
         }
         tidy(&text)
     })
@@ -178,6 +182,14 @@ mod tests {
             (
                 "<h3 id='c'>Conclusion:</h3><p>It <a href=https://x.org rel=\"y\">fell</a>.</p><br><!-- end -->",
                 "Conclusion: It fell.",
+            ),
+            (
+                "<table><tr><td>Pain</td><td>4</td></tr><tr><td>Fever</td><td>2</td></tr></table>",
+                "Pain, 4; Fever, 2",
+            ),
+            (
+                "<img src=\"x\" alt=\"a > b\"/>It <b>fell</b>.<sup>4</sup>",
+                "It fell. [4]",
             ),
             (
                 "at 10<sup>5</sup> cells, <sup>18</sup>F, cm<sup>2</sup>",

@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use super::plan::{Fate, plan};
-use super::rules::clean;
+use super::rules::{clean, question};
 use super::{BuildSettings, benchmarks, check};
+use crate::choice::{Candidate, choose};
 use crate::dataset::Workshop;
 use crate::sources::{self, Reading};
+use crate::text::mend_by;
 use crate::{Error, RawItem, Result, Split};
 
 /// One change of a text.
@@ -21,7 +23,7 @@ pub struct Step {
 }
 
 /// What became of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
     /// Its id.
     pub id: String,
@@ -33,6 +35,8 @@ pub struct Explanation {
     pub answer: String,
     /// The changes, in order.
     pub steps: Vec<Step>,
+    /// The sentences of its answer as they were weighed; none where it has one alone.
+    pub candidates: Vec<Candidate>,
     /// The split it went to; none where it was dropped or set apart.
     pub split: Option<Split>,
     /// What became of it, in words.
@@ -58,6 +62,7 @@ pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
         label: raw.label.map(|label| label.to_string()),
         answer: raw.answer.clone(),
         steps: Vec::new(),
+        candidates: candidates(&raw, settings),
         split: None,
         fate: String::new(),
         tied: Vec::new(),
@@ -119,6 +124,14 @@ pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
         }
     };
     Ok(explanation)
+}
+
+/// The sentences of a row's answer, weighed as [`clean`] weighs them.
+fn candidates(raw: &RawItem, settings: &BuildSettings) -> Vec<Candidate> {
+    let rules = &settings.rules;
+    let question = question(&raw.question, rules, &mut |_, _, _| {});
+    let (answer, _) = rules.citations.remove(&mend_by(&raw.answer, rules));
+    choose(&question, raw.label, &answer, rules).1
 }
 
 /// The row as it was read.

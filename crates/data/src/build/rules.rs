@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::BuildSettings;
+use crate::choice::choose;
 use crate::manifest::{Effect, RuleRecord};
 use crate::near::{Shingles, hash};
 use crate::normal::{normal, question_key_of_normal};
 use crate::text::{mend_by, words};
-use crate::{Label, RawItem, Rules, Source, Split, rationale};
+use crate::{Label, RawItem, Rules, Source, Split};
 
 /// A row after cleaning, as it is kept until it is known where it goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +161,7 @@ fn cleaned(
         tally.short_question += 1;
         return None;
     }
-    let cleaned = rationale::clean(&answer, rules);
+    let (cleaned, _) = choose(&question, row.label, &answer, rules);
     changed("rationale", &answer, &cleaned.text);
     tally.led_in += usize::from(cleaned.lead.is_some());
     tally.talked += usize::from(cleaned.talked);
@@ -276,10 +277,10 @@ pub(crate) fn rules(tally: &Tally) -> Vec<RuleRecord> {
             "label word taken off the answer's beginning",
         ),
         (
-            "first-sentence",
+            "one-sentence",
             Changed,
             tally.cut,
-            "answer cut to its first sentence of three or more words",
+            "answer cut to the sentence of three or more words that answers the question best",
         ),
         (
             "study-speak",

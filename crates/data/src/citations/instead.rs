@@ -8,7 +8,7 @@ use super::capitalised;
 use crate::text::{regex, tidy};
 
 /// What somebody is reported to say, from the verb on: it stands by itself.
-static SAID: LazyLock<Regex> = LazyLock::new(|| {
+pub(super) static SAID: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^,?\s*(?:have |has |had )?(?:recently |also |first |previously |clearly |therefore )?(?:showed|shown|found|reported|demonstrated|concluded|suggested|observed|noted|stated|argued|described|confirmed|indicated|proposed|claimed|hypothesi[sz]ed)\s+that\s+",
     )
@@ -72,7 +72,10 @@ pub(super) fn narrative(before: &str, removed: &str, after: &str) -> String {
         };
         return joined(start, &format!("{article} {}", after.trim_start()));
     }
-    if let Some(study) = STUDY_OF.captures(start) {
+    let alone = !after.trim_start().starts_with("and ");
+    if let Some(study) = STUDY_OF.captures(start)
+        && alone
+    {
         let end = study.get(1).map_or(start.len(), |word| word.end());
         return joined(&start[..end], after.trim_start());
     }
@@ -84,8 +87,13 @@ pub(super) fn narrative(before: &str, removed: &str, after: &str) -> String {
     // The last full stop of "et al." ended the sentence as well.
     let ended = removed.ends_with('.') && after.trim().is_empty();
     let mark = if ended { "." } else { "" };
-    joined(start, &format!("{stand_in}{mark} {}", after.trim_start()))
+    let out = joined(start, &format!("{stand_in}{mark} {}", after.trim_start()));
+    TWICE.replace_all(&out, "$1").into_owned()
 }
+
+/// Earlier work beside earlier work.
+static TWICE: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)\b(earlier work)(?:,? and(?: of| by| from)?|,) earlier work\b"));
 
 /// A sentence in which a trial's number was a word of its own; none where it was not.
 pub(super) fn trial(before: &str, after: &str) -> Option<String> {

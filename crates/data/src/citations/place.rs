@@ -17,8 +17,12 @@ use crate::text::regex;
 pub(crate) struct Spared {
     /// Units and things counted, behind a bracket: "[10, 20] mmol".
     units: Vec<String>,
-    /// What is numbered or has a range: "grade3–4", "scale [1-10]". Plurals are meant too.
+    /// What is numbered without a blank: "grade3–4". Plurals are meant too.
     numbered: Vec<String>,
+    /// Words before a bracket with a number: "n [12]".
+    counted: Vec<String>,
+    /// Words before a bracket with two numbers: "scale [1-10]". Plurals are meant too.
+    ranged: Vec<String>,
     /// Peptides whose residues stand in brackets: "angiotensin [1-7]".
     peptides: Vec<String>,
     /// Ordinary words after which a number without a blank is a reference: "disease1–3".
@@ -108,6 +112,10 @@ static RING: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)(?:calix|cucurbit|pillar|cyclo|spiro|resorcin|hydro|aza|benzo|annulen|helicen|rotax|caten)$",
     )
+});
+/// One of several groups, at the end of a text: its number of members may follow.
+static NAMED_GROUP: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)\b(?:group|arm|cohort|class|stratum) (?:[A-Z]|[0-9]{1,2}|I{1,3}|IV)$")
 });
 /// Words by which a sentence about somebody's work goes on.
 static REPORTS: LazyLock<Regex> = LazyLock::new(|| {
@@ -246,9 +254,14 @@ impl Spared {
             // "65 years [58–72]".
             return false;
         }
-        if is_among(&self.numbered, word)
+        if is_among(&self.counted, word)
+            || is_among(&self.ranged, word) && range
             || self.peptides.iter().any(|of| word.ends_with(of.as_str())) && range
         {
+            return false;
+        }
+        if NAMED_GROUP.is_match(before) && single {
+            // "Group A [12] and group B [14]".
             return false;
         }
         let genotype = word == "P" || (word.starts_with('G') && word.ends_with('P'));
@@ -268,6 +281,8 @@ impl Spared {
                     numbers.len() > 2
                 }
             }
+            // "7q[31]".
+            c if c.is_lowercase() && word.contains(|c: char| c.is_ascii_digit()) => false,
             c if c.is_lowercase() => {
                 let bare = word.rsplit('/').next().unwrap_or(word);
                 let unit = bare.len() < 3 && self.units.iter().any(|unit| unit == bare);
@@ -295,7 +310,7 @@ impl Spared {
             .any(|ending| word.ends_with(ending.as_str()) && word.len() > ending.len() + 1);
         // One number may be a name's: "condition1". Things in the plural and qualities are not numbered.
         let alone = !found.contains([',', '–', '-']);
-        let plural = word.len() > 4 && word.ends_with('s') && ending
+        let plural = is_plural(word)
             || ["ism", "ity", "ness", "ncy"]
                 .iter()
                 .any(|of| word.ends_with(of));
@@ -304,8 +319,20 @@ impl Spared {
 
     /// Is a name with a year an author? Where "et al." stands it is.
     fn author(&self, before: &str, found: &str, after: &str) -> bool {
-        if found.contains(" al") || found.contains(" colleagues") || found.contains("workers") {
+        if found.contains(" al") {
             return true;
+        }
+        let others = ["colleagues", "workers", "associates", "collaborators"];
+        if others.iter().any(|of| found.contains(of)) {
+            // "Nurses and colleagues reported": no name.
+            let plural = first_word(found).ends_with('s');
+            let told = super::instead::SAID.is_match(after);
+            let dated = found.ends_with(|c: char| c.is_ascii_digit() || c == ')' || c == ']');
+            // "Dr. Ruth Heyn and colleagues" are people, not their work.
+            let named = before.trim_end().rsplit(' ').next().is_some_and(|word| {
+                word.starts_with(char::is_uppercase) && word.chars().any(char::is_lowercase)
+            });
+            return dated || told && !plural && !named;
         }
         let inside = found.starts_with(['(', '['])
             || found.ends_with([';', ')', ']']) && !found.contains(['(', '[']);
@@ -361,6 +388,15 @@ fn is_among(words: &[String], word: &str) -> bool {
     let word = word.trim_end_matches('.');
     let one = word.strip_suffix('s').unwrap_or(word);
     words.iter().any(|of| of == word || of == one)
+}
+
+/// Is a word in small letters the plural of a noun, by its ending?
+fn is_plural(word: &str) -> bool {
+    word.len() > 4
+        && word.ends_with('s')
+        && !["ss", "us", "is", "as", "os"]
+            .iter()
+            .any(|ending| word.ends_with(ending))
 }
 
 fn first_word(text: &str) -> &str {

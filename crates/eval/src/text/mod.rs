@@ -2,16 +2,15 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`mod@contradiction`] | does a rationale contradict the label it stands under? by rules, precision first |
+//! | [`contradiction`] | does a rationale contradict the label it stands under? by rules, precision first; of `verdict-data` |
 //! | [`overlap`] | is a rationale one that was trained on, or nearly? |
 //! | [`mod@repetition`] | repetition within an answer and from answer to answer |
 //!
 //! Functions over strings and labels; what they find is counted, not read.
 
-pub mod contradiction;
 pub mod overlap;
 pub mod repetition;
 
-pub use contradiction::{Contradiction, contradiction};
 pub use overlap::{Overlap, OverlapSummary, Trained};
 pub use repetition::{Repetition, Variety, repetition, variety};
+pub use verdict_data::{Contradiction, contradiction};

@@ -19,6 +19,15 @@ pub(super) fn explain(id: &str, settings: &BuildSettings, printer: &Printer) -> 
         printer.line(format!("  before   {}", step.before));
         printer.line(format!("  after    {}", step.after));
     }
+    if !told.candidates.is_empty() {
+        printer.line("\nsentences of the answer, with the points of each");
+        for candidate in &told.candidates {
+            let kept = if candidate.kept { "kept" } else { "" };
+            let points = format!("{:.2}", candidate.points);
+            printer.line(format!("  {kept:<4} {points:>5}  {}", candidate.text));
+            printer.line(format!("              {}", candidate.reasons.join("; ")));
+        }
+    }
     if !told.tied.is_empty() {
         printer.line(format!("\ntied to    {}", told.tied.join(", ")));
     }
