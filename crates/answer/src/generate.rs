@@ -3,23 +3,25 @@
 //! Each step extends every running sequence by what it still owes the cache: a new prompt, the fixed
 //! words after a label, or one token. Sequences that finish leave; new prompts take their place as
 //! the row budget allows. Questions with the same prompt and adapter share the prompt's pass: their
-//! sequences are forked after it.
+//! sequences are forked after it. Where a label has several tokens, a fork reads those before its last,
+//! so that the label is scored by all of them.
 //!
 //! An answer does not depend on what is answered beside it; on a GPU but for the rounding of sums, whose
 //! order follows the number of rows.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use tokenizers::Tokenizer;
+use verdict_data::Label;
 
 use crate::choose::{self, Choice, Sampling};
 use crate::engine::{Chunk, Engine, LogitRow};
 use crate::error::AnswerError;
 use crate::grammar::{Grammar, Step, Writer};
-use crate::labels::{LabelError, LabelScores, LabelTokens};
+use crate::labels::{self, LabelError, LabelScores, LabelTokens};
 use crate::prompt::{self, EncodedPrompt, PromptError};
-use crate::verdict::{Mode, Verdict, parse_answer};
+use crate::verdict::{Mode, Verdict, first_word, parse_answer};
 
 /// A question to one adapter, or to the base model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +70,8 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub struct Answerer<'t> {
     tokenizer: &'t Tokenizer,
-    eos: u32,
+    /// Tokens that end a text.
+    ends: Vec<u32>,
     labels: LabelTokens,
     grammar: Grammar<'t>,
 }
@@ -90,13 +93,23 @@ impl<'t> Answerer<'t> {
         let grammar = Grammar::new(tokenizer, eos)?;
         Ok(Answerer {
             tokenizer,
-            eos,
+            ends: vec![eos],
             labels,
             grammar,
         })
     }
 
-    /// The first tokens of the three labels.
+    /// The same, with further tokens that end an answer as the end-of-text does: a model may have several
+    /// (`eos_token_id` of `config.json` and `generation_config.json`).
+    pub fn with_ends(mut self, ends: &[u32]) -> Answerer<'t> {
+        let new = ends.iter().filter(|end| !self.ends.contains(end));
+        let new: Vec<u32> = new.copied().collect();
+        self.ends.extend(&new);
+        self.grammar.add_ends(&new);
+        self
+    }
+
+    /// The tokens of the three labels.
     pub fn labels(&self) -> &LabelTokens {
         &self.labels
     }
@@ -125,6 +138,7 @@ impl<'t> Answerer<'t> {
             probes: [yes, no, uncertain, self.grammar.full_stop()],
             open: BTreeSet::new(),
             running: Vec::new(),
+            scoring: BTreeMap::new(),
             verdicts,
         };
         let outcome = batch.run(done);
@@ -163,10 +177,10 @@ impl<'t> Answerer<'t> {
         settings: &Settings,
     ) -> Result<VecDeque<Prompt>, AnswerError> {
         self.grammar
-            .writer(verdict_data::Label::Yes, settings.max_answer_tokens)?;
+            .writer(Label::Yes, settings.max_answer_tokens)?;
         let limit = limit(engine, settings)?;
         let rows = engine.vocabulary();
-        for label in verdict_data::Label::ALL {
+        for label in Label::ALL {
             let opening = self.grammar.opening(label);
             prompt::check_embedding(self.tokenizer, opening, rows).map_err(|error| {
                 let text = prompt::opening(label);
@@ -230,6 +244,8 @@ struct Batch<'a, 't> {
     /// Sequences that are to be released.
     open: BTreeSet<usize>,
     running: Vec<Running<'a, 't>>,
+    /// Prompts whose labels are being scored, by their sequence.
+    scoring: BTreeMap<usize, Scoring<'a, 't>>,
     verdicts: Vec<Option<Verdict>>,
 }
 
@@ -246,8 +262,29 @@ struct Running<'a, 't> {
 enum State<'a, 't> {
     /// Its prompt is under way; these questions wait for it.
     Prompt(Vec<usize>),
+    /// It has read a label's tokens before number `next` of its rest, for the prompt of that sequence.
+    Label {
+        prompt: usize,
+        label: Label,
+        next: usize,
+    },
     /// It answers one question.
     Answer(Answer<'a, 't>),
+}
+
+/// A prompt whose labels are being scored.
+struct Scoring<'a, 't> {
+    adapter: Option<usize>,
+    started: Instant,
+    asked: Vec<usize>,
+    /// Names the answers to their choosers.
+    key: u64,
+    /// Sums of the logarithms of the labels' tokens' probabilities, so far.
+    log_probabilities: [f64; 3],
+    /// Labels that have tokens left.
+    left: usize,
+    /// Free-running answers, whose first token was chosen from the prompt's own logits.
+    begun: Vec<(usize, Choice<'a>, Text<'a, 't>, Step)>,
 }
 
 /// An answer under way.
@@ -331,6 +368,11 @@ impl<'a, 't> Batch<'a, 't> {
                 let asked = asked.clone();
                 self.open(one, &asked, row)
             }
+            State::Label {
+                prompt,
+                label,
+                next,
+            } => self.score(one, prompt, label, next, row),
             State::Answer(answer) => {
                 let Running {
                     sequence,
@@ -343,70 +385,166 @@ impl<'a, 't> Batch<'a, 't> {
         }
     }
 
-    /// A prompt's pass is done: scores the labels and begins the answers of its questions.
+    /// A prompt's pass is done: begins to score its labels.
     fn open(
         &mut self,
         one: Running<'a, 't>,
         asked: &[usize],
         row: usize,
     ) -> Result<(), AnswerError> {
+        let answerer = self.answerer;
         let logits = self.engine.logits().row(row);
-        let scores = self.answerer.labels.score(logits).map_err(engine)?;
+        let log_probabilities = answerer.labels.first(logits).map_err(engine)?;
         let key = choose::key(&one.owed);
-        for (place, &question) in asked.iter().enumerate() {
-            let last = place + 1 == asked.len();
-            let sequence = if last {
-                one.sequence
-            } else {
-                let copy = self.engine.fork(one.sequence);
-                let copy = copy.map_err(AnswerError::Engine)?;
-                self.open.insert(copy);
-                copy
-            };
-            let choice = Choice::new(&self.settings.sampling, key);
-            let (adapter, started) = (one.adapter, one.started);
+        if let (false, Some(first)) = (
+            LabelScores::of(log_probabilities).is_finite(),
+            asked.first(),
+        ) {
+            return Err(AnswerError::NotFinite { number: first + 1 });
+        }
+        // Their first token is chosen here, where its logits are.
+        let mut begun = Vec::new();
+        for &question in asked {
+            if self.questions[question].mode == Mode::Free {
+                let mut choice = Choice::new(&self.settings.sampling, key);
+                let mut tokens = Vec::new();
+                let limit = self.settings.max_answer_tokens;
+                let logits = self.engine.logits().row(row);
+                let step = answerer.free_step(&mut tokens, &mut choice, logits, limit);
+                begun.push((question, choice, Text::Free(tokens), step.map_err(engine)?));
+            }
+        }
+        let several = |label: &Label| !answerer.labels.rest(*label).is_empty();
+        let labels: Vec<Label> = Label::ALL.into_iter().filter(several).collect();
+        for &label in &labels {
+            let sequence = self.engine.fork(one.sequence);
+            let sequence = sequence.map_err(AnswerError::Engine)?;
+            self.open.insert(sequence);
+            self.running.push(Running {
+                sequence,
+                adapter: one.adapter,
+                owed: vec![answerer.labels.ids()[label.index()]],
+                started: one.started,
+                state: State::Label {
+                    prompt: one.sequence,
+                    label,
+                    next: 0,
+                },
+            });
+        }
+        let scoring = Scoring {
+            adapter: one.adapter,
+            started: one.started,
+            asked: asked.to_vec(),
+            key,
+            log_probabilities,
+            left: labels.len(),
+            begun,
+        };
+        match labels.is_empty() {
+            true => self.settle(one.sequence, scoring),
+            false => {
+                self.scoring.insert(one.sequence, scoring);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes in a label's next token; the last of them opens the prompt's answers.
+    fn score(
+        &mut self,
+        one: Running<'a, 't>,
+        prompt: usize,
+        label: Label,
+        next: usize,
+        row: usize,
+    ) -> Result<(), AnswerError> {
+        let rest = self.answerer.labels.rest(label);
+        let logits = self.engine.logits().row(row);
+        let found = labels::log_probability(logits, rest[next]).map_err(engine)?;
+        let Some(mut scoring) = self.scoring.remove(&prompt) else {
+            return Ok(());
+        };
+        scoring.log_probabilities[label.index()] += found;
+        if next + 1 < rest.len() {
+            self.running.push(Running {
+                owed: vec![rest[next]],
+                state: State::Label {
+                    prompt,
+                    label,
+                    next: next + 1,
+                },
+                ..one
+            });
+        } else {
+            self.open.remove(&one.sequence);
+            self.engine.release(one.sequence);
+            scoring.left -= 1;
+            if scoring.left == 0 {
+                return self.settle(prompt, scoring);
+            }
+        }
+        self.scoring.insert(prompt, scoring);
+        Ok(())
+    }
+
+    /// The labels of a prompt are scored: begins the answers of its questions.
+    fn settle(&mut self, prompt: usize, mut scoring: Scoring<'a, 't>) -> Result<(), AnswerError> {
+        let scores = LabelScores::of(scoring.log_probabilities);
+        let (adapter, started) = (scoring.adapter, scoring.started);
+        for (place, &question) in scoring.asked.iter().enumerate() {
             if !scores.is_finite() {
                 return Err(AnswerError::NotFinite {
                     number: question + 1,
                 });
             }
-            match self.questions[question].mode {
+            let last = place + 1 == scoring.asked.len();
+            let sequence = if last {
+                prompt
+            } else {
+                let copy = self.engine.fork(prompt);
+                let copy = copy.map_err(AnswerError::Engine)?;
+                self.open.insert(copy);
+                copy
+            };
+            let begun = scoring.begun.iter().position(|(of, ..)| *of == question);
+            let (choice, text, owed) = match self.questions[question].mode {
                 Mode::Guaranteed => {
                     let grammar = &self.answerer.grammar;
                     let limit = self.settings.max_answer_tokens;
                     let writer = grammar.writer(scores.label(), limit)?;
-                    self.running.push(Running {
-                        sequence,
-                        adapter,
-                        owed: grammar.opening(scores.label()).to_vec(),
-                        started,
-                        state: State::Answer(Answer {
-                            question,
-                            scores,
-                            choice,
-                            text: Text::Guaranteed(writer),
-                        }),
-                    });
+                    let owed = grammar.opening(scores.label()).to_vec();
+                    let choice = Choice::new(&self.settings.sampling, scoring.key);
+                    (choice, Text::Guaranteed(writer), owed)
                 }
-                Mode::Free => {
-                    let answer = Answer {
-                        question,
-                        scores,
-                        choice,
-                        text: Text::Free(Vec::new()),
+                Mode::Free if let Some(begun) = begun => {
+                    let (_, choice, text, step) = scoring.begun.swap_remove(begun);
+                    let owed = match step {
+                        Step::Took(token) => vec![token],
+                        Step::Done => Vec::new(),
                     };
-                    self.write(sequence, adapter, started, answer, row)?;
+                    (choice, text, owed)
                 }
-                Mode::Label => {
-                    let text = Text::None;
-                    let answer = Answer {
-                        question,
-                        scores,
-                        choice,
-                        text,
-                    };
-                    self.finish(sequence, adapter, started, answer);
+                Mode::Free | Mode::Label => {
+                    let choice = Choice::new(&self.settings.sampling, scoring.key);
+                    (choice, Text::None, Vec::new())
                 }
+            };
+            let answer = Answer {
+                question,
+                scores,
+                choice,
+                text,
+            };
+            match owed.is_empty() {
+                true => self.finish(sequence, adapter, started, answer),
+                false => self.running.push(Running {
+                    sequence,
+                    adapter,
+                    owed,
+                    started,
+                    state: State::Answer(answer),
+                }),
             }
         }
         Ok(())
@@ -486,7 +624,7 @@ impl<'t> Answerer<'t> {
             .tokenizer
             .get_added_vocabulary()
             .get_added_tokens_decoder();
-        if token == self.eos || added.get(&token).is_some_and(|token| token.special) {
+        if self.ends.contains(&token) || added.get(&token).is_some_and(|token| token.special) {
             return Ok(Step::Done);
         }
         let text = self.tokenizer.decode(&[token], false).unwrap_or_default();
@@ -508,6 +646,7 @@ impl<'t> Answerer<'t> {
         started: Instant,
     ) -> Verdict {
         let scores = answer.scores;
+        let fallback = matches!(&answer.text, Text::Guaranteed(writer) if writer.fell_back());
         let (mode, text) = match answer.text {
             Text::Free(tokens) => {
                 let text = self.tokenizer.decode(&tokens, true).unwrap_or_default();
@@ -531,7 +670,13 @@ impl<'t> Answerer<'t> {
             .encode(format!(" {text}"), false)
             .map_or(0, |encoding| encoding.len());
         let parsed = parse_answer(&text);
+        let first_word = match mode {
+            Mode::Label => None,
+            Mode::Free | Mode::Guaranteed => first_word(&text),
+        };
         Verdict {
+            first_word,
+            fallback,
             question: question.to_owned(),
             label: match mode {
                 Mode::Label => Some(scores.label()),

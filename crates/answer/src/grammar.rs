@@ -37,7 +37,9 @@ pub const MIN_TOKENS: usize = 24;
 pub enum GrammarError {
     /// Tokens that are not byte strings.
     #[error(
-        "the tokenizer's decoder is {found}, expected a byte-level one (GPT-2, Llama 3, Qwen, SmolLM2)"
+        "the tokenizer's decoder is {found}, expected a byte-level one (GPT-2, Llama 3, Qwen, SmolLM2): \
+         SentencePiece vocabularies (Llama 1 and 2, TinyLlama, Mistral) are not supported; take a model of \
+         one of these families"
     )]
     NotByteLevel {
         /// The kind of decoder that the tokenizer has.
@@ -63,7 +65,8 @@ pub enum GrammarError {
 #[derive(Clone, Debug)]
 pub struct Grammar<'t> {
     tokenizer: &'t Tokenizer,
-    eos: u32,
+    /// Tokens that end a text.
+    ends: Vec<u32>,
     full_stop: u32,
     openings: [Vec<u32>; 3],
 }
@@ -89,7 +92,7 @@ impl<'t> Grammar<'t> {
         }
         let mut grammar = Grammar {
             tokenizer,
-            eos,
+            ends: vec![eos],
             full_stop: 0,
             openings: Default::default(),
         };
@@ -106,6 +109,11 @@ impl<'t> Grammar<'t> {
             }
         };
         Ok(grammar)
+    }
+
+    /// Further tokens that end a text.
+    pub(crate) fn add_ends(&mut self, ends: &[u32]) {
+        self.ends.extend(ends);
     }
 
     /// The tokens of ` {label}. Rationale:`.
@@ -134,6 +142,7 @@ impl<'t> Grammar<'t> {
             room,
             bytes: Vec::new(),
             steps: Vec::new(),
+            fell_back: false,
         })
     }
 
@@ -197,6 +206,8 @@ pub struct Writer<'g, 't> {
     /// Places where a full stop would have ended the sentence: how many bytes stood there, and how
     /// far the full stop's logit was below the model's first wish.
     steps: Vec<(usize, f32)>,
+    /// Nothing could be made of what the model wrote.
+    fell_back: bool,
 }
 
 impl Writer<'_, '_> {
@@ -230,7 +241,8 @@ impl Writer<'_, '_> {
                 self.bytes.extend(line);
                 return Ok(Step::Done);
             }
-            if closable && (token == self.grammar.eos || cut.is_some_and(<[u8]>::is_empty)) {
+            if closable && (self.grammar.ends.contains(&token) || cut.is_some_and(<[u8]>::is_empty))
+            {
                 self.bytes.push(b'.');
                 return Ok(Step::Done);
             }
@@ -264,6 +276,11 @@ impl Writer<'_, '_> {
     /// The sentence so far, without the blank before it. Whole once a step said [`Step::Done`].
     pub fn sentence(&self) -> String {
         String::from_utf8_lossy(&self.bytes).trim_start().to_owned()
+    }
+
+    /// Whether the sentence is the fixed one that stands where the model wrote no usable one.
+    pub fn fell_back(&self) -> bool {
+        self.fell_back
     }
 
     /// How many bytes of what stands are a rationale: all but a blank at the end, or none are.
@@ -318,6 +335,7 @@ impl Writer<'_, '_> {
             }
         }
         self.bytes = LAST_RESORT.into();
+        self.fell_back = true;
     }
 }
 

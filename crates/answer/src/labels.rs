@@ -1,12 +1,13 @@
-//! The probabilities of the three answers, read from the prompt's own pass.
+//! The probabilities of the three answers: of all tokens of ` Yes`, ` No` and ` Uncertain`.
 //!
-//! The rule: a completion begins with ` Yes`, ` No` or ` Uncertain`, and the first tokens of the
-//! three differ. So the logits after the prompt's last token already decide the answer. With
-//! `z` those logits over the vocabulary and `t(l)` the first token of label `l`:
+//! A completion begins with one of the three, and their first tokens differ. The first token's
+//! probability stands in the logits after the prompt; where a label has more tokens (` Un` + `certain`),
+//! the others' follow from the logits after those before. With `t(l, i)` the tokens of label `l`, and
+//! `z(l, i)` the logits over the vocabulary after the prompt and the tokens of `l` before `i`:
 //!
 //! ```text
-//! log_probabilities[l] = z[t(l)] - ln Σ_v exp(z[v])                 over the whole vocabulary
-//! probabilities[l]     = exp(z[t(l)]) / Σ_k exp(z[t(k)])            over the three labels
+//! log_probabilities[l] = Σ_i ( z(l, i)[t(l, i)] - ln Σ_v exp(z(l, i)[v]) )
+//! probabilities[l]     = exp(log_probabilities[l]) / Σ_k exp(log_probabilities[k])
 //! other                = 1 - Σ_l exp(log_probabilities[l])          what the model would rather say
 //! ```
 //!
@@ -45,14 +46,17 @@ pub enum LabelError {
     },
 }
 
-/// The first token of each label's completion, in the order of [`Label::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LabelTokens([u32; 3]);
+/// The tokens of each label, as a completion begins, in the order of [`Label::ALL`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelTokens {
+    first: [u32; 3],
+    rest: [Vec<u32>; 3],
+}
 
-/// What the prompt's pass says about the answer.
+/// What the model says about the answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LabelScores {
-    /// Natural logarithm of each label's first token's probability over the whole vocabulary.
+    /// Natural logarithm of the probability that a completion begins with the label.
     pub log_probabilities: [f32; 3],
     /// Probabilities of the three labels among themselves; they sum to 1.
     pub probabilities: [f32; 3],
@@ -61,12 +65,12 @@ pub struct LabelScores {
 }
 
 impl LabelTokens {
-    /// The first tokens of ` Yes`, ` No` and ` Uncertain`, as a completion begins.
+    /// The tokens of ` Yes`, ` No` and ` Uncertain`, as a completion begins.
     ///
     /// # Errors
     /// [`LabelError::SameToken`] where two are the same, [`LabelError::NoToken`] where one is missing.
     pub fn new(tokenizer: &Tokenizer) -> Result<LabelTokens, LabelError> {
-        let mut tokens = [0; 3];
+        let (mut tokens, mut rest) = ([0; 3], [const { Vec::new() }; 3]);
         for label in Label::ALL {
             let text = prompt::opening(label);
             let missing = |reason: String| LabelError::NoToken {
@@ -75,10 +79,16 @@ impl LabelTokens {
             };
             let encoding = prompt::encode(tokenizer, &text, false)
                 .map_err(|error: PromptError| missing(error.to_string()))?;
-            tokens[label.index()] = *encoding
+            let (first, more) = encoding
                 .get_ids()
-                .first()
+                .split_first()
                 .ok_or_else(|| missing("it encodes to nothing".into()))?;
+            tokens[label.index()] = *first;
+            // The tokens that begin within the label's word: a blank and its letters.
+            let word = 1 + label.as_str().len();
+            let starts = encoding.get_offsets().iter().skip(1);
+            let within = starts.take_while(|(start, _)| *start < word).count();
+            rest[label.index()] = more[..within].to_vec();
         }
         for (place, label) in Label::ALL.into_iter().enumerate() {
             if let Some(earlier) = (0..place).find(|earlier| tokens[*earlier] == tokens[place]) {
@@ -89,33 +99,59 @@ impl LabelTokens {
                 });
             }
         }
-        Ok(LabelTokens(tokens))
+        Ok(LabelTokens {
+            first: tokens,
+            rest,
+        })
     }
 
-    /// The three token ids, in the order of [`Label::ALL`].
+    /// The three first tokens, in the order of [`Label::ALL`].
     pub fn ids(&self) -> [u32; 3] {
-        self.0
+        self.first
     }
 
-    /// Reads the label scores from the logits after a prompt's last token.
+    /// A label's tokens after the first; of most tokenizers none.
+    pub fn rest(&self, label: Label) -> &[u32] {
+        &self.rest[label.index()]
+    }
+
+    /// Natural logarithms of the first tokens' probabilities, from the logits after a prompt's last token.
     ///
     /// # Errors
     /// A GPU that fails.
-    pub fn score(&self, logits: LogitRow<'_>) -> verdict_model::Result<LabelScores> {
-        let values = logits.values(&self.0)?;
-        let picked = [values[0], values[1], values[2]];
+    pub fn first(&self, logits: LogitRow<'_>) -> verdict_model::Result<[f64; 3]> {
+        let values = logits.values(&self.first)?;
         let total = logits.log_sum();
-        let log_probabilities = picked.map(|z| f64::from(z) - total);
-        let named: f64 = log_probabilities.iter().map(|p| p.exp()).sum();
-        Ok(LabelScores {
-            log_probabilities: log_probabilities.map(|p| p as f32),
-            probabilities: probabilities(picked),
-            other: (1.0 - named).clamp(0.0, 1.0) as f32,
-        })
+        Ok(std::array::from_fn(|label| {
+            f64::from(values[label]) - total
+        }))
     }
 }
 
+/// Natural logarithm of a token's probability in these logits.
+///
+/// # Errors
+/// A GPU that fails.
+pub fn log_probability(logits: LogitRow<'_>, token: u32) -> verdict_model::Result<f64> {
+    Ok(f64::from(logits.values(&[token])?[0]) - logits.log_sum())
+}
+
 impl LabelScores {
+    /// The scores of labels whose whole texts have these natural logarithms of probabilities.
+    pub fn of(log_probabilities: [f64; 3]) -> LabelScores {
+        let named: f64 = log_probabilities.iter().map(|p| p.exp()).sum();
+        let most = log_probabilities
+            .into_iter()
+            .fold(f64::NEG_INFINITY, f64::max);
+        let powers = log_probabilities.map(|p| (p - most).exp());
+        let total: f64 = powers.iter().sum();
+        LabelScores {
+            log_probabilities: log_probabilities.map(|p| p as f32),
+            probabilities: powers.map(|power| (power / total) as f32),
+            other: (1.0 - named).clamp(0.0, 1.0) as f32,
+        }
+    }
+
     /// The most probable label, the earlier in a tie.
     pub fn label(&self) -> Label {
         best(self.probabilities)
@@ -128,7 +164,7 @@ impl LabelScores {
     }
 }
 
-/// Softmax over the three labels' logits alone.
+/// Softmax over three labels' logits, or over the logarithms of their probabilities.
 pub fn probabilities(logits: [f32; 3]) -> [f32; 3] {
     let total = log_sum_exp(&logits);
     logits.map(|z| (f64::from(z) - total).exp() as f32)
@@ -148,7 +184,11 @@ mod tests {
     use super::*;
 
     fn score(labels: [u32; 3], logits: &[f32]) -> LabelScores {
-        LabelTokens(labels).score(LogitRow::host(logits)).unwrap()
+        let tokens = LabelTokens {
+            first: labels,
+            rest: Default::default(),
+        };
+        LabelScores::of(tokens.first(LogitRow::host(logits)).unwrap())
     }
 
     #[test]
@@ -197,6 +237,19 @@ mod tests {
         let scores = score([0, 1, 2], &[1000.0, 999.0, -1000.0, 500.0]);
         assert!((scores.probabilities[0] - 0.731_058_6).abs() < 1e-6);
         assert!(scores.other.abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_labels_tokens_are_those_of_its_word() {
+        use crate::testing::{tokenizer, tokenizer_of};
+        let whole = LabelTokens::new(&tokenizer()).unwrap();
+        assert!(Label::ALL.iter().all(|label| whole.rest(*label).is_empty()));
+        let parts = tokenizer_of(&[" Yes", " No", " Un", "certain"]);
+        let tokens = LabelTokens::new(&parts).unwrap();
+        let id = |text: &str| parts.token_to_id(text).unwrap();
+        assert_eq!(tokens.ids(), [id("ĠYes"), id("ĠNo"), id("ĠUn")]);
+        assert_eq!(tokens.rest(Label::Uncertain), [id("certain")]);
+        assert!(tokens.rest(Label::Yes).is_empty());
     }
 
     #[test]

@@ -43,11 +43,12 @@ pub struct Verdict {
     pub question: String,
     /// The answer's label; none where a free-running answer does not have the format.
     pub label: Option<Label>,
-    /// Probabilities of the three labels among themselves, from the prompt's own pass, in the order
+    /// Probabilities of the three labels among themselves, by all their tokens, in the order
     /// of [`Label::ALL`]. In JSON an object with the labels' words as keys.
     #[serde(with = "by_label")]
     pub probabilities: [f32; 3],
-    /// Probability that the model gave to other beginnings of an answer, 0 to 1.
+    /// Probability that the model gave to other beginnings of an answer, 0 to 1. Above 0.5 it would
+    /// rather have said something else than any of the labels.
     pub other: f32,
     /// The rationale; none where a free-running answer does not have the format.
     pub rationale: Option<String>,
@@ -57,6 +58,13 @@ pub struct Verdict {
     pub adapter: Option<String>,
     /// How the answer was written.
     pub mode: Mode,
+    /// The label that the answer's first word names, in whatever case and with whatever after it, where the
+    /// answer has no other form; none where it names none, or where nothing was written.
+    #[serde(default)]
+    pub first_word: Option<Label>,
+    /// Whether the rationale is the fixed sentence that stands where the model wrote no usable one.
+    #[serde(default)]
+    pub fallback: bool,
     /// Whether the answer has the format: see [`parse_answer`]. An answer that was not written has none.
     pub format_ok: bool,
     /// Tokens of the answer, without the end-of-text.
@@ -95,6 +103,15 @@ pub fn parse_answer(answer: &str) -> Option<Parsed> {
         label,
         rationale: rationale.to_owned(),
     })
+}
+
+/// The label that a text's first word names, whatever its case and what follows it: `yes, because …`.
+pub fn first_word(answer: &str) -> Option<Label> {
+    let start = answer.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let end = start.find(|c: char| !c.is_alphanumeric());
+    let word = &start[..end.unwrap_or(start.len())];
+    let named = |label: &Label| label.as_str().eq_ignore_ascii_case(word);
+    Label::ALL.into_iter().find(named)
 }
 
 /// Three numbers as an object with the labels' words as keys.
@@ -173,6 +190,22 @@ mod tests {
     }
 
     #[test]
+    fn a_first_word_names_a_label_in_any_form() {
+        for (text, label) in [
+            ("Yes. Rationale: It does.", Some(Label::Yes)),
+            (" no, it does not", Some(Label::No)),
+            ("**UNCERTAIN**: trials differ", Some(Label::Uncertain)),
+            ("Yes", Some(Label::Yes)),
+            ("Yesterday it did.", None),
+            ("Not at all.", None),
+            ("It does. Yes.", None),
+            ("", None),
+        ] {
+            assert_eq!(first_word(text), label, "{text:?}");
+        }
+    }
+
+    #[test]
     fn json_has_the_words_of_the_contract() {
         let verdict = Verdict {
             question: "Does it help?".into(),
@@ -183,6 +216,8 @@ mod tests {
             answer: "No. Rationale: It does not help.".into(),
             adapter: None,
             mode: Mode::Guaranteed,
+            first_word: Some(Label::No),
+            fallback: false,
             format_ok: true,
             tokens: 9,
             latency_ms: 12.5,
@@ -190,7 +225,7 @@ mod tests {
         let json = serde_json::to_string(&verdict).unwrap();
         assert_eq!(
             json,
-            r#"{"question":"Does it help?","label":"No","probabilities":{"Yes":0.25,"No":0.5,"Uncertain":0.25},"other":0.125,"rationale":"It does not help.","answer":"No. Rationale: It does not help.","adapter":null,"mode":"guaranteed","format_ok":true,"tokens":9,"latency_ms":12.5}"#
+            r#"{"question":"Does it help?","label":"No","probabilities":{"Yes":0.25,"No":0.5,"Uncertain":0.25},"other":0.125,"rationale":"It does not help.","answer":"No. Rationale: It does not help.","adapter":null,"mode":"guaranteed","first_word":"No","fallback":false,"format_ok":true,"tokens":9,"latency_ms":12.5}"#
         );
         assert_eq!(serde_json::from_str::<Verdict>(&json).unwrap(), verdict);
     }

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use tokenizers::Tokenizer;
-use verdict_answer::{Answerer, ContextCuts, EncodedPrompt, prompt_limit};
-use verdict_data::Input;
+use verdict_answer::{Answerer, ContextCuts, EncodedPrompt, LabelTokens, prompt_limit};
+use verdict_data::{Input, Label};
 use verdict_formats::{Adapter, Checkpoint, ModelConfig};
 use verdict_model::{AdapterBank, Base, Compute, Device, Isa, LoadOptions, MOST_POSITIONS, Model};
 use verdict_train::{DeviceChoice, ModelRecord, RunFolder, TrainSettings};
@@ -308,12 +308,25 @@ impl Source {
     }
 }
 
+/// Tokens by which the families of models end a text or a turn, whether or not a configuration names them.
+const END_MARKS: [&str; 7] = [
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "</s>",
+    "<end_of_turn>",
+];
+
 /// A model ready to answer.
 pub struct Opened {
     /// The weights.
     pub model: Model,
     tokenizer: Tokenizer,
     eos: u32,
+    /// All tokens that end a text.
+    ends: Vec<u32>,
 }
 
 /// Finds and loads the model of a run.
@@ -338,6 +351,7 @@ pub fn open(spec: &str, options: LoadOptions, printer: &Printer) -> Result<Opene
             tokenizer: tokenizer?,
             model: model?,
             eos,
+            ends: source.config().eos_token_ids.clone(),
         })
     })
 }
@@ -345,7 +359,30 @@ pub fn open(spec: &str, options: LoadOptions, printer: &Printer) -> Result<Opene
 impl Opened {
     /// The answerer over the model's tokenizer.
     pub fn answerer(&self) -> Result<Answerer<'_>> {
-        Ok(Answerer::new(&self.tokenizer, self.eos)?)
+        let marks = END_MARKS.iter();
+        let mut ends: Vec<u32> = marks
+            .filter_map(|m| self.tokenizer.token_to_id(m))
+            .collect();
+        ends.extend(&self.ends);
+        Ok(Answerer::new(&self.tokenizer, self.eos)?.with_ends(&ends))
+    }
+
+    /// What is to be said of a run whose validation counted the first token of each label alone, where a label
+    /// has several with this tokenizer.
+    pub fn older_scores(&self, run: &RunFolder) -> Result<Option<String>> {
+        let several = LabelTokens::new(&self.tokenizer)?;
+        let several = Label::ALL
+            .iter()
+            .any(|label| !several.rest(*label).is_empty());
+        Ok((several && run.manifest.label_score.is_none()).then(|| {
+            format!(
+                "{}: the run is of a version that scored labels by their first token; its calibration and the \
+                 thresholds of --error-rate count other probabilities than answers have now; train it again: \
+                 verdict train --like {}",
+                run.dir().display(),
+                run.dir().display()
+            )
+        }))
     }
 
     /// Adds a run's adapter to a bank; returns its number.

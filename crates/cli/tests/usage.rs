@@ -57,7 +57,7 @@ fn train_tells_all_faults_at_once() {
 
 #[test]
 fn an_unknown_device_is_wrong_usage() {
-    insta::assert_snapshot!(show(folder().path(), "train --device gpu"));
+    insta::assert_snapshot!(show(folder().path(), "train --device gpu1"));
 }
 
 #[test]

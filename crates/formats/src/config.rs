@@ -14,6 +14,65 @@ pub enum Architecture {
     Qwen3,
 }
 
+/// Frequencies of the rotary encoding rescaled for longer texts, one factor each.
+///
+/// Llama 3.1's rule (`rope_type: llama3`; transformers' `_compute_llama3_parameters`): with the wavelength
+/// `λ = 2π / f` of a frequency `f`, and `L` the positions that the model was first trained on,
+///
+/// ```text
+/// f' = f                                      where λ < L / high_freq_factor
+/// f' = f / factor                             where λ > L / low_freq_factor
+/// f' = (1 - s) f / factor + s f               between, s = (L/λ - low_freq_factor) / (high_freq_factor - low_freq_factor)
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum RopeScaling {
+    /// Llama 3.1's rule, as `config.json` states it.
+    Llama3 {
+        /// Divides the lowest frequencies.
+        factor: f32,
+        /// Wavelengths beyond `L` over this are divided by `factor`.
+        low_freq_factor: f32,
+        /// Wavelengths below `L` over this stay.
+        high_freq_factor: f32,
+        /// `L`.
+        original_max_position_embeddings: usize,
+    },
+    /// What each frequency is divided by, `[head_dim / 2]`: tensor `rope_freqs.weight` of a GGUF file.
+    Divisors(Vec<f32>),
+}
+
+impl RopeScaling {
+    /// Rescales frequencies `[head_dim / 2]` in place.
+    pub fn apply(&self, frequencies: &mut [f32]) {
+        match self {
+            RopeScaling::Divisors(divisors) => {
+                for (f, divisor) in frequencies.iter_mut().zip(divisors) {
+                    *f /= divisor;
+                }
+            }
+            &RopeScaling::Llama3 {
+                factor,
+                low_freq_factor: low,
+                high_freq_factor: high,
+                original_max_position_embeddings: positions,
+            } => {
+                let positions = positions as f32;
+                for f in frequencies {
+                    let wavelength = std::f32::consts::TAU / *f;
+                    *f = if wavelength > positions / low {
+                        *f / factor
+                    } else if wavelength < positions / high {
+                        *f
+                    } else {
+                        let smooth = (positions / wavelength - low) / (high - low);
+                        (1.0 - smooth) * *f / factor + smooth * *f
+                    };
+                }
+            }
+        }
+    }
+}
+
 /// A decoder's shape and constants. Names follow Hugging Face's `config.json`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
@@ -39,6 +98,8 @@ pub struct ModelConfig {
     pub rms_norm_eps: f32,
     /// Base of the rotary position encoding.
     pub rope_theta: f32,
+    /// How the frequencies of the rotary encoding are rescaled; none leaves them as they are.
+    pub rope_scaling: Option<RopeScaling>,
     /// The head shares the embedding's weights.
     pub tie_word_embeddings: bool,
     /// q, k and v have a bias.
@@ -180,6 +241,36 @@ impl ModelConfig {
                 found,
             ));
         }
+        let positive = |value: f32| value.is_finite() && value > 0.0;
+        let sound = match &self.rope_scaling {
+            None => true,
+            Some(RopeScaling::Divisors(all)) => {
+                all.len() == self.head_dim / 2 && all.iter().all(|d| positive(*d))
+            }
+            Some(RopeScaling::Llama3 {
+                factor,
+                low_freq_factor: low,
+                high_freq_factor: high,
+                original_max_position_embeddings: positions,
+            }) => {
+                positive(*factor)
+                    && positive(*low)
+                    && high > low
+                    && high.is_finite()
+                    && *positions > 0
+            }
+        };
+        if !sound {
+            return Err(Error::bad_value(
+                path,
+                keys.rope_scaling,
+                "factors above 0, high_freq_factor above low_freq_factor, one divisor for each frequency",
+                match &self.rope_scaling {
+                    Some(RopeScaling::Divisors(all)) => format!("{} divisors", all.len()),
+                    other => format!("{other:?}"),
+                },
+            ));
+        }
         Ok(())
     }
 }
@@ -196,4 +287,5 @@ pub(crate) struct ConfigKeys {
     pub(crate) max_position_embeddings: &'static str,
     pub(crate) rms_norm_eps: &'static str,
     pub(crate) rope_theta: &'static str,
+    pub(crate) rope_scaling: &'static str,
 }

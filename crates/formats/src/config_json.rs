@@ -3,7 +3,7 @@
 //! Everything that would change the arithmetic and that the decoder does not do is refused here,
 //! by name, so that no model runs subtly wrong.
 
-use crate::config::{Architecture, ConfigKeys, ModelConfig};
+use crate::config::{Architecture, ConfigKeys, ModelConfig, RopeScaling};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -22,6 +22,7 @@ const KEYS: ConfigKeys = ConfigKeys {
     max_position_embeddings: "max_position_embeddings",
     rms_norm_eps: "rms_norm_eps",
     rope_theta: "rope_theta",
+    rope_scaling: "rope_scaling",
 };
 
 /// Reads `config.json` at `path`, and the ends of text that `generation_config.json` adds.
@@ -87,6 +88,7 @@ fn parse(file: &Object, generation: Option<&Object>) -> Result<ModelConfig> {
             .ok_or_else(|| Error::missing_key(file.path, KEYS.rms_norm_eps))?
             as f32,
         rope_theta: rope_theta(file)?,
+        rope_scaling: rope_scaling(file)?,
         tie_word_embeddings: file.flag("tie_word_embeddings")?.unwrap_or(false),
         qkv_bias: architecture == Architecture::Qwen2,
         qk_norm: architecture == Architecture::Qwen3,
@@ -151,10 +153,10 @@ fn refuse(file: &Object, architecture: Architecture) -> Result<()> {
             );
         }
         let kind = rope.get("rope_type").or_else(|| rope.get("type"));
-        if let Some(kind) = kind.filter(|k| *k != "default") {
+        if let Some(kind) = kind.filter(|k| *k != "default" && *k != LLAMA3) {
             return no(
                 format!("{key} of type {kind}"),
-                "positions are not rescaled",
+                "positions are rescaled as llama3 does or not at all",
             );
         }
         if let Some(factor) = rope
@@ -168,6 +170,36 @@ fn refuse(file: &Object, architecture: Architecture) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Llama 3.1's way to rescale positions.
+const LLAMA3: &str = "llama3";
+
+/// What stands in `rope_scaling` (to transformers 4) or `rope_parameters` (from 5 on).
+fn rope_scaling(file: &Object) -> Result<Option<RopeScaling>> {
+    for key in ["rope_scaling", "rope_parameters"] {
+        let Some(rope) = file.object(key)? else {
+            continue;
+        };
+        if rope.get("rope_type").or_else(|| rope.get("type")) != Some(&Value::from(LLAMA3)) {
+            continue;
+        }
+        let number = |name: &str| {
+            let found = rope.get(name).filter(|value| !value.is_null());
+            let value =
+                found.ok_or_else(|| Error::missing_key(file.path, &format!("{key}.{name}")))?;
+            value.as_f64().ok_or_else(|| {
+                Error::bad_value(file.path, &format!("{key}.{name}"), "a number", show(value))
+            })
+        };
+        return Ok(Some(RopeScaling::Llama3 {
+            factor: number("factor")? as f32,
+            low_freq_factor: number("low_freq_factor")? as f32,
+            high_freq_factor: number("high_freq_factor")? as f32,
+            original_max_position_embeddings: number("original_max_position_embeddings")? as usize,
+        }));
+    }
+    Ok(None)
 }
 
 /// `rope_theta`, at the top (to transformers 4) or in `rope_parameters` (from 5 on).

@@ -1,8 +1,9 @@
 //! GGUF files: header, configuration and tensor names. candle-core reads the header.
 
-use crate::config::{Architecture, ConfigKeys, ModelConfig};
+use crate::config::{Architecture, ConfigKeys, ModelConfig, RopeScaling};
 use crate::error::{Error, Result};
 use crate::store::{Entry, Store, matrix};
+use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::{Content, Value};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// Number formats a GGUF file may use here.
 pub(crate) const DTYPES: &str =
     "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K or Q6_K";
+
+/// The divisors of rotary frequencies, where the model has them (Llama 3.1).
+const ROPE_FREQS: &str = "rope_freqs.weight";
 
 /// What GGUF calls the number of layers.
 pub(crate) const BLOCKS: &str = "block_count";
@@ -25,6 +29,7 @@ const KEYS: ConfigKeys = ConfigKeys {
     max_position_embeddings: "context_length",
     rms_norm_eps: "attention.layer_norm_rms_epsilon",
     rope_theta: "rope.freq_base",
+    rope_scaling: ROPE_FREQS,
 };
 
 /// A GGUF file's header.
@@ -103,7 +108,7 @@ impl Gguf {
             ));
         }
         self.refuse(architecture)?;
-        let config = self.config(architecture)?;
+        let config = self.config(architecture, self.rope_divisors(store.bytes(file))?)?;
         self.add_tensors(store, file, &config)?;
         Ok(config)
     }
@@ -137,6 +142,9 @@ impl Gguf {
                 ));
             };
             end = end.max(stop);
+            if name == ROPE_FREQS {
+                continue;
+            }
             // No name of Hugging Face's begins with `?`: it is found to be one that the
             // configuration does not name.
             let hf_name = hugging_face_name(name).unwrap_or_else(|| format!("?{name}"));
@@ -174,7 +182,42 @@ impl Gguf {
         Ok(())
     }
 
-    fn config(&self, architecture: Architecture) -> Result<ModelConfig> {
+    /// What the rotary frequencies are divided by, where the file says so.
+    fn rope_divisors(&self, bytes: &[u8]) -> Result<Option<RopeScaling>> {
+        let Some(info) = self.content.tensor_infos.get(ROPE_FREQS) else {
+            return Ok(None);
+        };
+        let bad = |found: String| {
+            Err(Error::bad_value(
+                &self.path,
+                ROPE_FREQS,
+                "a vector of F32 within the file",
+                found,
+            ))
+        };
+        let [count] = *info.shape.dims() else {
+            return bad(format!("shape {:?}", info.shape.dims()));
+        };
+        if info.ggml_dtype != GgmlDType::F32 {
+            return bad(format!("{:?}", info.ggml_dtype));
+        }
+        let start = self.content.tensor_data_offset.checked_add(info.offset);
+        let range = start.and_then(|start| {
+            let start = usize::try_from(start).ok()?;
+            Some(start..start.checked_add(count.checked_mul(4)?)?)
+        });
+        let Some(bytes) = range.and_then(|range| bytes.get(range)) else {
+            return bad(format!("{count} numbers beyond the file's end"));
+        };
+        let numbers = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
+        Ok(Some(RopeScaling::Divisors(numbers.collect())))
+    }
+
+    fn config(
+        &self,
+        architecture: Architecture,
+        rope_scaling: Option<RopeScaling>,
+    ) -> Result<ModelConfig> {
         let key = |key: &str| format!("{}.{key}", architecture.name());
         let size = |name: &str| {
             self.size(&key(name))?
@@ -203,7 +246,7 @@ impl Gguf {
             }
         }
         let mut eos_token_ids = Vec::new();
-        for name in ["eos", "eot"] {
+        for name in ["eos", "eot", "eom"] {
             if let Some(id) = self.token_id(&format!("tokenizer.ggml.{name}_token_id"))?
                 && !eos_token_ids.contains(&id)
             {
@@ -230,6 +273,7 @@ impl Gguf {
                 .number(&key(KEYS.rms_norm_eps))?
                 .ok_or_else(|| Error::missing_key(&self.path, &key(KEYS.rms_norm_eps)))?,
             rope_theta: self.number(&key(KEYS.rope_theta))?.unwrap_or(10_000.0),
+            rope_scaling,
             tie_word_embeddings: !self.has_tensor("output.weight"),
             qkv_bias: architecture == Architecture::Qwen2,
             qk_norm: architecture == Architecture::Qwen3,
@@ -248,12 +292,6 @@ impl Gguf {
         let scaling = format!("{arch}.rope.scaling.type");
         if let Some(kind) = self.text(&scaling)?.filter(|k| *k != "none") {
             return no(format!("{scaling} `{kind}`"), "positions are not rescaled");
-        }
-        if self.has_tensor("rope_freqs.weight") {
-            return no(
-                "tensor `rope_freqs.weight` (rope scaling of Llama 3.1)".to_string(),
-                "positions are not rescaled",
-            );
         }
         let experts = format!("{arch}.expert_count");
         if let Some(count) = self.size(&experts)?.filter(|n| *n > 0) {

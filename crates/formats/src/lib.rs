@@ -23,6 +23,6 @@ pub use adapter::{Adapter, AdapterTensor};
 pub use adapter_config::AdapterConfig;
 pub use arrays::{Array, Arrays, arrays_from_bytes, arrays_to_bytes};
 pub use checkpoint::Checkpoint;
-pub use config::{Architecture, ModelConfig};
+pub use config::{Architecture, ModelConfig, RopeScaling};
 pub use error::{Error, Result};
 pub use targets::Targets;

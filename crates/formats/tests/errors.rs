@@ -208,13 +208,13 @@ fn config_json_of_another_architecture_or_with_features_that_do_not_run() {
             "llama",
             "rope_scaling",
             json!({"rope_type": "llama3", "factor": 8.0}),
-            "rope_scaling of type \"llama3\" is not supported: positions are not rescaled",
+            "key `rope_scaling.low_freq_factor` is missing",
         ),
         (
             "llama",
             "rope_scaling",
             json!({"type": "linear", "factor": 2.0}),
-            "rope_scaling of type \"linear\" is not supported: positions are not rescaled",
+            "rope_scaling of type \"linear\" is not supported: positions are rescaled as llama3 does or not at all",
         ),
         (
             "qwen3",
@@ -529,7 +529,7 @@ fn gguf_of_another_architecture_or_with_features_that_do_not_run() {
         (
             "llama",
             "rope_freqs.weight",
-            "tensor `rope_freqs.weight` (rope scaling of Llama 3.1) is not supported: positions are not rescaled",
+            "key `rope_freqs.weight`: expected factors above 0, high_freq_factor above low_freq_factor, one divisor for each frequency, found 32 divisors",
         ),
     ] {
         let mut weights = weights(family);

@@ -17,6 +17,7 @@ fn config() -> ModelConfig {
         max_position_embeddings: 128,
         rms_norm_eps: 1e-6,
         rope_theta: 1e6,
+        rope_scaling: None,
         tie_word_embeddings: true,
         qkv_bias: false,
         qk_norm: true,

@@ -34,7 +34,7 @@ pub use linear::{
 pub use lora::{LoraList, LoraPlan, LoraProduct, Narrow, Wide};
 pub use loss::{ChoicePart, Choices, choice_parts, cross_entropy, log_softmax_at};
 pub use norm::{NormInput, rms_norm_backward, rms_norm_forward};
-pub use rope::{CacheShape, HeadTransform, LayerCache, RopeTable};
+pub use rope::{CacheShape, HeadTransform, LayerCache, RopeTable, frequencies as rope_frequencies};
 pub use swiglu::{swiglu_backward, swiglu_forward};
 
 /// Plain versions of the operations: slow, short, and what the fast ones are compared with.

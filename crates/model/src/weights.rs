@@ -3,9 +3,19 @@
 use std::ops::Range;
 
 use verdict_formats::{Checkpoint, ModelConfig};
+use verdict_kernels::{RopeTable, rope_frequencies};
 
 use crate::error::{Error, Result};
 use crate::site::Site;
+
+/// Cosines and sines of a model's positions, with its frequencies rescaled where it says so.
+pub(crate) fn rope_table(config: &ModelConfig, positions: usize) -> RopeTable {
+    let mut frequencies = rope_frequencies(config.head_dim, config.rope_theta);
+    if let Some(scaling) = &config.rope_scaling {
+        scaling.apply(&mut frequencies);
+    }
+    RopeTable::of(positions, &frequencies)
+}
 
 /// A matrix of a checkpoint, or several stacked by rows: their names and rows.
 pub(crate) type Parts = Vec<(String, usize)>;

@@ -7,6 +7,8 @@
 
 mod support;
 
+use std::path::PathBuf;
+
 use support::{FAMILIES, Golden, assert_near, batch, f64s, u32s};
 use verdict_model::{AdamW, AdapterBank, Base, Chunk, Model, Rate, Trainer};
 
@@ -185,4 +187,61 @@ fn ten_steps_of_training() {
             }
         }
     }
+}
+
+/// Golden values: `_compute_llama3_parameters` of transformers in numpy for published configurations, and logits
+/// in f64 of the tiny Llama with `rope_scaling` laid over its configuration, by a decoder that agrees with
+/// transformers' without it (`dev/reference/labels_golden.py`).
+#[test]
+fn llama_3s_positions_are_rescaled_as_transformers_does() {
+    use verdict_model::formats::{Checkpoint, RopeScaling};
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("goldens/llama3_rope.json")).expect("JSON");
+    let number = |of: &serde_json::Value, key: &str| of[key].as_f64().expect("number") as f32;
+    for of in golden["frequencies"].as_array().expect("list") {
+        let scaling = RopeScaling::Llama3 {
+            factor: number(of, "factor"),
+            low_freq_factor: number(of, "low_freq_factor"),
+            high_freq_factor: number(of, "high_freq_factor"),
+            original_max_position_embeddings: number(of, "original_max_position_embeddings")
+                as usize,
+        };
+        let head = of["head_dim"].as_u64().expect("number") as usize;
+        let mut found = verdict_kernels::rope_frequencies(head, number(of, "theta"));
+        scaling.apply(&mut found);
+        let wanted = support::f64s(&of["values"]);
+        assert_eq!(found.len(), wanted.len());
+        for (got, want) in found.iter().zip(wanted) {
+            // Two units in the last place: the powers of `theta` are another library's.
+            assert!(
+                (f64::from(*got) / want - 1.0).abs() < 4e-7,
+                "{got} against {want}"
+            );
+        }
+    }
+    let folder = Golden::read("llama").folder.join("model");
+    let scaled = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("llama3");
+    std::fs::create_dir_all(&scaled).expect("folder");
+    std::fs::copy(
+        folder.join("model.safetensors"),
+        scaled.join("model.safetensors"),
+    )
+    .expect("copied");
+    let text = std::fs::read_to_string(folder.join("config.json")).expect("config");
+    let mut config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    config["rope_scaling"] = golden["rope_scaling"].clone();
+    std::fs::write(scaled.join("config.json"), config.to_string()).expect("written");
+    let checkpoint = Checkpoint::open(&scaled).expect("opens");
+    let model = Model::load(&checkpoint, support::options(Base::F32)).expect("loads");
+    let tokens = support::u32s(&golden["tokens"]);
+    let mut cache = model.new_cache();
+    let chunk = verdict_model::Chunk {
+        sequence: cache.add_sequence(),
+        adapter: None,
+        tokens: &tokens,
+    };
+    let bank = AdapterBank::empty();
+    let found = model.extend(&bank, &mut cache, &[chunk]).expect("logits");
+    let wanted = support::f64s(&golden["last_logits"]);
+    support::assert_near("llama3 logits", &found, &wanted, 100.0, 8.0);
 }

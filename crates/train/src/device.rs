@@ -29,6 +29,8 @@ impl FromStr for DeviceChoice {
         match text {
             "auto" => return Ok(Self::Auto),
             "cpu" => return Ok(Self::Cpu),
+            // As PyTorch's programs say it: the first GPU.
+            "cuda" | "gpu" => return Ok(Self::Cuda(vec![0])),
             _ => {}
         }
         let numbers = text.strip_prefix("cuda:").ok_or_else(unknown)?;
@@ -88,9 +90,17 @@ mod tests {
     }
 
     #[test]
+    fn pytorchs_words_mean_the_first_gpu() {
+        for text in ["cuda", "gpu"] {
+            let read = text.parse::<DeviceChoice>();
+            assert_eq!(read.map(|of| of.to_string()), Ok("cuda:0".to_owned()));
+        }
+    }
+
+    #[test]
     fn anything_else_is_told_with_what_was_expected() {
         for text in [
-            "gpu", "cuda", "cuda:", "cuda:a", "cuda:+1", "cuda:0,", "cuda:0,0", "cuda:-1", "CPU",
+            "gpus", "gpu:0", "cuda:", "cuda:a", "cuda:+1", "cuda:0,", "cuda:0,0", "cuda:-1", "CPU",
             "",
         ] {
             assert_eq!(

@@ -56,6 +56,9 @@ impl MemberRecord {
     }
 }
 
+/// What this version counts of a label: see `verdict_answer::labels`.
+pub const LABEL_SCORE: &str = "all tokens";
+
 /// The manifest. It holds no times and no random names: two runs of the same settings, model and
 /// data on one machine write the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,6 +72,14 @@ pub struct Manifest {
     /// versions that did not note it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub machines: Vec<Machine>,
+    /// Most tokens of a pass on one device, as they were: on a GPU the rounding of sums follows them. None in
+    /// runs of versions that did not note it, and where shards had different ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_tokens: Option<usize>,
+    /// What the labels' logits in `validation.jsonl` and the calibration count: [`LABEL_SCORE`]. None in runs
+    /// of versions that counted the first token of each label alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_score: Option<String>,
     /// Optimizer steps of the adapters.
     pub steps: usize,
     /// Training rows; with folds, the rows of the pool.

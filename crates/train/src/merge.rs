@@ -92,8 +92,12 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
             machines.push(machine.clone());
         }
     }
+    let pass_tokens = first.manifest.pass_tokens;
+    let mut others = finished.iter().map(|of| of.manifest.pass_tokens);
+    let pass_tokens = pass_tokens.filter(|_| others.all(|of| of == pass_tokens));
     let mut manifest = Manifest {
         machines,
+        pass_tokens,
         steps: finished
             .iter()
             .map(|of| of.manifest.steps)

@@ -187,6 +187,7 @@ mod tests {
             validation: (n - 3..n).map(row).collect(),
             probes: vec![0, 1, 2],
             cuts: Default::default(),
+            tails: Default::default(),
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Rows {
     pub probes: Vec<u32>,
     /// How contexts were cut to the most tokens of a row.
     pub cuts: ContextCuts,
+    /// Each label's tokens after its first, in the same order; of most tokenizers none.
+    pub tails: [Vec<u32>; 3],
 }
 
 impl Rows {
@@ -101,6 +103,7 @@ impl Rows {
             validation: split("validation", validation)?,
             probes: labels.ids().to_vec(),
             cuts,
+            tails: Label::ALL.map(|label| labels.rest(label).to_vec()),
         })
     }
 

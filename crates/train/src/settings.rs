@@ -93,8 +93,8 @@ pub struct TrainSettings {
     pub steps: Option<usize>,
     /// Rows of one optimizer step (the effective batch).
     pub batch: usize,
-    /// Most tokens that go through one device at once; bounds memory, not results. What suits the
-    /// device where not given ([`crate::Engine::pass_tokens`]).
+    /// Most tokens that go through one device at once. Bounds memory; on a GPU the rounding of sums
+    /// follows it. What suits the device where not given ([`crate::Engine::pass_tokens`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pass_tokens: Option<usize>,
     /// Most tokens of a row; a longer one loses the beginning of its context. `eval` and `ask` read it too.
@@ -369,12 +369,12 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_wrong_types_are_reported_together() {
-        let text = "lerning_rate = 1e-4\nbatch = \"many\"\nbase = \"int4\"\nrank = \"16\"\ndevice = \"gpu\"";
+        let text = "lerning_rate = 1e-4\nbatch = \"many\"\nbase = \"int4\"\nrank = \"16\"\ndevice = \"gpus\"";
         insta::assert_snapshot!(parse(text).unwrap_err(), @r#"
         sweep.toml: 5 faults:
           base: unknown variant `int4`, expected one of `f32`, `bf16`, `int8`, `fp8`, `nf4`
           batch: invalid type: string "many", expected usize
-          device: expected auto, cpu, or cuda: and the numbers of GPUs, each once (cuda:0 or cuda:0,1), found gpu
+          device: expected auto, cpu, or cuda: and the numbers of GPUs, each once (cuda:0 or cuda:0,1), found gpus
           lerning_rate: unknown key
           rank: invalid type: string "16", expected usize
         "#);

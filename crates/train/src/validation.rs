@@ -26,7 +26,9 @@ pub struct Found {
     pub loss_sum: f64,
     /// Supervised tokens.
     pub tokens: usize,
-    /// Logits of the labels' first tokens, in the order of `Label::ALL`.
+    /// Logits of the labels, in the order of `Label::ALL`: that of the first token, and for each further token of
+    /// a label the logarithm of its probability after those before it. All but for one constant a row, these
+    /// are the logarithms of the labels' probabilities, as `verdict_answer::labels` defines them.
     pub logits: [f32; 3],
 }
 
@@ -75,6 +77,8 @@ pub(crate) struct Validation<'a> {
     pub(crate) engine: &'a dyn Engine,
     pub(crate) pool: &'a [&'a Row],
     pub(crate) probes: &'a [u32],
+    /// Each label's tokens after its first.
+    pub(crate) tails: &'a [Vec<u32>; 3],
     pub(crate) loss: Loss,
     /// Most tokens of a pass on one device.
     pub(crate) pass_tokens: usize,
@@ -89,10 +93,11 @@ impl Validation<'_> {
     ///
     /// With whole-text loss the rows go through twice, for the label stands at the completion's start.
     pub(crate) fn ask(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Found>>> {
-        let labels = self.evaluate(questions, Loss::Completion)?;
+        let whole = |loss: Loss| move |row: &Row| (row.tokens.clone(), row.loss_from(loss));
+        let labels = self.evaluate(questions, &whole(Loss::Completion))?;
         let full = match self.loss {
             Loss::Completion => None,
-            Loss::Full => Some(self.evaluate(questions, Loss::Full)?),
+            Loss::Full => Some(self.evaluate(questions, &whole(Loss::Full))?),
         };
         let losses = full.as_ref().unwrap_or(&labels);
         let found = |(label, loss): (&ExampleLoss, &ExampleLoss)| Found {
@@ -100,15 +105,37 @@ impl Validation<'_> {
             tokens: loss.tokens,
             logits: std::array::from_fn(|place| label.probes[place]),
         };
-        let of = |(labels, losses): (&Vec<ExampleLoss>, &Vec<ExampleLoss>)| {
+        let of = |(labels, losses): (&Vec<ExampleLoss>, &Vec<ExampleLoss>)| -> Vec<Found> {
             labels.iter().zip(losses).map(found).collect()
         };
-        Ok(labels.iter().zip(losses).map(of).collect())
+        let mut all: Vec<Vec<Found>> = labels.iter().zip(losses).map(of).collect();
+        // The loss of a label's further tokens, after the prompt and its first.
+        for (label, tail) in self.tails.iter().enumerate() {
+            if tail.is_empty() {
+                continue;
+            }
+            let first = self.probes[label];
+            let tails = self.evaluate(questions, &|row| {
+                let mut tokens = row.tokens[..row.prompt_tokens].to_vec();
+                tokens.push(first);
+                tokens.extend(tail);
+                (tokens, row.prompt_tokens + 1)
+            })?;
+            for (found, tail) in all.iter_mut().flatten().zip(tails.iter().flatten()) {
+                found.logits[label] -= tail.loss_sum as f32;
+            }
+        }
+        Ok(all)
     }
 
-    fn evaluate(&self, questions: &[Question<'_>], loss: Loss) -> Result<Vec<Vec<ExampleLoss>>> {
+    /// Evaluates what `of` makes of each row: tokens, and the index of the first that is supervised.
+    fn evaluate(
+        &self,
+        questions: &[Question<'_>],
+        of: &dyn Fn(&Row) -> (Vec<u32>, usize),
+    ) -> Result<Vec<Vec<ExampleLoss>>> {
         let row = |placed: &Placed| self.pool[questions[placed.member].rows[placed.place]];
-        let length = |row: &usize| self.pool[*row].tokens.len();
+        let length = |row: &usize| of(self.pool[*row]).0.len();
         let lengths: Vec<Vec<usize>> = questions
             .iter()
             .map(|asked| asked.rows.iter().map(length).collect())
@@ -121,16 +148,21 @@ impl Validation<'_> {
             .iter()
             .map(|rows| Vec::with_capacity(rows.len()))
             .collect();
-        for pass in pack_lanes(&lengths, &lanes, self.pass_tokens) {
+        let longest = lengths.iter().flatten().copied().max().unwrap_or(0);
+        for pass in pack_lanes(&lengths, &lanes, self.pass_tokens.max(longest)) {
             (self.between)()?;
-            let example = |placed: &Placed| Example {
-                adapter: questions[placed.member].adapter,
-                tokens: &row(placed).tokens,
-                loss_from: row(placed).loss_from(loss),
-                weight: 1.0,
-                key: 0,
-            };
-            let examples: Vec<Example<'_>> = pass.iter().map(example).collect();
+            let made: Vec<(Vec<u32>, usize)> = pass.iter().map(|placed| of(row(placed))).collect();
+            let examples: Vec<Example<'_>> = pass
+                .iter()
+                .zip(&made)
+                .map(|(placed, (tokens, loss_from))| Example {
+                    adapter: questions[placed.member].adapter,
+                    tokens,
+                    loss_from: *loss_from,
+                    weight: 1.0,
+                    key: 0,
+                })
+                .collect();
             let losses = self.engine.evaluate(&examples, self.probes);
             for (placed, loss) in pass.iter().zip(losses.map_err(self.failed)?) {
                 found[placed.member].push(loss);

@@ -73,6 +73,7 @@ fn an_adapter_of_a_fold_is_to_the_bit_what_a_plain_run_on_its_rows_gives() {
             },
             probes: rows.probes.clone(),
             cuts: rows.cuts,
+            tails: rows.tails.clone(),
         };
         run_on(&own, &plain, &mut ToyEngine::default(), false)
             .0

@@ -189,6 +189,7 @@ fn an_adapter_of_a_fold_equals_a_plain_run_on_its_rows_to_the_bit() {
             validation: pick(&share.held),
             probes: rows.probes.clone(),
             cuts: rows.cuts,
+            tails: rows.tails.clone(),
         };
         let plain = TrainSettings {
             rank: vec![5],

@@ -92,3 +92,74 @@ fn a_random_model_keeps_the_format_and_answers_alone_as_together() {
         assert_eq!(probabilities[0], probabilities[1], "the mode does not");
     }
 }
+
+/// Golden values: logarithms of softmax in f64 over the logits of a decoder that agrees with transformers' on
+/// these models, summed over all tokens of each label (`dev/reference/labels_golden.py`).
+#[test]
+fn labels_are_scored_by_all_their_tokens_as_transformers_scores_them() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("labels.json")).unwrap();
+    let tokenizer = tokenizer_of(&[" Yes", " No", " Un", "certain"]);
+    let prompt = verdict_answer::encode_prompt(&tokenizer, "Does it help?", None, 512).unwrap();
+    assert_eq!(serde_json::json!(prompt), golden["prompt"]);
+    let labels = verdict_answer::LabelTokens::new(&tokenizer).unwrap();
+    for label in verdict_data::Label::ALL {
+        let mut tokens = vec![labels.ids()[label.index()]];
+        tokens.extend(labels.rest(label));
+        assert_eq!(serde_json::json!(tokens), golden["labels"][label.as_str()]);
+    }
+    for family in ["llama", "qwen2", "qwen3"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../model/tests/goldens")
+            .join(family);
+        let options = LoadOptions {
+            base: Base::F32,
+            compute: Some(Compute::F32),
+            threads: 1,
+            isa: Isa::detect(),
+            ..LoadOptions::default()
+        };
+        let model = Model::load(&Checkpoint::open(folder.join("model")).unwrap(), options).unwrap();
+        let bank = AdapterBank::empty();
+        let answerer = Answerer::new(&tokenizer, eos(&tokenizer)).unwrap();
+        let ask = |questions: &[Question<'_>]| {
+            let mut engine = ModelEngine::new(&model, &bank);
+            answerer
+                .answer(&mut engine, questions, &Settings::default(), &mut |_| {})
+                .unwrap()
+        };
+        let asked = |text, mode| Question {
+            text,
+            context: None,
+            adapter: None,
+            mode,
+        };
+        let wanted = verdict_data::Label::ALL.map(|label| {
+            golden["log_probabilities"][family][label.as_str()]
+                .as_f64()
+                .unwrap()
+                .exp()
+        });
+        let named: f64 = wanted.iter().sum();
+        let alone = ask(&[asked("Does it help?", Mode::Label)]);
+        let together = ask(&[
+            asked("Is the ratio of 0.85 significant?", Mode::Guaranteed),
+            asked("Does it help?", Mode::Free),
+            asked("Does it help?", Mode::Label),
+        ]);
+        for verdict in [&alone[0], &together[1], &together[2]] {
+            for (got, want) in verdict.probabilities.iter().zip(wanted) {
+                let want = want / named;
+                assert!(
+                    (f64::from(*got) - want).abs() < 2e-5 * want.max(0.05),
+                    "{family}: {got} against {want}"
+                );
+            }
+            assert!(
+                (f64::from(verdict.other) - (1.0 - named)).abs() < 2e-5,
+                "{family}"
+            );
+        }
+        assert_eq!(alone[0].probabilities, together[2].probabilities);
+        assert_eq!(alone[0].other, together[2].other);
+    }
+}

@@ -411,3 +411,58 @@ fn every_error_says_what_and_where() {
         "the model could not answer: out of memory"
     );
 }
+
+#[test]
+fn every_token_that_ends_a_text_ends_an_answer() {
+    let tokenizer = tokenizer();
+    let stop = tokenizer.token_to_id("Ġrisk").unwrap();
+    let answerer = Answerer::new(&tokenizer, eos(&tokenizer)).unwrap();
+    let free = question("Does vitamin D help?", Mode::Free, None);
+    let answer = |answerer: &Answerer<'_>| {
+        let plan = |_: &str, _: Option<usize>| " Vitamin D lowers the risk of a trial".to_owned();
+        let mut engine = Scripted::saying(&tokenizer, &[], plan);
+        let settings = Settings::default();
+        answerer
+            .answer(&mut engine, &[free], &settings, &mut |_| {})
+            .unwrap()[0]
+            .answer
+            .clone()
+    };
+    assert_eq!(answer(&answerer), "Vitamin D lowers the risk of a trial");
+    assert_eq!(answer(&answerer.with_ends(&[stop])), "Vitamin D lowers the");
+}
+
+#[test]
+fn a_label_of_several_tokens_counts_only_as_a_whole() {
+    let tokenizer =
+        verdict_answer::testing::tokenizer_of(&[" Yes", " No", " Un", "certain", "til"]);
+    // Nine tenths on ` Un`, and after it on `til`: the model does not say Uncertain.
+    let id = |text: &str| tokenizer.token_to_id(text).unwrap() as usize;
+    let (un, til, yes, no) = (id("ĠUn"), id("til"), id("ĠYes"), id("ĠNo"));
+    let vocabulary = tokenizer.get_vocab_size(true);
+    let think = move |history: &[u32], _: Option<usize>| {
+        let mut logits = vec![-30.0; vocabulary];
+        if history.last() == Some(&(un as u32)) {
+            logits[til] = 10.0;
+        } else {
+            (logits[un], logits[yes], logits[no]) = (3.0, 1.0, 0.0);
+        }
+        logits
+    };
+    let mut engine = Scripted::new(&tokenizer, &[], Box::new(think));
+    let questions = [
+        question("Does it help?", Mode::Label, None),
+        question("Does it help?", Mode::Guaranteed, None),
+    ];
+    let verdicts = ask(&mut engine, &tokenizer, &questions, &Settings::default());
+    for verdict in &verdicts {
+        assert_eq!(verdict.label, Some(Label::Yes));
+        assert!(
+            verdict.probabilities[2] < 1e-6 && verdict.other > 0.8,
+            "{verdict:?}"
+        );
+    }
+    assert!(!verdicts[0].fallback);
+    let fixed = verdicts[1].rationale.as_deref() == Some("No reason was stated.");
+    assert_eq!(verdicts[1].fallback, fixed);
+}

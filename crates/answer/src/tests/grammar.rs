@@ -39,7 +39,7 @@ fn a_tokenizer_of_another_kind_is_refused() {
     );
     assert_eq!(
         error.to_string(),
-        "the tokenizer's decoder is Fuse, expected a byte-level one (GPT-2, Llama 3, Qwen, SmolLM2)"
+        "the tokenizer's decoder is Fuse, expected a byte-level one (GPT-2, Llama 3, Qwen, SmolLM2): SentencePiece vocabularies (Llama 1 and 2, TinyLlama, Mistral) are not supported; take a model of one of these families"
     );
 }
 

@@ -74,6 +74,8 @@ struct Told<'v> {
     calibration: Fit,
     /// Whether the probability was too low to answer.
     abstained: bool,
+    /// Why the label and its probability say little, where they do.
+    doubts: Vec<String>,
 }
 
 /// A question that could not be asked, as `--json` prints it.
@@ -130,12 +132,20 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         (Some(run), Some(rate), Some(fitted)) => threshold(run, name, fitted, rate, printer)?,
         _ => args.abstain_below.unwrap_or(0.0),
     };
+    if let Some(warning) = calibration.as_ref().and_then(extreme) {
+        printer.warn(warning);
+    }
     let texts = questions(args.questions)?;
     let context = args.context.as_deref().and_then(asked_context);
     let opened = match &run {
         Some(_) => loading::open_of_run(&spec, options, printer)?,
         None => loading::open(&spec, options, printer)?,
     };
+    if let Some(run) = run.as_ref().filter(|_| calibration.is_some())
+        && let Some(warning) = opened.older_scores(run)?
+    {
+        printer.warn(warning);
+    }
     let mut bank = AdapterBank::empty();
     let adapter = folder
         .as_deref()
@@ -195,6 +205,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
                 None => Fit::None,
             },
             abstained,
+            doubts: doubts(&verdict),
         });
         match abstained {
             true => tell_abstained(&verdict, threshold, printer),
@@ -222,6 +233,51 @@ pub fn fitted(adapter: &Path) -> Result<Calibration> {
     let fitted: Calibrations = serde_json::from_str(&text)
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
     Ok(fitted.of(Fit::Temperature))
+}
+
+/// Temperatures between which probabilities keep a meaning: beyond, the fit found next to nothing in them.
+const SANE_TEMPERATURE: std::ops::RangeInclusive<f64> = 0.1..=10.0;
+/// The highest probability of three labels at and below which it is as good as chance.
+const NEAR_CHANCE: f32 = 0.4;
+
+/// What is to be said of a calibration that is none.
+fn extreme(calibration: &Calibration) -> Option<String> {
+    let temperature = calibration.temperature;
+    if SANE_TEMPERATURE.contains(&temperature) {
+        return None;
+    }
+    let (low, high) = (SANE_TEMPERATURE.start(), SANE_TEMPERATURE.end());
+    let why = match temperature > 1.0 {
+        true => {
+            "the model's probabilities hardly tell right answers from wrong ones there, and all come out near 33 %"
+        }
+        false => "there were too few rows, or none that was answered wrongly",
+    };
+    Some(format!(
+        "calibration: the temperature fitted on the validation rows is {temperature:.2}, expected {low} to {high}: {why}; \
+         train longer, validate on more rows, or see the model's own with --uncalibrated"
+    ))
+}
+
+/// Why an answer says little, where it does.
+fn doubts(verdict: &Verdict) -> Vec<String> {
+    let mut all = Vec::new();
+    if verdict.other > 0.5 {
+        all.push(format!(
+            "the model would rather have said something else: {:.1} % lay on other words than the three labels",
+            100.0 * verdict.other
+        ));
+    }
+    let most = verdict.probabilities.into_iter().fold(0.0, f32::max);
+    if most <= NEAR_CHANCE {
+        all.push("the three labels are near chance (33.3 %)".to_owned());
+    }
+    if verdict.fallback {
+        all.push(
+            "the model wrote no usable reason; a fixed sentence stands in its place".to_owned(),
+        );
+    }
+    all
 }
 
 /// Puts calibrated probabilities in an answer.
@@ -291,6 +347,9 @@ fn tell_abstained(verdict: &Verdict, threshold: f64, printer: &Printer) {
     };
     printer.line(format!("  abstains: {why}"));
     printer.line(format!("  {}", shares(verdict)));
+    for doubt in doubts(verdict) {
+        printer.line(format!("  note: {doubt}"));
+    }
 }
 
 /// The probabilities of the labels.
@@ -311,6 +370,9 @@ pub fn tell(verdict: &Verdict, printer: &Printer) {
         _ => printer.line(format!("  (not in the form) {}", verdict.answer)),
     }
     printer.line(format!("  {}", shares(verdict)));
+    for doubt in doubts(verdict) {
+        printer.line(format!("  note: {doubt}"));
+    }
 }
 
 /// The questions given, or those on stdin, one a line, each in the form in which training rows have it.
@@ -338,4 +400,49 @@ fn questions(given: Vec<String>) -> Result<Vec<String>> {
         ));
     }
     Ok(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(probabilities: [f32; 3], other: f32, fallback: bool) -> Verdict {
+        Verdict {
+            question: "Does it help?".into(),
+            label: Some(Label::No),
+            probabilities,
+            other,
+            rationale: None,
+            answer: String::new(),
+            adapter: None,
+            mode: Mode::Guaranteed,
+            first_word: None,
+            fallback,
+            format_ok: true,
+            tokens: 0,
+            latency_ms: 0.0,
+        }
+    }
+
+    #[test]
+    fn what_makes_an_answer_doubtful_is_said() {
+        assert!(doubts(&verdict([0.1, 0.8, 0.1], 0.3, false)).is_empty());
+        let all = doubts(&verdict([0.3, 0.37, 0.33], 0.94, true)).join("\n");
+        for part in ["something else: 94.0 %", "near chance", "fixed sentence"] {
+            assert!(all.contains(part), "{all}");
+        }
+    }
+
+    #[test]
+    fn a_calibration_far_from_one_is_said() {
+        let at = |temperature: f64| {
+            extreme(&Calibration {
+                temperature,
+                bias: [0.0; 3],
+            })
+        };
+        assert_eq!((at(1.0), at(4.0)), (None, None));
+        assert!(at(52.0).is_some_and(|text| text.contains("52.00") && text.contains("33 %")));
+        assert!(at(0.01).is_some_and(|text| text.contains("too few rows")));
+    }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use verdict_model::Model;
 
 use self::shapes::Shape;
+use crate::commands::train::plural;
 use crate::device::Place;
 use crate::failure::Result;
 use crate::loading::{self, MachineFlags, Source};
@@ -119,7 +120,7 @@ impl Setting {
     /// The first lines of every table.
     fn rows(&self, table: &mut Table) {
         let kernels = self.kernels.map_or(String::new(), |name| {
-            format!(" · {name} · {} threads", self.threads)
+            format!(" · {name} · {}", plural(self.threads, "thread"))
         });
         let driver = self.driver.as_ref();
         let driver = driver.map_or(String::new(), |version| format!(" · CUDA {version}"));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use verdict_model::{GpuProbe, Library};
 
+use crate::commands::train::plural;
 use crate::device::{self, Place};
 use crate::failure::Result;
 use crate::machine::{Cpu, Memory};
@@ -81,7 +82,11 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     line("verdict", found.version.to_owned());
     line(
         "processor",
-        format!("{}, {} threads", found.cpu.name, found.cpu.threads),
+        format!(
+            "{}, {}",
+            found.cpu.name,
+            plural(found.cpu.threads, "thread")
+        ),
     );
     line("features", found.cpu.words());
     if let Some(Memory {

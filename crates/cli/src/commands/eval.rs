@@ -200,6 +200,9 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
         .collect();
     let validation = subject::validation(run, &names, set.as_ref())?;
     let opened = loading::open_of_run(&found.model, options, printer)?;
+    if let Some(warning) = opened.older_scores(run)? {
+        printer.warn(warning);
+    }
     let mut bank = AdapterBank::empty();
     let mut models = vec![None];
     for name in &adapters {

@@ -178,8 +178,8 @@ pub struct Args {
     /// Processor threads [default: all cores]
     #[arg(long, value_name = "N", help_heading = "Machine")]
     pub threads: Option<usize>,
-    /// Most tokens that go through one device at once; bounds memory, not results [default: 1024, on
-    /// a GPU what its memory holds]
+    /// Most tokens that go through one device at once; bounds memory, and on a GPU changes results
+    /// within rounding [default: 1024, on a GPU what its total memory or --memory-gib holds]
     #[arg(long, value_name = "TOKENS", help_heading = "Machine")]
     pub pass_tokens: Option<usize>,
 
@@ -261,9 +261,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     });
     printer.table(&members(manifest));
     printer.line(format!(
-        "\n{} of {} steps, {} tokens in {}",
+        "\n{} of {}, {} tokens in {}",
         plural(manifest.members.len(), "adapter"),
-        manifest.steps,
+        plural(manifest.steps, "step"),
         summary.tokens,
         clock(summary.elapsed)
     ));
@@ -381,6 +381,9 @@ fn open(dir: &Path, printer: &Printer) -> Result<NewRun> {
     Ok(run)
 }
 
+/// The learning rate above which a warning is given.
+const USUAL_LR: f64 = 0.02;
+
 /// Trains in a folder that was locked; `settings` say where it computes.
 fn fit_in(
     run: NewRun,
@@ -388,6 +391,12 @@ fn fit_in(
     like: Option<&Like>,
     printer: &Printer,
 ) -> Result<RunSummary> {
+    let highest = settings.lr.iter().copied().fold(0.0, f64::max);
+    if highest > USUAL_LR {
+        printer.warn(format!(
+            "--lr {highest}: LoRA is usually trained with 0.0001 to 0.001; above {USUAL_LR} the loss rarely falls"
+        ));
+    }
     let places = device::choose(settings, printer)?;
     let data = DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
@@ -510,7 +519,8 @@ pub fn members(manifest: &Manifest) -> Table {
     table
 }
 
-fn plural(count: usize, word: &str) -> String {
+/// A count with its word: `1 step`, `2 steps`.
+pub fn plural(count: usize, word: &str) -> String {
     if count == 1 {
         format!("1 {word}")
     } else {

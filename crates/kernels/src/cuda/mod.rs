@@ -81,6 +81,8 @@ struct Inner {
     /// Most bytes that may be held, and whether a user set it.
     limit: usize,
     budget: bool,
+    /// Memory to plan with: the budget, or the card's total but for a twentieth.
+    plan: usize,
     profile: Mutex<Option<profile::Profile>>,
     held: AtomicUsize,
     peak: AtomicUsize,
@@ -148,7 +150,7 @@ impl Gpu {
             sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
         let shared = context.attribute(attribute).map_err(|e| driver("ask", e))?;
         let architecture = format!("sm_{}{}", capability.0, capability.1);
-        let (free, _) = context.mem_get_info().map_err(|e| driver("ask", e))?;
+        let (free, total) = context.mem_get_info().map_err(|e| driver("ask", e))?;
         let inner = Inner {
             name: device.name.clone(),
             capability,
@@ -160,6 +162,7 @@ impl Gpu {
             // Without a budget a twentieth stays for what the driver itself takes later.
             limit: budget.map_or(free - free / 20, |b| b.min(free)),
             budget: budget.is_some_and(|b| b <= free),
+            plan: budget.unwrap_or(total - total / 20),
             profile: Mutex::default(),
             held: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
@@ -265,6 +268,12 @@ impl Gpu {
     /// Memory held now, in bytes.
     pub fn held_bytes(&self) -> usize {
         self.inner.held.load(Ordering::Relaxed)
+    }
+
+    /// Memory that sizes of work are planned with, whoever else uses the card now: the budget, or the card's
+    /// total. The same on every card of a kind, so that the same work is cut in the same places.
+    pub fn plan_bytes(&self) -> usize {
+        self.inner.plan
     }
 
     /// Memory that may be held: the card's free memory when it was opened, or the budget.

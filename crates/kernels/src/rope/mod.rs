@@ -13,6 +13,13 @@ pub use decode::{CacheShape, LayerCache};
 
 use crate::cpu::{Isa, multiversion};
 
+/// The frequencies `theta^(−2i/head_dim)` of the pairs of a head, `[head_dim / 2]`.
+pub fn frequencies(head_dim: usize, theta: f32) -> Vec<f32> {
+    (0..head_dim / 2)
+        .map(|i| 1.0 / theta.powf((2 * i) as f32 / head_dim as f32))
+        .collect()
+}
+
 /// Cosines and sines of every position and frequency.
 #[derive(Debug)]
 pub struct RopeTable {
@@ -24,10 +31,13 @@ pub struct RopeTable {
 impl RopeTable {
     /// For heads of `head_dim` (even), positions `0..positions`, frequencies `theta^(−2i/head_dim)`.
     pub fn new(head_dim: usize, positions: usize, theta: f32) -> Self {
-        let half = head_dim / 2;
-        let frequencies: Vec<f32> = (0..half)
-            .map(|i| 1.0 / theta.powf((2 * i) as f32 / head_dim as f32))
-            .collect();
+        Self::of(positions, &frequencies(head_dim, theta))
+    }
+
+    /// For positions `0..positions` and these frequencies, one for each pair of a head: `[head_dim / 2]`.
+    pub fn of(positions: usize, frequencies: &[f32]) -> Self {
+        let half = frequencies.len();
+        let head_dim = 2 * half;
         let mut values = Vec::with_capacity(positions * head_dim);
         for position in 0..positions {
             values.extend(frequencies.iter().map(|f| (position as f32 * f).cos()));

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::model::{Limits, LoadOptions};
 use crate::site::Site;
-use crate::weights::{Parts, Reader};
+use crate::weights::{Parts, Reader, rope_table};
 
 /// A frozen decoder on a CPU.
 #[derive(Debug)]
@@ -64,11 +64,7 @@ impl CpuModel {
             }
         };
         let final_norm = reader.vector("model.norm.weight", hidden)?;
-        let rope = RopeTable::new(
-            config.head_dim,
-            Limits::of(&config).positions,
-            config.rope_theta,
-        );
+        let rope = rope_table(&config, Limits::of(&config).positions);
         Ok(Self {
             config,
             cpu,

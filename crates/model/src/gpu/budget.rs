@@ -1,4 +1,5 @@
-//! How much of a batch fits: memory decides the rows of a pass, never the results.
+//! How much of a batch fits. The rows of a pass decide where sums are cut, and with them the rounding of
+//! results on a GPU: so they follow from the card's total memory (or the budget), not from what is free.
 
 use verdict_kernels::Base;
 
@@ -25,7 +26,7 @@ impl GpuModel {
         let (layouts, weights) = layouts(&self.config, bank);
         let state = if trained { 0 } else { weights * TRAINED_WEIGHT };
         let taken = gpu.held_bytes() + state + BESIDE;
-        let room = gpu.limit_bytes().saturating_sub(taken) + self.arena().bytes();
+        let room = gpu.plan_bytes().saturating_sub(taken) + self.arena().bytes();
         let widest = layouts.iter().map(|l| l.padded).max().unwrap_or(0);
         let fits = |rows: usize, keep: Keep| {
             let size = PassSize {

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use verdict_formats::{Checkpoint, ModelConfig};
 use verdict_kernels::cuda::{Buffer, Gpu, GpuError, Staging, View};
-use verdict_kernels::{
-    AttentionShape, Base, Compute, GpuLinear, HeadTransform, RopeTable, Unpacker,
-};
+use verdict_kernels::{AttentionShape, Base, Compute, GpuLinear, HeadTransform, Unpacker};
 
 use crate::bank::AdapterBank;
 use crate::error::{Error, Result};
@@ -16,7 +14,7 @@ use crate::gpu::bank::GpuBank;
 use crate::layer::Layer;
 use crate::model::{Limits, LoadOptions};
 use crate::site::Site;
-use crate::weights::{Parts, Reader};
+use crate::weights::{Parts, Reader, rope_table};
 
 /// A frozen decoder on a GPU.
 #[derive(Debug)]
@@ -94,7 +92,7 @@ impl GpuModel {
             sizes.max().unwrap_or(0)
         });
         let positions = Limits::of(&config).positions;
-        let table = RopeTable::new(config.head_dim, positions, config.rope_theta);
+        let table = rope_table(&config, positions);
         Ok(Self {
             final_norm: upload(reader.vector("model.norm.weight", hidden)?)?,
             rope: table.upload(&gpu)?,
@@ -304,6 +302,7 @@ mod tests {
             max_position_embeddings: 40_960,
             rms_norm_eps: 1e-6,
             rope_theta: 1e6,
+            rope_scaling: None,
             tie_word_embeddings: true,
             qkv_bias: false,
             qk_norm: true,

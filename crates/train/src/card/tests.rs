@@ -103,6 +103,8 @@ fn record(name: &str, accuracy: f64) -> MemberRecord {
 
 fn manifest(members: Vec<MemberRecord>) -> Manifest {
     Manifest {
+        pass_tokens: None,
+        label_score: None,
         tool: "verdict 0.1.0".into(),
         provenance: Provenance {
             data_manifest_sha256: "d".repeat(64),

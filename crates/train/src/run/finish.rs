@@ -8,7 +8,7 @@ use super::Training;
 use crate::card;
 use crate::error::{Error, Result};
 use crate::events::{EventKind, Outcome};
-use crate::manifest::{Manifest, MemberRecord};
+use crate::manifest::{LABEL_SCORE, Manifest, MemberRecord};
 use crate::nested::{Folded, Nested};
 use crate::predictions::Prediction;
 use crate::select;
@@ -33,6 +33,8 @@ impl Training<'_> {
             tool: Manifest::tool(),
             provenance: self.provenance.clone(),
             machines: self.run.machines(),
+            pass_tokens: Some(self.pass_tokens),
+            label_score: Some(LABEL_SCORE.to_owned()),
             steps: self.done,
             train_rows: self.plan.shares[0].train.len(),
             base: self.score(&self.base_rows(), base),

@@ -103,6 +103,7 @@ pub fn train<'a>(
             rungs(plan.members.len(), eta, plan.steps())
         }),
         probes: &rows.probes,
+        tails: &rows.tails,
         pool: rows.pool(),
         engine,
         sink: Sink {
@@ -240,6 +241,7 @@ struct Training<'a> {
     /// Of successive halving.
     rungs: Vec<Rung>,
     probes: &'a [u32],
+    tails: &'a [Vec<u32>; 3],
     pool: Vec<&'a Row>,
     engine: &'a mut dyn Engine,
     sink: Sink<'a>,
@@ -415,6 +417,7 @@ impl Training<'_> {
             engine: &*self.engine,
             pool: &self.pool,
             probes: self.probes,
+            tails: self.tails,
             loss: self.settings.loss,
             pass_tokens: self.pass_tokens,
             between: &between,

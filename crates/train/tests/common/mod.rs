@@ -296,6 +296,7 @@ pub fn rows() -> Rows {
         validation: rows_of("validation", 12),
         probes: PROBES.to_vec(),
         cuts: Default::default(),
+        tails: Default::default(),
     }
 }
 

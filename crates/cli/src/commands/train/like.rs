@@ -67,7 +67,10 @@ impl Like {
 
     /// The run's settings; the new run's folder is the first of RUN-2, RUN-3 and so on that is not there.
     pub fn settings(&self) -> TrainSettings {
-        let settings = &self.manifest.settings;
+        let mut settings = self.manifest.settings.clone();
+        // The same cuts of batches, so that a GPU rounds the same.
+        settings.pass_tokens = settings.pass_tokens.or(self.manifest.pass_tokens);
+        let settings = &settings;
         let (mut run, settings) = match self.path.is_dir() {
             true => {
                 let places = Places::read(&self.path).unwrap_or_default();

@@ -48,15 +48,20 @@ impl<'a> Live<'a> {
             } => {
                 let rows = match adapters {
                     None => {
-                        format!("{train_rows} training rows, {validation_rows} validation rows")
+                        format!(
+                            "{}, {}",
+                            plural(*train_rows, "training row"),
+                            plural(*validation_rows, "validation row")
+                        )
                     }
-                    Some(_) => format!("{train_rows} rows in folds"),
+                    Some(_) => format!("{} in folds", plural(*train_rows, "row")),
                 };
                 if !log {
                     self.printer.note(format!(
-                        "{} in one pass: {}\n{rows}, {steps} steps",
+                        "{} in one pass: {}\n{rows}, {}",
                         plural(members.len(), "adapter"),
                         members.join(", "),
+                        plural(*steps, "step"),
                     ));
                 }
                 self.steps = *steps;
