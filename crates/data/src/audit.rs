@@ -273,7 +273,10 @@ fn read(path: &Path, split: Split, rows: &mut Vec<Row>) -> Result<()> {
             },
             keys,
             text: question.to_owned(),
-            question: near.then(|| Shingles::of(question)).unwrap_or_default(),
+            question: match near {
+                true => Shingles::of(question),
+                false => Shingles::default(),
+            },
             rationale: rationale
                 .filter(|_| near)
                 .map(Shingles::of)

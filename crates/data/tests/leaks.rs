@@ -230,6 +230,7 @@ fn a_folder_without_splits_is_told() {
 
 /// Sets of built-in sources, among them the demo's.
 #[test]
+#[allow(clippy::print_stdout)]
 fn the_built_in_sets_pass_their_own_audit() {
     for sources in [
         vec![Source::Stats(2_000)],
