@@ -218,7 +218,7 @@ mod tests {
         let kept = rows.train[1].prompt_tokens;
         assert!(kept <= 48, "{kept}");
         assert_eq!(rows.cuts.tokens_cut + 2 * kept, rows.cuts.tokens_whole);
-        assert_eq!(encode(&whole, &whole, 512).unwrap().cuts.cut, 0);
+        assert_eq!(encode(&whole, &whole, 4096).unwrap().cuts.cut, 0);
     }
 
     #[test]

@@ -179,6 +179,7 @@ fn an_interrupted_run_is_not_complete_and_the_next_one_works() {
             format!("{kept}/found.safetensors"),
             format!("{kept}/state.json"),
             "events.jsonl".into(),
+            "paths.json".into(),
             "settings.toml".into(),
         ]
     );
@@ -265,6 +266,7 @@ fn a_full_disk_while_saving_names_the_adapter_and_leaves_nothing_half_written() 
             "adapters/r4/adapter_config.json",
             "adapters/r4/adapter_model.safetensors",
             "events.jsonl",
+            "paths.json",
             "settings.toml",
         ]
     );
