@@ -13,6 +13,7 @@ use verdict_train::{DeviceChoice, ModelRecord, RunFolder, TrainSettings};
 use crate::datasets::Written;
 use crate::device::{self, Place};
 use crate::failure::{Failure, Result};
+use crate::folders;
 use crate::hub;
 use crate::models::{self, ResolvedModel};
 use crate::printer::{Printer, Progress};
@@ -204,6 +205,7 @@ pub fn run_folder(path: &Path) -> Result<RunFolder> {
         ));
         return Err(failure.hint("`verdict train` makes one"));
     }
+    folders::refuse_data_set(path)?;
     Ok(RunFolder::open(path)?)
 }
 

@@ -13,6 +13,7 @@ mod device;
 mod errors;
 mod failure;
 mod fleet;
+mod folders;
 mod foreign;
 mod hub;
 mod interrupt;

@@ -92,6 +92,13 @@ impl Printer {
         }
     }
 
+    /// The command that usually comes next: a note, for people alone.
+    pub fn next(&self, command: impl Display) {
+        if !self.json {
+            self.note(format!("next: {command}"));
+        }
+    }
+
     /// What may be wrong, though the work goes on: stderr, under `--quiet` too.
     pub fn warn(&self, text: impl Display) {
         match self.telling.format {

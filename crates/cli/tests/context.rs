@@ -179,3 +179,41 @@ fn bad_questions_do_not_stop_the_others() {
     let (status, stdout, stderr) = ask(&["--quiet"], &[&long]);
     assert_eq!((status, stdout.as_str()), (Some(2), ""), "{stderr}");
 }
+
+#[test]
+fn a_data_set_is_no_run_and_a_run_no_data_set_and_each_command_says_what_comes_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    tiny::write(&at.join("tiny"));
+    rows(&at.join("rows.jsonl"));
+    let built = good(
+        at,
+        "build --source jsonl:rows.jsonl --protect none --out set",
+    );
+    assert!(
+        built.contains("next: verdict train --data set --model "),
+        "{built}"
+    );
+    for command in ["ask --run set Is-it-so?", "eval set", "watch set"] {
+        let said = show(at, command);
+        assert!(said.starts_with("status: 2"), "{command}: {said}");
+        assert!(
+            said.contains("set: expected a run folder, found a data set"),
+            "{command}: {said}"
+        );
+    }
+    let trained = good(at, &format!("{TRAIN} --out run"));
+    assert!(trained.contains("next: verdict eval run"), "{trained}");
+    for command in [
+        "train --data run --model tiny --out other",
+        "eval run --data run",
+    ] {
+        let said = show(at, command);
+        assert!(said.starts_with("status: 2"), "{command}: {said}");
+        assert!(
+            said.contains("--data run: expected a data set folder, found a run"),
+            "{said}"
+        );
+    }
+    assert!(!at.join("other").exists());
+}

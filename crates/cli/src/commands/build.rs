@@ -22,6 +22,7 @@ use crate::loading;
 use crate::printer::Printer;
 use crate::settings;
 use crate::shards::Part;
+use crate::shell;
 use crate::table::Table;
 
 /// Build a data set: clean, canonical, deduplicated, balanced, split
@@ -379,6 +380,10 @@ fn tell(report: &BuildReport, printer: &Printer) {
     printer.line(format!("data set   {}", report.out.display()));
     let card = report.out.join(verdict_data::card::HTML);
     printer.line(format!("card       {}", card.display()));
+    printer.next(format!(
+        "verdict train --data {} --model smollm2-135m --out run",
+        shell::word(&report.out)
+    ));
 }
 
 /// Rows of each split by label.

@@ -19,10 +19,12 @@ use verdict_train::{RunFolder, TrainSettings};
 
 use self::benchmarks::Named;
 use crate::failure::{Failure, Result};
+use crate::folders;
 use crate::hub::cache_folder;
 use crate::loading::{self, MachineFlags};
 use crate::moved;
 use crate::printer::Printer;
+use crate::shell;
 
 /// Judge a run: base against tuned, with intervals, paired tests and calibrated probabilities
 ///
@@ -158,6 +160,8 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     for name in ["report.html", "report.md", "predictions.jsonl"] {
         printer.line(folder.join(name).display());
     }
+    let run = shell::word(run.dir());
+    printer.next(format!("verdict ask --run {run} \"your question\""));
     Ok(())
 }
 
@@ -183,6 +187,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     let options = args.machine.over(Some(&run.settings), printer)?;
     let ensembles = ensembles(run, args)?;
     let adapters = adapters(run, args, &ensembles)?;
+    args.data.as_deref().map_or(Ok(()), folders::refuse_run)?;
     let known = &run.manifest.provenance;
     let found = moved::data(run.found(), args.data.as_deref(), run.dir(), known)?;
     let found = moved::model(found, args.model.as_deref(), run.dir(), known, printer)?;

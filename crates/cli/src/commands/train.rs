@@ -19,11 +19,13 @@ use self::live::Live;
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::fleet::Models;
+use crate::folders;
 use crate::interrupt;
 use crate::loading;
 use crate::machine;
 use crate::printer::{Printer, clock};
 use crate::shards::Part;
+use crate::shell;
 use crate::slurm;
 use crate::table::Table;
 
@@ -278,6 +280,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if let Some(repeated) = repeated {
         printer.line(format!("repeats    {}", repeated.words()));
     }
+    printer.next(format!("verdict eval {}", shell::word(&summary.dir)));
     Ok(())
 }
 
@@ -313,6 +316,7 @@ struct Told<'a> {
 /// Trains the grid into `settings.out`, with progress.
 pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Result<RunSummary> {
     // First what is quick to refuse, then the slow loading.
+    folders::refuse_run(&settings.data)?;
     let run = NewRun::create(settings, overwrite)?;
     fit_in(run, settings, None, printer)
 }
@@ -321,6 +325,7 @@ pub fn fit(settings: &TrainSettings, overwrite: bool, printer: &Printer) -> Resu
 fn repeat(like: &Like, args: &Args, printer: &Printer) -> Result<RunSummary> {
     let settings = args.over(like.settings())?;
     like.check_out(&settings.out)?;
+    folders::refuse_run(&settings.data)?;
     let run = NewRun::create(&settings, args.overwrite)?;
     fit_in(run, &settings, Some(like), printer)
 }

@@ -9,6 +9,7 @@ use verdict_watch::screen::Choice;
 use verdict_watch::{Clock, Snapshot, State, Watch, Wishes, now, terminal};
 
 use crate::failure::{Failure, Result, Status};
+use crate::folders;
 use crate::interrupt::{self, Guard};
 use crate::printer::Printer;
 
@@ -67,6 +68,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if !faults.is_empty() {
         return Err(Failure::faults(faults));
     }
+    args.run
+        .iter()
+        .try_for_each(|run| folders::refuse_data_set(run))?;
     let wishes = Wishes {
         csv: args.csv,
         tensorboard: args.tensorboard,
