@@ -36,7 +36,11 @@ const CONFIGS: [(&str, Make); 3] = [
 type Readable = (&'static [&'static str], Make);
 
 /// What is read of any repository.
-const OWN: &[Readable] = &[(&["jsonl"], Source::Jsonl), (&["csv", "tsv"], Source::Csv)];
+const OWN: &[Readable] = &[
+    (&["jsonl"], Source::Jsonl),
+    (&["csv", "tsv"], Source::Csv),
+    (&["parquet"], Source::Parquet),
+];
 
 /// A source as it is written.
 #[derive(Clone, Debug, PartialEq)]

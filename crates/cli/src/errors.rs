@@ -31,6 +31,12 @@ impl From<verdict_data::Error> for Failure {
             Data::EmptyClass { .. } => Some(
                 "add a source that has the class (pubmedqa-labeled has all three), or add --natural",
             ),
+            Data::TooFewRows { .. } => Some(
+                "ask for fewer rows --per-class, for so many at most (--at-most), or add a source",
+            ),
+            Data::EmptySplit { .. } => Some(
+                "add rows, or rows that are not tied to others (the same or nearly the same question, rationale, abstract or group ties them), or add --allow-empty-splits",
+            ),
             other => other.hint(),
         };
         with_hint(Failure::from_error(&error), hint)

@@ -44,7 +44,18 @@ fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Result<Table> {
         let one = Table::from_iter([(key.clone(), value.clone())]);
         match T::deserialize(one) {
             Ok(_) => drop(table.insert(key, value)),
-            Err(fault) => faults.push((line, said(&fault))),
+            Err(fault) => {
+                let underscored = key.replace('-', "_");
+                let one = Table::from_iter([(underscored.clone(), value)]);
+                let meant = underscored != key && T::deserialize(one).is_ok();
+                let fault = match meant {
+                    true => format!(
+                        "unknown key `{key}`: keys are the flags with underscores, `{underscored}`"
+                    ),
+                    false => said(&fault),
+                };
+                faults.push((line, fault));
+            }
         }
     }
     if faults.is_empty() {
@@ -120,6 +131,22 @@ mod tests {
             out: Some("a".into()),
         };
         assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn a_key_written_as_a_flag_is_told_how_it_is_written() {
+        #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Keys {
+            per_class: Option<usize>,
+        }
+        let file = file("per-class = 3\n");
+        let failure = resolve(Keys::default(), Some(file.path())).expect_err("a dash");
+        assert!(
+            failure.faults[0].ends_with("keys are the flags with underscores, `per_class`"),
+            "{:?}",
+            failure.faults
+        );
     }
 
     #[test]

@@ -37,11 +37,10 @@ pub fn benchmark(input: &Input, seed: u64, context: Option<&Context>) -> Result<
             (Some(budget), Some(text)) => Some(budget.cut(&text).to_owned()),
             _ => None,
         };
-        let mut id = row.id;
+        let mut id = row.id.clone();
         let mut number = 2;
         while !seen.insert(id.clone()) {
-            let bare = id.split('#').next().unwrap_or_default();
-            id = format!("{bare}#{number}");
+            id = format!("{}#{number}", row.id);
             number += 1;
         }
         let rationale = mend(&row.answer);

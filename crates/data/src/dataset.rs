@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -155,11 +156,126 @@ pub(crate) fn check_out(out: &Path, overwrite: bool) -> Result<()> {
 }
 
 /// A folder beside `out`, in which a set or a shard is made. Nothing stands under the final name until
-/// everything is on disk; what was begun and not finished goes.
+/// everything is on disk; what was begun and not finished goes, also what a build left behind that was killed. One
+/// build at a time makes a folder: a lock beside it says so.
 pub(crate) struct Workshop {
     out: PathBuf,
-    folder: tempfile::TempDir,
     new: PathBuf,
+    // In the order in which they go: the folder while it is still locked.
+    folder: Registered,
+    _lock: Lock,
+}
+
+/// Folders and locks of the builds that run in this process.
+static OPEN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn open() -> MutexGuard<'static, Vec<PathBuf>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what unfinished builds of this process have on disk: for a process that ends now, as on Ctrl-C. A build
+/// that is putting its finished set in place is waited for.
+pub fn abandon() {
+    let open = open();
+    for path in open.iter() {
+        // Threads that still write may put a file in a folder while it goes.
+        for _ in 0..20 {
+            let gone = match path.is_dir() {
+                true => std::fs::remove_dir_all(path),
+                false => std::fs::remove_file(path),
+            };
+            if gone.is_ok() || !path.exists() {
+                break;
+            }
+        }
+    }
+    // Held to the end of the process: nothing is put in place any more.
+    std::mem::forget(open);
+}
+
+/// A temporary folder that [`abandon`] knows.
+struct Registered(Option<tempfile::TempDir>);
+
+impl Registered {
+    fn new(folder: tempfile::TempDir) -> Registered {
+        open().push(folder.path().to_owned());
+        Registered(Some(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0
+            .as_ref()
+            .map_or(Path::new(""), tempfile::TempDir::path)
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        if let Some(folder) = self.0.take() {
+            open().retain(|path| path != folder.path());
+        }
+    }
+}
+
+/// A file that is locked while a folder is being made, and gone afterwards. The system unlocks it when a process
+/// ends, however it ends.
+struct Lock {
+    path: PathBuf,
+    _file: std::fs::File,
+}
+
+impl Lock {
+    fn take(path: PathBuf, out: &Path) -> Result<Lock> {
+        loop {
+            let file = std::fs::OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)
+                .map_err(Error::io(&path))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    return Err(Error::Busy {
+                        path: out.to_owned(),
+                    });
+                }
+                Err(std::fs::TryLockError::Error(error))
+                    if error.kind() == std::io::ErrorKind::Unsupported => {}
+                Err(std::fs::TryLockError::Error(error)) => return Err(Error::io(path)(error)),
+            }
+            // Another build may have ended, and taken its file with it, between opening and locking.
+            if is_at(&file, &path) {
+                open().push(path.clone());
+                return Ok(Lock { path, _file: file });
+            }
+        }
+    }
+}
+
+/// Whether the open file is the one that stands at the path.
+fn is_at(file: &std::fs::File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let same =
+            |a: &std::fs::Metadata, b: &std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+        let (ours, there) = (file.metadata(), std::fs::metadata(path));
+        matches!((ours, there), (Ok(ours), Ok(there)) if same(&ours, &there))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Best effort: a file that stays is unlocked, and the next build takes it.
+        let _ = std::fs::remove_file(&self.path);
+        open().retain(|path| *path != self.path);
+    }
 }
 
 impl Workshop {
@@ -170,16 +286,28 @@ impl Workshop {
         };
         std::fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
         let name = out.file_name().unwrap_or_default().to_string_lossy();
+        let lock = Lock::take(parent.join(format!(".{name}.lock")), out)?;
+        let prefix = format!(".{name}.partial-");
+        // Whoever made these is gone: the lock is ours.
+        for entry in std::fs::read_dir(&parent).map_err(Error::io(&parent))? {
+            let entry = entry.map_err(Error::io(&parent))?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                restore(&entry.path(), out);
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
         let folder = tempfile::Builder::new()
-            .prefix(&format!(".{name}.partial-"))
+            .prefix(&prefix)
             .tempdir_in(&parent)
             .map_err(Error::io(&parent))?;
+        let folder = Registered::new(folder);
         let new = folder.path().join("new");
         std::fs::create_dir(&new).map_err(Error::io(&new))?;
         Ok(Workshop {
             out: out.to_owned(),
-            folder,
             new,
+            folder,
+            _lock: lock,
         })
     }
 
@@ -216,11 +344,13 @@ impl Workshop {
 
     /// Puts the new folder in the place of what stood there.
     pub(crate) fn finish(self) -> Result<()> {
+        // Not abandoned halfway.
+        let _open = open();
         let old = self.folder.path().join("old");
         let replaced = match std::fs::rename(&self.out, &old) {
             Ok(()) => true,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) => return Err(Error::io(self.out)(error)),
+            Err(error) => return Err(Error::io(&self.out)(error)),
         };
         std::fs::rename(&self.new, &self.out).map_err(|error| {
             if replaced {
@@ -229,6 +359,16 @@ impl Workshop {
             }
             Error::io(&self.out)(error)
         })
+    }
+}
+
+/// A build that was killed between the two steps of putting its set in place has the old set in its folder: it goes
+/// back.
+fn restore(partial: &Path, out: &Path) {
+    let old = partial.join("old");
+    if old.is_dir() && !out.exists() {
+        // Best effort: what cannot be moved is removed with the rest.
+        let _ = std::fs::rename(old, out);
     }
 }
 
@@ -269,7 +409,56 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 mod tests {
     use std::path::Path;
 
-    use super::write_file;
+    use super::{Workshop, abandon, write_file};
+    use crate::Error;
+
+    #[test]
+    fn one_build_at_a_time_makes_a_folder_and_nothing_is_left_of_those_that_died() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("set");
+        let names = || -> Vec<String> {
+            let entries = std::fs::read_dir(folder.path()).expect("reads");
+            let names = entries.map(|entry| entry.expect("reads").file_name());
+            names
+                .map(|name| name.to_string_lossy().into_owned())
+                .collect()
+        };
+        // Killed builds: one before anything was in place, one while it replaced a set.
+        std::fs::create_dir_all(folder.path().join(".set.partial-1/new")).expect("made");
+        let old = folder.path().join(".set.partial-2/old");
+        std::fs::create_dir_all(&old).expect("made");
+        std::fs::write(old.join("row"), "x").expect("written");
+        let first = Workshop::beside(&out).expect("free");
+        assert!(out.join("row").is_file(), "the old set is back");
+        assert_eq!(names().len(), 3, "{:?}", names());
+        let error = Workshop::beside(&out).err().expect("busy");
+        assert!(
+            matches!(&error, Error::Busy { path } if *path == out),
+            "{error}"
+        );
+        assert!(error.hint().is_some());
+        let beside = Workshop::beside(&folder.path().join("other")).expect("another folder");
+        drop((first, beside));
+        assert_eq!(names(), ["set"]);
+        let second = Workshop::beside(&out).expect("free again");
+        assert_eq!(names().len(), 3);
+        drop(second);
+    }
+
+    #[test]
+    fn nothing_is_left_of_an_abandoned_build() {
+        // In a process of its own: nothing is put in place afterwards. The runner gives each test one.
+        if std::env::var_os("NEXTEST").is_none() {
+            return;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let workshop = Workshop::beside(&folder.path().join("set")).expect("free");
+        std::fs::write(workshop.new_folder().join("train.jsonl"), "row").expect("written");
+        abandon();
+        let left = std::fs::read_dir(folder.path()).expect("reads").count();
+        std::mem::forget(workshop);
+        assert_eq!(left, 0);
+    }
 
     #[test]
     fn a_full_disk_is_told_with_the_file() {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::Label;
+use crate::{Label, Split};
 
 /// A source, a setting or a finished data set that is not what it should be. The text names file,
 /// place, what was expected and what was found.
@@ -93,10 +93,15 @@ pub enum Error {
         found: String,
     },
     /// A row that no source has.
-    #[error("no row {id:?} in the sources")]
+    #[error("no row {id:?} in the sources{like}", like = match like {
+        Some(like) => format!(", whose first row is {like:?}"),
+        None => String::new(),
+    })]
     NoSuchRow {
         /// Its id, as asked for.
         id: String,
+        /// The id of another row, as an example.
+        like: Option<String>,
     },
     /// Reading ended because what was read had a fault, which is told in its place.
     #[error("stopped")]
@@ -145,11 +150,33 @@ pub enum Error {
     },
     /// No row of any source was left after cleaning.
     #[error(
-        "no rows left: expected questions with answers, found {read} rows, none of which could be used"
+        "no rows left: expected questions with answers, found {read} rows, none of which could be used{why}",
+        why = because(dropped)
     )]
     NoRows {
         /// Rows read.
         read: usize,
+        /// What each rule says of the rows it dropped, and how many they are.
+        dropped: Vec<(String, usize)>,
+    },
+    /// A set of which a split has no rows.
+    #[error(
+        "the {split} split is empty: expected rows in train, validation and test, found {rows} rows in {groups} group{s}, and a group stays in one split",
+        s = if *groups == 1 { "" } else { "s" }
+    )]
+    EmptySplit {
+        /// The split.
+        split: Split,
+        /// Rows kept.
+        rows: usize,
+        /// Groups that they form.
+        groups: usize,
+    },
+    /// Another build is making the same folder.
+    #[error("{path}: expected a folder that no other build is making, found one that a running build is making", path = path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
     },
     /// The folder to build into already holds something.
     #[error("{path}: expected a new or empty folder, found one with files in it", path = path.display())]
@@ -194,6 +221,18 @@ pub enum Error {
     },
 }
 
+/// The rules that dropped rows, each with their number.
+fn because(dropped: &[(String, usize)]) -> String {
+    let rules: Vec<String> = dropped
+        .iter()
+        .map(|(why, rows)| format!("{rows}: {why}"))
+        .collect();
+    match rules.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", rules.join("; ")),
+    }
+}
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -206,6 +245,13 @@ impl Error {
                 "add a source that has the class (pubmedqa-labeled has all three), or keep the natural labels",
             ),
             Error::TooFewRows { .. } => Some("ask for fewer rows per class, or add a source"),
+            Error::EmptySplit { .. } => Some(
+                "add rows, or rows that are not tied to others (the same or nearly the same question, rationale, abstract or group ties them), or allow empty splits",
+            ),
+            Error::Busy { .. } => Some("wait for it to end, or choose another folder"),
+            Error::NoSuchRow { .. } => Some(
+                "give the id of a row as the data set has it, or what stands behind its last colon (a PMID); rows without an id are numbered",
+            ),
             Error::Encoding { .. } => Some(
                 "save it as UTF-8 (spreadsheets: \"CSV UTF-8\"), or convert it: `iconv -f UTF-16 -t UTF-8 FILE > NEW`",
             ),

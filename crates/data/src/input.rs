@@ -2,6 +2,7 @@
 //! question mark what is to be done with its rows.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use crate::{Error, Label, Result, Source};
@@ -26,7 +27,7 @@ pub struct Input {
     pub hub: Option<String>,
 }
 
-/// What the columns of own rows (`jsonl`, `csv`) are called, and how they write the labels.
+/// What the columns of own rows (`jsonl`, `csv`, `parquet`) are called, and how they write the labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
     /// The question.
@@ -41,6 +42,8 @@ pub struct Columns {
     pub id: String,
     /// What ties rows together; may be missing.
     pub group: String,
+    /// The part of the set that a row goes to (train, validation, test); may be missing.
+    pub split: String,
     /// The words for each label, in the order of [`Label::ALL`]; none where they are `yes`, `no`,
     /// `maybe` or `uncertain`.
     pub words: [Option<String>; 3],
@@ -55,6 +58,7 @@ impl Default for Columns {
             context: "context".into(),
             id: "id".into(),
             group: "group".into(),
+            split: "split".into(),
             words: [None, None, None],
         }
     }
@@ -85,6 +89,21 @@ impl Columns {
         }
     }
 
+    /// Every column's name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        [
+            &self.question,
+            &self.label,
+            &self.rationale,
+            &self.context,
+            &self.id,
+            &self.group,
+            &self.split,
+        ]
+        .into_iter()
+        .map(String::as_str)
+    }
+
     /// The fields by the names of their options.
     fn named(&mut self, name: &str) -> Option<&mut String> {
         Some(match name {
@@ -94,16 +113,25 @@ impl Columns {
             "context" => &mut self.context,
             "id" => &mut self.id,
             "group" => &mut self.group,
+            "split" => &mut self.split,
             _ => return None,
         })
     }
 }
 
-const NAMES: [&str; 6] = ["question", "label", "rationale", "context", "id", "group"];
+const NAMES: [&str; 7] = [
+    "question",
+    "label",
+    "rationale",
+    "context",
+    "id",
+    "group",
+    "split",
+];
 
 /// Every option, for messages and help.
-pub const OPTIONS: &str = "weight, cap, cap.yes, cap.no, cap.uncertain; for stats level; for jsonl and csv question, \
-     label, rationale, context, id, group (names of columns), label.yes, label.no, label.uncertain (their words)";
+pub const OPTIONS: &str = "weight, cap, cap.yes, cap.no, cap.uncertain; for stats level; for jsonl, csv and parquet \
+     question, label, rationale, context, id, group, split (names of columns), label.yes, label.no, label.uncertain (their words)";
 
 impl From<Source> for Input {
     fn from(source: Source) -> Input {
@@ -123,9 +151,61 @@ impl FromStr for Input {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Input> {
-        let source = text.split('?').next().unwrap_or_default();
+        let (source, _) = parts(text);
         Input::from(source.parse::<Source>()?).with_options(text)
     }
+}
+
+/// A source's text without its options, and these. A file's name may hold question marks: options begin at the first
+/// one behind which the name of an option stands, and where a file has the whole name there are none.
+pub(crate) fn parts(text: &str) -> (&str, Option<&str>) {
+    let Some((kind, path)) = text.split_once(':') else {
+        return first_mark(text);
+    };
+    let reads =
+        ["jsonl", "csv", "parquet", "bioasq"].contains(&kind) || kind.starts_with("pubmedqa-");
+    if !reads {
+        return first_mark(text);
+    }
+    if Path::new(path).exists() {
+        return (text, None);
+    }
+    let marks = || text.match_indices('?').map(|(at, _)| at);
+    let there = |at: &usize| Path::new(&text[kind.len() + 1..*at]).exists();
+    let named = |at: &usize| {
+        let name = text[at + 1..].split_once('=').map(|(name, _)| name);
+        name.is_some_and(is_option)
+    };
+    // No option stands behind any: what looks like one, so that its fault is told, or what follows a file's name.
+    let like = |at: &usize| {
+        let name = text[at + 1..].split_once('=').map(|(name, _)| name);
+        let letters = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'.');
+        there(at) || name.is_some_and(letters)
+    };
+    let of_file = marks().find(|at| named(at) && there(at));
+    match of_file
+        .or_else(|| marks().find(named))
+        .or_else(|| marks().find(like))
+    {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}
+
+fn first_mark(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('?') {
+        Some((source, options)) => (source, Some(options)),
+        None => (text, None),
+    }
+}
+
+/// Whether an option has the name.
+fn is_option(name: &str) -> bool {
+    let class = |of| class(name, of).is_some();
+    ["weight", "cap", "level"].contains(&name)
+        || NAMES.contains(&name)
+        || class("cap")
+        || class("label")
 }
 
 /// The class that `cap.yes` or `label.yes` names.
@@ -140,7 +220,7 @@ impl Input {
     /// # Errors
     /// [`Error::SourceOption`], which names the whole text.
     pub fn with_options(mut self, text: &str) -> Result<Input> {
-        let options = text.split_once('?').map(|(_, options)| options);
+        let (_, options) = parts(text);
         for option in options.into_iter().flat_map(|options| options.split('&')) {
             self.set(text, option)?;
         }
@@ -160,7 +240,10 @@ impl Input {
             Ok(number) if number >= least => Ok(number),
             _ => Err(wrong(format!("{name} as a whole number from {least} on"))),
         };
-        let table = matches!(self.source, Source::Jsonl(_) | Source::Csv(_));
+        let table = matches!(
+            self.source,
+            Source::Jsonl(_) | Source::Csv(_) | Source::Parquet(_)
+        );
         if name == "weight" {
             self.weight =
                 u32::try_from(number(1)?).map_err(|_| wrong("a smaller weight".into()))?;
@@ -212,8 +295,13 @@ impl fmt::Display for Input {
         for (word, label) in own.words.iter().zip(&names) {
             options.extend(word.as_ref().map(|word| format!("label.{label}={word}")));
         }
+        let source = self.source.to_string();
+        if options.is_empty() && parts(&source).1.is_some() {
+            // The end of the file's name would be read as an option.
+            options.push("weight=1".into());
+        }
         let mark = if options.is_empty() { "" } else { "?" };
-        write!(f, "{}{mark}{}", self.source, options.join("&"))
+        write!(f, "{source}{mark}{}", options.join("&"))
     }
 }
 
@@ -228,7 +316,11 @@ mod tests {
             "clinical",
             "stats:30?weight=3&level=1,3",
             "pubmedqa-artificial:a.json?cap=100&cap.yes=40&cap.uncertain=0",
-            "csv:a.csv?question=Q&label=y&rationale=why&context=c&id=n&group=g&label.yes=1&label.no=0",
+            "jsonl:What is flu A?.jsonl",
+            "jsonl:What? Is it?.jsonl?cap=3&question=Is it?",
+            "csv:100%#1?&.csv?question=Is it?",
+            "parquet:a?B=c d.parquet",
+            "csv:a.csv?question=Q&label=y&rationale=why&context=c&id=n&group=g&split=s&label.yes=1&label.no=0",
         ] {
             assert_eq!(text.parse::<Input>().expect("good").to_string(), text);
         }
@@ -244,6 +336,7 @@ mod tests {
         assert!(told("stats:30?level=4").contains("expected levels from 1 to 3"));
         assert!(told("stats:30?question=q").contains("expected a name of weight, cap"));
         assert!(told("clinical?heavy").contains("expected name=value"));
+        assert!(told("csv:a.csv?qestion=Q").contains("found \"qestion=Q\""));
         assert!(told("clinical?cap.perhaps=3").contains("found \"cap.perhaps=3\""));
     }
 

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// Every way to write a source, for messages and help.
 pub const KINDS: &str = "pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, \
-     bioasq:PATH, jsonl:PATH, csv:PATH, stats:ROWS, clinical";
+     bioasq:PATH, jsonl:PATH, csv:PATH, parquet:PATH, stats:ROWS, clinical";
 
 /// One source of rows: a file, a folder of files, or rows that are made. Reads from and writes as
 /// `kind:argument`.
@@ -24,10 +24,12 @@ pub enum Source {
     PubmedqaUnlabeled(PathBuf),
     /// BioASQ Task B, golden or training files; only their yes/no questions are taken.
     Bioasq(PathBuf),
-    /// JSON lines with `question`, `label`, `rationale` and, where wanted, `context`, `id`, `group`.
+    /// JSON lines with `question`, `label`, `rationale` and, where wanted, `context`, `id`, `group`, `split`.
     Jsonl(PathBuf),
     /// The same as a table with a header: commas, or tabs where the name ends in `.tsv`.
     Csv(PathBuf),
+    /// The same columns as Parquet.
+    Parquet(PathBuf),
     /// Generated questions on reading study results; the number of rows to generate.
     Stats(usize),
     /// The built-in clinical questions.
@@ -54,6 +56,7 @@ impl Source {
             Source::Bioasq(_) => "bioasq",
             Source::Jsonl(_) => "jsonl",
             Source::Csv(_) => "csv",
+            Source::Parquet(_) => "parquet",
             Source::Stats(_) => "stats",
             Source::Clinical => "clinical",
         }
@@ -88,6 +91,7 @@ impl FromStr for Source {
             "bioasq" => Ok(Source::Bioasq(path("bioasq:PATH")?)),
             "jsonl" => Ok(Source::Jsonl(path("jsonl:PATH")?)),
             "csv" => Ok(Source::Csv(path("csv:PATH")?)),
+            "parquet" => Ok(Source::Parquet(path("parquet:PATH")?)),
             "stats" => match argument.map(|rows| rows.parse::<usize>()) {
                 Some(Ok(rows)) if rows > 0 => Ok(Source::Stats(rows)),
                 _ => Err(wrong("stats:ROWS with a whole number above zero", argument)),
@@ -112,7 +116,8 @@ impl fmt::Display for Source {
             | Source::PubmedqaUnlabeled(path)
             | Source::Bioasq(path)
             | Source::Jsonl(path)
-            | Source::Csv(path) => write!(f, "{}:{}", self.kind(), path.display()),
+            | Source::Csv(path)
+            | Source::Parquet(path) => write!(f, "{}:{}", self.kind(), path.display()),
             Source::Stats(rows) => write!(f, "stats:{rows}"),
             Source::Clinical => f.write_str("clinical"),
         }
@@ -131,6 +136,7 @@ mod tests {
             "pubmedqa-unlabeled:ori_pqau.json",
             "bioasq:golden",
             "csv:rows.tsv",
+            "parquet:rows.parquet",
             "jsonl:rows.jsonl",
             "stats:3000",
             "clinical",
@@ -146,7 +152,7 @@ mod tests {
             text("pubmed:x"),
             "source \"pubmed:x\": no such kind \"pubmed\", expected one of \
              pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, bioasq:PATH, \
-             jsonl:PATH, csv:PATH, stats:ROWS, clinical"
+             jsonl:PATH, csv:PATH, parquet:PATH, stats:ROWS, clinical"
         );
         assert_eq!(
             text("bioasq"),

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::Rules;
+use crate::normal::is_unspaced;
 use crate::rules::built_in;
 
 /// A regular expression compiled once. The pattern is a constant of this crate, so a wrong one
@@ -140,18 +141,26 @@ pub(crate) fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Number of words: runs without blanks that hold a letter or a digit.
+/// Number of words: runs without blanks that hold a letter or a digit; of a script that is written without blanks
+/// each letter is one.
 pub(crate) fn words(text: &str) -> usize {
-    text.split_whitespace()
-        .filter(|word| word.chars().any(char::is_alphanumeric))
-        .count()
+    let count = |word: &str| {
+        let (mut count, mut within) = (0, false);
+        for c in word.chars().filter(|c| c.is_alphanumeric()) {
+            let single = is_unspaced(c);
+            count += usize::from(single || !within);
+            within = !single;
+        }
+        count
+    };
+    text.split_whitespace().map(count).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{is_plain, mend, mended};
+    use super::{is_plain, mend, mended, words};
     use crate::rules::built_in;
 
     #[test]
@@ -213,6 +222,20 @@ mod tests {
         ] {
             assert_eq!(mend(found), mended);
             assert_eq!(mend(mended), mended);
+        }
+    }
+
+    #[test]
+    fn words_are_counted_in_scripts_without_blanks_too() {
+        for (text, count) in [
+            ("Yes – it is .", 3),
+            ("Is beta-blockade of use in 5/6?", 6),
+            ("维生素D有用吗？", 7),
+            ("운동이 도움이 됩니까?", 3),
+            ("運動はうつ病に効きますか？", 12),
+            ("", 0),
+        ] {
+            assert_eq!(words(text), count, "{text}");
         }
     }
 

@@ -215,7 +215,7 @@ fn an_empty_or_small_class_is_told_with_the_counts() {
             .unwrap_err()
             .to_string(),
         "no sources: expected at least one of pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, \
-         pubmedqa-unlabeled:PATH, bioasq:PATH, jsonl:PATH, csv:PATH, stats:ROWS, clinical"
+         pubmedqa-unlabeled:PATH, bioasq:PATH, jsonl:PATH, csv:PATH, parquet:PATH, stats:ROWS, clinical"
     );
 }
 

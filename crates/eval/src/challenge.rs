@@ -87,6 +87,33 @@ mod tests {
     }
 
     #[test]
+    fn a_ratio_is_the_centre_of_its_interval_on_a_log_scale() {
+        let mut ratios = 0;
+        for item in challenge() {
+            // `relative risk of … was 0.85 (95% CI 0.69–1.05)`; a difference has another centre.
+            let Some((before, interval)) = item.question.split_once(" (95% CI ") else {
+                continue;
+            };
+            if !["relative risk", "ratio"]
+                .iter()
+                .any(|name| before.contains(name))
+            {
+                continue;
+            }
+            let number = |text: &str| text.trim().parse::<f64>().expect("a number");
+            let estimate = number(before.rsplit(' ').next().expect("a word"));
+            let limits = interval.split(')').next().expect("closes");
+            let (low, high) = limits.split_once(['–', '-']).expect("two limits");
+            let (low, high) = (number(low), number(high));
+            let slack = 0.005 / estimate + 0.0025 / low + 0.0025 / high;
+            let off = estimate.ln() - 0.5 * (low.ln() + high.ln());
+            assert!(off.abs() <= 1.02 * slack, "{}", item.question);
+            ratios += 1;
+        }
+        assert!(ratios >= 1, "{ratios}");
+    }
+
+    #[test]
     fn the_four_questions_of_the_report_are_there() {
         let all: String = challenge()
             .iter()

@@ -18,6 +18,7 @@ use verdict_eval::Proportion;
 
 use crate::datasets::{self, Written};
 use crate::failure::{Failure, Result};
+use crate::interrupt;
 use crate::loading;
 use crate::printer::Printer;
 use crate::settings;
@@ -34,6 +35,9 @@ pub struct Args {
     /// Replace the data set that stands in --out
     #[arg(long)]
     pub overwrite: bool,
+    /// Build a set of ten rows or more although its train, validation or test split has none
+    #[arg(long)]
+    pub allow_empty_splits: bool,
     /// Check a finished data set against its manifest; with --source and the other settings of its
     /// build, build it anew and compare the bytes
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["audit", "out", "overwrite"])]
@@ -66,11 +70,11 @@ pub struct Args {
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where rows come from; may be given several times. One of pubmedqa-labeled:PATH,
-    /// pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, bioasq:PATH, jsonl:PATH, csv:PATH (a file
+    /// pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, bioasq:PATH, jsonl:PATH, csv:PATH, parquet:PATH (a file
     /// or a folder of them), hub:ORG/NAME/FOLDER (or a file; with @REVISION behind it, if not main; PubMedQA:
     /// hub:qiaojin/PubMedQA/pqa_labeled, pqa_artificial, pqa_unlabeled), stats:ROWS, clinical. Behind a question mark may stand, joined by &:
-    /// weight=2, cap=1000, cap.yes=500, and for jsonl and csv the columns' names: question=Q,
-    /// label=answer, label.yes=1, rationale, context, id, group
+    /// weight=2, cap=1000, cap.yes=500, and for jsonl, csv and parquet the columns' names:
+    /// question=Q, label=answer, label.yes=1, rationale, context, id, group, split
     #[arg(long, value_name = "SOURCE")]
     #[serde(deserialize_with = "settings::one_or_many")]
     pub source: Option<Vec<String>>,
@@ -135,7 +139,18 @@ fn protect(named: Option<&[String]>, faults: &mut Vec<String>) -> Vec<Protect> {
         faults.push("--protect: expected none alone, or benchmarks, found both".into());
     }
     let named = named.iter().filter(|name| *name != NONE);
-    named.filter_map(|name| name.parse().ok()).collect()
+    let named: Vec<Protect> = named.filter_map(|name| name.parse().ok()).collect();
+    for protect in &named {
+        if let Protect::File(path) = protect
+            && !path.exists()
+        {
+            faults.push(format!(
+                "--protect: expected pubmedqa-test, none or a file, found {:?}, which is no file",
+                path.display().to_string()
+            ));
+        }
+    }
+    named
 }
 
 impl Settings {
@@ -274,6 +289,8 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if let Some(folder) = args.card {
         return card::card(&folder, printer);
     }
+    // Ctrl-C leaves nothing half-made.
+    interrupt::before_end(verdict_data::abandon);
     let mut settings = settings::resolve(args.settings, args.config.as_deref())?;
     if let Some(folder) = args.verify {
         return verify::verify(&folder, settings, printer);
@@ -293,11 +310,17 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if !args.merge.is_empty() {
         // The shards know their sources.
         settings.source = Some(vec!["clinical".into()]);
-        let settings = settings.resolve(args.overwrite, printer)?;
+        let settings = BuildSettings {
+            empty_splits: args.allow_empty_splits,
+            ..settings.resolve(args.overwrite, printer)?
+        };
         tell(&verdict_data::merge(&args.merge, &settings)?, printer);
         return Ok(());
     }
-    let settings = settings.resolve(args.overwrite, printer)?;
+    let settings = BuildSettings {
+        empty_splits: args.allow_empty_splits,
+        ..settings.resolve(args.overwrite, printer)?
+    };
     if let Some((n, of)) = args.shard {
         let rows = verdict_data::scan_shard(&settings, (n, of))?;
         printer.json(&serde_json::json!({"out": settings.out, "shard": n, "of": of, "rows": rows}));
@@ -323,6 +346,12 @@ fn tell(report: &BuildReport, printer: &Printer) {
         out: &report.out,
         manifest,
     });
+    for split in manifest.splits.iter().filter(|split| split.rows == 0) {
+        printer.warn(format!(
+            "the {} split is empty: {} rows in {} groups, and a group stays in one split",
+            split.split, manifest.rows_kept, manifest.groups
+        ));
+    }
     for source in &manifest.sources {
         let skipped = match source.passed_over {
             0 => String::new(),
@@ -441,7 +470,7 @@ mod tests {
             "--disagreement",
             "uncertain",
             "--protect",
-            "mine.jsonl",
+            &tree_path,
             "--seed",
             "3",
             "--out",
@@ -457,8 +486,9 @@ mod tests {
             rules: Rules::default(),
             memory_mib: 100,
             mesh_tree: Some(MeshTree::read(tree.path()).expect("a tree")),
-            protect: vec![Protect::File("mine.jsonl".into())],
+            protect: vec![Protect::File(tree.path().into())],
             out: "d".into(),
+            empty_splits: false,
             overwrite: true,
         };
         assert_eq!(resolve(&flags).expect("good"), expected);

@@ -48,7 +48,8 @@ pub struct Explanation {
 /// Rows of a group that are told.
 const TOLD: usize = 10;
 
-/// Builds without writing a data set, and tells what became of one row.
+/// Builds without writing a data set, and tells what became of one row: that of the id, or of the id that ends in a
+/// colon and what is given.
 ///
 /// # Errors
 /// As [`build`](super::build()); [`Error::NoSuchRow`] where no source has the row.
@@ -56,6 +57,13 @@ pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
     check(settings)?;
     let benchmarks = benchmarks(settings)?;
     let raw = find(settings, id)?;
+    let id = raw.id.clone();
+    let id = id.as_str();
+    // One row is looked at, not a set.
+    let settings = &BuildSettings {
+        empty_splits: true,
+        ..settings.clone()
+    };
     let mut explanation = Explanation {
         id: id.to_owned(),
         question: raw.question.clone(),
@@ -91,7 +99,10 @@ pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
     let plan = plan(&mut store, &benchmarks, settings)?;
     let rows = || 0..store.rows.len() as u32;
     let Some(row) = rows().find(|row| store.id(*row) == id) else {
-        return Err(Error::NoSuchRow { id: id.to_owned() });
+        return Err(Error::NoSuchRow {
+            id: id.to_owned(),
+            like: None,
+        });
     };
     let group = plan.group_of[row as usize];
     let others = rows().filter(|other| plan.group_of[*other as usize] == group && *other != row);
@@ -141,10 +152,16 @@ fn find(settings: &BuildSettings, id: &str) -> Result<RawItem> {
         contexts: settings.context.is_some(),
         rationales: true,
     };
-    let mut found = None;
+    let (mut found, mut like) = (None, None);
+    // A PMID alone names its row too.
+    let named = |row: &RawItem| row.id == id || row.id.rsplit(':').next() == Some(id);
     for input in &settings.sources {
         let read = sources::read(input, reading, &mut |piece| {
-            found = piece()?.rows.into_iter().find(|row| row.id == id);
+            let rows = piece()?.rows;
+            if like.is_none() {
+                like = rows.first().map(|row| row.id.clone());
+            }
+            found = rows.into_iter().find(named);
             match found.is_some() {
                 true => Err(Error::Stopped),
                 false => Ok(()),
@@ -156,5 +173,8 @@ fn find(settings: &BuildSettings, id: &str) -> Result<RawItem> {
             (None, Ok(_)) => {}
         }
     }
-    Err(Error::NoSuchRow { id: id.to_owned() })
+    Err(Error::NoSuchRow {
+        id: id.to_owned(),
+        like,
+    })
 }

@@ -84,6 +84,8 @@ pub struct BuildSettings {
     pub out: PathBuf,
     /// A data set that stands in `out` already may be replaced.
     pub overwrite: bool,
+    /// A set of ten rows or more may have a split without any.
+    pub empty_splits: bool,
 }
 
 impl BuildSettings {
@@ -105,6 +107,7 @@ impl BuildSettings {
             mesh_tree: None,
             out: out.into(),
             overwrite: false,
+            empty_splits: false,
         }
     }
 }
@@ -122,7 +125,7 @@ pub struct BuildReport {
 ///
 /// # Errors
 /// Every fault of a source names file and place; [`Error::EmptyClass`] and [`Error::TooFewRows`]
-/// where no balance exists; [`Error::NotEmpty`] and [`Error::ForeignFile`] for a folder in use. No
+/// where no balance exists; [`Error::EmptySplit`]; [`Error::Busy`]; [`Error::NotEmpty`] and [`Error::ForeignFile`] for a folder in use. No
 /// error leaves anything under the final name.
 pub fn build(settings: &BuildSettings) -> Result<BuildReport> {
     check(settings)?;

@@ -6,12 +6,13 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::group::Sets;
-use super::rules::Tally;
+use super::rules::{Tally, rules};
 use super::split::{Candidate, assign, capacities};
 use super::store::Store;
 use super::tie::{Suspect, tie};
 use super::{Balance, BuildSettings, Disagreement};
 use crate::digest::place;
+use crate::manifest::Effect;
 use crate::near::hash;
 use crate::protect::{Benchmark, Question};
 use crate::{Error, Label, Result, Split};
@@ -73,7 +74,6 @@ pub(crate) fn plan(
     benchmarks: &[Benchmark],
     settings: &BuildSettings,
 ) -> Result<Plan> {
-    let read = store.tally.read;
     let mut tally = store.tally;
     let mut fates = Fates(vec![None; store.rows.len()]);
     let mut sets = Sets::new(
@@ -86,7 +86,7 @@ pub(crate) fn plan(
     let said = distinct(store, settings, &mut sets, &mut fates, &mut tally);
     let rows = || 0..store.rows.len() as u32;
     if !rows().any(|row| fates.open(row)) {
-        return Err(Error::NoRows { read });
+        return Err(no_rows(&tally, 0));
     }
     let numbers = unique_ids(store, &fates);
     let questions: Vec<&Question> = benchmarks.iter().flat_map(|of| &of.questions).collect();
@@ -127,7 +127,8 @@ pub(crate) fn plan(
         rows().filter(|row| fates.open(*row) && store.rows[*row as usize].label.is_some());
     let labelled: Vec<u32> = labelled.collect();
     if labelled.is_empty() {
-        return Err(Error::NoRows { read });
+        let unlabelled = rows().filter(|row| fates.open(*row)).count();
+        return Err(no_rows(&tally, unlabelled));
     }
     let names: Vec<Cow<'_, str>> = labelled.iter().map(|row| ids.of(*row)).collect();
     let candidates: Vec<Candidate<'_>> = labelled
@@ -173,6 +174,7 @@ pub(crate) fn plan(
             }) += 1;
         }
     }
+    full(&fates, &group_of, settings)?;
     let label = |row: u32| store.rows[row as usize].label.unwrap_or(Label::Uncertain);
     let suspects = tied.suspects.into_iter().map(|(a, b, overlap)| Suspect {
         ids: [a, b].map(|row| ids.of(row).into_owned()),
@@ -187,6 +189,47 @@ pub(crate) fn plan(
         said,
         tally,
     })
+}
+
+/// Why nothing is left.
+fn no_rows(tally: &Tally, unlabelled: usize) -> Error {
+    let rules = rules(tally).into_iter();
+    let dropped = rules.filter(|rule| rule.effect == Effect::Dropped && rule.rows > 0);
+    let mut dropped: Vec<(String, usize)> = dropped.map(|rule| (rule.about, rule.rows)).collect();
+    if unlabelled > 0 {
+        dropped.push(("it has no label".into(), unlabelled));
+    }
+    Error::NoRows {
+        read: tally.read,
+        dropped,
+    }
+}
+
+/// Rows from which on each split must have some: a tenth of them is a row.
+const SPLIT: usize = 10;
+
+/// Whether every split has rows, where there are enough of them.
+fn full(fates: &Fates, group_of: &[u32], settings: &BuildSettings) -> Result<()> {
+    let mut counts = [0; 3];
+    let mut groups = HashSet::new();
+    for (fate, group) in fates.0.iter().zip(group_of) {
+        if let Some(Fate::In(split)) = fate {
+            counts[split.index()] += 1;
+            groups.insert(*group);
+        }
+    }
+    let rows = counts.iter().sum();
+    let empty = Split::ALL
+        .into_iter()
+        .find(|split| counts[split.index()] == 0);
+    match empty {
+        Some(split) if rows >= SPLIT && !settings.empty_splits => Err(Error::EmptySplit {
+            split,
+            rows,
+            groups: groups.len(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The first row of each question stays; none where its rows disagree. A row that goes leaves its keys and its

@@ -233,7 +233,8 @@ fn manifest(
         Balance::Natural => ("natural", None),
     };
     let asked = store.inputs.iter().filter_map(|input| {
-        let (source, options) = input.text.split_once('?')?;
+        let (source, options) = crate::input::parts(&input.text);
+        let options = options?;
         Some(format!(
             "{}?{options}",
             source.split(':').next().unwrap_or(source)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{Error, Label, Result};
+use crate::{Error, Label, Result, Split};
 
 /// One JSON object of a source and where it stands.
 pub(super) struct Row<'a> {
@@ -54,6 +54,14 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// A field that may be missing or null, but is text, a number or a truth value where it stands.
+    pub(super) fn optional_word(&self, name: &str) -> Result<Option<String>> {
+        match &self.object[name] {
+            Value::Null => Ok(None),
+            _ => self.word(name).map(Some),
+        }
+    }
+
     /// A field that is text, or a list whose first text that is not blank counts.
     pub(super) fn text_or_list(&self, name: &str) -> Result<&'a str> {
         first_text(&self.object[name]).ok_or_else(|| {
@@ -93,6 +101,23 @@ impl<'a> Row<'a> {
     /// A label out of its text.
     pub(super) fn label(&self, name: &str, text: &str) -> Result<Label> {
         Label::parse(text).ok_or_else(|| self.no_label(name, "yes, no, maybe or uncertain", text))
+    }
+
+    /// The part of a set that a row names; none where it names none.
+    pub(super) fn split(&self, name: &str) -> Result<Option<Split>> {
+        let Some(word) = self.optional_text(name)? else {
+            return Ok(None);
+        };
+        match word.trim().to_ascii_lowercase().as_str() {
+            "" => Ok(None),
+            "train" | "training" => Ok(Some(Split::Train)),
+            "validation" | "valid" | "val" | "dev" | "development" => Ok(Some(Split::Validation)),
+            "test" | "testing" => Ok(Some(Split::Test)),
+            _ => Err(self.fault(
+                format!("field {name:?} as train, validation or test (where it means something else: `?split=none` behind the file)"),
+                format!("{word:?}"),
+            )),
+        }
     }
 
     /// A text that is no label.

@@ -9,8 +9,10 @@ mod clinical;
 mod cut;
 mod fields;
 mod hashed;
+mod own_parquet;
 mod parquet;
 mod pubmedqa;
+mod quotes;
 mod stats;
 mod table;
 
@@ -84,6 +86,12 @@ pub(crate) fn read(input: &Input, reading: Reading, emit: &mut Emit<'_>) -> Resu
             let files = files(path, &["jsonl"], "JSON lines (*.jsonl)")?;
             let read =
                 |path: &PathBuf| table::jsonl(path, &input.columns, reading.rationales, emit);
+            files.iter().map(read).collect()
+        }
+        Source::Parquet(path) => {
+            let files = files(path, &["parquet"], "Parquet files (*.parquet)")?;
+            let read =
+                |path: &PathBuf| own_parquet::read(path, &input.columns, reading.rationales, emit);
             files.iter().map(read).collect()
         }
         Source::Csv(path) => {

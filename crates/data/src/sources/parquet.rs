@@ -64,7 +64,7 @@ pub(super) fn read(
 }
 
 /// Opens a file, after a look at both its ends: a download that broke off lacks the second.
-fn whole(path: &Path) -> Result<File> {
+pub(super) fn whole(path: &Path) -> Result<File> {
     let mut file = File::open(path).map_err(Error::io(path))?;
     let length = file.metadata().map_err(Error::io(path))?.len();
     let ends = [
@@ -94,7 +94,9 @@ fn whole(path: &Path) -> Result<File> {
 }
 
 /// Calls the crate, which panics over some spoilt pages and offsets.
-fn guarded<T>(call: impl FnOnce() -> ::parquet::errors::Result<T>) -> ::parquet::errors::Result<T> {
+pub(super) fn guarded<T>(
+    call: impl FnOnce() -> ::parquet::errors::Result<T>,
+) -> ::parquet::errors::Result<T> {
     // What was half read is not looked at again: a fault ends the reading.
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let told = panic.downcast_ref::<&str>().map(|told| (*told).to_owned());
@@ -104,7 +106,7 @@ fn guarded<T>(call: impl FnOnce() -> ::parquet::errors::Result<T>) -> ::parquet:
 }
 
 /// What the crate could not read.
-fn broken(path: &Path, place: &str, expected: &str, error: &ParquetError) -> Error {
+pub(super) fn broken(path: &Path, place: &str, expected: &str, error: &ParquetError) -> Error {
     Error::Field {
         path: path.to_owned(),
         place: place.into(),

@@ -26,6 +26,15 @@ pub(super) fn read(
 ) -> Result<ReadFile> {
     let row = move |cut: &Cut<'_>, rows: &mut Rows| {
         let pmid = cut.key.as_deref().unwrap_or_default();
+        if pmid == "questions" && cut.text.starts_with(b"[") {
+            return Err(Error::Field {
+                path: cut.path.to_owned(),
+                place: "top level".into(),
+                expected: "PubMedQA's rows keyed by PMID".into(),
+                found: "a list of \"questions\" as in BioASQ's files; give those as bioasq:PATH"
+                    .into(),
+            });
+        }
         let row = match serde_json::from_slice::<Published<'_>>(cut.text) {
             Ok(row) => row,
             Err(error) => return Err(fault(cut, pmid, source, &error)),

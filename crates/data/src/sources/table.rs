@@ -1,15 +1,19 @@
 //! Own rows, as JSON lines or as CSV (or TSV) with a header: `question`, `label` and `rationale`
-//! and, where wanted, `context`, `id` and `group`, under these names or those of a
+//! and, where wanted, `context`, `id`, `group` and `split`, under these names or those of a
 //! [`Columns`]. Other fields are passed over, so that the files of a finished data set can be read
 //! back.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use super::fields::Row;
 use super::hashed::Hashed;
+use super::quotes::{QuoteFault, Quotes};
 use super::{Emit, Piece, ROWS, ReadFile, Rows, file_name};
 use crate::dataset::json_error;
 use crate::normal::abstract_key;
@@ -59,9 +63,11 @@ pub(super) fn csv(
     let tabs = path
         .extension()
         .is_some_and(|end| end.eq_ignore_ascii_case("tsv"));
+    let delimiter = if tabs { b'\t' } else { b',' };
+    let mut quotes = Quotes::new(&mut file, delimiter);
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(if tabs { b'\t' } else { b',' })
-        .from_reader(&mut file);
+        .delimiter(delimiter)
+        .from_reader(&mut quotes);
     let fault = |error: csv::Error| csv_error(path, &error);
     let header: Vec<String> = reader
         .headers()
@@ -80,6 +86,18 @@ pub(super) fn csv(
                 path: path.to_owned(),
                 place: "line 1".into(),
                 expected: format!("column {name:?}"),
+                found: format!("columns {}", named(&header)),
+            });
+        }
+    }
+    for name in columns.names() {
+        if header.iter().filter(|of| *of == name).count() > 1 {
+            return Err(Error::Field {
+                path: path.to_owned(),
+                place: "line 1".into(),
+                expected: format!(
+                    "one column {name:?}; rename the others, or choose one by its name"
+                ),
                 found: format!("columns {}", named(&header)),
             });
         }
@@ -111,6 +129,16 @@ fn named(header: &[String]) -> String {
 }
 
 fn csv_error(path: &Path, error: &csv::Error) -> Error {
+    if let csv::ErrorKind::Io(fault) = error.kind()
+        && let Some(fault) = fault.get_ref()
+        && let Some(fault) = fault.downcast_ref::<QuoteFault>()
+    {
+        return Error::Json {
+            path: path.to_owned(),
+            line: fault.line,
+            message: fault.to_string(),
+        };
+    }
     let line = error
         .position()
         .map_or(1, |position| position.line() as usize);
@@ -128,8 +156,40 @@ fn csv_error(path: &Path, error: &csv::Error) -> Error {
     }
 }
 
+/// A JSON object whose keys stand once: of two values the later would win in silence.
+struct Fields(Value);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(
+                self,
+                mut map: M,
+            ) -> std::result::Result<Fields, M::Error> {
+                let mut fields = Map::new();
+                while let Some((key, value)) = map.next_entry::<String, Value>()? {
+                    if fields.contains_key(&key) {
+                        let fault = format!("expected each field once, found {key:?} twice");
+                        return Err(de::Error::custom(fault));
+                    }
+                    fields.insert(key, value);
+                }
+                Ok(Fields(Value::Object(fields)))
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}
+
 /// A file of rows and what its columns are called.
-struct Table {
+pub(super) struct Table {
     path: std::path::PathBuf,
     name: String,
     source: &'static str,
@@ -139,7 +199,12 @@ struct Table {
 }
 
 impl Table {
-    fn new(path: &Path, source: &'static str, columns: &Columns, rationales: bool) -> Table {
+    pub(super) fn new(
+        path: &Path,
+        source: &'static str,
+        columns: &Columns,
+        rationales: bool,
+    ) -> Table {
         Table {
             path: path.to_owned(),
             name: file_name(path),
@@ -157,8 +222,12 @@ impl Table {
             if line.is_empty() {
                 continue;
             }
-            let object: Value = serde_json::from_slice(line)
-                .map_err(|error| json_error(&self.path, number, &error))?;
+            let object = match line[0] {
+                b'{' => serde_json::from_slice(line).map(|Fields(object)| object),
+                // What else it is, the first field that is looked for tells.
+                _ => serde_json::from_slice(line),
+            };
+            let object = object.map_err(|error| json_error(&self.path, number, &error))?;
             rows.rows
                 .push(self.item(&object, format!("line {number}"), number)?);
         }
@@ -187,7 +256,7 @@ impl Table {
         Ok(rows)
     }
 
-    fn item(&self, object: &Value, place: String, number: usize) -> Result<RawItem> {
+    pub(super) fn item(&self, object: &Value, place: String, number: usize) -> Result<RawItem> {
         let row = Row {
             path: &self.path,
             place,
@@ -205,14 +274,10 @@ impl Table {
         }
         .to_owned();
         let context = row.optional_text(&columns.context)?.map(str::to_owned);
-        let mut group: Vec<String> = row
-            .optional_text(&columns.group)?
-            .map(str::to_owned)
-            .into_iter()
-            .collect();
+        let mut group: Vec<String> = row.optional_word(&columns.group)?.into_iter().collect();
         group.extend(context.as_deref().and_then(abstract_key));
-        let id = match row.optional_text(&columns.id)? {
-            Some(id) if !id.trim().is_empty() => id.to_owned(),
+        let id = match row.optional_word(&columns.id)? {
+            Some(id) if !id.trim().is_empty() => id,
             _ => format!("{}:{}:{number}", self.source, self.name),
         };
         Ok(RawItem {
@@ -223,7 +288,7 @@ impl Table {
             source: self.source,
             group,
             context,
-            split: None,
+            split: row.split(&columns.split)?,
             year: None,
             mesh: Vec::new(),
         })

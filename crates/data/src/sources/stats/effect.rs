@@ -91,3 +91,37 @@ impl Effect {
         format!("from {} {place} {}", self.ci(), self.null)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::print::USUAL;
+    use super::{Effect, Num, Random};
+
+    /// By how much the logarithm of a printed number may be off.
+    fn rounding(number: &Num) -> f64 {
+        0.005 / number.value
+    }
+
+    #[test]
+    fn a_printed_ratio_is_the_centre_of_its_interval_on_a_log_scale() {
+        let mut drawn = 0;
+        for row in 0..4_000 {
+            let mut random = Random::new(11, row);
+            let Some(effect) = Effect::ratio(&mut random, USUAL) else {
+                continue;
+            };
+            let Effect {
+                estimate,
+                low,
+                high,
+                ..
+            } = effect;
+            let centre = 0.5 * (low.value.ln() + high.value.ln());
+            let slack = rounding(&estimate) + 0.5 * (rounding(&low) + rounding(&high));
+            let off = (estimate.value.ln() - centre).abs();
+            assert!(off <= slack * 1.02, "{estimate} ({low} to {high})");
+            drawn += 1;
+        }
+        assert!(drawn > 1_000, "{drawn}");
+    }
+}

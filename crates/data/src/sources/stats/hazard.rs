@@ -35,7 +35,7 @@ pub(super) const HAZARD: Family = Family {
             survival_interval,
             "Under proportional hazards, {treatment} against {comparator} has a hazard ratio for \
              death of {ratio} (95% CI {low} to {high}), and {spare}. At {years} years {control}% on \
-             {comparator} are alive. Over the whole interval, is survival on {treatment} \
+             {comparator} are alive. Judged by that interval, is survival on {treatment} \
              [above|below] {threshold}%?",
         ),
         held(

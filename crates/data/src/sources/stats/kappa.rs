@@ -6,7 +6,6 @@
 use super::print::{Num, above_or_below};
 use super::random::Random;
 use super::spare::Hidden;
-use super::words::disease;
 use super::{Case, Family, slots, trained};
 
 pub(super) const FAMILY: Family = Family {
@@ -17,7 +16,7 @@ pub(super) const FAMILY: Family = Family {
             "observed",
             1,
             observed,
-            "Two readers judged {size} scans for {disease}; scans on which they agreed: {agreed}; \
+            "Two readers each judged the same {size} scans for {disease}; scans on which they agreed: {agreed}; \
              {spare}. Is their observed agreement, before any correction for chance, [above|below] \
              {threshold}%?",
         ),
@@ -25,24 +24,42 @@ pub(super) const FAMILY: Family = Family {
             "given-expected",
             2,
             given_expected,
-            "Two readers judged scans for {disease}. Observed agreement: {observed}; agreement \
+            "Two readers each judged the same scans for {disease}. Observed agreement: {observed}; agreement \
              expected by chance: {expected}; and {spare}. Is Cohen's kappa [above|below] {limit}?",
         ),
         trained(
             "from-shares",
             3,
             from_shares,
-            "Two readers looked for {disease} in the same scans. Share of positive calls, first \
+            "Two readers each judged the same scans for {disease}. Share of positive calls, first \
              reader: {first}; second reader: {second}; observed agreement: {observed}; and {spare}. \
              Is Cohen's kappa [above|below] {limit}?",
         ),
     ],
 };
 
+/// What a reader looks for on a scan.
+const FINDINGS: [&str; 14] = [
+    "pulmonary embolism",
+    "deep vein thrombosis",
+    "appendicitis",
+    "pneumonia",
+    "lung nodules",
+    "liver metastases",
+    "kidney stones",
+    "gallstones",
+    "diverticulitis",
+    "bleeding in the brain",
+    "a fracture of the hip",
+    "a tear of the meniscus",
+    "narrowing of a carotid artery",
+    "ovarian cysts",
+];
+
 const LIMITS: [(&str, f64); 4] = [("0.40", 0.4), ("0.50", 0.5), ("0.60", 0.6), ("0.80", 0.8)];
 
 fn observed(random: &mut Random) -> Option<Case> {
-    let disease = disease(random);
+    let disease = random.pick(&FINDINGS);
     let size = random.whole(8, 60) * 10;
     let agreed = (f64::from(size) * random.between(0.5, 0.98)) as u32;
     let threshold = random.pick(&[60, 70, 75, 80, 85, 90]);
@@ -76,7 +93,7 @@ fn observed(random: &mut Random) -> Option<Case> {
 }
 
 fn given_expected(random: &mut Random) -> Option<Case> {
-    let disease = disease(random);
+    let disease = random.pick(&FINDINGS);
     let expected = random.whole(40, 80);
     let observed = random.whole(expected + 2, 98);
     let (limit, value) = random.pick(&LIMITS);
@@ -118,7 +135,7 @@ fn given_expected(random: &mut Random) -> Option<Case> {
 }
 
 fn from_shares(random: &mut Random) -> Option<Case> {
-    let disease = disease(random);
+    let disease = random.pick(&FINDINGS);
     let first = random.whole(10, 60);
     let second = random.whole(first.saturating_sub(8).max(5), first + 8);
     let [a, b] = [first, second].map(|share| f64::from(share) / 100.0);

@@ -50,7 +50,7 @@ pub(super) const FAMILY: Family = Family {
             3,
             |random| open(random, Finding::Present, Known::Ratio),
             "A sign of {disease} has a likelihood ratio of {ratio} (95% CI {low} to {high}); \
-             {spare}. It is present at a pre-test probability of {pretest}. Over the whole \
+             {spare}. It is present at a pre-test probability of {pretest}. Judged by that \
              interval, is the post-test probability [above|below] {threshold}%?",
         ),
         trained(

@@ -6,14 +6,14 @@
 //! have all three answers:
 //!
 //! - **Shown.** "Did the drug *significantly* reduce …", "was non-inferiority *shown*". The numbers
-//!   either show it or they do not: a relative risk of 0.85 with a 95% interval from 0.60 to 1.05
+//!   either show it or they do not: a relative risk of 0.85 with a 95% interval from 0.69 to 1.05
 //!   did not significantly reduce anything. Where no level of significance is stated, it is 5% and
 //!   the interval a 95% one. The answer is Uncertain where a figure that decides is missing, unless
 //!   what is printed settles the question alone: an upper limit of 0.93 shows a reduction whatever
 //!   the lower limit is.
 //! - **True.** "Does the drug reduce …", "is the probability above 50%". Yes where the whole interval
 //!   (or range) speaks for it, No where the whole interval speaks against it, Uncertain where it
-//!   holds both: the same 0.60 to 1.05 leaves open whether the drug works.
+//!   holds both: the same 0.69 to 1.05 leaves open whether the drug works.
 //!
 //! # How rows are made
 //! Row `i` has a label (`i % 3`) and a family, so that labels are balanced over the whole and in

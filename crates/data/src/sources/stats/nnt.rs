@@ -39,16 +39,16 @@ pub(super) const FAMILY: Family = Family {
             3,
             from_interval,
             "The absolute risk reduction in {event} with {treatment} was {reduction} percentage \
-             points (95% CI {low} to {high}), and {spare}. Over the whole interval, is the number \
+             points (95% CI {low} to {high}), and {spare}. Judged by that interval, is the number \
              needed to treat [below|above] {threshold}?",
         ),
         trained(
-            "interval-certain",
+            "interval-people",
             3,
             from_interval,
             "{Treatment} lowers the risk of {event} by {reduction} percentage points, 95% \
-             confidence interval {low} to {high}; {spare}. Allowing for that interval, must \
-             [fewer|more] than {threshold} people be treated for one to benefit?",
+             confidence interval {low} to {high}; {spare}. Judged by that interval, are \
+             [fewer|more] than {threshold} people treated for each one who benefits?",
         ),
         held(
             "held-interval",

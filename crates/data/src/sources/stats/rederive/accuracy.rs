@@ -23,7 +23,6 @@ fn asked(text: &str) -> (bool, f64) {
         r"\b(?:above|greater|over) ",
         r"\b(?:below|less|under) ",
     );
-    // "Over the whole interval" begins with a capital and is no claim.
     (above, threshold)
 }
 
