@@ -26,6 +26,18 @@ fn good(at: &Path, words: &str) -> String {
     said
 }
 
+/// The answer that a command printed, without how long it took.
+fn answer(said: &str) -> serde_json::Value {
+    let line = said.lines().find(|line| line.starts_with('{'));
+    let mut answer: serde_json::Value =
+        serde_json::from_str(line.expect("an object")).expect("JSON");
+    let took = answer
+        .as_object_mut()
+        .and_then(|of| of.remove("latency_ms"));
+    assert!(took.is_some(), "{said}");
+    answer
+}
+
 const ASK: &str = "--threads 1 --device cpu --json --quiet Is-it-so?";
 const EVAL: &str = "--threads 1 --device cpu --written 0 --replicates 100 --quiet";
 
@@ -34,8 +46,8 @@ fn a_run_is_used_from_another_folder() {
     let folder = folder();
     let (at, elsewhere) = (folder.path(), tempfile::tempdir().expect("a folder"));
     let run = at.join("w/run").display().to_string();
-    let here = good(&at.join("w"), &format!("ask --run run {ASK}"));
-    let there = good(elsewhere.path(), &format!("ask --run {run} {ASK}"));
+    let here = answer(&good(&at.join("w"), &format!("ask --run run {ASK}")));
+    let there = answer(&good(elsewhere.path(), &format!("ask --run {run} {ASK}")));
     assert_eq!(here, there);
     good(elsewhere.path(), &format!("eval {run} {EVAL}"));
     good(

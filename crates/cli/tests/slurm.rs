@@ -206,7 +206,7 @@ fn two_tasks_one_preempted_and_one_out_of_time_come_to_the_run_of_one_process() 
         ],
     );
     let log = |task: usize| at.join(format!("sweep/slurm/task-{task}.log"));
-    let stopped = |task: usize| text(&log(task)).contains("stopping in good order");
+    let stopped = |task: usize| text(&log(task)).contains("stopping after this step");
     until("a preemption", || stopped(1) || stopped(2));
     let (preempted, other) = if stopped(1) { (1, 2) } else { (2, 1) };
     cluster.slurm(

@@ -121,6 +121,10 @@ pub(crate) fn unlabelled_name() -> &'static str {
     "unlabelled.jsonl"
 }
 
+/// Name of the file beside a set's own in which evaluations record that its rows were looked at. A set that replaces
+/// another keeps it.
+pub const LOOKS: &str = "looks.log";
+
 /// Is the folder free to build into? With `overwrite` a data set may stand there already, but
 /// nothing else: a wrong path must not cost anyone their files.
 pub(crate) fn check_out(out: &Path, overwrite: bool) -> Result<()> {
@@ -132,7 +136,7 @@ pub(crate) fn check_out(out: &Path, overwrite: bool) -> Result<()> {
     let ours: Vec<String> = Split::ALL
         .into_iter()
         .map(file_name)
-        .chain([MANIFEST, unlabelled_name(), "card.md", "card.html"].map(str::to_owned))
+        .chain([MANIFEST, unlabelled_name(), "card.md", "card.html", LOOKS].map(str::to_owned))
         .collect();
     for entry in entries {
         let name = entry
@@ -346,6 +350,10 @@ impl Workshop {
     pub(crate) fn finish(self) -> Result<()> {
         // Not abandoned halfway.
         let _open = open();
+        let looks = self.out.join(LOOKS);
+        if looks.exists() {
+            std::fs::copy(&looks, self.new.join(LOOKS)).map_err(Error::io(&looks))?;
+        }
         let old = self.folder.path().join("old");
         let replaced = match std::fs::rename(&self.out, &old) {
             Ok(()) => true,

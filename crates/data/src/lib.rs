@@ -51,7 +51,7 @@ pub use card::Card;
 pub use choice::Candidate;
 pub use context::{Context, CountTokens, latest_sentences};
 pub use contradiction::{Contradiction, contradiction};
-pub use dataset::{DataSet, abandon};
+pub use dataset::{DataSet, LOOKS, abandon};
 pub use encoding::{decode, read_text};
 pub use error::{Error, Result};
 pub use input::{Columns, Input, OPTIONS};

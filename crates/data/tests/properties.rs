@@ -84,6 +84,7 @@ fn built(rows: &[Row], balance: Balance, seed: u64) -> Result<DataSet, Error> {
     let mut settings = BuildSettings::new(vec![Source::Jsonl(path)], dir.path().join("set"));
     settings.balance = balance;
     settings.seed = seed;
+    settings.empty_splits = true;
     build(&settings)?;
     DataSet::read(dir.path().join("set"))
 }
@@ -160,6 +161,7 @@ proptest! {
         std::fs::write(&path, text).unwrap();
         let mut settings = BuildSettings::new(vec![Source::Jsonl(path)], dir.path().join("set"));
         settings.balance = Balance::Natural;
+        settings.empty_splits = true;
         let report = build(&settings).unwrap();
         for rule in &report.manifest.rules {
             prop_assert_eq!(rule.rows, 0, "{} touched clean rows", rule.rule);

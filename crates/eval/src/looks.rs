@@ -20,7 +20,7 @@ use crate::run::EvalError;
 /// Name of the file in a run folder.
 pub const FILE: &str = "looks.jsonl";
 /// Name of the file in a data set's folder and in the cache. No `.jsonl`: those of a folder are rows.
-pub const SHARED: &str = "looks.log";
+pub const SHARED: &str = verdict_data::LOOKS;
 
 /// One evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -239,6 +239,11 @@ impl Error {
                 "once they are finished, `verdict train --merge {}`",
                 path.display()
             )),
+            Error::Shards { path, .. } => Some(format!(
+                "start every missing or unfinished shard again (`verdict train … --shard N/M`, or `verdict train \
+                 --resume {} --slurm`): it goes on from its checkpoint; then merge",
+                path.display()
+            )),
             Error::Checkpoint { .. } => Some("train again with --overwrite".into()),
             Error::Diverged { .. } => Some("try a lower --lr".into()),
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {

@@ -532,7 +532,7 @@ mod tests {
             "--protect",
             "x",
         ])
-        .expect_err("four faults");
-        assert_eq!(failure.faults.len(), 4, "{:?}", failure.faults);
+        .expect_err("five faults");
+        assert_eq!(failure.faults.len(), 5, "{:?}", failure.faults);
     }
 }

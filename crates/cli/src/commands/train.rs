@@ -280,7 +280,10 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if let Some(repeated) = repeated {
         printer.line(format!("repeats    {}", repeated.words()));
     }
-    printer.next(format!("verdict eval {}", shell::word(&summary.dir)));
+    // A shard alone is judged once it is merged.
+    if manifest.settings.shard.is_none() {
+        printer.next(format!("verdict eval {}", shell::word(&summary.dir)));
+    }
     Ok(())
 }
 

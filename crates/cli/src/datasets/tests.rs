@@ -304,14 +304,11 @@ fn tables_of_any_repository_are_read_by_their_endings() {
     let file = cached("org--tables--both--a.csv").join("both/a.csv");
     assert_eq!(input.source, Source::Csv(file));
 
+    let input = found(&datasets, "hub:org/tables/packed").unwrap();
+    let folder = cached("org--tables--packed").join("packed");
+    assert_eq!(input.source, Source::Parquet(folder));
+
     let told = |text: &str| refused(&datasets, text, &dir);
-    assert_eq!(
-        told("hub:org/tables/packed"),
-        (
-            "org/tables: expected files that can be read (*.jsonl, *.csv, *.tsv), found packed/train.parquet".into(),
-            "name a folder or a file of the repository: hub:org/name/train.csv".into()
-        )
-    );
     assert_eq!(
         told("hub:org/tables/both").0,
         "org/tables: expected files of one kind, or the name of one, found both/a.csv, both/b.jsonl"

@@ -12,6 +12,7 @@ use crate::failure::{Failure, Result};
 use crate::loading;
 use crate::printer::Printer;
 use crate::shards::{self, Part, Todo};
+use crate::shell;
 use crate::slurm;
 
 /// Gives the grid to SLURM.
@@ -78,6 +79,7 @@ pub fn merge(dir: &Path, args: &Args, printer: &Printer) -> Result {
         printer.note(format!("{}: merged before", dir.display()));
     }
     whereabouts(dir, &manifest, printer);
+    printer.next(format!("verdict eval {}", shell::word(dir)));
     Ok(())
 }
 

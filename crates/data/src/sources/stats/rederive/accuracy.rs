@@ -106,7 +106,7 @@ pub(super) fn likelihood_ratio(text: &str) -> Label {
 pub(super) fn kappa(text: &str) -> Label {
     let (above, threshold) = asked(text);
     if has(text, "before any correction") {
-        let [size] = need(text, "judged # scans");
+        let [size] = need(text, "judged the same # scans");
         let agreed = maybe(text, "which they agreed: ");
         return answer(
             agreed.map(|agreed| 100.0 * agreed > threshold * size),
