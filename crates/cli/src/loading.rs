@@ -159,6 +159,14 @@ pub fn tell_cuts<'p>(
     }
 }
 
+/// The longest rows of a model that has fewer positions than rows have tokens by default; none where the default
+/// fits, or another length was chosen.
+pub fn default_length(source: &Source, settings: &TrainSettings) -> Option<usize> {
+    let positions = source.config().max_position_embeddings;
+    let default = TrainSettings::default().max_length;
+    (settings.max_length == default && positions < default).then_some(positions)
+}
+
 /// Refuses rows that are longer than a model's positions.
 pub fn check_length(source: &Source, settings: &TrainSettings) -> Result {
     let positions = source.config().max_position_embeddings;

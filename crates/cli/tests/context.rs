@@ -65,6 +65,25 @@ fn one_budget_goes_from_train_to_eval_and_ask_and_cuts_are_told() {
     );
     assert!(!beyond.contains("step "), "{beyond}");
 
+    // The default gives way to a model of fewer positions.
+    let config = at.join("tiny/config.json");
+    let whole = fs::read_to_string(&config).expect("read");
+    let short = whole.replace(
+        "\"max_position_embeddings\":1024",
+        "\"max_position_embeddings\":192",
+    );
+    assert_ne!(short, whole);
+    fs::write(&config, short).expect("written");
+    let said = good(at, &format!("{TRAIN} --out short"));
+    assert!(
+        said.contains("--max-length 192: tiny has no more positions"),
+        "{said}"
+    );
+    let settings = fs::read_to_string(at.join("short/settings.toml")).expect("read");
+    assert!(settings.contains("max_length = 192"), "{settings}");
+    good(at, "eval short --threads 2 --replicates 100");
+    fs::write(&config, whole).expect("written");
+
     let said = good(at, &format!("{TRAIN} --out run --max-length 256"));
     assert!(
         said.contains("rows is cut from the front, by ")

@@ -184,6 +184,12 @@ impl NewRun {
         self
     }
 
+    /// The same run, with rows of at most so many tokens: the default is longer than some models' positions.
+    pub fn with_max_length(mut self, tokens: usize) -> Self {
+        self.settings.max_length = tokens;
+        self
+    }
+
     /// Its settings, with paths that lead to data set and model from the current folder.
     pub fn found(&self) -> TrainSettings {
         self.places.found(&self.dir, &self.settings)

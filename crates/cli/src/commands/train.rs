@@ -408,6 +408,19 @@ fn fit_in(
     let places = device::choose(settings, printer)?;
     let data = DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
+    let mut settings = settings.clone();
+    let run = match loading::default_length(&source, &settings) {
+        Some(positions) => {
+            printer.note(format!(
+                "--max-length {positions}: {} has no more positions",
+                source.name()
+            ));
+            settings.max_length = positions;
+            run.with_max_length(positions)
+        }
+        None => run,
+    };
+    let settings = &settings;
     loading::check_length(&source, settings)?;
     let tokenizer = source.tokenizer()?;
     let labels = LabelTokens::new(&tokenizer)?;
