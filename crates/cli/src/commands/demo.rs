@@ -124,7 +124,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         lr: vec![2e-3],
         batch: pace::BATCH,
         steps: Some(pace.steps),
-        validate_every: 25,
+        validate_every: pace::validate_every(pace.steps),
         threads: args.threads,
         ..TrainSettings::default()
     }

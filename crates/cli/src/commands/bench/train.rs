@@ -151,13 +151,13 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
 }
 
 impl Args {
-    /// Two small steps after the warm-up: enough to plan by.
+    /// One step after the warm-up, of about as many tokens as go through the processor at once: enough to plan by.
     pub fn quick(subject: Subject, ranks: &[usize], machine: MachineFlags) -> Self {
         Self {
             subject,
             rank: ranks.to_vec(),
-            batch: 2,
-            steps: 2,
+            batch: 6,
+            steps: 1,
             pass_tokens: None,
             dropout: 0.05,
             completion: true,

@@ -33,6 +33,14 @@ const EVALUATION_ROWS: f64 = 130.0;
 /// Examples of each adapter's step.
 pub const BATCH: usize = 8;
 
+/// Steps between validations: one halfway where all steps are taken, else the one at the end alone.
+pub fn validate_every(steps: usize) -> usize {
+    match steps >= MOST_STEPS {
+        true => MOST_STEPS / 2,
+        false => steps,
+    }
+}
+
 /// What is trained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pace {
