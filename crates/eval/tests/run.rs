@@ -541,7 +541,7 @@ fn every_error_names_what_is_at_fault() {
     let told = text(&[test, of("long", &long)]);
     assert!(
         told.starts_with("benchmark \"long\", item \"item-7\": question ")
-            && told.ends_with("takes 8005 tokens with its prompt, expected at most 512"),
+            && told.ends_with("takes 8005 tokens with its prompt, expected at most 928"),
         "{told}"
     );
     let error = asked(&tokenizer, &[test], 3).unwrap_err();
