@@ -50,6 +50,7 @@ fn the_loss_falls_the_labels_are_learnt_and_the_folder_is_complete() {
             "adapters/r8/adapter_model.safetensors",
             "adapters/r8/calibration.json",
             "events.jsonl",
+            "paths.json",
             "settings.toml",
             "validation.jsonl",
         ]
