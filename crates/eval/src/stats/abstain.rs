@@ -2,7 +2,7 @@
 //!
 //! The guarantee holds for any model and any confidence on one assumption: the validation rows and the questions to
 //! come are drawn independently from the same source. Rows that share a group break it, and so does one question that
-//! several repeats of cross-validation judged: [`abstention`](crate::abstention) keeps one row of each group. Questions
+//! several repeats of cross-validation judged: [`abstention`](crate::abstention()) keeps one row of each group. Questions
 //! of another kind than the validation set's break it too. A confidence that was fitted on the same rows breaks it on
 //! paper; one temperature did no harm that simulations of 33, 100 and 500 rows could show.
 
