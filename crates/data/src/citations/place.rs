@@ -19,7 +19,7 @@ pub(crate) struct Spared {
     units: Vec<String>,
     /// What is numbered without a blank: "grade3–4". Plurals are meant too.
     numbered: Vec<String>,
-    /// Words before a bracket with a number: "n [12]".
+    /// Words before a bracket with a number: `n [12]`.
     counted: Vec<String>,
     /// Words before a bracket with two numbers: "scale [1-10]". Plurals are meant too.
     ranged: Vec<String>,
