@@ -12,7 +12,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("verdict-formats", &[]),
     ("verdict-kernels", &[]),
     ("verdict-page", &[]),
-    ("verdict-data", &["verdict-page"]),
+    ("verdict-questions", &[]),
+    ("verdict-data", &["verdict-page", "verdict-questions"]),
     ("verdict-model", &["verdict-formats", "verdict-kernels"]),
     (
         "verdict-answer",

@@ -1,0 +1,87 @@
+//! Random draws whose sequence is fixed for good: SplitMix64 (Steele, Lea and Flood, 2014), started
+//! from a hash of seed and row, so that no library's version can change a data set.
+
+use sha2::{Digest, Sha256};
+
+/// A stream of draws that belongs to one row.
+#[derive(Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// The stream of row `row` under `seed`.
+    pub(crate) fn new(seed: u64, row: usize) -> Random {
+        Random::of(seed, "stats", row)
+    }
+
+    /// The stream of row `row` among rows made for another purpose.
+    pub(crate) fn of(seed: u64, purpose: &str, row: usize) -> Random {
+        let mut hash = Sha256::new();
+        hash.update(seed.to_le_bytes());
+        hash.update((purpose.len() as u64).to_le_bytes());
+        hash.update(purpose);
+        hash.update(row.to_string());
+        let digest = hash.finalize();
+        let first = digest[..8].try_into().expect("a SHA-256 has 32 bytes");
+        Random(u64::from_be_bytes(first))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number in `0..1`.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A number in `low..high`.
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// A whole number in `low..=high`.
+    pub(crate) fn whole(&mut self, low: u32, high: u32) -> u32 {
+        low + (self.unit() * f64::from(high - low + 1)) as u32
+    }
+
+    /// One of `items`, all equally likely.
+    pub(crate) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[(self.unit() * items.len() as f64) as usize]
+    }
+
+    /// True in a share `p` of the draws.
+    pub(crate) fn chance(&mut self, p: f64) -> bool {
+        self.unit() < p
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Random;
+
+    #[test]
+    fn the_generator_is_the_published_one() {
+        // The reference implementation's first values from the state 1234567.
+        let mut random = Random(1234567);
+        assert_eq!(random.next(), 6457827717110365317);
+        assert_eq!(random.next(), 3203168211198807973);
+    }
+
+    #[test]
+    fn draws_stay_in_their_ranges_and_reach_the_ends() {
+        let mut random = Random::new(1, 2);
+        let mut seen = [0; 4];
+        for _ in 0..4000 {
+            seen[random.whole(2, 5) as usize - 2] += 1;
+            assert!((3.0..7.0).contains(&random.between(3.0, 7.0)));
+        }
+        assert!(
+            seen.iter().all(|&count| (900..1100).contains(&count)),
+            "{seen:?}"
+        );
+    }
+}
