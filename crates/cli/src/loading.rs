@@ -17,6 +17,7 @@ use crate::folders;
 use crate::hub;
 use crate::models::{self, ResolvedModel};
 use crate::printer::{Printer, Progress};
+use crate::shell;
 
 /// How a model is held and computed: flags of `ask`, `eval` and `bench`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -29,8 +30,8 @@ pub struct MachineFlags {
     /// Numbers of the matrix products [default: as the run trained it, auto without a run]
     #[arg(long, value_name = "TYPE", value_parser = ["auto", "bf16", "f32"])]
     pub compute: Option<String>,
-    /// auto, cpu or cuda:0; auto is the first GPU where it can be used, else the processor
-    /// [default: auto]
+    /// auto, cpu or cuda:0 (cuda and gpu mean it too); auto is the first GPU where it can be used,
+    /// else the processor [default: auto]
     #[arg(long)]
     pub device: Option<DeviceChoice>,
     /// GiB that may be taken of each GPU's memory [default: all that is free]
@@ -159,18 +160,28 @@ pub fn tell_cuts<'p>(
     }
 }
 
-/// The longest rows of a model that has fewer positions than rows have tokens by default; none where the default
-/// fits, or another length was chosen.
-pub fn default_length(source: &Source, settings: &TrainSettings) -> Option<usize> {
+/// The settings with a maximum length that the model can hold: the default gives way, with a note, to a model that
+/// has fewer positions. Called before the settings are compared with those of an earlier run.
+///
+/// # Errors
+/// A length that was chosen and is longer than the model's positions.
+pub fn fit_length(
+    settings: &TrainSettings,
+    source: &Source,
+    printer: &Printer,
+) -> Result<TrainSettings> {
+    let mut settings = settings.clone();
     let positions = source.config().max_position_embeddings;
     let default = TrainSettings::default().max_length;
-    (settings.max_length == default && positions < default).then_some(positions)
-}
-
-/// Refuses rows that are longer than a model's positions.
-pub fn check_length(source: &Source, settings: &TrainSettings) -> Result {
-    let positions = source.config().max_position_embeddings;
-    within(source.name(), positions, settings.max_length)
+    if settings.max_length == default && positions < default {
+        let name = source.name();
+        printer.note(format!(
+            "--max-length {positions}: {name} has no more positions"
+        ));
+        settings.max_length = positions;
+    }
+    within(source.name(), positions, settings.max_length)?;
+    Ok(settings)
 }
 
 /// Refuses a length beyond the positions that a model has, and that are computed for any model.
@@ -219,7 +230,11 @@ pub fn run_folder(path: &Path) -> Result<RunFolder> {
 
 /// Finds a model (folder, GGUF file, hub name or built-in name), fetching it where it must be.
 pub fn find(spec: &str, printer: &Printer) -> Result<Source> {
-    let model = resolve(spec, printer)?;
+    found(resolve(spec, printer)?)
+}
+
+/// Opens a model whose files were found.
+pub fn found(model: ResolvedModel) -> Result<Source> {
     Ok(Source {
         checkpoint: Checkpoint::open(&model.path)?,
         name: model.name,
@@ -390,7 +405,7 @@ impl Opened {
                  thresholds of --error-rate count other probabilities than answers have now; train it again: \
                  verdict train --like {}",
                 run.dir().display(),
-                run.dir().display()
+                shell::word(run.dir())
             )
         }))
     }

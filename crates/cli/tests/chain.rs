@@ -394,6 +394,16 @@ fn a_demo_that_was_stopped_is_resumed() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
     tiny::write(&at.join("tiny"));
+    // Fewer positions than the default maximum length: the settings of the first run are fitted to the model, and so
+    // are those that the second compares with them.
+    let config = at.join("tiny/config.json");
+    let text = std::fs::read_to_string(&config).expect("read");
+    let short = text.replace(
+        "\"max_position_embeddings\":1024",
+        "\"max_position_embeddings\":512",
+    );
+    assert_ne!(short, text);
+    std::fs::write(&config, short).expect("written");
     let mut child = start(at, "demo --model tiny --steps 60");
     let events = at.join("verdict-demo/run/events.jsonl");
     children::until(&mut child, "the first step", || {
@@ -408,7 +418,14 @@ fn a_demo_that_was_stopped_is_resumed() {
         assert!(again.contains("going on after step"), "{again}");
     }
     let settings = std::fs::read_to_string(at.join("verdict-demo/run/settings.toml"));
-    assert!(settings.expect("settings").contains("steps = 60"));
+    let settings = settings.expect("settings");
+    assert!(settings.contains("steps = 60"), "{settings}");
+    assert!(settings.contains("max_length = 512"), "{settings}");
+    let third = show(at, "demo --model tiny");
+    assert!(
+        third.contains("holds a finished run of these settings"),
+        "{third}"
+    );
 }
 
 #[cfg(unix)]

@@ -82,6 +82,15 @@ fn one_budget_goes_from_train_to_eval_and_ask_and_cuts_are_told() {
     let settings = fs::read_to_string(at.join("short/settings.toml")).expect("read");
     assert!(settings.contains("max_length = 192"), "{settings}");
     good(at, "eval short --threads 2 --replicates 100");
+
+    // A shard that is started again finds the settings that it began with.
+    let shard = format!("{TRAIN} --rank 2,4 --out grid --shard 1/2");
+    let said = good(at, &shard);
+    assert!(said.contains("--max-length 192: tiny"), "{said}");
+    let said = good(at, &shard);
+    assert!(said.contains("finished before"), "{said}");
+    let beyond = show(at, &format!("{shard} --max-length 193"));
+    assert!(beyond.contains("expected at most 192"), "{beyond}");
     fs::write(&config, whole).expect("written");
 
     let said = good(at, &format!("{TRAIN} --out run --max-length 256"));
@@ -225,6 +234,8 @@ fn a_data_set_is_no_run_and_a_run_no_data_set_and_each_command_says_what_comes_n
     assert!(trained.contains("next: verdict eval run"), "{trained}");
     for command in [
         "train --data run --model tiny --out other",
+        "train --resume run --data run",
+        "train --data run --model tiny --out other --shard 1/1",
         "eval run --data run",
     ] {
         let said = show(at, command);

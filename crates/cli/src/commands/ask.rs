@@ -10,6 +10,7 @@ use verdict_answer::{
 use verdict_data::{DataSet, Label, asked_context, asked_question};
 use verdict_eval::stats::abstain;
 use verdict_model::AdapterBank;
+use verdict_page::counted;
 use verdict_train::RunFolder;
 
 use crate::commands::eval::subject;
@@ -219,7 +220,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             let failure = Failure::faults(faults);
             Err(failure.hint(match others {
                 1 => "the other question was answered".to_owned(),
-                _ => format!("the other {others} questions were answered"),
+                _ => format!("the other {} were answered", counted(others, "question")),
             }))
         }
     }

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use serde::Serialize;
 use verdict_model::Model;
+use verdict_page::counted;
 
 use self::shapes::Shape;
-use crate::commands::train::plural;
 use crate::device::Place;
 use crate::failure::Result;
 use crate::loading::{self, MachineFlags, Source};
@@ -120,7 +120,7 @@ impl Setting {
     /// The first lines of every table.
     fn rows(&self, table: &mut Table) {
         let kernels = self.kernels.map_or(String::new(), |name| {
-            format!(" · {name} · {}", plural(self.threads, "thread"))
+            format!(" · {name} · {}", counted(self.threads, "thread"))
         });
         let driver = self.driver.as_ref();
         let driver = driver.map_or(String::new(), |version| format!(" · CUDA {version}"));

@@ -15,6 +15,7 @@ use verdict_data::{
     Rules, Shard,
 };
 use verdict_eval::Proportion;
+use verdict_page::counted;
 
 use crate::datasets::{self, Written};
 use crate::failure::{Failure, Result};
@@ -225,7 +226,7 @@ impl Settings {
             (false, ..) => None,
             (true, None, _) => Some(Context::whole()),
             (true, Some(tokens), None) => Some(Context::estimated(tokens)),
-            (true, Some(tokens), Some(model)) => Some(counted(tokens, &model, printer)?),
+            (true, Some(tokens), Some(model)) => Some(counted_by(tokens, &model, printer)?),
         };
         let sources = sources.into_iter();
         let sources = sources.map(|source| loading::input(source, printer));
@@ -251,7 +252,7 @@ impl Settings {
 }
 
 /// A budget counted by a model's tokenizer.
-fn counted(tokens: usize, model: &str, printer: &Printer) -> Result<Context> {
+fn counted_by(tokens: usize, model: &str, printer: &Printer) -> Result<Context> {
     let tokenizer = match model.ends_with("tokenizer.json") {
         true => tokenizers::Tokenizer::from_file(model)
             .map_err(|fault| Failure::input(format!("{model}: {fault}")))?,
@@ -325,7 +326,8 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         let rows = verdict_data::scan_shard(&settings, (n, of))?;
         printer.json(&serde_json::json!({"out": settings.out, "shard": n, "of": of, "rows": rows}));
         printer.line(format!(
-            "shard      {n} of {of}: {rows} rows in {}",
+            "shard      {n} of {of}: {} in {}",
+            counted(rows, "row"),
             settings.out.display()
         ));
         return Ok(());
@@ -348,8 +350,10 @@ fn tell(report: &BuildReport, printer: &Printer) {
     });
     for split in manifest.splits.iter().filter(|split| split.rows == 0) {
         printer.warn(format!(
-            "the {} split is empty: {} rows in {} groups, and a group stays in one split",
-            split.split, manifest.rows_kept, manifest.groups
+            "the {} split is empty: {} in {}, and a group stays in one split",
+            split.split,
+            counted(manifest.rows_kept, "row"),
+            counted(manifest.groups, "group")
         ));
     }
     for source in &manifest.sources {
@@ -358,8 +362,9 @@ fn tell(report: &BuildReport, printer: &Printer) {
             rows => format!(", {rows} of other kinds passed over"),
         };
         printer.line(format!(
-            "read       {}: {} rows{skipped}",
-            source.source, source.rows
+            "read       {}: {}{skipped}",
+            source.source,
+            counted(source.rows, "row")
         ));
     }
     for rule in manifest.rules.iter().filter(|rule| rule.rows > 0) {
@@ -369,7 +374,8 @@ fn tell(report: &BuildReport, printer: &Printer) {
             Effect::Tied => "tied",
             Effect::Apart => "apart",
         };
-        printer.line(format!("{effect:<11}{} rows: {}", rule.rows, rule.about));
+        let rows = counted(rule.rows, "row");
+        printer.line(format!("{effect:<11}{rows}: {}", rule.about));
     }
     if let Some(found) = manifest.artefact {
         let Proportion {
@@ -377,9 +383,9 @@ fn tell(report: &BuildReport, printer: &Printer) {
         } = Proportion::new(found.right, found.rows);
         let percent = |share: f64| 100.0 * share;
         printer.line(format!(
-            "artefacts  the words of the question alone guess {:.1} % of {} labels [{:.1}–{:.1}], the commonest label {:.1} %",
+            "artefacts  the words of the question alone guess {:.1} % of {} [{:.1}–{:.1}], the commonest label {:.1} %",
             percent(value),
-            found.rows,
+            counted(found.rows, "label"),
             percent(low),
             percent(high),
             percent(found.majority as f64 / found.rows.max(1) as f64),
@@ -387,8 +393,8 @@ fn tell(report: &BuildReport, printer: &Printer) {
     }
     if !manifest.suspects.is_empty() {
         printer.line(format!(
-            "suspect    {} pairs of nearly equal questions with different labels: `suspects` in MANIFEST.json",
-            manifest.suspects.len()
+            "suspect    {} of nearly equal questions with different labels: `suspects` in MANIFEST.json",
+            counted(manifest.suspects.len(), "pair")
         ));
     }
     if let Some(weights) = &manifest.class_weights {
@@ -403,8 +409,8 @@ fn tell(report: &BuildReport, printer: &Printer) {
     printer.line("");
     printer.table(&splits(manifest));
     printer.line(format!(
-        "\n{} groups; a group never spans two splits",
-        manifest.groups
+        "\n{}; a group never spans two splits",
+        counted(manifest.groups, "group")
     ));
     printer.line(format!("data set   {}", report.out.display()));
     let card = report.out.join(verdict_data::card::HTML);

@@ -20,9 +20,11 @@ use verdict_train::{Manifest, NewRun, Provenance, RunFolder, TrainSettings, repe
 use self::pace::Pace;
 use super::{ask, build, eval, train};
 use crate::failure::{Failure, Result, Status};
+use crate::interrupt;
 use crate::loading::{self, MachineFlags};
 use crate::models;
 use crate::printer::{Printer, clock};
+use crate::shell;
 use crate::table::Table;
 
 /// Run the whole chain on a real small model, in a few minutes
@@ -101,6 +103,8 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         overwrite: true,
         ..BuildSettings::new(sources, &data)
     };
+    // Ctrl-C leaves nothing half-made.
+    interrupt::before_end(verdict_data::abandon);
     // Quick, and the same bytes each time.
     let built = verdict_data::build(&settings)?;
     printer.note(build::splits(&built.manifest).render(false).trim_end());
@@ -129,6 +133,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         ..TrainSettings::default()
     }
     .resolved();
+    let settings = loading::fit_length(&settings, &loading::found(model.clone())?, printer)?;
     let fault = match &begun {
         Some(begun) => begun.differs(&settings, &Provenance::read(&model.path, &data)?),
         None => None,
@@ -294,7 +299,7 @@ fn tell(
     printer.line(format!("took       {}", clock(started.elapsed())));
     printer.line(format!(
         "\nnext: verdict ask --run {} \"your question\"",
-        run.dir().display()
+        shell::word(run.dir())
     ));
     Ok(())
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use verdict_model::{GpuProbe, Library};
+use verdict_page::counted;
 
-use crate::commands::train::plural;
 use crate::device::{self, Place};
 use crate::failure::Result;
 use crate::machine::{Cpu, Memory};
 use crate::printer::{Printer, bytes};
+use crate::shell;
 use crate::{hub, models};
 
 /// Say what this machine has: processor features, memory, GPUs, models in the cache
@@ -85,7 +86,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         format!(
             "{}, {}",
             found.cpu.name,
-            plural(found.cpu.threads, "thread")
+            counted(found.cpu.threads, "thread")
         ),
     );
     line("features", found.cpu.words());
@@ -110,7 +111,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         line(name, value);
     }
     line("device", format!("auto means {}", device_words(&place)));
-    line("cache", found.cache.display().to_string());
+    line("cache", shell::word(&found.cache));
     if found.models.is_empty() {
         line(
             "models",
@@ -125,7 +126,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
                 "{} ({}) {}",
                 model.name,
                 bytes(model.size_bytes),
-                model.path.display()
+                shell::word(&model.path)
             ),
         );
     }
@@ -163,7 +164,7 @@ fn gpu_lines(gpu: &GpuProbe) -> Vec<(&'static str, String)> {
     if gpu.driver.is_some() {
         lines.push(("cuBLASLt", library(&gpu.cublaslt, None)));
         lines.push(("NVRTC", library(&gpu.nvrtc, None)));
-        lines.push(("cubins", gpu.cache.display().to_string()));
+        lines.push(("cubins", shell::word(&gpu.cache)));
     }
     for (place, device) in gpu.devices.iter().enumerate() {
         let (major, minor) = device.compute_capability;
@@ -254,7 +255,7 @@ fn hub() -> std::result::Result<String, String> {
         .and_then(|models| models.into_iter().find(|m| m.name == models::DEFAULT));
     let repo = repo.map(|model| model.repo).unwrap_or_default();
     let info = api.model(repo.clone()).info().map_err(told)?;
-    Ok(format!("{repo}, {} files", info.siblings.len()))
+    Ok(format!("{repo}, {}", counted(info.siblings.len(), "file")))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use verdict_answer::LabelTokens;
 use verdict_data::DataSet;
+use verdict_page::counted;
 use verdict_train::{
     ClassWeights, DataRecord, DeviceChoice, Event, Manifest, MemberRecord, Nested, NewRun, Plan,
     Provenance, Rows, RunSummary, Score, TrainSettings,
@@ -170,8 +171,8 @@ pub struct Args {
     /// has it [default: auto]
     #[arg(long, value_name = "TYPE", value_parser = ["auto", "bf16", "f32"], help_heading = "Machine")]
     pub compute: Option<String>,
-    /// auto, cpu, cuda:0, or cuda:0,1 to spread the grid over several GPUs; auto is the first GPU
-    /// where it can be used, else the processor [default: auto]
+    /// auto, cpu, cuda:0 (cuda and gpu mean it too), or cuda:0,1 to spread the grid over several GPUs;
+    /// auto is the first GPU where it can be used, else the processor [default: auto]
     #[arg(long, help_heading = "Machine")]
     pub device: Option<DeviceChoice>,
     /// GiB that may be taken of each GPU's memory [default: all that is free]
@@ -263,17 +264,17 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     });
     printer.table(&members(manifest));
     printer.line(format!(
-        "\n{} of {}, {} tokens in {}",
-        plural(manifest.members.len(), "adapter"),
-        plural(manifest.steps, "step"),
-        summary.tokens,
+        "\n{} of {}, {} in {}",
+        counted(manifest.members.len(), "adapter"),
+        counted(manifest.steps, "step"),
+        counted(summary.tokens as usize, "token"),
         clock(summary.elapsed)
     ));
     if let Some(nested) = &manifest.nested {
         printer.line(format!(
-            "nested     choose a member, then train it: label accuracy {:.1} % on {} rows that neither saw",
+            "nested     choose a member, then train it: label accuracy {:.1} % on {} that neither saw",
             100.0 * nested.accuracy,
-            nested.n
+            counted(nested.n, "row")
         ));
     }
     whereabouts(&summary.dir, manifest, printer);
@@ -336,6 +337,7 @@ fn repeat(like: &Like, args: &Args, printer: &Printer) -> Result<RunSummary> {
 /// Goes on with an interrupted run. Its settings stand in its folder.
 fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> {
     refuse_flags(args, "--resume", &["threads", "data", "model"])?;
+    args.data.as_deref().map_or(Ok(()), folders::refuse_run)?;
     let run = open(dir, printer)?;
     let found = run.found();
     let settings = TrainSettings {
@@ -408,20 +410,8 @@ fn fit_in(
     let places = device::choose(settings, printer)?;
     let data = DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
-    let mut settings = settings.clone();
-    let run = match loading::default_length(&source, &settings) {
-        Some(positions) => {
-            printer.note(format!(
-                "--max-length {positions}: {} has no more positions",
-                source.name()
-            ));
-            settings.max_length = positions;
-            run.with_max_length(positions)
-        }
-        None => run,
-    };
-    let settings = &settings;
-    loading::check_length(&source, settings)?;
+    let settings = &loading::fit_length(settings, &source, printer)?;
+    let run = run.with_max_length(settings.max_length);
     let tokenizer = source.tokenizer()?;
     let labels = LabelTokens::new(&tokenizer)?;
     let eos = source.eos()?;
@@ -485,9 +475,9 @@ fn cost(plan: &Plan) -> Option<String> {
     }
     Some(format!(
         "{text}: {} stand in the batch, {} of them for the folds; {times:.1} times the work of {} alone",
-        plural(plan.jobs.len(), "adapter"),
+        counted(plan.jobs.len(), "adapter"),
         plan.jobs.len() - members,
-        plural(members, "member"),
+        counted(members, "member"),
     ))
 }
 
@@ -538,15 +528,6 @@ pub fn members(manifest: &Manifest) -> Table {
         ]);
     }
     table
-}
-
-/// A count with its word: `1 step`, `2 steps`.
-pub fn plural(count: usize, word: &str) -> String {
-    if count == 1 {
-        format!("1 {word}")
-    } else {
-        format!("{count} {word}s")
-    }
 }
 
 #[cfg(test)]

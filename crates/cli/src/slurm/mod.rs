@@ -19,6 +19,7 @@ use verdict_train::folder::SLURM;
 use verdict_train::{DeviceChoice, NewRun, Shard, Slurm, TrainSettings, grid, shard};
 
 use crate::failure::{Failure, Result};
+use crate::folders;
 use crate::loading;
 use crate::printer::Printer;
 use crate::shards;
@@ -117,8 +118,10 @@ pub fn submit(
         return Err(Failure::input(fault).hint("give each option a --sbatch-option of its own"));
     }
     // What a task would refuse is refused here, and a model is fetched where there is a network.
+    folders::refuse_run(&settings.data)?;
     DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
+    let settings = &loading::fit_length(settings, &source, printer)?;
     let members = grid(settings).len();
     let tasks = asked.tasks.unwrap_or(members.min(TASKS));
     let split = shards::split(source.config(), settings, tasks)?;

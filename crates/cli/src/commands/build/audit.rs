@@ -5,6 +5,7 @@ use std::path::Path;
 
 use verdict_data::Protect;
 use verdict_data::audit::{Leak, LeakKind};
+use verdict_page::counted;
 
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
@@ -47,8 +48,8 @@ pub(super) fn audit(folder: &Path, protect: &[Protect], printer: &Printer) -> Re
         }
     }
     printer.table(&table);
-    let (leaks, place) = (audit.leaks.len(), folder.display());
+    let (leaks, place) = (counted(audit.leaks.len(), "leak"), folder.display());
     Err(Failure::failed(format!(
-        "{place}: {leaks} leaks between its splits and benchmarks"
+        "{place}: {leaks} between its splits and benchmarks"
     )))
 }

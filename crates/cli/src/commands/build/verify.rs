@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use verdict_page::counted;
 
 use super::Settings;
 use crate::failure::{Failure, Result};
@@ -12,10 +13,10 @@ use crate::printer::Printer;
 pub(super) fn verify(folder: &Path, mut settings: Settings, printer: &Printer) -> Result {
     let set = verdict_data::verify(folder)?;
     let mut told = vec![format!(
-        "{}: {} rows in {} groups are what the manifest says",
+        "{}: {} in {}, as the manifest says",
         folder.display(),
-        set.manifest.rows_kept,
-        set.manifest.groups
+        counted(set.manifest.rows_kept, "row"),
+        counted(set.manifest.groups, "group")
     )];
     let rebuilt = settings.source.is_some();
     if rebuilt {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use verdict_page::counted;
 use verdict_train::{Event, EventKind};
 use verdict_watch::follow::Told;
 use verdict_watch::run::Run;
 
-use super::plural;
 use crate::printer::{Printer, Progress};
 
 /// The live view of a run: a bar of steps, a line for each validation.
@@ -50,18 +50,18 @@ impl<'a> Live<'a> {
                     None => {
                         format!(
                             "{}, {}",
-                            plural(*train_rows, "training row"),
-                            plural(*validation_rows, "validation row")
+                            counted(*train_rows, "training row"),
+                            counted(*validation_rows, "validation row")
                         )
                     }
-                    Some(_) => format!("{} in folds", plural(*train_rows, "row")),
+                    Some(_) => format!("{} in folds", counted(*train_rows, "row")),
                 };
                 if !log {
                     self.printer.note(format!(
                         "{} in one pass: {}\n{rows}, {}",
-                        plural(members.len(), "adapter"),
+                        counted(members.len(), "adapter"),
                         members.join(", "),
-                        plural(*steps, "step"),
+                        counted(*steps, "step"),
                     ));
                 }
                 self.steps = *steps;

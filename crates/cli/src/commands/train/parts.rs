@@ -9,6 +9,7 @@ use verdict_train::{
 
 use super::{Args, fit_in, members, open, refuse_flags, whereabouts};
 use crate::failure::{Failure, Result};
+use crate::folders;
 use crate::loading;
 use crate::printer::Printer;
 use crate::shards::{self, Part, Todo};
@@ -33,7 +34,9 @@ pub fn submit(args: &Args, printer: &Printer) -> Result {
 pub fn fit_part(args: &Args, part: Part, printer: &Printer) -> Result<Option<RunSummary>> {
     let whole = args.settings()?;
     whole.validate()?;
+    folders::refuse_run(&whole.data)?;
     let source = loading::find(&whole.model, printer)?;
+    let whole = loading::fit_length(&whole, &source, printer)?;
     let mut split = shards::split(source.config(), &whole, part.of)?;
     let (shard, share) = split.swap_remove(part.index - 1);
     printer.note(format!(
