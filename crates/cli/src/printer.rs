@@ -9,7 +9,6 @@ use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use console::style;
 use serde::Serialize;
@@ -247,40 +246,4 @@ pub fn stderr_line(format: Format, text: &str) {
 fn stderr(text: &str) {
     // A closed stderr leaves nobody to tell.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
-}
-
-/// A duration as people read clocks: `0:07`, `12:05`, `1:02:03`.
-pub fn clock(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match hours {
-        0 => format!("{minutes}:{seconds:02}"),
-        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
-    }
-}
-
-/// A number of bytes in the unit that suits it.
-pub fn bytes(count: u64) -> String {
-    match count {
-        0..1_024 => format!("{count} B"),
-        1_024..1_048_576 => format!("{:.1} KiB", count as f64 / 1_024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
-        _ => format!("{:.2} GiB", count as f64 / 1_073_741_824.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clocks_and_bytes_read_as_people_write_them() {
-        assert_eq!(clock(Duration::from_secs(7)), "0:07");
-        assert_eq!(clock(Duration::from_secs(725)), "12:05");
-        assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
-        assert_eq!(bytes(12), "12 B");
-        assert_eq!(bytes(1_536), "1.5 KiB");
-        assert_eq!(bytes(269_060_552), "256.6 MiB");
-        assert_eq!(bytes(2_147_483_648), "2.00 GiB");
-    }
 }

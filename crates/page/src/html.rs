@@ -1,8 +1,8 @@
 //! A page as one HTML file: no script, nothing loaded from elsewhere, light or dark as the reader's system is.
 
-use crate::numbers::grouped;
 use crate::page::{Block, Cell, Example, Figure, Page, Samples, Table};
 use crate::svg::WIDTH;
+use verdict_common::grouped;
 
 /// Bytes of a text that needs a column of some width.
 const LONG: usize = 40;

@@ -8,10 +8,8 @@
 pub mod charts;
 mod html;
 mod markdown;
-mod numbers;
 mod page;
 pub mod svg;
 
 pub use html::escape;
-pub use numbers::{counted, grouped, percent, significant};
 pub use page::{Badge, Block, Cell, Example, Figure, Filter, Fold, Page, Part, Samples, Table};

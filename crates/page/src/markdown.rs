@@ -1,7 +1,7 @@
 //! A page as Markdown: tables, no figures. Whatever comes from data is escaped, so that it is shown, not obeyed.
 
-use crate::numbers::grouped;
 use crate::page::{Block, Cell, Example, Page, Table};
+use verdict_common::grouped;
 
 /// The whole file.
 pub(crate) fn write(page: &Page) -> String {

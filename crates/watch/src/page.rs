@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use verdict_common::{bytes, counted, duration, grouped, percent, significant};
 use verdict_page::charts::{self, Axis, Series, Unit};
-use verdict_page::{Block, Cell, Page, Table, counted, grouped, percent, significant};
+use verdict_page::{Block, Cell, Page, Table};
 
 use crate::curve::Curve;
 use crate::error::Result;
@@ -14,7 +15,7 @@ use crate::gpu::Gpu;
 use crate::run::{Member, Run};
 use crate::snapshot::{Judged, Snapshot, State};
 use crate::watch::Watch;
-use crate::words::{Clock, ago, bytes, duration, interval, loss, rate, share};
+use crate::words::{Clock, ago, interval, loss, rate, share};
 
 /// The page is written, and read again, this often.
 const EVERY: Duration = Duration::from_secs(5);

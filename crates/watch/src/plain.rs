@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use verdict_page::{counted, grouped, significant};
+use verdict_common::{counted, duration, grouped, significant};
 use verdict_train::{Event, EventKind};
 
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::follow::Told;
 use crate::run::Run;
 use crate::snapshot::{Judged, Snapshot, State};
 use crate::watch::{Watch, now};
-use crate::words::{Clock, duration, interval, loss, plain, rate, share};
+use crate::words::{Clock, interval, loss, plain, rate, share};
 
 /// How often the folders are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! Times, durations and sizes as people read them.
+//! Times, ages, rates and shares as people read them.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -41,17 +41,6 @@ impl Clock {
     }
 }
 
-/// Seconds as people read clocks: `0:07`, `12:05`, `1:02:03`, `3 d 4:05:06`.
-pub fn duration(seconds: f64) -> String {
-    let all = seconds.max(0.0).round() as u64;
-    let (days, hours, minutes, seconds) = (all / 86_400, all / 3600 % 24, all / 60 % 60, all % 60);
-    match (days, hours) {
-        (0, 0) => format!("{minutes}:{seconds:02}"),
-        (0, _) => format!("{hours}:{minutes:02}:{seconds:02}"),
-        _ => format!("{days} d {hours}:{minutes:02}:{seconds:02}"),
-    }
-}
-
 /// How long ago something was, in its largest unit: `now`, `4 s ago`, `4 min ago`, `3 h ago`, `2 days ago`.
 pub fn ago(seconds: f64) -> String {
     match seconds {
@@ -60,15 +49,6 @@ pub fn ago(seconds: f64) -> String {
         s if s < 7_200.0 => format!("{:.0} min ago", s / 60.0),
         s if s < 172_800.0 => format!("{:.0} h ago", s / 3600.0),
         s => format!("{:.0} days ago", s / 86_400.0),
-    }
-}
-
-/// Bytes in the unit that suits them.
-pub fn bytes(count: u64) -> String {
-    match count {
-        0..1_048_576 => format!("{:.1} KiB", count as f64 / 1_024.0),
-        1_048_576..1_073_741_824 => format!("{:.0} MiB", count as f64 / 1_048_576.0),
-        _ => format!("{:.2} GiB", count as f64 / 1_073_741_824.0),
     }
 }
 
@@ -123,16 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn durations_and_sizes_read_as_people_write_them() {
-        let told = [7.4, 725.0, 3723.0, 273_906.0, -1.0].map(duration);
-        assert_eq!(told, ["0:07", "12:05", "1:02:03", "3 d 4:05:06", "0:00"]);
+    fn ages_rates_and_foreign_text_read_as_people_write_them() {
         let told = [0.4, 61.0, 240.0, 10_800.0, 200_000.0].map(ago);
         assert_eq!(
             told,
             ["now", "61 s ago", "4 min ago", "3 h ago", "2 days ago"]
         );
-        let told = [1_536, 269_060_552, 2_147_483_648].map(bytes);
-        assert_eq!(told, ["1.5 KiB", "257 MiB", "2.00 GiB"]);
         assert_eq!(
             [3e-4, 2.512e-4, 0.0, 1.0].map(rate),
             ["3e-4", "2.51e-4", "0", "1e0"]

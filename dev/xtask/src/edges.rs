@@ -9,6 +9,7 @@ use crate::{output, report};
 /// Package, then the packages of ours that it may depend on. For tests, all but xtask may use the
 /// testkit, and the testkit itself may build adapters and models.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("verdict-common", &[]),
     ("verdict-formats", &[]),
     ("verdict-kernels", &[]),
     ("verdict-page", &[]),
@@ -59,6 +60,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
+/// The crate that all others may use.
+const EVERYWHERE: &str = "verdict-common";
+
 /// Compares the workspace with [`ALLOWED`].
 pub fn run() -> anyhow::Result<()> {
     let text = output(
@@ -91,7 +95,9 @@ fn faults(metadata: &Value) -> Vec<String> {
             let used = dependency["name"].as_str().unwrap_or_default();
             let ours = used.starts_with("verdict-") || used == "xtask";
             let for_tests = dependency["kind"].as_str() == Some("dev");
-            let fine = allowed.contains(&used) || (for_tests && used == "verdict-testkit");
+            let fine = used == EVERYWHERE
+                || allowed.contains(&used)
+                || (for_tests && used == "verdict-testkit");
             if ours && !fine {
                 faults.push(format!(
                     "{name} uses {used}: not allowed; see ARCHITECTURE.md, Who may use whom"

@@ -7,10 +7,10 @@ use serde::Serialize;
 use verdict_answer::{
     Calibration, Calibrations, Fit, Mode, ModelEngine, Question, Settings, Verdict, calibration,
 };
+use verdict_common::counted;
 use verdict_data::{DataSet, Label, asked_context, asked_question};
 use verdict_eval::stats::abstain;
 use verdict_model::AdapterBank;
-use verdict_page::counted;
 use verdict_train::RunFolder;
 
 use crate::commands::eval::subject;

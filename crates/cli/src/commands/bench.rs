@@ -8,8 +8,8 @@ mod train;
 use std::path::Path;
 
 use serde::Serialize;
+use verdict_common::counted;
 use verdict_model::Model;
-use verdict_page::counted;
 
 use self::shapes::Shape;
 use crate::device::Place;

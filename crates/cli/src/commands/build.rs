@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use verdict_common::counted;
 use verdict_data::manifest::Effect;
 use verdict_data::{
     Balance, BuildReport, BuildSettings, Context, Disagreement, Label, Manifest, MeshTree, Protect,
     Rules, Shard,
 };
 use verdict_eval::Proportion;
-use verdict_page::counted;
 
 use crate::datasets::{self, Written};
 use crate::failure::{Failure, Result};

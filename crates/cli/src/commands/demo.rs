@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use verdict_answer::{Mode, Question, Settings, Verdict};
+use verdict_common::duration;
 use verdict_data::{BuildSettings, Source};
 use verdict_eval::report::WrittenReport;
 use verdict_eval::{EvalReport, Evaluation};
@@ -23,7 +24,7 @@ use crate::failure::{Failure, Result, Status};
 use crate::interrupt;
 use crate::loading::{self, MachineFlags};
 use crate::models;
-use crate::printer::{Printer, clock};
+use crate::printer::Printer;
 use crate::shell;
 use crate::table::Table;
 
@@ -296,7 +297,10 @@ fn tell(
     printer.line(format!("run        {}", run.dir().display()));
     printer.line(format!("adapter    {}", adapter.display()));
     printer.line(format!("report     {}", report.display()));
-    printer.line(format!("took       {}", clock(started.elapsed())));
+    printer.line(format!(
+        "took       {}",
+        duration(started.elapsed().as_secs_f64())
+    ));
     printer.line(format!(
         "\nnext: verdict ask --run {} \"your question\"",
         shell::word(run.dir())

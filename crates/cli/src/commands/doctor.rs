@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use verdict_common::{bytes, counted};
 use verdict_model::{GpuProbe, Library};
-use verdict_page::counted;
 
 use crate::device::{self, Place};
 use crate::failure::Result;
 use crate::machine::{Cpu, Memory};
-use crate::printer::{Printer, bytes};
+use crate::printer::Printer;
 use crate::shell;
 use crate::{hub, models};
 

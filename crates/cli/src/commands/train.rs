@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use verdict_answer::LabelTokens;
+use verdict_common::{counted, duration};
 use verdict_data::DataSet;
-use verdict_page::counted;
 use verdict_train::{
     ClassWeights, DataRecord, DeviceChoice, Event, Manifest, MemberRecord, Nested, NewRun, Plan,
     Provenance, Rows, RunSummary, Score, TrainSettings,
@@ -24,7 +24,7 @@ use crate::folders;
 use crate::interrupt;
 use crate::loading;
 use crate::machine;
-use crate::printer::{Printer, clock};
+use crate::printer::Printer;
 use crate::shards::Part;
 use crate::shell;
 use crate::slurm;
@@ -268,7 +268,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         counted(manifest.members.len(), "adapter"),
         counted(manifest.steps, "step"),
         counted(summary.tokens as usize, "token"),
-        clock(summary.elapsed)
+        duration(summary.elapsed.as_secs_f64())
     ));
     if let Some(nested) = &manifest.nested {
         printer.line(format!(

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use verdict_common::{bytes, duration};
 
-use super::{Printer, bytes, clock, stderr};
+use super::{Printer, stderr};
 use crate::log::{Format, Level, TARGET};
 
 /// Without a terminal, progress is a line at most this often.
@@ -47,7 +48,7 @@ impl End {
         end.map_or_else(String::new, |end| {
             format!(
                 ", {} left",
-                clock(end.saturating_duration_since(Instant::now()))
+                duration(end.saturating_duration_since(Instant::now()).as_secs_f64())
             )
         })
     }
@@ -153,9 +154,9 @@ impl Progress {
             text += &format!(", {message}");
         }
         if position >= total {
-            text += &format!(", took {}", clock(gone));
+            text += &format!(", took {}", duration(gone.as_secs_f64()));
         } else if let Some(left) = left {
-            text += &format!(", {} left", clock(left));
+            text += &format!(", {} left", duration(left.as_secs_f64()));
         }
         text
     }

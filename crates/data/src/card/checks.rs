@@ -1,7 +1,8 @@
 //! What was done to the rows read and found out about those kept: rules, fates, leaks, artefacts, weights. In tables
 //! and the sentences that stand by them, each a function of the manifest.
 
-use verdict_page::{Cell, Table, counted, grouped, percent};
+use verdict_common::{counted, grouped, percent};
+use verdict_page::{Cell, Table};
 
 use super::tables::{rows, touched};
 use crate::build::{NEAR_QUESTIONS, NEAR_RATIONALES};

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use verdict_common::{grouped, percent};
+use verdict_page::Figure;
 use verdict_page::charts::{Bar, Column, bars, columns};
 use verdict_page::svg::{At, Svg, WIDTH, wide};
-use verdict_page::{Figure, grouped, percent};
 
 use super::{checks, tables};
 use crate::manifest::Manifest;

@@ -1,6 +1,7 @@
 //! What stands on a card and in which order.
 
-use verdict_page::{Badge, Block, Example, Figure, Page, Part, Table, counted, grouped, percent};
+use verdict_common::{counted, grouped, percent};
+use verdict_page::{Badge, Block, Example, Figure, Page, Part, Table};
 
 use super::{checks, figures, rights, tables};
 use crate::manifest::Manifest;

@@ -1,6 +1,7 @@
 //! Whose the rows are, and what they cannot tell. Each line stands only where it applies.
 
-use verdict_page::{Cell, Table, counted, percent};
+use verdict_common::{counted, percent};
+use verdict_page::{Cell, Table};
 
 use super::{checks, tables};
 use crate::manifest::Manifest;

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use verdict_page::{Cell, Table, counted, grouped, percent};
+use verdict_common::{counted, grouped, percent};
+use verdict_page::{Cell, Table};
 
 use crate::manifest::{LabelCounts, Manifest};
 use crate::mesh::BRANCHES;

@@ -1,7 +1,8 @@
 //! The report as a page: what it says first, then each benchmark, then how it was made.
 
+use verdict_common::{counted, grouped};
 use verdict_data::Label;
-use verdict_page::{Block, Figure, Fold, Page, Table, counted, grouped};
+use verdict_page::{Block, Figure, Fold, Page, Table};
 
 use super::{
     Abstained, BASE, BenchmarkReport, EvalReport, Prediction, examples, figures, sweep, tables,

@@ -1,7 +1,9 @@
 //! Upright bars side by side: a histogram, counts by year.
 
 use crate::svg::{At, Svg, WIDTH, fitting, wide};
-use crate::{Figure, grouped};
+use verdict_common::grouped;
+
+use crate::Figure;
 
 /// Height of the bars.
 const TALL: f64 = 130.0;

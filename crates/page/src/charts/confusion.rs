@@ -2,7 +2,9 @@
 
 use super::{figure, nothing};
 use crate::svg::{At, Svg, WIDTH, fitting, wide};
-use crate::{Figure, counted, grouped, percent};
+use verdict_common::{counted, grouped, percent};
+
+use crate::Figure;
 
 /// Height of a cell.
 const CELL: f64 = 46.0;

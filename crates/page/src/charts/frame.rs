@@ -163,7 +163,10 @@ pub(super) fn legend(svg: &mut Svg, names: &[&str], ringed: Option<&str>, top: f
         .map(|(number, name)| (Some(Look(number)), (*name).to_owned()))
         .collect();
     if let Some(more) = names.len().checked_sub(MOST).filter(|more| *more > 0) {
-        entries.push((Some(Look(MOST)), format!("{} more", crate::grouped(more))));
+        entries.push((
+            Some(Look(MOST)),
+            format!("{} more", verdict_common::grouped(more)),
+        ));
     }
     entries.extend(ringed.map(|name| (None, name.to_owned())));
     let (mut x, mut y) = (0.0, top);

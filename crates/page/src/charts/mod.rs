@@ -26,8 +26,8 @@ pub use spark::spark;
 pub use steps::{Curve, steps};
 
 use crate::Figure;
-use crate::numbers::significant;
 use crate::svg::{At, Svg, WIDTH};
+use verdict_common::significant;
 
 /// Rules of the charts' classes.
 const STYLE: &str = include_str!("style.css");

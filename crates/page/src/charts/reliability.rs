@@ -3,7 +3,9 @@
 use super::frame::{BELOW, Frame, Look};
 use super::{Unit, ends, figure, nothing};
 use crate::svg::{At, Shape, Svg, WIDTH};
-use crate::{Figure, counted, percent};
+use verdict_common::{counted, percent};
+
+use crate::Figure;
 
 /// Height of the plot, and of the mass below it.
 const TALL: f64 = 230.0;

@@ -1,7 +1,7 @@
 //! Where a number stands on an axis, and which round numbers are marked there.
 
 use super::{Axis, Unit};
-use crate::numbers::significant;
+use verdict_common::significant;
 
 /// Sizes beyond this are not drawn: differences of them would not be finite.
 const LARGEST: f64 = 1e300;
@@ -173,7 +173,7 @@ impl Step {
                 format!("{:.decimals$}", digits / 10_f64.powi(-power))
             }
             0..=6 if digits * 10_f64.powi(power) < 1e7 => {
-                crate::grouped((digits * 10_f64.powi(power)) as usize)
+                verdict_common::grouped((digits * 10_f64.powi(power)) as usize)
             }
             _ => {
                 let digits = format!("{digits:.0}");

@@ -43,7 +43,7 @@ pub fn spark(title: &str, values: &[f64], unit: Unit) -> Figure {
     let most = drawn.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let told = format!(
         "{} values: first {}, last {told}, lowest {}, highest {}.",
-        crate::grouped(drawn.len()),
+        verdict_common::grouped(drawn.len()),
         unit.told(*first),
         unit.told(least),
         unit.told(most)

@@ -178,7 +178,7 @@ fn branches() -> Figure {
     let bar = |(name, part): (&str, usize)| Bar {
         name: name.into(),
         part,
-        told: verdict_page::percent(part, 1450),
+        told: verdict_common::percent(part, 1450),
     };
     let rows = [
         ("B Organisms", 1400),

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
-use verdict_page::{grouped, significant};
+use verdict_common::{grouped, significant};
 
 use super::Choice;
 use crate::curve::Curve;

@@ -4,11 +4,11 @@ use ratatui::Frame;
 use ratatui::layout::{Alignment, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
-use verdict_page::{grouped, significant};
+use verdict_common::{bytes, duration, grouped, significant};
 
 use super::Choice;
 use crate::snapshot::{Snapshot, State};
-use crate::words::{Clock, ago, bytes, duration, loss, plain, rate};
+use crate::words::{Clock, ago, loss, plain, rate};
 
 /// A line for each run; the shown one is set off.
 pub(super) fn runs(

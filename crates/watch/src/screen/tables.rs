@@ -5,12 +5,13 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Cell, Row, Table, TableState};
+use verdict_common::bytes;
 
 use super::Choice;
 use crate::gpu::Gpu;
 use crate::page::note;
 use crate::snapshot::{Judged, Snapshot};
-use crate::words::{bytes, interval, loss, plain, rate, share};
+use crate::words::{interval, loss, plain, rate, share};
 
 /// Rows that the table of adapters would fill.
 pub(super) fn rows(snapshot: &Snapshot) -> u16 {

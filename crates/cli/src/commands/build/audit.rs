@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use verdict_common::counted;
 use verdict_data::Protect;
 use verdict_data::audit::{Leak, LeakKind};
-use verdict_page::counted;
 
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use verdict_page::counted;
+use verdict_common::counted;
 
 use super::Settings;
 use crate::failure::{Failure, Result};

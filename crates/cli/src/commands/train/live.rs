@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use verdict_page::counted;
+use verdict_common::counted;
 use verdict_train::{Event, EventKind};
 use verdict_watch::follow::Told;
 use verdict_watch::run::Run;

@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Counts, shares, durations and sizes as people read them.
 
 /// `1532` as `1,532`.
 pub fn grouped(number: usize) -> String {
@@ -60,9 +60,42 @@ pub fn counted(number: usize, noun: &str) -> String {
     }
 }
 
+/// Seconds as a clock shows them: `0:07`, `12:05`, `1:02:03`, `3 d 4:05:06`.
+pub fn duration(seconds: f64) -> String {
+    let all = seconds.max(0.0).round() as u64;
+    let (days, hours, minutes, seconds) = (all / 86_400, all / 3600 % 24, all / 60 % 60, all % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes}:{seconds:02}"),
+        (0, _) => format!("{hours}:{minutes:02}:{seconds:02}"),
+        _ => format!("{days} d {hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+/// A number of bytes in the unit that suits it: `12 B`, `1.5 KiB`, `256.6 MiB`, `2.00 GiB`.
+pub fn bytes(count: u64) -> String {
+    match count {
+        0..1_024 => format!("{count} B"),
+        1_024..1_048_576 => format!("{:.1} KiB", count as f64 / 1_024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+        _ => format!("{:.2} GiB", count as f64 / 1_073_741_824.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_and_sizes_have_the_units_that_suit_them() {
+        assert_eq!(
+            [7.4, 725.0, 3723.0, 273_906.0, -1.0].map(duration),
+            ["0:07", "12:05", "1:02:03", "3 d 4:05:06", "0:00"]
+        );
+        assert_eq!(
+            [12, 1_536, 269_060_552, 2_147_483_648].map(bytes),
+            ["12 B", "1.5 KiB", "256.6 MiB", "2.00 GiB"]
+        );
+    }
 
     #[test]
     fn four_digits_are_enough() {
