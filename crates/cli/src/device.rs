@@ -1,7 +1,7 @@
 //! `--device` against what the machine has: on which devices a command computes.
 
-use verdict_model::{Device, GpuProbe};
-use verdict_train::{Base, Compute, DeviceChoice, TrainSettings};
+use verdict_model::{BaseQuantization, ComputeDtype, Device, GpuProbe};
+use verdict_train::{DeviceChoice, TrainSettings};
 
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
@@ -71,7 +71,7 @@ fn among(
     hidden: bool,
 ) -> Result<(Vec<Place>, Option<String>)> {
     let (choice, base) = (&settings.device, settings.base);
-    let f32 = base == Base::F32 || settings.compute == Compute::F32;
+    let f32 = base == BaseQuantization::F32 || settings.compute == Some(ComputeDtype::F32);
     let why = || match probe.missing.as_slice() {
         [] if probe.usable() => "GPUs compute in bf16 alone".to_owned(),
         [] => "the driver has no GPU".to_owned(),
@@ -80,7 +80,7 @@ fn among(
     let numbers = match choice {
         DeviceChoice::Auto if probe.usable() && !f32 => {
             let fits = |capability| match base {
-                Base::Fp8 => capability == FP8,
+                BaseQuantization::Fp8 => capability == FP8,
                 _ => capability >= LEAST,
             };
             let mut gpus = probe.devices.iter();
@@ -88,12 +88,7 @@ fn among(
             vec![fit.unwrap_or(&probe.devices[0]).ordinal]
         }
         DeviceChoice::Auto | DeviceChoice::Cpu => {
-            let only_there = match base {
-                Base::Fp8 => Some("fp8"),
-                Base::Nf4 => Some("nf4"),
-                Base::F32 | Base::Bf16 | Base::Int8 => None,
-            };
-            if let Some(base) = only_there {
+            if matches!(base, BaseQuantization::Fp8 | BaseQuantization::Nf4) {
                 let fault = format!(
                     "--base: {base} needs a GPU, found none that can be used: {}",
                     why()
@@ -126,7 +121,7 @@ fn among(
             continue;
         };
         let (major, minor) = gpu.compute_capability;
-        if base == Base::Fp8 && (major, minor) != FP8 {
+        if base == BaseQuantization::Fp8 && (major, minor) != FP8 {
             faults.push(format!(
                 "--base: fp8 needs a GPU of compute capability {}.{}, found {major}.{minor} ({}, cuda:{number})",
                 FP8.0, FP8.1, gpu.name
@@ -205,7 +200,7 @@ mod tests {
         }
     }
 
-    fn settings(choice: &str, base: Base) -> TrainSettings {
+    fn settings(choice: &str, base: BaseQuantization) -> TrainSettings {
         TrainSettings {
             device: choice.parse().expect("a choice"),
             base,
@@ -213,12 +208,16 @@ mod tests {
         }
     }
 
-    fn labels(choice: &str, base: Base, probe: &GpuProbe) -> (Vec<String>, Option<String>) {
+    fn labels(
+        choice: &str,
+        base: BaseQuantization,
+        probe: &GpuProbe,
+    ) -> (Vec<String>, Option<String>) {
         let (places, note) = among(&settings(choice, base), probe, false).expect("usable");
         (places.iter().map(Place::label).collect(), note)
     }
 
-    fn refused(choice: &str, base: Base, probe: &GpuProbe) -> Failure {
+    fn refused(choice: &str, base: BaseQuantization, probe: &GpuProbe) -> Failure {
         among(&settings(choice, base), probe, false).expect_err("must be refused")
     }
 
@@ -226,28 +225,34 @@ mod tests {
     fn auto_takes_the_first_gpu_that_can_be_used() {
         let two = probe(vec![gpu(0, "H100", (9, 0)), gpu(1, "H100", (9, 0))]);
         assert_eq!(
-            labels("auto", Base::Int8, &two),
+            labels("auto", BaseQuantization::Int8, &two),
             (vec!["cuda:0".into()], None)
         );
         let with_an_old_one = probe(vec![gpu(0, "V100", (7, 0)), gpu(1, "A100", (8, 0))]);
-        assert_eq!(labels("auto", Base::Int8, &with_an_old_one).0, ["cuda:1"]);
         assert_eq!(
-            labels("cuda:1,0", Base::Fp8, &two),
+            labels("auto", BaseQuantization::Int8, &with_an_old_one).0,
+            ["cuda:1"]
+        );
+        assert_eq!(
+            labels("cuda:1,0", BaseQuantization::Fp8, &two),
             (vec!["cuda:1".into(), "cuda:0".into()], None)
         );
-        assert_eq!(labels("cpu", Base::Int8, &two), (vec!["cpu".into()], None));
+        assert_eq!(
+            labels("cpu", BaseQuantization::Int8, &two),
+            (vec!["cpu".into()], None)
+        );
     }
 
     #[test]
     fn auto_says_why_a_machine_with_a_driver_computes_on_the_processor() {
         let why = "computing on the processor: NVRTC: no libnvrtc.so in a, b";
         assert_eq!(
-            labels("auto", Base::Int8, &broken()),
+            labels("auto", BaseQuantization::Int8, &broken()),
             (vec!["cpu".into()], Some(why.into()))
         );
         let none = "computing on the processor: the driver has no GPU";
         assert_eq!(
-            labels("auto", Base::Int8, &probe(Vec::new())),
+            labels("auto", BaseQuantization::Int8, &probe(Vec::new())),
             (vec!["cpu".into()], Some(none.into()))
         );
         let (_, note) = among(&TrainSettings::default(), &broken(), true).expect("usable");
@@ -258,7 +263,7 @@ mod tests {
             ..probe(Vec::new())
         };
         assert_eq!(
-            labels("auto", Base::Int8, &without),
+            labels("auto", BaseQuantization::Int8, &without),
             (vec!["cpu".into()], None),
             "no driver: nothing to say"
         );
@@ -269,9 +274,9 @@ mod tests {
         let one = probe(vec![gpu(0, "H100", (9, 0))]);
         let note = Some("computing on the processor: GPUs compute in bf16 alone".to_owned());
         let expected = (vec!["cpu".to_owned()], note);
-        assert_eq!(labels("auto", Base::F32, &one), expected);
+        assert_eq!(labels("auto", BaseQuantization::F32, &one), expected);
         let products = TrainSettings {
-            compute: Compute::F32,
+            compute: Some(ComputeDtype::F32),
             ..TrainSettings::default()
         };
         let (places, note) = among(&products, &one, false).expect("usable");
@@ -280,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_gpu_that_was_asked_for_and_cannot_be_used_is_a_fault() {
-        let failure = refused("cuda:0", Base::Int8, &broken());
+        let failure = refused("cuda:0", BaseQuantization::Int8, &broken());
         assert_eq!(
             failure.faults,
             ["--device: cuda:0 cannot be used: NVRTC: no libnvrtc.so in a, b"]
@@ -290,7 +295,7 @@ mod tests {
 
         let one = probe(vec![gpu(0, "H100", (9, 0))]);
         assert_eq!(
-            refused("cuda:0,3,7", Base::Int8, &one).faults,
+            refused("cuda:0,3,7", BaseQuantization::Int8, &one).faults,
             [
                 "--device: expected one of cuda:0, found cuda:3",
                 "--device: expected one of cuda:0, found cuda:7",
@@ -301,19 +306,22 @@ mod tests {
     #[test]
     fn fp8_and_nf4_need_a_gpu_that_has_them() {
         let both = probe(vec![gpu(0, "A100", (8, 0)), gpu(1, "H100", (9, 0))]);
-        assert_eq!(labels("auto", Base::Fp8, &both).0, ["cuda:1"]);
-        assert_eq!(labels("auto", Base::Int8, &both).0, ["cuda:0"]);
+        assert_eq!(labels("auto", BaseQuantization::Fp8, &both).0, ["cuda:1"]);
+        assert_eq!(labels("auto", BaseQuantization::Int8, &both).0, ["cuda:0"]);
         let old = probe(vec![gpu(0, "A100", (8, 0))]);
         let fault = "--base: fp8 needs a GPU of compute capability 9.0, found 8.0 (A100, cuda:0)";
-        assert_eq!(refused("auto", Base::Fp8, &old).faults, [fault]);
-        assert_eq!(refused("cuda:0,1", Base::Fp8, &both).faults, [fault]);
+        assert_eq!(refused("auto", BaseQuantization::Fp8, &old).faults, [fault]);
         assert_eq!(
-            refused("auto", Base::Nf4, &broken()).faults,
+            refused("cuda:0,1", BaseQuantization::Fp8, &both).faults,
+            [fault]
+        );
+        assert_eq!(
+            refused("auto", BaseQuantization::Nf4, &broken()).faults,
             ["--base: nf4 needs a GPU, found none that can be used: NVRTC: no libnvrtc.so in a, b"]
         );
-        assert_eq!(labels("auto", Base::Nf4, &old).0, ["cuda:0"]);
+        assert_eq!(labels("auto", BaseQuantization::Nf4, &old).0, ["cuda:0"]);
         assert_eq!(
-            refused("auto", Base::Fp8, &broken()).faults,
+            refused("auto", BaseQuantization::Fp8, &broken()).faults,
             ["--base: fp8 needs a GPU, found none that can be used: NVRTC: no libnvrtc.so in a, b"]
         );
     }

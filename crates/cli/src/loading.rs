@@ -3,12 +3,16 @@
 use std::cell::RefCell;
 use std::path::Path;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tokenizers::Tokenizer;
 use verdict_answer::{Answerer, ContextCuts, EncodedPrompt, LabelTokens, prompt_limit};
 use verdict_data::{Input, Label};
 use verdict_formats::{Adapter, Checkpoint, ModelConfig};
-use verdict_model::{AdapterBank, Base, Compute, Device, Isa, LoadOptions, MOST_POSITIONS, Model};
-use verdict_train::{DeviceChoice, ModelRecord, RunFolder, TrainSettings};
+use verdict_model::{
+    AdapterBank, BaseQuantization, Device, Isa, LoadOptions, MOST_POSITIONS, Model,
+};
+use verdict_train::settings::compute;
+use verdict_train::{ComputeSetting, DeviceChoice, ModelRecord, RunFolder, TrainSettings};
 
 use crate::datasets::Written;
 use crate::device::{self, Place};
@@ -19,17 +23,27 @@ use crate::models::{self, ResolvedModel};
 use crate::printer::{Printer, Progress};
 use crate::shell;
 
+/// Parser of `--base`.
+pub fn base_names() -> impl TypedValueParser<Value = BaseQuantization> {
+    PossibleValuesParser::new(BaseQuantization::NAMES).try_map(|name| name.parse())
+}
+
+/// Parser of `--compute`.
+pub fn compute_names() -> impl TypedValueParser<Value = ComputeSetting> {
+    PossibleValuesParser::new(compute::NAMES).try_map(|name| compute::parse(&name))
+}
+
 /// How a model is held and computed: flags of `ask`, `eval` and `bench`.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Machine")]
 pub struct MachineFlags {
     /// How the base is stored; nf4 needs a GPU, fp8 one of compute capability 9.0 [default: as the
     /// run trained it, int8 without a run]
-    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32", "fp8", "nf4"])]
-    pub base: Option<String>,
+    #[arg(long, value_name = "TYPE", value_parser = base_names())]
+    pub base: Option<BaseQuantization>,
     /// Numbers of the matrix products [default: as the run trained it, auto without a run]
-    #[arg(long, value_name = "TYPE", value_parser = ["auto", "bf16", "f32"])]
-    pub compute: Option<String>,
+    #[arg(long, value_name = "TYPE", value_parser = compute_names())]
+    pub compute: Option<ComputeSetting>,
     /// auto, cpu or cuda:0 (cuda and gpu mean it too); auto is the first GPU where it can be used,
     /// else the processor [default: auto]
     #[arg(long)]
@@ -50,20 +64,8 @@ impl MachineFlags {
         settings.threads = self.threads;
         settings.device = self.device.clone().unwrap_or_default();
         settings.memory_gib = self.memory_gib;
-        settings.base = match self.base.as_deref() {
-            Some("f32") => verdict_train::Base::F32,
-            Some("bf16") => verdict_train::Base::Bf16,
-            Some("fp8") => verdict_train::Base::Fp8,
-            Some("nf4") => verdict_train::Base::Nf4,
-            Some(_) => verdict_train::Base::Int8,
-            None => settings.base,
-        };
-        settings.compute = match self.compute.as_deref() {
-            Some("f32") => verdict_train::Compute::F32,
-            Some("bf16") => verdict_train::Compute::Bf16,
-            Some(_) => verdict_train::Compute::Auto,
-            None => settings.compute,
-        };
+        settings.base = self.base.unwrap_or(settings.base);
+        settings.compute = self.compute.unwrap_or(settings.compute);
         let ours = |fault: &verdict_train::Fault| {
             matches!(
                 fault.key.as_str(),
@@ -99,18 +101,8 @@ impl MachineFlags {
 /// Settings of a run as the model wants them, on one device.
 pub fn options(settings: &TrainSettings, place: &Place) -> LoadOptions {
     LoadOptions {
-        base: match settings.base {
-            verdict_train::Base::F32 => Base::F32,
-            verdict_train::Base::Bf16 => Base::Bf16,
-            verdict_train::Base::Int8 => Base::Int8,
-            verdict_train::Base::Fp8 => Base::Fp8,
-            verdict_train::Base::Nf4 => Base::Nf4,
-        },
-        compute: match settings.compute {
-            verdict_train::Compute::Auto => None,
-            verdict_train::Compute::F32 => Some(Compute::F32),
-            verdict_train::Compute::Bf16 => Some(Compute::Bf16),
-        },
+        base: settings.base,
+        compute: settings.compute,
         threads: settings.threads.unwrap_or(0),
         isa: Isa::detect(),
         device: place.device,
@@ -120,18 +112,7 @@ pub fn options(settings: &TrainSettings, place: &Place) -> LoadOptions {
 
 /// The options in words, for a report.
 pub fn told(options: &LoadOptions) -> String {
-    let compute = match options.compute {
-        None => "auto",
-        Some(Compute::F32) => "f32",
-        Some(Compute::Bf16) => "bf16",
-    };
-    let base = match options.base {
-        Base::F32 => "f32",
-        Base::Bf16 => "bf16",
-        Base::Int8 => "int8",
-        Base::Fp8 => "fp8",
-        Base::Nf4 => "nf4",
-    };
+    let (base, compute) = (options.base, compute::name(options.compute));
     let device = match options.device {
         Device::Cpu => "the processor".to_owned(),
         Device::Cuda(number) => format!("cuda:{number}"),
@@ -419,6 +400,8 @@ impl Opened {
 
 #[cfg(test)]
 mod tests {
+    use verdict_model::ComputeDtype;
+
     use super::*;
 
     fn cpu() -> Option<DeviceChoice> {
@@ -432,7 +415,7 @@ mod tests {
     #[test]
     fn flags_win_over_the_runs_settings() {
         let run = TrainSettings {
-            base: verdict_train::Base::F32,
+            base: BaseQuantization::F32,
             threads: Some(64),
             device: DeviceChoice::Cuda(vec![0, 1]),
             memory_gib: Some(8.0),
@@ -445,12 +428,12 @@ mod tests {
         let plain = over(&flags, Some(&run)).expect("good");
         assert_eq!(
             (plain.base, plain.compute, plain.threads),
-            (Base::F32, None, 0)
+            (BaseQuantization::F32, None, 0)
         );
         assert_eq!((plain.device, plain.memory_bytes), (Device::Cpu, None));
         let flags = MachineFlags {
-            base: Some("bf16".into()),
-            compute: Some("f32".into()),
+            base: Some(BaseQuantization::Bf16),
+            compute: Some(Some(ComputeDtype::F32)),
             threads: Some(1),
             device: cpu(),
             memory_gib: Some(1.5),
@@ -458,7 +441,7 @@ mod tests {
         let given = over(&flags, Some(&run)).expect("good");
         assert_eq!(
             (given.base, given.compute, given.threads),
-            (Base::Bf16, Some(Compute::F32), 1)
+            (BaseQuantization::Bf16, Some(ComputeDtype::F32), 1)
         );
         assert_eq!(given.memory_bytes, Some(3 << 29));
     }
@@ -508,7 +491,7 @@ mod tests {
     #[test]
     fn all_faults_of_the_flags_are_told() {
         let flags = MachineFlags {
-            base: Some("fp8".into()),
+            base: Some(BaseQuantization::Fp8),
             device: cpu(),
             threads: Some(0),
             memory_gib: Some(-1.0),

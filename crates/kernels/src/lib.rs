@@ -17,6 +17,7 @@ mod linear;
 mod lora;
 mod loss;
 mod norm;
+mod number_formats;
 mod rope;
 mod swiglu;
 
@@ -25,15 +26,16 @@ pub use attention::{
     AttentionInput, AttentionShape, AttentionTiles, Span, attention_backward, attention_decode,
     attention_forward,
 };
-pub use cpu::{Compute, Cpu, Isa, resize_buffer, zeros};
+pub use cpu::{Cpu, Isa, resize_buffer, zeros};
 pub use dropout::{DropoutKey, Masked, RowKey, dropout_scale, dropout_scale_add};
 pub use linear::{
-    Base, Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, SKINNY_ROWS, Scratch, Skinny,
+    Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, SKINNY_ROWS, Scratch, Skinny,
     SkinnyOut, Unpacker, matmul,
 };
 pub use lora::{LoraList, LoraPlan, LoraProduct, Narrow, Wide};
 pub use loss::{ChoicePart, Choices, choice_parts, cross_entropy, log_softmax_at};
 pub use norm::{NormInput, rms_norm_backward, rms_norm_forward};
+pub use number_formats::{BaseQuantization, ComputeDtype, UnknownName};
 pub use rope::{CacheShape, HeadTransform, LayerCache, RopeTable, frequencies as rope_frequencies};
 pub use swiglu::{swiglu_backward, swiglu_forward};
 

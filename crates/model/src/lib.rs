@@ -28,4 +28,4 @@ pub use verdict_formats as formats;
 pub use verdict_kernels::cuda::{
     GpuDevice, GpuError, GpuProbe, KernelTime, Library, probe as gpus,
 };
-pub use verdict_kernels::{AdamW, Base, Compute, Isa};
+pub use verdict_kernels::{AdamW, BaseQuantization, ComputeDtype, Isa, UnknownName};

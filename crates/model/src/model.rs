@@ -2,7 +2,7 @@
 
 use verdict_formats::{Checkpoint, ModelConfig};
 use verdict_kernels::cuda::KernelTime;
-use verdict_kernels::{Base, Compute, Isa};
+use verdict_kernels::{BaseQuantization, ComputeDtype, Isa};
 
 use crate::bank::AdapterBank;
 use crate::batch::{Example, ExampleLoss};
@@ -24,9 +24,9 @@ pub enum Device {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Format of the frozen weights.
-    pub base: Base,
+    pub base: BaseQuantization,
     /// Format of the products; none takes bf16 on GPUs and where the processor has it, f32 elsewhere.
-    pub compute: Option<Compute>,
+    pub compute: Option<ComputeDtype>,
     /// Threads; 0 takes every core. For the CPU.
     pub threads: usize,
     /// Instruction set; [`Isa::detect`] finds the best. For the CPU.
@@ -40,7 +40,7 @@ pub struct LoadOptions {
 impl Default for LoadOptions {
     fn default() -> Self {
         Self {
-            base: Base::Int8,
+            base: BaseQuantization::Int8,
             compute: None,
             threads: 0,
             isa: Isa::detect(),
@@ -74,7 +74,7 @@ fn weight_bytes(path: &std::path::Path) -> Option<u64> {
 #[derive(Debug)]
 pub struct Model {
     config: ModelConfig,
-    base: Base,
+    base: BaseQuantization,
     device: Device,
     pub(crate) backend: Backend,
 }
@@ -173,7 +173,7 @@ impl Model {
             layers = config.num_hidden_layers,
             parameters = config.tensors().into_iter().map(numbers).sum::<usize>(),
             bytes = weight_bytes(checkpoint.path()),
-            base = format!("{:?}", options.base).to_lowercase(),
+            base = options.base.name(),
             device,
             seconds = started.elapsed().as_secs_f64(),
             "model loaded"
@@ -205,15 +205,15 @@ impl Model {
     }
 
     /// Number format of the products.
-    pub fn compute(&self) -> Compute {
+    pub fn compute(&self) -> ComputeDtype {
         match &self.backend {
             Backend::Cpu(model) => model.cpu.compute(),
-            Backend::Gpu(_) => Compute::Bf16,
+            Backend::Gpu(_) => ComputeDtype::Bf16,
         }
     }
 
     /// Format of the frozen weights.
-    pub fn base(&self) -> Base {
+    pub fn base(&self) -> BaseQuantization {
         self.base
     }
 

@@ -4,7 +4,9 @@
 mod support;
 
 use support::{Golden, on_gpu};
-use verdict_model::{AdapterBank, Base, Chunk, Error, KvCache, Logits, Model, log_sum_exp};
+use verdict_model::{
+    AdapterBank, BaseQuantization, Chunk, Error, KvCache, Logits, Model, log_sum_exp,
+};
 
 /// The same sequences in two caches: one whose logits are fetched, one whose logits are asked.
 struct Twins<'m> {
@@ -93,7 +95,7 @@ fn tokens(seed: usize, len: usize, vocabulary: usize) -> Vec<u32> {
 fn what_is_asked_is_what_would_be_fetched() {
     for family in support::FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.on_device(Base::Bf16);
+        let model = golden.on_device(BaseQuantization::Bf16);
         let bank = golden.bank(&model, &["r4", "r6"]);
         let v = model.config().vocab_size;
         let mut twins = Twins {
@@ -189,7 +191,7 @@ fn what_is_asked_is_what_would_be_fetched() {
 #[test]
 fn nothing_can_be_asked_where_nothing_is_kept() {
     let golden = Golden::read("llama");
-    let model = golden.on_device(Base::Bf16);
+    let model = golden.on_device(BaseQuantization::Bf16);
     let bank = AdapterBank::empty();
     let mut cache = model.new_cache();
     let chunk = Chunk {

@@ -5,8 +5,8 @@ mod support;
 
 use support::{Golden, Sequence};
 use verdict_model::{
-    AdamW, AdapterBank, AdapterSpec, Base, Chunk, Compute, Example, Isa, LoadOptions, Model, Rate,
-    Trainer,
+    AdamW, AdapterBank, AdapterSpec, BaseQuantization, Chunk, ComputeDtype, Example, Isa,
+    LoadOptions, Model, Rate, Trainer,
 };
 
 /// Instruction sets and formats of this machine that differ in their products; none where a GPU is under
@@ -16,18 +16,18 @@ fn machines() -> Vec<LoadOptions> {
         return Vec::new();
     }
     let mut all = vec![LoadOptions {
-        compute: Some(Compute::F32),
+        compute: Some(ComputeDtype::F32),
         threads: 2,
-        base: Base::Int8,
+        base: BaseQuantization::Int8,
         isa: Isa::hardware(),
         ..LoadOptions::default()
     }];
     for isa in [Isa::Avx512Bf16, Isa::Amx] {
         if isa <= Isa::hardware() {
             all.push(LoadOptions {
-                compute: Some(Compute::Bf16),
+                compute: Some(ComputeDtype::Bf16),
                 threads: 2,
-                base: Base::Int8,
+                base: BaseQuantization::Int8,
                 isa,
                 ..LoadOptions::default()
             });
@@ -211,10 +211,10 @@ fn bf16_products_stay_near_the_f32_goldens() {
         let golden = Golden::read(family);
         for options in machines()
             .into_iter()
-            .filter(|o| o.compute == Some(Compute::Bf16))
+            .filter(|o| o.compute == Some(ComputeDtype::Bf16))
         {
             let model = golden.model_with(LoadOptions {
-                base: Base::Bf16,
+                base: BaseQuantization::Bf16,
                 ..options
             });
             let bank = golden.bank(&model, &["r4"]);

@@ -6,7 +6,9 @@ mod support;
 
 use support::{Golden, Sequence, assert_near};
 use verdict_model::formats::Adapter;
-use verdict_model::{AdamW, AdapterBank, AdapterState, Base, Chunk, Example, Model, Rate, Trainer};
+use verdict_model::{
+    AdamW, AdapterBank, AdapterState, BaseQuantization, Chunk, Example, Model, Rate, Trainer,
+};
 use verdict_testkit::{numbers, wide};
 
 /// What a GPU's sums may be off, in rounding units of bf16, where the same numbers are summed in another
@@ -16,8 +18,8 @@ const COMPANY: f64 = 16.0;
 /// Ranks that fill a tile of a GPU, fill none, and exceed one, with their dropout.
 const ADAPTERS: [(usize, f32); 4] = [(4, 0.1), (16, 0.1), (7, 0.0), (33, 0.05)];
 
-fn bases() -> [Base; 2] {
-    [Base::Int8, Base::Bf16]
+fn bases() -> [BaseQuantization; 2] {
+    [BaseQuantization::Int8, BaseQuantization::Bf16]
 }
 
 /// An adapter of this rank: A and B of the size that the golden ones have, so that both have a gradient.
@@ -153,7 +155,7 @@ fn a_step_uses_its_gradient_up() {
     let golden = Golden::read("qwen3");
     let sequences = golden.sequences();
     let sequences = taught(&sequences);
-    let model = golden.on_device(Base::Bf16);
+    let model = golden.on_device(BaseQuantization::Bf16);
     let count = ADAPTERS.len();
     let mut trainer = trainer(&model, &golden, &ADAPTERS);
     accumulate(&mut trainer, &model, count, &sequences, 16);
@@ -213,7 +215,7 @@ fn a_state_carries_training_on_to_the_bit() {
 #[test]
 fn weights_alone_start_anew_and_another_adapter_s_state_is_refused() {
     let golden = Golden::read("llama");
-    let model = golden.on_device(Base::Int8);
+    let model = golden.on_device(BaseQuantization::Int8);
     let mut one = trainer(&model, &golden, &ADAPTERS);
     let whole = one.state(&model, 0).expect("state");
     train(&mut one, &model, &golden, 2);
@@ -283,7 +285,7 @@ fn generated_tokens_are_the_best_ones() {
     for family in support::FAMILIES {
         let golden = Golden::read(family);
         let sequences = golden.sequences();
-        let model = golden.on_device(Base::Int8);
+        let model = golden.on_device(BaseQuantization::Int8);
         let bank = golden.bank(&model, &["r4", "r6"]);
         // More prompts than one round of decoding takes, of different adapters and lengths.
         let prompts: Vec<Chunk<'_>> = (0..40)
@@ -323,7 +325,7 @@ fn a_member_that_diverged_does_not_touch_its_neighbours() {
     for family in support::FAMILIES {
         let golden = Golden::read(family);
         let sequences = golden.sequences();
-        let model = golden.on_device(Base::Int8);
+        let model = golden.on_device(BaseQuantization::Int8);
         let mut bank = golden.bank(&model, &["r4"]);
         let mut broken = golden.adapter("r6");
         for tensor in broken.tensors.values_mut() {

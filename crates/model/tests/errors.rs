@@ -5,13 +5,13 @@ mod support;
 use support::Golden;
 use verdict_model::formats::Checkpoint;
 use verdict_model::{
-    AdamW, AdapterBank, AdapterSpec, Base, Chunk, Compute, Example, Isa, LoadOptions, Model,
-    Trainer,
+    AdamW, AdapterBank, AdapterSpec, BaseQuantization, Chunk, ComputeDtype, Example, Isa,
+    LoadOptions, Model, Trainer,
 };
 
 fn model() -> (Golden, Model) {
     let golden = Golden::read("llama");
-    let model = golden.on_device(Base::Int8);
+    let model = golden.on_device(BaseQuantization::Int8);
     (golden, model)
 }
 
@@ -48,7 +48,11 @@ fn a_weight_that_is_not_a_number() {
     bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     std::fs::write(folder.join("model.safetensors"), bytes).expect("written");
     let checkpoint = Checkpoint::open(&folder).expect("opens");
-    for base in [Base::Int8, Base::Bf16, Base::F32] {
+    for base in [
+        BaseQuantization::Int8,
+        BaseQuantization::Bf16,
+        BaseQuantization::F32,
+    ] {
         let text = Model::load(&checkpoint, support::options(base))
             .expect_err("NaN")
             .to_string();
@@ -174,7 +178,7 @@ fn a_machine_without_bf16() {
     let golden = Golden::read("llama");
     let checkpoint = Checkpoint::open(golden.folder.join("model")).expect("opens");
     let options = LoadOptions {
-        compute: Some(Compute::Bf16),
+        compute: Some(ComputeDtype::Bf16),
         isa: Isa::Portable,
         ..LoadOptions::default()
     };

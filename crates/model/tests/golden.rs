@@ -10,7 +10,7 @@ mod support;
 use std::path::PathBuf;
 
 use support::{FAMILIES, Golden, assert_near, batch, f64s, u32s};
-use verdict_model::{AdamW, AdapterBank, Base, Chunk, Model, Rate, Trainer};
+use verdict_model::{AdamW, AdapterBank, BaseQuantization, Chunk, Model, Rate, Trainer};
 
 fn all_logits(
     model: &Model,
@@ -42,7 +42,7 @@ fn all_logits(
 fn logits_of_base_and_adapters() {
     for family in FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.on_device(Base::F32);
+        let model = golden.on_device(BaseQuantization::F32);
         let bank = golden.bank(&model, &["r4", "r6"]);
         for (i, sequence) in golden.sequences().iter().enumerate() {
             for (adapter, name) in [(None, "base"), (Some(0), "r4"), (Some(1), "r6")] {
@@ -64,7 +64,7 @@ fn logits_of_base_and_adapters() {
 fn losses_of_base_and_adapters() {
     for family in FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.on_device(Base::F32);
+        let model = golden.on_device(BaseQuantization::F32);
         let bank = golden.bank(&model, &["r4", "r6"]);
         let sequences = golden.sequences();
         let all: Vec<usize> = (0..sequences.len()).collect();
@@ -92,7 +92,7 @@ fn losses_of_base_and_adapters() {
 fn every_gradient_by_name() {
     for family in FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.on_device(Base::F32);
+        let model = golden.on_device(BaseQuantization::F32);
         let sequences = golden.sequences();
         let all: Vec<usize> = (0..sequences.len()).collect();
         let mut trainer =
@@ -124,7 +124,7 @@ fn every_gradient_by_name() {
 fn ten_steps_of_training() {
     for family in FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.on_device(Base::F32);
+        let model = golden.on_device(BaseQuantization::F32);
         let sequences = golden.sequences();
         for (index, name) in ["r4", "r6"].into_iter().enumerate() {
             let curve = &golden.json["adapters"][name]["curve"];
@@ -232,7 +232,7 @@ fn llama_3s_positions_are_rescaled_as_transformers_does() {
     config["rope_scaling"] = golden["rope_scaling"].clone();
     std::fs::write(scaled.join("config.json"), config.to_string()).expect("written");
     let checkpoint = Checkpoint::open(&scaled).expect("opens");
-    let model = Model::load(&checkpoint, support::options(Base::F32)).expect("loads");
+    let model = Model::load(&checkpoint, support::options(BaseQuantization::F32)).expect("loads");
     let tokens = support::u32s(&golden["tokens"]);
     let mut cache = model.new_cache();
     let chunk = verdict_model::Chunk {

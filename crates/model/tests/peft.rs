@@ -13,7 +13,9 @@ use std::path::PathBuf;
 
 use support::Golden;
 use verdict_model::formats::{Adapter, Targets};
-use verdict_model::{AdamW, AdapterBank, AdapterSpec, Base, Chunk, Example, Model, Rate, Trainer};
+use verdict_model::{
+    AdamW, AdapterBank, AdapterSpec, BaseQuantization, Chunk, Example, Model, Rate, Trainer,
+};
 
 fn logits(model: &Model, bank: &AdapterBank, tokens: &[u32]) -> Vec<f32> {
     let mut cache = model.new_cache();
@@ -30,7 +32,7 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
     let kept = std::env::var_os("VERDICT_PEFT_OUT").map(PathBuf::from);
     for family in support::FAMILIES {
         let golden = Golden::read(family);
-        let model = golden.on_device(Base::F32);
+        let model = golden.on_device(BaseQuantization::F32);
         let mut bank = AdapterBank::empty();
         bank.create(
             &model,
@@ -99,7 +101,7 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
 
 #[test]
 fn an_adapter_whose_tensors_are_not_those_of_its_configuration_is_refused() {
-    let model = Golden::read("qwen3").on_device(Base::F32);
+    let model = Golden::read("qwen3").on_device(BaseQuantization::F32);
     let mut bank = AdapterBank::empty();
     let spec = AdapterSpec {
         name: "whole".into(),

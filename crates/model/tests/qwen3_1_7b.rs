@@ -20,7 +20,9 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use support::{f64s, options, u32s};
 use verdict_model::formats::{Adapter, Checkpoint};
-use verdict_model::{AdamW, AdapterBank, Base, Chunk, Example, LoadOptions, Model, Rate, Trainer};
+use verdict_model::{
+    AdamW, AdapterBank, BaseQuantization, Chunk, Example, LoadOptions, Model, Rate, Trainer,
+};
 
 /// How much farther from f32 than PEFT's bf16 run a single figure may lie, or the root mean square of a
 /// few: both are draws of rounding.
@@ -114,12 +116,12 @@ impl Golden {
     }
 }
 
-fn base() -> Base {
+fn base() -> BaseQuantization {
     match std::env::var("VERDICT_TEST_BASE").as_deref() {
-        Err(_) | Ok("bf16") => Base::Bf16,
-        Ok("int8") => Base::Int8,
-        Ok("fp8") => Base::Fp8,
-        Ok("nf4") => Base::Nf4,
+        Err(_) | Ok("bf16") => BaseQuantization::Bf16,
+        Ok("int8") => BaseQuantization::Int8,
+        Ok("fp8") => BaseQuantization::Fp8,
+        Ok("nf4") => BaseQuantization::Nf4,
         Ok(other) => panic!("VERDICT_TEST_BASE: expected bf16, int8, fp8 or nf4, found {other}"),
     }
 }
@@ -171,7 +173,7 @@ impl Compared {
     /// Each within [`SINGLE`] of PEFT's own, or of the middle of PEFT's where that came out small by luck;
     /// all together within [`TOGETHER`] where they are many.
     fn judge(&self, what: &str) {
-        if base() != Base::Bf16 {
+        if base() != BaseQuantization::Bf16 {
             return;
         }
         let mut sorted = self.theirs.clone();
@@ -333,7 +335,7 @@ fn the_training_curve() {
         first(&of("bf16", "norms"), &want_norms),
     );
     eprintln!("first gradient norm: ours off by {our_norm:.2e}, bf16 by {their_norm:.2e}");
-    if base() == Base::Bf16 {
+    if base() == BaseQuantization::Bf16 {
         // Adam turns rounding of small gradients into whole steps: the curves part as PEFT's own do.
         assert!(most(&ours) <= SINGLE * most(&theirs), "the curves part");
         assert!(rms(&ours) <= SINGLE * rms(&theirs), "the curves part");

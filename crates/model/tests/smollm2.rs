@@ -10,7 +10,8 @@ use serde_json::Value;
 use support::{assert_near, f64s, on_gpu, options, u32s};
 use verdict_model::formats::{Adapter, AdapterConfig, AdapterTensor, Checkpoint};
 use verdict_model::{
-    AdamW, AdapterBank, Base, Chunk, Compute, Example, LoadOptions, Model, Rate, Trainer,
+    AdamW, AdapterBank, BaseQuantization, Chunk, ComputeDtype, Example, LoadOptions, Model, Rate,
+    Trainer,
 };
 use verdict_testkit::{BF16_UNIT, F32_UNIT};
 
@@ -140,7 +141,7 @@ fn batch<'a>(items: &'a [Item], which: &[usize]) -> Vec<Example<'a>> {
 
 #[test]
 fn logits_of_the_base() {
-    let Some(model) = model(options(Base::F32)) else {
+    let Some(model) = model(options(BaseQuantization::F32)) else {
         return;
     };
     let golden = golden();
@@ -171,7 +172,7 @@ fn logits_of_the_base() {
 
 #[test]
 fn logits_losses_and_every_gradient_of_an_adapter() {
-    let Some(model) = model(options(Base::F32)) else {
+    let Some(model) = model(options(BaseQuantization::F32)) else {
         return;
     };
     let golden = golden();
@@ -236,7 +237,7 @@ fn logits_losses_and_every_gradient_of_an_adapter() {
 
 #[test]
 fn ten_steps_of_training() {
-    let Some(model) = model(options(Base::F32)) else {
+    let Some(model) = model(options(BaseQuantization::F32)) else {
         return;
     };
     let golden = golden();
@@ -291,11 +292,14 @@ fn int8_and_bf16_stay_near() {
     let want: f64 = golden["loss"].as_f64().expect("loss");
     let formats = match on_gpu() {
         false => vec![
-            (Base::Bf16, None, 0.02),
-            (Base::Int8, None, 0.05),
-            (Base::Int8, Some(Compute::F32), 0.05),
+            (BaseQuantization::Bf16, None, 0.02),
+            (BaseQuantization::Int8, None, 0.05),
+            (BaseQuantization::Int8, Some(ComputeDtype::F32), 0.05),
         ],
-        true => vec![(Base::Bf16, None, 0.02), (Base::Int8, None, 0.05)],
+        true => vec![
+            (BaseQuantization::Bf16, None, 0.02),
+            (BaseQuantization::Int8, None, 0.05),
+        ],
     };
     for (base, compute, limit) in formats {
         let options = LoadOptions {

@@ -58,6 +58,6 @@ pub use predictions::{FoldKind, FoldPrediction, Prediction};
 pub use rows::{Row, Rows};
 pub use run::{Asked, RunSummary, train};
 pub use schedule::Schedule;
-pub use settings::{Base, ClassWeights, Compute, Loss, Slurm, TrainSettings};
+pub use settings::{ClassWeights, ComputeSetting, Loss, Slurm, TrainSettings};
 pub use shard::Shard;
 pub use validation::{Found, Score};

@@ -4,17 +4,20 @@
 //! [`TrainSettings::validate`] reports every fault at once. The check of the values is in `check`.
 
 mod check;
+pub mod compute;
 mod slurm;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use verdict_model::BaseQuantization;
 
 use crate::device::DeviceChoice;
 use crate::error::{Error, Fault, Result};
 use crate::schedule::Schedule;
 use crate::shard::Shard;
 
+pub use compute::ComputeSetting;
 pub use slurm::Slurm;
 
 /// Which tokens of a row the loss counts.
@@ -35,34 +38,6 @@ pub enum ClassWeights {
     Data,
     /// The same for all.
     None,
-}
-
-/// How the frozen base is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Base {
-    /// 32-bit floats.
-    F32,
-    /// bfloat16.
-    Bf16,
-    /// 8-bit integers, one scale per output row.
-    Int8,
-    /// 8-bit floats (e4m3), one scale per output row; a GPU of compute capability 9.0.
-    Fp8,
-    /// 4-bit normal floats, one scale for 64 weights, as QLoRA has them; a GPU.
-    Nf4,
-}
-
-/// In which numbers matrix products are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compute {
-    /// bf16 with f32 sums where the device has them, else f32.
-    Auto,
-    /// 32-bit floats.
-    F32,
-    /// bf16 with f32 sums.
-    Bf16,
 }
 
 /// Everything that decides a training run. The grid is the product of the lists.
@@ -129,9 +104,10 @@ pub struct TrainSettings {
     /// What a row's loss weighs.
     pub class_weights: ClassWeights,
     /// How the frozen base is stored.
-    pub base: Base,
-    /// In which numbers matrix products are taken.
-    pub compute: Compute,
+    pub base: BaseQuantization,
+    /// Compute dtype of matrix products; none is written `auto`: bf16 where the device has it, else f32.
+    #[serde(with = "compute")]
+    pub compute: ComputeSetting,
     /// Where it computes; adapters are spread over several GPUs.
     pub device: DeviceChoice,
     /// GiB (2^30 bytes) that the run may take of each GPU's memory; all that is free where not given.
@@ -175,8 +151,8 @@ impl Default for TrainSettings {
             repeats: None,
             loss: Loss::Completion,
             class_weights: ClassWeights::Data,
-            base: Base::Int8,
-            compute: Compute::Auto,
+            base: BaseQuantization::Int8,
+            compute: None,
             device: DeviceChoice::Auto,
             memory_gib: None,
             threads: None,
@@ -341,7 +317,7 @@ mod tests {
             steps: Some(7),
             threads: Some(2),
             pass_tokens: Some(4096),
-            base: Base::Fp8,
+            base: BaseQuantization::Fp8,
             device: DeviceChoice::Cuda(vec![0, 1]),
             memory_gib: Some(7.5),
             lr: vec![1e-4, 3e-4],
@@ -372,7 +348,7 @@ mod tests {
         let text = "lerning_rate = 1e-4\nbatch = \"many\"\nbase = \"int4\"\nrank = \"16\"\ndevice = \"gpus\"";
         insta::assert_snapshot!(parse(text).unwrap_err(), @r#"
         sweep.toml: 5 faults:
-          base: unknown variant `int4`, expected one of `f32`, `bf16`, `int8`, `fp8`, `nf4`
+          base: expected one of int8, bf16, f32, fp8, nf4, found int4
           batch: invalid type: string "many", expected usize
           device: expected auto, cpu, or cuda: and the numbers of GPUs, each once (cuda:0 or cuda:0,1), found gpus
           lerning_rate: unknown key

@@ -5,7 +5,7 @@ use std::path::Path;
 use verdict_answer::testing::{eos, tokenizer_of};
 use verdict_answer::{Answerer, Mode, ModelEngine, Question, Settings, Verdict};
 use verdict_model::formats::{Adapter, Checkpoint};
-use verdict_model::{AdapterBank, Base, Compute, Isa, LoadOptions, Model};
+use verdict_model::{AdapterBank, BaseQuantization, ComputeDtype, Isa, LoadOptions, Model};
 
 /// Answers from the tiny model of a family with its two adapters.
 fn ask(family: &str, questions: &[Question<'_>], settings: &Settings) -> Vec<Verdict> {
@@ -13,8 +13,8 @@ fn ask(family: &str, questions: &[Question<'_>], settings: &Settings) -> Vec<Ver
         .join("../model/tests/goldens")
         .join(family);
     let options = LoadOptions {
-        base: Base::F32,
-        compute: Some(Compute::F32),
+        base: BaseQuantization::F32,
+        compute: Some(ComputeDtype::F32),
         threads: 1,
         isa: Isa::detect(),
         ..LoadOptions::default()
@@ -112,8 +112,8 @@ fn labels_are_scored_by_all_their_tokens_as_transformers_scores_them() {
             .join("../model/tests/goldens")
             .join(family);
         let options = LoadOptions {
-            base: Base::F32,
-            compute: Some(Compute::F32),
+            base: BaseQuantization::F32,
+            compute: Some(ComputeDtype::F32),
             threads: 1,
             isa: Isa::detect(),
             ..LoadOptions::default()

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use verdict_common::counted;
-use verdict_model::Model;
+use verdict_model::{BaseQuantization, ComputeDtype, Model};
 
 use self::shapes::Shape;
 use crate::device::Place;
@@ -96,8 +96,8 @@ struct Setting {
     /// The set of kernels that ran, on the processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     kernels: Option<&'static str>,
-    base: String,
-    compute: String,
+    base: BaseQuantization,
+    compute: ComputeDtype,
     threads: usize,
 }
 
@@ -111,8 +111,8 @@ impl Setting {
             devices: places.iter().map(device).collect(),
             driver: places.iter().find_map(|place| place.driver.clone()),
             kernels: on_cpu.then(|| model.isa().name()),
-            base: format!("{:?}", model.base()).to_lowercase(),
-            compute: format!("{:?}", model.compute()).to_lowercase(),
+            base: model.base(),
+            compute: model.compute(),
             threads: model.threads(),
         }
     }

@@ -6,10 +6,13 @@ mod parts;
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 use verdict_answer::LabelTokens;
 use verdict_common::{counted, duration};
 use verdict_data::DataSet;
+use verdict_model::BaseQuantization;
+use verdict_train::settings::compute;
 use verdict_train::{
     ClassWeights, DataRecord, DeviceChoice, Event, Manifest, MemberRecord, Nested, NewRun, Plan,
     Provenance, Rows, RunSummary, Score, TrainSettings,
@@ -165,11 +168,11 @@ pub struct Args {
 
     /// How the frozen base is stored; nf4 needs a GPU, fp8 one of compute capability 9.0
     /// [default: int8]
-    #[arg(long, value_name = "TYPE", value_parser = ["int8", "bf16", "f32", "fp8", "nf4"], help_heading = "Machine")]
-    pub base: Option<String>,
+    #[arg(long, value_name = "TYPE", value_parser = loading::base_names(), help_heading = "Machine")]
+    pub base: Option<BaseQuantization>,
     /// Numbers of the matrix products; auto is bf16 with f32 sums on a GPU and where the processor
     /// has it [default: auto]
-    #[arg(long, value_name = "TYPE", value_parser = ["auto", "bf16", "f32"], help_heading = "Machine")]
+    #[arg(long, value_name = "TYPE", value_parser = PossibleValuesParser::new(compute::NAMES), help_heading = "Machine")]
     pub compute: Option<String>,
     /// auto, cpu, cuda:0 (cuda and gpu mean it too), or cuda:0,1 to spread the grid over several GPUs;
     /// auto is the first GPU where it can be used, else the processor [default: auto]

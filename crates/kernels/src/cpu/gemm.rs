@@ -10,7 +10,8 @@
 
 use std::cell::RefCell;
 
-use crate::cpu::{Compute, Cpu, Isa, SharedMut};
+use crate::cpu::{Cpu, Isa, SharedMut};
+use crate::number_formats::ComputeDtype;
 
 /// Columns in a packed block.
 pub(crate) const BLOCK: usize = 16;
@@ -117,8 +118,8 @@ pub(crate) fn run(cpu: &Cpu, products: &[Product<'_>]) {
         let task = &tasks[i];
         let product = &products[task.product];
         SCRATCH.with_borrow_mut(|scratch| match cpu.compute() {
-            Compute::F32 => run_f32(cpu.isa(), product, task, scratch),
-            Compute::Bf16 => run_bf16(cpu.isa(), product, task, scratch),
+            ComputeDtype::F32 => run_f32(cpu.isa(), product, task, scratch),
+            ComputeDtype::Bf16 => run_bf16(cpu.isa(), product, task, scratch),
         });
     });
 }
@@ -131,8 +132,8 @@ fn split(cpu: &Cpu, index: usize, p: &Product<'_>, products: usize, tasks: &mut 
     }
     let blocks = p.right.n().div_ceil(BLOCK);
     let bytes = match cpu.compute() {
-        Compute::F32 => p.right.k() * BLOCK * 4,
-        Compute::Bf16 => p.right.k().next_multiple_of(K_TILE) * BLOCK * 2,
+        ComputeDtype::F32 => p.right.k() * BLOCK * 4,
+        ComputeDtype::Bf16 => p.right.k().next_multiple_of(K_TILE) * BLOCK * 2,
     };
     let wanted = if products >= 2 * cpu.threads() {
         1

@@ -11,21 +11,14 @@ pub use isa::Isa;
 pub use memory::{resize_buffer, zeros};
 use rayon::prelude::*;
 
-/// Number format of the matrix products. Sums are always f32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Compute {
-    /// f32 operands, fused multiply-add.
-    F32,
-    /// Operands rounded to bf16 (nearest even); needs AVX-512 BF16 or AMX.
-    Bf16,
-}
+use crate::number_formats::ComputeDtype;
 
 /// A CPU as the operations see it.
 #[derive(Debug)]
 pub struct Cpu {
     pool: rayon::ThreadPool,
     isa: Isa,
-    compute: Compute,
+    compute: ComputeDtype,
 }
 
 impl Cpu {
@@ -33,16 +26,16 @@ impl Cpu {
     ///
     /// # Errors
     /// A text, when bf16 is asked of a processor without it or the threads cannot be started.
-    pub fn new(threads: usize, compute: Option<Compute>, isa: Isa) -> Result<Self, String> {
+    pub fn new(threads: usize, compute: Option<ComputeDtype>, isa: Isa) -> Result<Self, String> {
         let compute = match compute {
-            Some(Compute::Bf16) if !isa.has_bf16() => {
+            Some(ComputeDtype::Bf16) if !isa.has_bf16() => {
                 return Err(format!(
                     "compute bf16 needs AVX-512 BF16 or AMX; this processor offers {isa}"
                 ));
             }
             Some(c) => c,
-            None if isa.has_bf16() => Compute::Bf16,
-            None => Compute::F32,
+            None if isa.has_bf16() => ComputeDtype::Bf16,
+            None => ComputeDtype::F32,
         };
         if isa == Isa::Amx {
             isa::allow_amx();
@@ -70,7 +63,7 @@ impl Cpu {
     }
 
     /// Number format of the matrix products.
-    pub fn compute(&self) -> Compute {
+    pub fn compute(&self) -> ComputeDtype {
         self.compute
     }
 

@@ -12,8 +12,9 @@ use half::bf16;
 use verdict_testkit::{BF16_UNIT, F32_UNIT, assert_close};
 
 use super::{Buffer, Gpu, Plain, View};
-use crate::cpu::{Compute, Cpu, Isa};
+use crate::cpu::{Cpu, Isa};
 use crate::dropout::{DropoutKey, Masked, RowKey, dropout_scale};
+use crate::number_formats::ComputeDtype;
 
 /// What a failure of the device is told with.
 pub(crate) const WORKS: &str = "the GPU works";
@@ -50,12 +51,12 @@ pub(crate) fn isas() -> impl Iterator<Item = Isa> {
 
 /// A processor for every instruction set of this machine, with products in f32.
 pub(crate) fn cpus() -> impl Iterator<Item = Cpu> {
-    isas().map(|isa| Cpu::new(2, Some(Compute::F32), isa).expect("cpu"))
+    isas().map(|isa| Cpu::new(2, Some(ComputeDtype::F32), isa).expect("cpu"))
 }
 
 /// A processor for every instruction set and product format of this machine.
 pub(crate) fn machines() -> Vec<Cpu> {
-    let both = |isa| [Compute::F32, Compute::Bf16].map(|c| Cpu::new(2, Some(c), isa));
+    let both = |isa| [ComputeDtype::F32, ComputeDtype::Bf16].map(|c| Cpu::new(2, Some(c), isa));
     isas().flat_map(both).filter_map(Result::ok).collect()
 }
 
@@ -127,8 +128,8 @@ impl Machine for Cpu {
 
     fn seen(&self, values: Vec<f32>) -> Vec<f32> {
         match self.compute() {
-            Compute::F32 => values,
-            Compute::Bf16 => rounded(&values),
+            ComputeDtype::F32 => values,
+            ComputeDtype::Bf16 => rounded(&values),
         }
     }
 }

@@ -7,7 +7,8 @@ use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use rayon::prelude::*;
 
 use crate::cuda::{Arg, Buffer, Element, Gpu, GpuError, GpuResult, Lane, Product, Staging, View};
-use crate::linear::{Base, Unpacker};
+use crate::linear::Unpacker;
+use crate::number_formats::BaseQuantization;
 
 /// A frozen `[n, k]` matrix (or several stacked by rows) in device memory, with an optional bias.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl GpuLinear {
     /// When a row does not fit into a piece of `staging`.
     pub fn pack<E: Send + From<GpuError>>(
         staging: &mut Staging,
-        base: Base,
+        base: BaseQuantization,
         n: usize,
         k: usize,
         bias: Option<&[f32]>,
@@ -84,12 +85,12 @@ impl GpuLinear {
         let gpu = &staging.gpu().clone();
         let rows = (staging.piece_len() / k).min(n);
         let store = match base {
-            Base::Int8 => Store::Int8(gpu.alloc(n * k)?, gpu.alloc(n)?),
-            Base::Nf4 => {
+            BaseQuantization::Int8 => Store::Int8(gpu.alloc(n * k)?, gpu.alloc(n)?),
+            BaseQuantization::Nf4 => {
                 assert!(k.is_multiple_of(NF4_BLOCK), "nf4 weights [{n}, {k}]");
                 Store::Nf4(gpu.alloc(n * k / 8)?, gpu.alloc(n * k / NF4_BLOCK)?)
             }
-            Base::Fp8 => Store::Fp8 {
+            BaseQuantization::Fp8 => Store::Fp8 {
                 rows: (gpu.alloc(n * k)?, gpu.alloc(n)?),
                 columns: (gpu.alloc(n * k)?, gpu.alloc(k)?),
             },

@@ -6,21 +6,7 @@ use crate::cpu::gemm::{BLOCK, K_TILE, Mode, Pack, Product, run};
 use crate::cpu::math::{from_bf16, to_bf16};
 use crate::cpu::{Cpu, Isa, SharedMut, zeros};
 use crate::linear::Rows;
-
-/// How frozen weights are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Base {
-    /// As given.
-    F32,
-    /// Rounded to bf16.
-    Bf16,
-    /// One signed byte a weight, one f32 scale an output row: `w ≈ q · max|row| / 127`.
-    Int8,
-    /// 8-bit floats (e4m3) with scales, multiplied as they are. GPUs of compute capability 9.0.
-    Fp8,
-    /// 4-bit normal floats, one f32 scale for 64 of a row, as QLoRA has them. GPUs.
-    Nf4,
-}
+use crate::number_formats::BaseQuantization;
 
 const TILE: usize = K_TILE * BLOCK;
 
@@ -54,7 +40,7 @@ impl FrozenLinear {
     /// The first error of `read`.
     pub fn pack<E: Send>(
         cpu: &Cpu,
-        base: Base,
+        base: BaseQuantization,
         n: usize,
         k: usize,
         bias: Option<Vec<f32>>,
@@ -63,10 +49,10 @@ impl FrozenLinear {
         let blocks = n.div_ceil(BLOCK);
         let tiles = k.div_ceil(K_TILE);
         let mut store = match base {
-            Base::F32 => Store::F32(zeros(blocks * k * BLOCK)),
-            Base::Bf16 => Store::Bf16(zeros(blocks * tiles * TILE)),
-            Base::Int8 => Store::Int8(zeros(blocks * tiles * TILE), vec![0.0; n]),
-            Base::Fp8 | Base::Nf4 => panic!("{base:?} weights are for GPUs"),
+            BaseQuantization::F32 => Store::F32(zeros(blocks * k * BLOCK)),
+            BaseQuantization::Bf16 => Store::Bf16(zeros(blocks * tiles * TILE)),
+            BaseQuantization::Int8 => Store::Int8(zeros(blocks * tiles * TILE), vec![0.0; n]),
+            BaseQuantization::Fp8 | BaseQuantization::Nf4 => panic!("{base} weights are for GPUs"),
         };
         let failure = std::sync::Mutex::new(None);
         let isa = cpu.isa();

@@ -17,7 +17,7 @@ pub use crate::cpu::gemm::Mode;
 pub use columns::Columns;
 pub use cuda::{GpuLinear, Out, Scratch};
 pub use decode::{SKINNY_ROWS, Skinny, SkinnyOut};
-pub use frozen::{Base, FrozenLinear};
+pub use frozen::FrozenLinear;
 pub use rows::Rows;
 pub use unpack::Unpacker;
 

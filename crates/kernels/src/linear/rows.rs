@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::cpu::gemm::{K_TILE, Left, STRIP};
 use crate::cpu::math::{from_bf16, row_to_bf16};
-use crate::cpu::{Compute, Cpu, SharedMut, resize_buffer};
+use crate::cpu::{Cpu, SharedMut, resize_buffer};
+use crate::number_formats::ComputeDtype;
 
 /// A matrix `[rows, columns]` in f32 or bf16, as the machine's products want it.
 #[derive(Debug, Default)]
@@ -33,13 +34,13 @@ impl Rows {
         self.len = len;
         self.columns = columns;
         match cpu.compute() {
-            Compute::F32 => {
+            ComputeDtype::F32 => {
                 self.ld = columns;
                 if !matches!(self.data, Data::F32(_)) {
                     self.data = Data::F32(Vec::new());
                 }
             }
-            Compute::Bf16 => {
+            ComputeDtype::Bf16 => {
                 // A product may begin at any column and read whole tiles: what follows the last column
                 // is zeros of the row's own, never a neighbour's values, which might not be finite.
                 self.ld = (columns + K_TILE - 1).next_multiple_of(K_TILE);

@@ -5,15 +5,15 @@ mod nf4;
 
 use verdict_testkit::{BF16_UNIT, F32_UNIT, assert_close, numbers, wide};
 
-use crate::cpu::{Compute, Cpu, Isa};
+use crate::cpu::{Cpu, Isa};
 use crate::cuda::testing::{
     Machine, Output, WORKS, bits, everywhere, machines, rounded, rows as on_gpu, shapes, widened,
 };
 use crate::cuda::{Gpu, GpuError, Staging};
 use crate::linear::{
-    Base, Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, Scratch, Unpacker, matmul,
-    reference,
+    Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, Scratch, Unpacker, matmul, reference,
 };
+use crate::number_formats::{BaseQuantization, ComputeDtype};
 
 #[allow(
     clippy::print_stderr,
@@ -33,7 +33,7 @@ fn rows(cpu: &Cpu, values: &[f32], columns: usize) -> Rows {
 
 fn frozen(
     cpu: &Cpu,
-    base: Base,
+    base: BaseQuantization,
     w: &[f32],
     n: usize,
     k: usize,
@@ -72,10 +72,10 @@ trait Matrix {
 }
 
 trait Frozen: Machine {
-    fn bases(&self) -> Vec<Base>;
+    fn bases(&self) -> Vec<BaseQuantization>;
     fn pack<'a>(
         &'a self,
-        base: Base,
+        base: BaseQuantization,
         w: &[f32],
         n: usize,
         bias: Option<&[f32]>,
@@ -84,18 +84,22 @@ trait Frozen: Machine {
 
 struct OnCpu<'a> {
     cpu: &'a Cpu,
-    base: Base,
+    base: BaseQuantization,
     linear: FrozenLinear,
 }
 
 impl Frozen for Cpu {
-    fn bases(&self) -> Vec<Base> {
-        vec![Base::F32, Base::Bf16, Base::Int8]
+    fn bases(&self) -> Vec<BaseQuantization> {
+        vec![
+            BaseQuantization::F32,
+            BaseQuantization::Bf16,
+            BaseQuantization::Int8,
+        ]
     }
 
     fn pack<'a>(
         &'a self,
-        base: Base,
+        base: BaseQuantization,
         w: &[f32],
         n: usize,
         bias: Option<&[f32]>,
@@ -151,7 +155,7 @@ impl Matrix for OnCpu<'_> {
 
     fn forward_operands(&self, x: &[f32]) -> [Vec<f32>; 2] {
         let w = match self.base {
-            Base::F32 => self.cpu.seen(self.held()),
+            BaseQuantization::F32 => self.cpu.seen(self.held()),
             _ => self.held(),
         };
         [self.cpu.seen(x.to_vec()), w]
@@ -175,14 +179,14 @@ impl Matrix for OnCpu<'_> {
 
 struct OnGpu<'a> {
     gpu: &'a Gpu,
-    base: Base,
+    base: BaseQuantization,
     linear: GpuLinear,
     unpacker: Unpacker,
     /// As given.
     w: Vec<f32>,
 }
 
-fn pack(gpu: &Gpu, base: Base, w: &[f32], n: usize, bias: Option<&[f32]>) -> GpuLinear {
+fn pack(gpu: &Gpu, base: BaseQuantization, w: &[f32], n: usize, bias: Option<&[f32]>) -> GpuLinear {
     let k = w.len() / n;
     let read = |range: std::ops::Range<usize>, out: &mut [f32]| -> Result<(), GpuError> {
         out.copy_from_slice(&w[range.start * k..range.end * k]);
@@ -194,15 +198,20 @@ fn pack(gpu: &Gpu, base: Base, w: &[f32], n: usize, bias: Option<&[f32]>) -> Gpu
 }
 
 impl Frozen for Gpu {
-    fn bases(&self) -> Vec<Base> {
+    fn bases(&self) -> Vec<BaseQuantization> {
         let fp8 = self.compute_capability() == (9, 0);
-        let all = [Base::Bf16, Base::Int8, Base::Nf4, Base::Fp8];
+        let all = [
+            BaseQuantization::Bf16,
+            BaseQuantization::Int8,
+            BaseQuantization::Nf4,
+            BaseQuantization::Fp8,
+        ];
         all[..if fp8 { 4 } else { 3 }].to_vec()
     }
 
     fn pack<'a>(
         &'a self,
-        base: Base,
+        base: BaseQuantization,
         w: &[f32],
         n: usize,
         bias: Option<&[f32]>,
@@ -240,7 +249,7 @@ impl OnGpu<'_> {
         let m = x.len() / inputs;
         // fp8 takes rows by sixteens.
         let taken = match self.base {
-            Base::Fp8 => m.next_multiple_of(16),
+            BaseQuantization::Fp8 => m.next_multiple_of(16),
             _ => m,
         };
         let padded = |rows: &[f32], width: usize| {
@@ -249,7 +258,7 @@ impl OnGpu<'_> {
             all
         };
         let x = on_gpu(gpu, &padded(x, inputs));
-        let input = (self.base == Base::Fp8).then(|| {
+        let input = (self.base == BaseQuantization::Fp8).then(|| {
             let (bytes, scales) = (Output::<u8>::new(gpu, taken * inputs), taken);
             (bytes, Output::<f32>::new(gpu, scales))
         });
@@ -295,11 +304,11 @@ impl Matrix for OnGpu<'_> {
     fn held(&self) -> Vec<f32> {
         match (self.linear.bf16_rows(), self.base) {
             (Some(w), _) => widened(&self.gpu.download(w).expect(WORKS)),
-            (None, Base::Int8) => {
+            (None, BaseQuantization::Int8) => {
                 let both = bytes_and_scales(self.gpu, &self.linear);
                 both.expect("int8 has scales").0
             }
-            (None, Base::Nf4) => {
+            (None, BaseQuantization::Nf4) => {
                 let packed = nf4::Packed::read(self.gpu, &self.linear);
                 packed.expect("nf4 has blocks").held()
             }
@@ -346,12 +355,23 @@ fn frozen_forward_and_backward() {
     everywhere!(machines(), |on: &dyn Frozen| {
         for base in on.bases() {
             for &(m, k, n) in shapes(&SHAPES, 4) {
-                let n = on.width(n, if base == Base::Fp8 { 16 } else { 8 });
-                let k = on.width(k, if base == Base::Nf4 { 64 } else { 16 });
+                let n = on.width(n, if base == BaseQuantization::Fp8 { 16 } else { 8 });
+                let k = on.width(
+                    k,
+                    if base == BaseQuantization::Nf4 {
+                        64
+                    } else {
+                        16
+                    },
+                );
                 let what = format!("{base:?} {m}x{k}x{n}");
                 // On a GPU a product rounds once, where it stores. Of fp8 each factor has 4 bits, so a term
                 // is off by a 16th at most and a 25th usually, and a sum of many by less.
-                let units = if base == Base::Fp8 { 24.0 } else { 1.1 };
+                let units = if base == BaseQuantization::Fp8 {
+                    24.0
+                } else {
+                    1.1
+                };
                 // On a CPU it is one chain of sums, whose error grows as the root of its length.
                 let chain = 24.0 * (k.max(n) as f64 / 576.0).sqrt().max(1.0);
                 let bias = on.seen(numbers(2, n, 0.5));
@@ -391,11 +411,11 @@ fn frozen_forward_and_backward() {
 
 #[test]
 fn int8_is_within_half_a_step_of_the_weight() {
-    let cpus = [Cpu::new(1, Some(Compute::F32), Isa::Portable).expect("cpu")];
+    let cpus = [Cpu::new(1, Some(ComputeDtype::F32), Isa::Portable).expect("cpu")];
     everywhere!(cpus, |on: &dyn Frozen| {
         let (n, k) = (on.width(19, 8), on.width(70, 16));
         let w = on.seen(numbers(8, n * k, 0.3));
-        let linear = on.pack(Base::Int8, &w, n, None);
+        let linear = on.pack(BaseQuantization::Int8, &w, n, None);
         let scale = linear.scales().expect("int8 has scales");
         for (i, (w, h)) in w.iter().zip(linear.held()).enumerate() {
             assert!(
@@ -411,7 +431,7 @@ fn int8_is_within_half_a_step_of_the_weight() {
 fn a_row_of_zeros_stays_zero_in_int8() {
     everywhere!([Cpu::best().expect("cpu")], |on: &dyn Frozen| {
         let n = on.width(2, 8);
-        let linear = on.pack(Base::Int8, &vec![0.0; n * 32], n, None);
+        let linear = on.pack(BaseQuantization::Int8, &vec![0.0; n * 32], n, None);
         assert_eq!(linear.held(), vec![0.0; n * 32]);
     });
 }
@@ -538,7 +558,7 @@ fn a_row_does_not_depend_on_its_company() {
     let w = numbers(1, n * k, 0.2);
     let x = numbers(3, m * k, 1.0);
     for cpu in machines() {
-        let linear = frozen(&cpu, Base::Int8, &w, n, k, None);
+        let linear = frozen(&cpu, BaseQuantization::Int8, &w, n, k, None);
         let mut together = vec![0.0; m * n];
         linear.forward(&cpu, &rows(&cpu, &x, k), &mut together, Mode::Assign);
         let single = Cpu::new(1, Some(cpu.compute()), cpu.isa()).expect("cpu");
@@ -567,8 +587,11 @@ fn f32_products_have_the_same_bits_on_every_instruction_set() {
     let w = numbers(1, n * k, 0.2);
     let x = numbers(3, m * k, 1.0);
     let mut first: Option<Vec<f32>> = None;
-    for cpu in machines().iter().filter(|c| c.compute() == Compute::F32) {
-        let linear = frozen(cpu, Base::Int8, &w, n, k, None);
+    for cpu in machines()
+        .iter()
+        .filter(|c| c.compute() == ComputeDtype::F32)
+    {
+        let linear = frozen(cpu, BaseQuantization::Int8, &w, n, k, None);
         let mut y = vec![0.0; m * n];
         linear.forward(cpu, &rows(cpu, &x, k), &mut y, Mode::Assign);
         assert_eq!(first.get_or_insert_with(|| y.clone()), &y, "{}", cpu.isa());

@@ -1,7 +1,7 @@
 //! A checkpoint becomes a frozen model.
 
 use verdict_formats::{Checkpoint, ModelConfig};
-use verdict_kernels::{AttentionShape, Base, Cpu, FrozenLinear, RopeTable};
+use verdict_kernels::{AttentionShape, BaseQuantization, Cpu, FrozenLinear, RopeTable};
 
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -27,9 +27,9 @@ impl CpuModel {
         let cpu =
             Cpu::new(options.threads, options.compute, options.isa).map_err(Error::Machine)?;
         let needs = match options.base {
-            Base::Fp8 => Some("base fp8 needs a GPU of compute capability 9.0"),
-            Base::Nf4 => Some("base nf4 needs a GPU"),
-            Base::F32 | Base::Bf16 | Base::Int8 => None,
+            BaseQuantization::Fp8 => Some("base fp8 needs a GPU of compute capability 9.0"),
+            BaseQuantization::Nf4 => Some("base nf4 needs a GPU"),
+            BaseQuantization::F32 | BaseQuantization::Bf16 | BaseQuantization::Int8 => None,
         };
         if let Some(text) = needs {
             return Err(Error::Machine(text.into()));
@@ -37,7 +37,7 @@ impl CpuModel {
         let config = checkpoint.config.clone();
         let reader = Reader { checkpoint };
         let hidden = config.hidden_size;
-        let linear = |base: Base, parts: &Parts, k: usize, bias| {
+        let linear = |base: BaseQuantization, parts: &Parts, k: usize, bias| {
             let n = parts.iter().map(|(_, n)| n).sum();
             let read = |rows, out: &mut [f32]| reader.stacked(parts, k, rows, out);
             FrozenLinear::pack(&cpu, base, n, k, bias, read)
@@ -54,8 +54,8 @@ impl CpuModel {
             false => {
                 // Only looked up, never multiplied: int8 would save time nowhere.
                 let base = match options.base {
-                    Base::F32 => Base::F32,
-                    _ => Base::Bf16,
+                    BaseQuantization::F32 => BaseQuantization::F32,
+                    _ => BaseQuantization::Bf16,
                 };
                 (
                     Some(linear(base, &reader.embedding(), hidden, None)?),

@@ -1,7 +1,7 @@
 //! How much of a batch fits. The rows of a pass decide where sums are cut, and with them the rounding of
 //! results on a GPU: so they follow from the card's total memory (or the budget), not from what is free.
 
-use verdict_kernels::Base;
+use verdict_kernels::BaseQuantization;
 
 use crate::bank::AdapterBank;
 use crate::gpu::arena::BESIDE;
@@ -34,7 +34,7 @@ impl GpuModel {
                 head_rows: head_rows(self.config.vocab_size, rows, rows),
                 narrow: Site::ALL.map(|site| widest * site.parts(&self.config).len()),
                 keep,
-                fp8: self.base == Base::Fp8,
+                fp8: self.base == BaseQuantization::Fp8,
             };
             Pass::bytes(&self.config, size) <= room
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use verdict_kernels::cuda::{Buffer, Graph, View};
 use verdict_kernels::{
-    AttentionShape, Base, Narrow, NormInput, SKINNY_ROWS, Skinny, SkinnyOut, Wide,
+    AttentionShape, BaseQuantization, Narrow, NormInput, SKINNY_ROWS, Skinny, SkinnyOut, Wide,
 };
 
 use crate::bank::AdapterBank;
@@ -80,7 +80,7 @@ impl GpuModel {
     /// Whether single tokens go through recorded steps. Their products read bf16 and int8 weights; with
     /// fp8 and nf4 every token takes the way of a prompt.
     fn steps(&self) -> bool {
-        matches!(self.base, Base::Bf16 | Base::Int8)
+        matches!(self.base, BaseQuantization::Bf16 | BaseQuantization::Int8)
     }
 
     /// See [`Model::extend`](crate::Model::extend).
@@ -252,7 +252,7 @@ impl GpuModel {
             head_rows: 0,
             narrow: batch.narrow(),
             keep: Keep::Nothing,
-            fp8: self.base == Base::Fp8,
+            fp8: self.base == BaseQuantization::Fp8,
         };
         let mut arena = self.arena();
         let pass = Pass::within(&mut arena, gpu, c, size)?;

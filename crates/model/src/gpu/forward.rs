@@ -1,7 +1,7 @@
 //! The forward pass over a packed batch, block by block.
 
 use verdict_kernels::cuda::View;
-use verdict_kernels::{AttentionInput, Base, Narrow, NormInput, Out, Wide};
+use verdict_kernels::{AttentionInput, BaseQuantization, Narrow, NormInput, Out, Wide};
 
 use crate::error::Result;
 use crate::gpu::bank::GpuBank;
@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
     /// Rows that the frozen products take: a few more where they go by sixteens.
     pub(crate) fn product_rows(&self) -> usize {
         match self.model.base {
-            Base::Fp8 => self.rows().next_multiple_of(16),
+            BaseQuantization::Fp8 => self.rows().next_multiple_of(16),
             _ => self.rows(),
         }
     }

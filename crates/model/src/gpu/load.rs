@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use verdict_formats::{Checkpoint, ModelConfig};
 use verdict_kernels::cuda::{Buffer, Gpu, GpuError, Staging, View};
-use verdict_kernels::{AttentionShape, Base, Compute, GpuLinear, HeadTransform, Unpacker};
+use verdict_kernels::{
+    AttentionShape, BaseQuantization, ComputeDtype, GpuLinear, HeadTransform, Unpacker,
+};
 
 use crate::bank::AdapterBank;
 use crate::error::{Error, Result};
@@ -20,7 +22,7 @@ use crate::weights::{Parts, Reader, rope_table};
 #[derive(Debug)]
 pub(crate) struct GpuModel {
     gpu: Gpu,
-    pub(crate) base: Base,
+    pub(crate) base: BaseQuantization,
     /// Where int8 and nf4 weights become bf16, one matrix at a time. Before the weights: it waits, when it goes, for
     /// the stream that reads them.
     pub(crate) unpacker: Unpacker,
@@ -50,7 +52,7 @@ impl GpuModel {
         check(&config, options)?;
         let gpu = Gpu::open(ordinal, options.memory_bytes.map(|b| b as usize))?;
         gpu.enter()?;
-        if options.base == Base::Fp8 && gpu.compute_capability() != (9, 0) {
+        if options.base == BaseQuantization::Fp8 && gpu.compute_capability() != (9, 0) {
             let (major, minor) = gpu.compute_capability();
             return Err(Error::Gpu(GpuError::Missing(format!(
                 "base fp8 needs a GPU of compute capability 9.0 (Hopper), found {major}.{minor} ({})",
@@ -61,7 +63,7 @@ impl GpuModel {
         let reader = Reader { checkpoint };
         let hidden = config.hidden_size;
         let staging = RefCell::new(Staging::new(&gpu, STAGED)?);
-        let linear = |base: Base, parts: &Parts, k: usize, bias: Option<Vec<f32>>| {
+        let linear = |base: BaseQuantization, parts: &Parts, k: usize, bias: Option<Vec<f32>>| {
             let n = parts.iter().map(|(_, n)| n).sum();
             GpuLinear::pack(
                 &mut staging.borrow_mut(),
@@ -77,12 +79,12 @@ impl GpuModel {
         let layers = (0..config.num_hidden_layers)
             .map(|index| Layer::read(reader, index, upload, matrix))
             .collect::<Result<Vec<_>>>()?;
-        let embedding = linear(Base::Bf16, &reader.embedding(), hidden, None)?;
+        let embedding = linear(BaseQuantization::Bf16, &reader.embedding(), hidden, None)?;
         let (embedding, head) = match config.tie_word_embeddings {
             true => (None, embedding),
             false => (
                 Some(embedding),
-                linear(Base::Bf16, &reader.head(), hidden, None)?,
+                linear(BaseQuantization::Bf16, &reader.head(), hidden, None)?,
             ),
         };
         // Sites take turns, as their products do.
@@ -207,7 +209,7 @@ impl GpuModel {
 }
 
 /// Kernels of every pass are compiled while the weights are read.
-fn prepare(gpu: &Gpu, c: &ModelConfig, base: Base) {
+fn prepare(gpu: &Gpu, c: &ModelConfig, base: BaseQuantization) {
     let attention = format!(
         "attention_forward_{}",
         AttentionShape::padded_head(c.head_dim)
@@ -215,9 +217,9 @@ fn prepare(gpu: &Gpu, c: &ModelConfig, base: Base) {
     gpu.prepare(&PASS_KERNELS);
     gpu.prepare(&[&attention]);
     match base {
-        Base::Fp8 => gpu.prepare(&["quantise_fp8"]),
-        Base::Nf4 => gpu.prepare(&["quantise_nf4"]),
-        Base::F32 | Base::Bf16 | Base::Int8 => {}
+        BaseQuantization::Fp8 => gpu.prepare(&["quantise_fp8"]),
+        BaseQuantization::Nf4 => gpu.prepare(&["quantise_nf4"]),
+        BaseQuantization::F32 | BaseQuantization::Bf16 | BaseQuantization::Int8 => {}
     }
 }
 
@@ -239,10 +241,10 @@ const PASS_KERNELS: [&str; 10] = [
 fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
     let refuse = |text: String| Err(Error::Machine(text));
     let shape = |text: String| refuse(format!("on a GPU: {text}; --device cpu takes any"));
-    if options.compute == Some(Compute::F32) {
+    if options.compute == Some(ComputeDtype::F32) {
         return refuse("f32 products run on the CPU alone: --device cpu, or --compute bf16".into());
     }
-    if options.base == Base::F32 {
+    if options.base == BaseQuantization::F32 {
         return refuse("an f32 base runs on the CPU alone: --device cpu, or --base bf16".into());
     }
     if !c.head_dim.is_multiple_of(8) || c.head_dim > 128 {
@@ -265,7 +267,7 @@ fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
         if !n.is_multiple_of(32) {
             return shape(format!("{what} {n}, expected a multiple of 32"));
         }
-        if options.base == Base::Nf4 && !n.is_multiple_of(64) {
+        if options.base == BaseQuantization::Nf4 && !n.is_multiple_of(64) {
             return refuse(format!(
                 "base nf4: {what} {n}, expected a multiple of 64; --base int8 takes any"
             ));
@@ -285,7 +287,7 @@ mod tests {
     use verdict_kernels::cuda::is_kernel;
 
     use verdict_formats::{Architecture, ModelConfig};
-    use verdict_kernels::{Base, Compute};
+    use verdict_kernels::{BaseQuantization, ComputeDtype};
 
     use crate::model::LoadOptions;
 
@@ -318,7 +320,7 @@ mod tests {
         let told =
             |c: &ModelConfig, options| super::check(c, options).expect_err("refused").to_string();
         let compute = LoadOptions {
-            compute: Some(Compute::F32),
+            compute: Some(ComputeDtype::F32),
             ..plain
         };
         assert_eq!(
@@ -326,7 +328,7 @@ mod tests {
             "f32 products run on the CPU alone: --device cpu, or --compute bf16"
         );
         let base = LoadOptions {
-            base: Base::F32,
+            base: BaseQuantization::F32,
             ..plain
         };
         assert_eq!(
@@ -355,7 +357,7 @@ mod tests {
         };
         assert!(super::check(&narrow, plain).is_ok());
         let nf4 = LoadOptions {
-            base: Base::Nf4,
+            base: BaseQuantization::Nf4,
             ..plain
         };
         assert_eq!(

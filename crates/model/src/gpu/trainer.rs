@@ -1,7 +1,7 @@
 //! Gradients and optimizer steps for the whole bank, on a GPU.
 
 use verdict_kernels::cuda::{Buffer, GpuError};
-use verdict_kernels::{AdamW, BankPieces, BankRate, BankState, Base};
+use verdict_kernels::{AdamW, BankPieces, BankRate, BankState, BaseQuantization};
 
 use crate::bank::{AdapterBank, BankAdapter};
 use crate::batch::{Example, ExampleLoss, Packed};
@@ -253,7 +253,7 @@ impl Work {
             batch: GpuBatch::new(gpu, c, layouts, packed, training)?,
             supervised: SupervisedRows::new(gpu, packed, probes)?,
             head_rows: head_rows(c.vocab_size, packed.rows(), packed.supervised.len()),
-            fp8: model.base == Base::Fp8,
+            fp8: model.base == BaseQuantization::Fp8,
         })
     }
 

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use verdict_model::formats::{Adapter, Checkpoint};
-use verdict_model::{AdapterBank, Base, Compute, Device, Example, LoadOptions, Model};
+use verdict_model::{
+    AdapterBank, BaseQuantization, ComputeDtype, Device, Example, LoadOptions, Model,
+};
 use verdict_testkit::{BF16_UNIT, F32_UNIT, assert_close};
 
 pub const FAMILIES: [&str; 3] = ["llama", "qwen2", "qwen3"];
@@ -40,10 +42,10 @@ pub fn on_cpu_or_skipped(what: &str) -> bool {
 
 /// The device's most exact form of a base: products in f32 on the CPU; on a GPU, which has none, in bf16,
 /// and bf16 for an f32 base.
-pub fn options(base: Base) -> LoadOptions {
+pub fn options(base: BaseQuantization) -> LoadOptions {
     let (base, compute) = match (on_gpu(), base) {
-        (false, base) => (base, Some(Compute::F32)),
-        (true, Base::F32) => (Base::Bf16, None),
+        (false, base) => (base, Some(ComputeDtype::F32)),
+        (true, BaseQuantization::F32) => (BaseQuantization::Bf16, None),
         (true, base) => (base, None),
     };
     LoadOptions {
@@ -146,12 +148,12 @@ impl Golden {
     }
 
     /// The model on the device under test.
-    pub fn on_device(&self, base: Base) -> Model {
+    pub fn on_device(&self, base: BaseQuantization) -> Model {
         self.model_with(options(base))
     }
 
     /// The model on the CPU.
-    pub fn model(&self, base: Base, compute: Compute) -> Model {
+    pub fn model(&self, base: BaseQuantization, compute: ComputeDtype) -> Model {
         let options = LoadOptions {
             base,
             compute: Some(compute),

@@ -2,7 +2,9 @@
 
 use std::fmt::{Debug, Display};
 
-use super::{Base, Compute, TrainSettings};
+use verdict_model::{BaseQuantization, ComputeDtype};
+
+use super::TrainSettings;
 use crate::device::DeviceChoice;
 use crate::error::{Error, Fault, Result};
 use crate::grid::grid;
@@ -124,23 +126,21 @@ impl TrainSettings {
         }
         check.that(
             "base",
-            !(self.device == DeviceChoice::Cpu && matches!(self.base, Base::Fp8 | Base::Nf4)),
+            !(self.device == DeviceChoice::Cpu
+                && matches!(self.base, BaseQuantization::Fp8 | BaseQuantization::Nf4)),
             "int8, bf16 or f32 on a CPU (nf4 needs a GPU, fp8 one of compute capability 9.0)",
-            match self.base {
-                Base::Nf4 => "nf4",
-                _ => "fp8",
-            },
+            self.base,
         );
         let gpu = matches!(self.device, DeviceChoice::Cuda(_));
         check.that(
             "base",
-            !(gpu && self.base == Base::F32),
+            !(gpu && self.base == BaseQuantization::F32),
             "int8, bf16, fp8 or nf4 on a GPU",
             "f32",
         );
         check.that(
             "compute",
-            !(gpu && self.compute == Compute::F32),
+            !(gpu && self.compute == Some(ComputeDtype::F32)),
             "auto or bf16 on a GPU",
             "f32",
         );
@@ -276,8 +276,8 @@ mod tests {
     #[test]
     fn f32_is_the_processors() {
         let settings = |device: &str| TrainSettings {
-            base: Base::F32,
-            compute: Compute::F32,
+            base: BaseQuantization::F32,
+            compute: Some(ComputeDtype::F32),
             device: device.parse().unwrap(),
             ..good()
         };
@@ -309,7 +309,7 @@ mod tests {
             warmup: 1.5,
             clip: f64::INFINITY,
             validate_every: 0,
-            base: Base::Fp8,
+            base: BaseQuantization::Fp8,
             device: DeviceChoice::Cpu,
             memory_gib: Some(f64::NAN),
             threads: Some(0),

@@ -7,9 +7,8 @@ use crate::cuda::Gpu;
 use crate::cuda::testing::{
     Machine, Output, WORKS, bits, gpu, rounded, rows as on_gpu, shapes, upload, widened,
 };
-use crate::linear::{
-    Base, GpuLinear, Out, SKINNY_ROWS, Scratch, Skinny, SkinnyOut, Unpacker, reference,
-};
+use crate::linear::{GpuLinear, Out, SKINNY_ROWS, Scratch, Skinny, SkinnyOut, Unpacker, reference};
+use crate::number_formats::BaseQuantization;
 
 /// A matrix and rows for products of few rows, and their plain sums of all [`SKINNY_ROWS`].
 struct Few {
@@ -69,7 +68,7 @@ fn silu(gate: f64) -> f64 {
 }
 
 /// One shape on some numbers of rows, in every form.
-fn check_few(gpu: &Gpu, base: Base, n: usize, k: usize, counts: &[usize]) {
+fn check_few(gpu: &Gpu, base: BaseQuantization, n: usize, k: usize, counts: &[usize]) {
     for biased in [false, true] {
         let bias = numbers(2, if biased { n } else { 0 }, 0.5);
         let w = gpu.seen(numbers(1, n * k, 0.2));
@@ -156,7 +155,7 @@ fn products_of_few_rows() {
         // Blocks that take several tiles, on a card of 132 multiprocessors.
         (4640, 64, vec![1, 17, 41]),
     ];
-    for base in [Base::Bf16, Base::Int8] {
+    for base in [BaseQuantization::Bf16, BaseQuantization::Int8] {
         for (n, k, counts) in shapes(&all, 2) {
             check_few(gpu, base, *n, *k, counts);
         }
@@ -191,7 +190,7 @@ fn weights_are_unpacked_ahead_of_their_product() {
     let sizes = [(96, 64), (64, 96), (200, 160), (48, 512), (576, 96)];
     let linears = sizes.map(|(n, k)| {
         let w = gpu.seen(numbers(n as u64, n * k, 0.2));
-        pack(gpu, Base::Int8, &w, n, None)
+        pack(gpu, BaseQuantization::Int8, &w, n, None)
     });
     let inputs = sizes.map(|(_, k)| gpu.seen(numbers(k as u64, m * k, 1.0)));
     // Each buffer holds what comes in its turn, and no more.

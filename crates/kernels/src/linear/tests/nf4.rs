@@ -6,7 +6,8 @@ use verdict_testkit::numbers;
 use super::{Frozen, pack};
 use crate::cuda::Gpu;
 use crate::cuda::testing::{Machine, WORKS, gpu, rounded};
-use crate::linear::{Base, GpuLinear};
+use crate::linear::GpuLinear;
+use crate::number_formats::BaseQuantization;
 
 /// What 4 bits stand for, in parts of the largest of 64 weights (Dettmers et al. 2023, appendix E).
 const LEVELS: [f32; 16] = [
@@ -117,7 +118,7 @@ fn a_gpu_packs_as_bitsandbytes_does() {
     let golden = Golden::read();
     // Twice: rows come by eights.
     let weights = golden.weights.repeat(2);
-    let linear = pack(gpu, Base::Nf4, &weights, 2 * golden.rows, None);
+    let linear = pack(gpu, BaseQuantization::Nf4, &weights, 2 * golden.rows, None);
     let packed = Packed::read(gpu, &linear).expect("nf4");
     assert_eq!(packed.bytes, golden.packed.bytes.repeat(2));
     assert_eq!(packed.largest, golden.packed.largest.repeat(2));
@@ -130,7 +131,7 @@ fn a_level_is_at_most_half_a_gap_off() {
     };
     let (n, k) = (16, 192);
     let w = gpu.seen(numbers(8, n * k, 0.3));
-    let linear = Frozen::pack(gpu, Base::Nf4, &w, n, None);
+    let linear = Frozen::pack(gpu, BaseQuantization::Nf4, &w, n, None);
     let most: Vec<f32> = quantise(&w).largest;
     for (i, (w, held)) in w.iter().zip(linear.held()).enumerate() {
         // The widest gap is that at -1.
