@@ -189,9 +189,8 @@ fn ten_steps_of_training() {
     }
 }
 
-/// Golden values: `_compute_llama3_parameters` of transformers in numpy for published configurations, and logits
-/// in f64 of the tiny Llama with `rope_scaling` laid over its configuration, by a decoder that agrees with
-/// transformers' without it (`dev/reference/labels_golden.py`).
+/// Golden values by transformers (`dev/reference/labels_golden.py`): frequencies of published configurations, and
+/// logits in f64 of the tiny Llama with `rope_scaling` laid over its configuration.
 #[test]
 fn llama_3s_positions_are_rescaled_as_transformers_does() {
     use verdict_model::formats::{Checkpoint, RopeScaling};

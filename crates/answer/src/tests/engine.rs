@@ -93,8 +93,8 @@ fn a_random_model_keeps_the_format_and_answers_alone_as_together() {
     }
 }
 
-/// Golden values: logarithms of softmax in f64 over the logits of a decoder that agrees with transformers' on
-/// these models, summed over all tokens of each label (`dev/reference/labels_golden.py`).
+/// Golden values: log softmax of transformers' logits in f64 on these models, summed over all tokens of each label
+/// (`dev/reference/labels_golden.py`).
 #[test]
 fn labels_are_scored_by_all_their_tokens_as_transformers_scores_them() {
     let golden: serde_json::Value = serde_json::from_str(include_str!("labels.json")).unwrap();
