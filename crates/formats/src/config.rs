@@ -106,9 +106,6 @@ pub struct ModelConfig {
     pub qkv_bias: bool,
     /// q and k are RMS-normalised per head before the rotation.
     pub qk_norm: bool,
-    /// Token that the file calls begin-of-text. Whether a text really begins with it is the
-    /// tokenizer's business: SmolLM2 and Qwen name one and never use it.
-    pub bos_token_id: Option<u32>,
     /// Tokens that end a text; the first is the one Verdict teaches.
     pub eos_token_ids: Vec<u32>,
 }
@@ -140,6 +137,33 @@ impl ModelConfig {
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let (h, f, d) = (self.hidden_size, self.intermediate_size, self.head_dim);
         let (q, kv) = (self.num_attention_heads * d, self.num_key_value_heads * d);
+        // The same in every layer.
+        let mut layer: Vec<(&str, Vec<usize>)> = vec![
+            ("input_layernorm.weight", vec![h]),
+            ("self_attn.q_proj.weight", vec![q, h]),
+            ("self_attn.k_proj.weight", vec![kv, h]),
+            ("self_attn.v_proj.weight", vec![kv, h]),
+            ("self_attn.o_proj.weight", vec![h, q]),
+        ];
+        if self.qkv_bias {
+            layer.extend([
+                ("self_attn.q_proj.bias", vec![q]),
+                ("self_attn.k_proj.bias", vec![kv]),
+                ("self_attn.v_proj.bias", vec![kv]),
+            ]);
+        }
+        if self.qk_norm {
+            layer.extend([
+                ("self_attn.q_norm.weight", vec![d]),
+                ("self_attn.k_norm.weight", vec![d]),
+            ]);
+        }
+        layer.extend([
+            ("post_attention_layernorm.weight", vec![h]),
+            ("mlp.gate_proj.weight", vec![f, h]),
+            ("mlp.up_proj.weight", vec![f, h]),
+            ("mlp.down_proj.weight", vec![h, f]),
+        ]);
         let mut tensors = vec![
             (
                 "model.embed_tokens.weight".to_string(),
@@ -150,28 +174,11 @@ impl ModelConfig {
         if !self.tie_word_embeddings {
             tensors.push(("lm_head.weight".to_string(), vec![self.vocab_size, h]));
         }
-        for layer in 0..self.num_hidden_layers {
-            let mut add = |name: &str, shape: &[usize]| {
-                tensors.push((format!("model.layers.{layer}.{name}"), shape.to_vec()));
+        for index in 0..self.num_hidden_layers {
+            let named = |(name, shape): &(&str, Vec<usize>)| {
+                (format!("model.layers.{index}.{name}"), shape.clone())
             };
-            add("input_layernorm.weight", &[h]);
-            add("self_attn.q_proj.weight", &[q, h]);
-            add("self_attn.k_proj.weight", &[kv, h]);
-            add("self_attn.v_proj.weight", &[kv, h]);
-            add("self_attn.o_proj.weight", &[h, q]);
-            if self.qkv_bias {
-                add("self_attn.q_proj.bias", &[q]);
-                add("self_attn.k_proj.bias", &[kv]);
-                add("self_attn.v_proj.bias", &[kv]);
-            }
-            if self.qk_norm {
-                add("self_attn.q_norm.weight", &[d]);
-                add("self_attn.k_norm.weight", &[d]);
-            }
-            add("post_attention_layernorm.weight", &[h]);
-            add("mlp.gate_proj.weight", &[f, h]);
-            add("mlp.up_proj.weight", &[f, h]);
-            add("mlp.down_proj.weight", &[h, f]);
+            tensors.extend(layer.iter().map(named));
         }
         tensors
     }
@@ -242,10 +249,17 @@ impl ModelConfig {
             ));
         }
         let positive = |value: f32| value.is_finite() && value > 0.0;
-        let sound = match &self.rope_scaling {
-            None => true,
+        let wrong = match &self.rope_scaling {
+            None => None,
             Some(RopeScaling::Divisors(all)) => {
-                all.len() == self.head_dim / 2 && all.iter().all(|d| positive(*d))
+                let frequencies = self.head_dim / 2;
+                let bad = all.iter().find(|d| !positive(**d));
+                let found = match bad {
+                    _ if all.len() != frequencies => Some(format!("{} divisors", all.len())),
+                    Some(divisor) => Some(format!("the divisor {divisor}")),
+                    None => None,
+                };
+                found.map(|found| (format!("{frequencies} divisors above 0"), found))
             }
             Some(RopeScaling::Llama3 {
                 factor,
@@ -253,25 +267,25 @@ impl ModelConfig {
                 high_freq_factor: high,
                 original_max_position_embeddings: positions,
             }) => {
-                positive(*factor)
+                let sound = positive(*factor)
                     && positive(*low)
                     && high > low
                     && high.is_finite()
-                    && *positions > 0
+                    && *positions > 0;
+                let expected = "numbers above 0, high_freq_factor above low_freq_factor";
+                let found = format!(
+                    "factor {factor}, low_freq_factor {low}, high_freq_factor {high}, \
+                     original_max_position_embeddings {positions}"
+                );
+                (!sound).then(|| (expected.to_owned(), found))
             }
         };
-        if !sound {
-            return Err(Error::bad_value(
-                path,
-                keys.rope_scaling,
-                "factors above 0, high_freq_factor above low_freq_factor, one divisor for each frequency",
-                match &self.rope_scaling {
-                    Some(RopeScaling::Divisors(all)) => format!("{} divisors", all.len()),
-                    other => format!("{other:?}"),
-                },
-            ));
+        match wrong {
+            None => Ok(()),
+            Some((expected, found)) => {
+                Err(Error::bad_value(path, keys.rope_scaling, expected, found))
+            }
         }
-        Ok(())
     }
 }
 

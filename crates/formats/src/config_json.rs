@@ -92,7 +92,6 @@ fn parse(file: &Object, generation: Option<&Object>) -> Result<ModelConfig> {
         tie_word_embeddings: file.flag("tie_word_embeddings")?.unwrap_or(false),
         qkv_bias: architecture == Architecture::Qwen2,
         qk_norm: architecture == Architecture::Qwen3,
-        bos_token_id: file.tokens("bos_token_id")?.first().copied(),
         eos_token_ids,
     };
     config.validate(file.path, &KEYS)?;

@@ -277,7 +277,6 @@ impl Gguf {
             tie_word_embeddings: !self.has_tensor("output.weight"),
             qkv_bias: architecture == Architecture::Qwen2,
             qk_norm: architecture == Architecture::Qwen3,
-            bos_token_id: self.token_id("tokenizer.ggml.bos_token_id")?,
             eos_token_ids,
         };
         config.validate(&self.path, &KEYS)?;

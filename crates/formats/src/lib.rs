@@ -9,7 +9,6 @@ mod arrays;
 mod checkpoint;
 mod config;
 mod config_json;
-mod decode;
 mod error;
 mod extras;
 mod gguf;
@@ -17,6 +16,7 @@ mod random;
 mod safetensors_file;
 mod store;
 mod targets;
+mod to_f32;
 mod tokenizer;
 
 pub use adapter::{Adapter, AdapterTensor};

@@ -1,7 +1,7 @@
 //! Memory-mapped files and the directory of the tensors in them.
 
-use crate::decode;
 use crate::error::{Error, Result};
+use crate::to_f32;
 use candle_core::quantized::GgmlDType;
 use memmap2::Mmap;
 use std::collections::HashMap;
@@ -140,7 +140,7 @@ impl Store {
         let bytes = &self.bytes(entry.file)[entry.bytes.clone()];
         let row_bytes = bytes.len() / count;
         let Some(heads) = entry.rotary_heads else {
-            decode::decode(
+            to_f32::decode(
                 entry.dtype,
                 &bytes[rows.start * row_bytes..rows.end * row_bytes],
                 out,
@@ -150,7 +150,7 @@ impl Store {
         for (row, out) in rows.zip(out.chunks_exact_mut(columns)) {
             let stored = rotary_row(row, count / heads);
             let bytes = &bytes[stored * row_bytes..(stored + 1) * row_bytes];
-            decode::decode(entry.dtype, bytes, out);
+            to_f32::decode(entry.dtype, bytes, out);
         }
         Ok(())
     }

@@ -37,7 +37,9 @@ pub(crate) fn from_gguf(gguf: &Gguf) -> Result<Tokenizer> {
         Some(other) => {
             return Err(Error::tokenizer(
                 path,
-                format!("model `{other}` is not supported: expected `gpt2` (byte-level BPE)"),
+                format!(
+                    "model `{other}` is not supported: expected `gpt2` (byte-level BPE); {INSTEAD}"
+                ),
             ));
         }
         None => return Err(Error::missing_key(path, "tokenizer.ggml.model")),
@@ -46,7 +48,7 @@ pub(crate) fn from_gguf(gguf: &Gguf) -> Result<Tokenizer> {
     let family = Family::from_name(pre).ok_or_else(|| {
         Error::tokenizer(
             path,
-            format!("pre-tokenizer `{pre}` is not supported: expected {FAMILIES}"),
+            format!("pre-tokenizer `{pre}` is not supported: expected {FAMILIES}; {INSTEAD}"),
         )
     })?;
 
@@ -154,6 +156,10 @@ enum Family {
 }
 
 const FAMILIES: &str = "smollm, llama-bpe, qwen2 or gpt-2";
+
+/// What to do about a GGUF file whose tokenizer cannot be built.
+const INSTEAD: &str = "use the model's Hugging Face folder, which has a tokenizer.json, or another model, such as \
+     Qwen/Qwen3-0.6B-Base or HuggingFaceTB/SmolLM2-360M";
 
 impl Family {
     fn from_name(pre: &str) -> Option<Family> {

@@ -278,7 +278,6 @@ fn defaults_of_config_json_are_those_of_transformers() {
         "head_dim",
         "rope_theta",
         "tie_word_embeddings",
-        "bos_token_id",
     ] {
         json.as_object_mut().unwrap().remove(key);
     }
@@ -300,7 +299,6 @@ fn defaults_of_config_json_are_those_of_transformers() {
     assert_eq!((config.num_key_value_heads, config.head_dim), (4, 8));
     assert_eq!(config.rope_theta, 500_000.0);
     assert_eq!(config.eos_token_ids, [5, 7]);
-    assert_eq!(config.bos_token_id, None);
     assert!(!config.tie_word_embeddings);
 }
 

@@ -21,7 +21,6 @@ fn config() -> ModelConfig {
         tie_word_embeddings: true,
         qkv_bias: false,
         qk_norm: true,
-        bos_token_id: None,
         eos_token_ids: vec![0],
     }
 }

@@ -101,11 +101,11 @@ fn vocabularies_that_cannot_be_built() {
     let string = |s: &str| Value::String(s.into());
     assert_eq!(
         set("model", string("llama")),
-        "tiny.gguf: tokenizer: model `llama` is not supported: expected `gpt2` (byte-level BPE)"
+        "tiny.gguf: tokenizer: model `llama` is not supported: expected `gpt2` (byte-level BPE); use the model's Hugging Face folder, which has a tokenizer.json, or another model, such as Qwen/Qwen3-0.6B-Base or HuggingFaceTB/SmolLM2-360M"
     );
     assert_eq!(
         set("pre", string("tekken")),
-        "tiny.gguf: tokenizer: pre-tokenizer `tekken` is not supported: expected smollm, llama-bpe, qwen2 or gpt-2"
+        "tiny.gguf: tokenizer: pre-tokenizer `tekken` is not supported: expected smollm, llama-bpe, qwen2 or gpt-2; use the model's Hugging Face folder, which has a tokenizer.json, or another model, such as Qwen/Qwen3-0.6B-Base or HuggingFaceTB/SmolLM2-360M"
     );
     assert_eq!(
         set("merges", Value::Array(vec![string("ab")])),

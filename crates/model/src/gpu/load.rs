@@ -308,7 +308,6 @@ mod tests {
             tie_word_embeddings: true,
             qkv_bias: false,
             qk_norm: true,
-            bos_token_id: None,
             eos_token_ids: vec![151_643],
         }
     }

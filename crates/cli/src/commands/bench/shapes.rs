@@ -49,7 +49,6 @@ impl Shape {
             tie_word_embeddings: true,
             qkv_bias: false,
             qk_norm: true,
-            bos_token_id: Some(151_643),
             eos_token_ids: vec![151_645],
         };
         match self {
@@ -84,7 +83,6 @@ impl Shape {
                 rope_theta: 1e5,
                 rope_scaling: None,
                 qk_norm: false,
-                bos_token_id: Some(0),
                 eos_token_ids: vec![0],
                 ..qwen3
             },
