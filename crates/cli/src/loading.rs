@@ -9,7 +9,7 @@ use verdict_answer::{Answerer, ContextCuts, EncodedPrompt, LabelTokens, prompt_l
 use verdict_data::{Input, Label};
 use verdict_formats::{Adapter, Checkpoint, ModelConfig};
 use verdict_model::{
-    AdapterBank, BaseQuantization, Device, Isa, LoadOptions, MOST_POSITIONS, Model,
+    AdapterBank, BaseQuantization, Device, Isa, LoadOptions, MAX_POSITIONS, Model,
 };
 use verdict_train::settings::compute;
 use verdict_train::{ComputeSetting, DeviceChoice, ModelRecord, RunFolder, TrainSettings};
@@ -167,7 +167,7 @@ pub fn fit_length(
 
 /// Refuses a length beyond the positions that a model has, and that are computed for any model.
 fn within(name: &str, positions: usize, found: usize) -> Result {
-    let most = positions.min(MOST_POSITIONS);
+    let most = positions.min(MAX_POSITIONS);
     if found <= most {
         return Ok(());
     }
@@ -394,7 +394,7 @@ impl Opened {
     /// Adds a run's adapter to a bank; returns its number.
     pub fn adapter(&self, bank: &mut AdapterBank, folder: &Path) -> Result<usize> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        Ok(bank.add(&self.model, &name, &Adapter::read(folder)?)?)
+        Ok(bank.add(self.model.config(), &name, &Adapter::read(folder)?)?)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The operations of the decoder, forward and backward, on the CPU.
 //!
-//! One folder per operation: `reference.rs` is the plain version and the truth, `cpu.rs` the fast one,
-//! `tests.rs` compares them. [`Cpu`] holds what every operation needs to know of the machine: threads,
+//! One folder per operation: `reference.rs` is the plain version that all others are compared with, `cpu.rs`
+//! (or `mod.rs`) the fast one on a CPU, `cuda.rs` and `cuda.cu` the one on a GPU, `tests.rs` compares them. Two
+//! folders have no `reference.rs`: `lora`, whose products are compared with `linear`'s, and `dropout`, whose
+//! masks are exact, so that the portable CPU version is the reference. [`Cpu`] holds what every operation needs to know of the machine: threads,
 //! instruction set, and the number format of the matrix products.
 //!
-//! **Invariant: a row's result does not depend on its company.** Every output element is one chain of
-//! sums in an order fixed by its own row and column alone. Threads, neighbouring rows, other adapters
-//! and block sizes never enter it.
+//! **Invariant: operations are batch-invariant.** Every output element is one chain of sums in an order fixed
+//! by its own row and column alone, whatever the number of threads, the other rows, the other adapters and
+//! the block sizes.
 
 mod adamw;
 mod attention;
@@ -21,7 +23,10 @@ mod number_formats;
 mod rope;
 mod swiglu;
 
-pub use adamw::{AdamW, BankPieces, BankRate, BankState, adamw_step, clip_factor, sum_of_squares};
+pub use adamw::{
+    AdamW, AdamWState, AdamWStep, BankPieces, BankRate, BankState, adamw_step, clip_factor,
+    sum_of_squares,
+};
 pub use attention::{
     AttentionInput, AttentionShape, AttentionTiles, Span, attention_backward, attention_decode,
     attention_forward,
@@ -29,8 +34,8 @@ pub use attention::{
 pub use cpu::{Cpu, Isa, resize_buffer, zeros};
 pub use dropout::{DropoutKey, Masked, RowKey, dropout_scale, dropout_scale_add};
 pub use linear::{
-    Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, SKINNY_ROWS, Scratch, Skinny,
-    SkinnyOut, Unpacker, matmul,
+    FrozenLinear, GpuLinear, Mode, Out, RightOperand, Rows, SKINNY_ROWS, Scratch, Skinny,
+    SkinnyOut, SmallProduct, Unpacker, matmul,
 };
 pub use lora::{LoraList, LoraPlan, LoraProduct, Narrow, Wide};
 pub use loss::{ChoicePart, Choices, choice_parts, cross_entropy, log_softmax_at};

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use verdict_formats::{Adapter, AdapterConfig, AdapterTensor, ModelConfig, Targets};
 
 use crate::error::{Error, Result};
-use crate::model::Model;
 use crate::site::Site;
 
 /// An adapter to be made.
@@ -174,8 +173,7 @@ impl AdapterBank {
 
     /// Makes an adapter that changes nothing yet: B zero, A uniform in ±1/√in (PEFT's Kaiming with
     /// a = √5), drawn from `spec.seed` alone. Returns its index.
-    pub fn create(&mut self, model: &Model, spec: &AdapterSpec) -> usize {
-        let config = model.config();
+    pub fn create(&mut self, config: &ModelConfig, spec: &AdapterSpec) -> usize {
         let mut adapter = BankAdapter::new(config, spec.clone());
         let mut state = spec.seed ^ 0x5851_f42d_4c95_7f2d;
         for Module { inputs, a, .. } in adapter.modules(config) {
@@ -194,8 +192,7 @@ impl AdapterBank {
     /// # Errors
     /// An adapter whose matrices do not fit this model, or are not those of the modules that its
     /// configuration names.
-    pub fn add(&mut self, model: &Model, name: &str, adapter: &Adapter) -> Result<usize> {
-        let config = model.config();
+    pub fn add(&mut self, config: &ModelConfig, name: &str, adapter: &Adapter) -> Result<usize> {
         let spec = AdapterSpec {
             name: name.to_owned(),
             rank: adapter.config.r,
@@ -281,15 +278,14 @@ impl AdapterBank {
     }
 
     /// An adapter as PEFT keeps it.
-    pub fn export(&self, model: &Model, index: usize) -> Adapter {
+    pub fn export(&self, config: &ModelConfig, index: usize) -> Adapter {
         let adapter = &self.adapters[index];
-        self.matrices(model, index, &adapter.weights)
+        self.matrices(config, index, &adapter.weights)
     }
 
     /// `values`, laid out as the adapter's weights, by PEFT's names (weights or gradients).
-    pub(crate) fn matrices(&self, model: &Model, index: usize, values: &[f32]) -> Adapter {
+    pub(crate) fn matrices(&self, config: &ModelConfig, index: usize, values: &[f32]) -> Adapter {
         let adapter = &self.adapters[index];
-        let config = model.config();
         let rank = adapter.spec.rank;
         let mut tensors = std::collections::BTreeMap::new();
         for Module {

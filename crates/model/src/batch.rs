@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use verdict_formats::ModelConfig;
+
 use crate::error::{Error, Result};
-use crate::model::{Chunk, Limits};
 
 /// One sequence of a packed batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Example<'a> {
-    /// Adapter it passes through; none for the bare base. Examples come sorted by it.
+    /// Adapter it passes through; none for the base model alone. Examples are sorted by it.
     pub adapter: Option<usize>,
     /// Prompt and completion.
     pub tokens: &'a [u32],
@@ -17,11 +18,22 @@ pub struct Example<'a> {
     /// Multiplies each supervised token's loss in the gradient: 1 / (supervised tokens of the adapter's
     /// whole batch).
     pub weight: f32,
-    /// Names the example for dropout, from its step and place in its adapter's own batch.
+    /// Key of the example's dropout masks, from its step and its index in its adapter's own batch.
     pub key: u64,
 }
 
-/// What came of one example.
+/// Tokens to append to a sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// Which sequence of the cache.
+    pub sequence: usize,
+    /// Adapter it passes through; none for the base model alone.
+    pub adapter: Option<usize>,
+    /// New tokens, at least one.
+    pub tokens: &'a [u32],
+}
+
+/// The loss of one example.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExampleLoss {
     /// Sum of its supervised tokens' losses in nats, unweighted.
@@ -30,6 +42,43 @@ pub struct ExampleLoss {
     pub tokens: usize,
     /// Logits of the probe tokens in the row that predicts `tokens[loss_from]`.
     pub probes: Vec<f32>,
+}
+
+/// Largest number of positions a sequence may have, whatever the model's configuration allows. The table of
+/// rotary angles, `head_dim` floats per position, then takes 64 MiB for heads of 128.
+pub const MAX_POSITIONS: usize = 131_072;
+
+/// Bounds that the tokens of a batch must respect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) vocabulary: usize,
+    /// The model's own positions, at most [`MAX_POSITIONS`].
+    pub(crate) positions: usize,
+}
+
+impl Limits {
+    pub(crate) fn of(config: &ModelConfig) -> Self {
+        Self {
+            vocabulary: config.vocab_size,
+            positions: config.max_position_embeddings.min(MAX_POSITIONS),
+        }
+    }
+
+    pub(crate) fn check_tokens(&self, tokens: &[u32], length: usize) -> Result<()> {
+        if length > self.positions {
+            return Err(Error::TooLong {
+                found: length,
+                limit: self.positions,
+            });
+        }
+        match tokens.iter().find(|t| **t as usize >= self.vocabulary) {
+            Some(t) => Err(Error::Token {
+                found: *t,
+                vocabulary: self.vocabulary,
+            }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Rows of one adapter.
@@ -55,7 +104,7 @@ pub(crate) struct Packed {
     pub(crate) supervised: Vec<Supervised>,
 }
 
-/// A row whose next token is taught.
+/// A row whose next token is a target of the loss.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Supervised {
     pub(crate) row: usize,
@@ -93,7 +142,7 @@ impl Packed {
             }
             limits.check_tokens(e.tokens, e.tokens.len())?;
             let start = packed.tokens.len();
-            // The last token predicts nothing: its row would be computed for no one.
+            // The last token predicts nothing, so its row is not computed.
             let rows = e.tokens.len() - 1;
             packed.tokens.extend(&e.tokens[..rows]);
             packed.positions.extend(0..rows as u32);
@@ -111,7 +160,7 @@ impl Packed {
         Ok(packed)
     }
 
-    /// Chunks to append to sequences; `length` tells how many tokens a living sequence has.
+    /// Chunks to append to sequences; `length` gives the number of tokens of a running sequence.
     pub(crate) fn of_chunks(
         limits: Limits,
         adapters: usize,

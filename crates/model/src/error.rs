@@ -3,7 +3,7 @@
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A model or an adapter that cannot be used as asked.
+/// A model or an adapter that cannot be used as requested.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file is not what it should be.
@@ -41,7 +41,7 @@ pub enum Error {
         /// Shape found.
         found: Vec<usize>,
     },
-    /// An adapter with a matrix this model has no place for.
+    /// An adapter with a matrix that belongs to no module of this model.
     #[error(
         "adapter `{adapter}` does not fit this model: it has `{tensor}`, the model has no such layer"
     )]
@@ -51,7 +51,7 @@ pub enum Error {
         /// Tensor's name.
         tensor: String,
     },
-    /// An adapter whose matrices are not those that its configuration promises.
+    /// An adapter whose matrices are not those of the modules that its configuration names.
     #[error(
         "adapter `{adapter}` is not whole: tensor `{tensor}` is {found}: it would answer as another \
          adapter; restore its adapter_model.safetensors and adapter_config.json, which belong together",

@@ -1,13 +1,13 @@
-//! Logits after the last extension of a cache, wherever they lie: asked, not fetched.
+//! Logits after the last extension of a cache, read where they are: in host or in device memory.
 //!
 //! On a GPU they stay in device memory. Each row's best token, its logit, the log-sum and the probes' logits
-//! come to the host in one small copy with the extension itself; whatever else is asked costs a copy of its
-//! own.
+//! come to the host in one small copy with the extension itself; everything else costs a copy of its own.
 
 use std::borrow::Cow;
 
 use crate::error::Result;
 use crate::gpu::{GpuModel, Last};
+use crate::host_logits::{best, log_sum_exp};
 
 /// The logits after each chunk of the last [`advance`](crate::Model::advance), a row a chunk.
 #[derive(Clone, Copy, Debug)]
@@ -128,23 +128,4 @@ impl<'a> LogitRow<'a> {
             RowOf::Gpu(model, last, chunk) => Ok(Cow::Owned(model.whole(last, chunk)?)),
         }
     }
-}
-
-/// The largest by `f32`'s total order, the lower token in a tie.
-pub(crate) fn best(row: &[f32], refused: &[u32]) -> Option<u32> {
-    let mut best: Option<(u32, f32)> = None;
-    for (token, logit) in (0..).zip(row) {
-        let better = best.is_none_or(|(_, so_far)| logit.total_cmp(&so_far).is_gt());
-        if better && !refused.contains(&token) {
-            best = Some((token, *logit));
-        }
-    }
-    best.map(|(token, _)| token)
-}
-
-/// `ln Σ exp(z)` in f64, safe for large z.
-pub fn log_sum_exp(logits: &[f32]) -> f64 {
-    let wide = || logits.iter().map(|z| f64::from(*z));
-    let largest = wide().fold(f64::NEG_INFINITY, f64::max);
-    largest + wide().map(|z| (z - largest).exp()).sum::<f64>().ln()
 }

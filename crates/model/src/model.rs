@@ -1,54 +1,16 @@
-//! A frozen model, wherever it runs.
+//! A frozen model, on a CPU or a GPU.
 
 use verdict_formats::{Checkpoint, ModelConfig};
 use verdict_kernels::cuda::KernelTime;
 use verdict_kernels::{BaseQuantization, ComputeDtype, Isa};
 
 use crate::bank::AdapterBank;
-use crate::batch::{Example, ExampleLoss};
+use crate::batch::{Chunk, Example, ExampleLoss, Limits};
 use crate::cpu::{CpuCache, CpuModel};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{GpuCache, GpuModel};
 use crate::logits::Logits;
-
-/// Where a model runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Device {
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU, by CUDA's number.
-    Cuda(usize),
-}
-
-/// How a model is held and computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadOptions {
-    /// Format of the frozen weights.
-    pub base: BaseQuantization,
-    /// Format of the products; none takes bf16 on GPUs and where the processor has it, f32 elsewhere.
-    pub compute: Option<ComputeDtype>,
-    /// Threads; 0 takes every core. For the CPU.
-    pub threads: usize,
-    /// Instruction set; [`Isa::detect`] finds the best. For the CPU.
-    pub isa: Isa,
-    /// Where it runs.
-    pub device: Device,
-    /// Most memory that may be taken of a GPU; none takes what is free.
-    pub memory_bytes: Option<u64>,
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self {
-            base: BaseQuantization::Int8,
-            compute: None,
-            threads: 0,
-            isa: Isa::detect(),
-            device: Device::Cpu,
-            memory_bytes: None,
-        }
-    }
-}
+use crate::options::{Device, LoadOptions};
 
 /// Bytes of a model's weights on disk: of a GGUF file, or of a folder's safetensors; none without a file.
 fn weight_bytes(path: &std::path::Path) -> Option<u64> {
@@ -86,73 +48,21 @@ pub(crate) enum Backend {
     Gpu(Box<GpuModel>),
 }
 
-/// Tokens to append to a sequence.
-#[derive(Clone, Copy, Debug)]
-pub struct Chunk<'a> {
-    /// Which sequence of the cache.
-    pub sequence: usize,
-    /// Adapter it passes through; none for the bare base.
-    pub adapter: Option<usize>,
-    /// New tokens, at least one.
-    pub tokens: &'a [u32],
-}
-
 /// Keys and values of running sequences.
 #[derive(Debug)]
-pub struct KvCache(CacheOf);
+pub struct KvCache(CacheStorage);
 
 #[derive(Debug)]
-enum CacheOf {
+enum CacheStorage {
     Cpu(CpuCache),
     Gpu(GpuCache),
-}
-
-/// Most positions that any model is given: the table of rotary angles, of `head_dim` floats for each position,
-/// takes 64 MiB then (heads of 128).
-pub const MOST_POSITIONS: usize = 131_072;
-
-/// Positions that a sequence of a model may have: those of its configuration, at most [`MOST_POSITIONS`].
-pub(crate) fn max_positions(config: &ModelConfig) -> usize {
-    config.max_position_embeddings.min(MOST_POSITIONS)
-}
-
-/// What a batch must keep to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) vocabulary: usize,
-    pub(crate) positions: usize,
-}
-
-impl Limits {
-    pub(crate) fn of(config: &ModelConfig) -> Self {
-        Self {
-            vocabulary: config.vocab_size,
-            positions: max_positions(config),
-        }
-    }
-
-    pub(crate) fn check_tokens(&self, tokens: &[u32], length: usize) -> Result<()> {
-        if length > self.positions {
-            return Err(Error::TooLong {
-                found: length,
-                limit: self.positions,
-            });
-        }
-        match tokens.iter().find(|t| **t as usize >= self.vocabulary) {
-            Some(t) => Err(Error::Token {
-                found: *t,
-                vocabulary: self.vocabulary,
-            }),
-            None => Ok(()),
-        }
-    }
 }
 
 impl Model {
     /// Reads, checks and packs all weights.
     ///
     /// # Errors
-    /// A file that is wrong, a weight that is not finite, a machine that cannot compute as asked.
+    /// A file that is wrong, a weight that is not finite, or options that this machine cannot compute with.
     pub fn load(checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
         let started = std::time::Instant::now();
         let backend = match options.device {
@@ -196,14 +106,6 @@ impl Model {
         self.device
     }
 
-    /// The GPU's name, where it runs on one.
-    pub fn gpu_name(&self) -> Option<&str> {
-        match &self.backend {
-            Backend::Cpu(_) => None,
-            Backend::Gpu(model) => Some(model.gpu().name()),
-        }
-    }
-
     /// Number format of the products.
     pub fn compute(&self) -> ComputeDtype {
         match &self.backend {
@@ -233,7 +135,7 @@ impl Model {
         }
     }
 
-    /// Runs `work` on one of the model's threads: worth it once around a loop of many small calls.
+    /// Runs `work` on one of the model's threads. Worth calling once around a loop of many small calls.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.backend {
             Backend::Cpu(model) => model.cpu.install(work),
@@ -249,7 +151,7 @@ impl Model {
         }
     }
 
-    /// Most GPU memory held at once so far, in bytes; none on the CPU.
+    /// Peak GPU memory held so far, in bytes; none on the CPU.
     pub fn peak_device_bytes(&self) -> Option<u64> {
         match &self.backend {
             Backend::Cpu(_) => None,
@@ -257,7 +159,7 @@ impl Model {
         }
     }
 
-    /// Begins to take the times of a GPU's kernels; nothing on the CPU.
+    /// Starts measuring the times of a GPU's kernels; does nothing on the CPU.
     ///
     /// # Errors
     /// A GPU that fails.
@@ -279,8 +181,8 @@ impl Model {
         }
     }
 
-    /// Rows of one training pass with this bank that the device has room for; none on the CPU, where any
-    /// number has.
+    /// Tokens of one training pass with this bank that the device has memory for; none on the CPU, which has no
+    /// such bound.
     pub fn pass_tokens(&self, bank: &AdapterBank) -> Option<usize> {
         match &self.backend {
             Backend::Cpu(_) => None,
@@ -316,8 +218,8 @@ impl Model {
     /// An empty cache.
     pub fn new_cache(&self) -> KvCache {
         KvCache(match &self.backend {
-            Backend::Cpu(model) => CacheOf::Cpu(model.new_cache()),
-            Backend::Gpu(model) => CacheOf::Gpu(model.new_cache()),
+            Backend::Cpu(model) => CacheStorage::Cpu(model.new_cache()),
+            Backend::Gpu(model) => CacheStorage::Gpu(model.new_cache()),
         })
     }
 
@@ -336,15 +238,15 @@ impl Model {
         chunks: &[Chunk<'_>],
     ) -> Result<Vec<f32>> {
         match (&self.backend, &mut cache.0) {
-            (Backend::Cpu(model), CacheOf::Cpu(cache)) => model.extend(bank, cache, chunks),
-            (Backend::Gpu(model), CacheOf::Gpu(cache)) => model.extend(bank, cache, chunks),
+            (Backend::Cpu(model), CacheStorage::Cpu(cache)) => model.extend(bank, cache, chunks),
+            (Backend::Gpu(model), CacheStorage::Gpu(cache)) => model.extend(bank, cache, chunks),
             _ => panic!("a cache of another device"),
         }
     }
 
-    /// As [`extend`](Self::extend), but the logits stay where they are, to be asked until the next
-    /// extension. `probes` are the tokens whose logits are sure to be wanted: on a GPU they come to the host
-    /// with the best tokens. Asked again and again with the same probes, it is quickest.
+    /// As [`extend`](Self::extend), but the logits stay on the device, to be read until the next extension.
+    /// `probes` are tokens whose logits will certainly be read: on a GPU they are copied to the host with the
+    /// best tokens. Calls with the same probes as the call before are quickest.
     ///
     /// # Errors
     /// As [`extend`](Self::extend); a probe that is not in the vocabulary.
@@ -360,8 +262,10 @@ impl Model {
     ) -> Result<Logits<'a>> {
         self.limits().check_tokens(probes, 0)?;
         match (&self.backend, &mut cache.0) {
-            (Backend::Cpu(model), CacheOf::Cpu(cache)) => model.advance(bank, cache, chunks)?,
-            (Backend::Gpu(model), CacheOf::Gpu(cache)) => {
+            (Backend::Cpu(model), CacheStorage::Cpu(cache)) => {
+                model.advance(bank, cache, chunks)?
+            }
+            (Backend::Gpu(model), CacheStorage::Gpu(cache)) => {
                 model.advance(bank, cache, chunks, probes)?;
             }
             _ => panic!("a cache of another device"),
@@ -375,18 +279,20 @@ impl Model {
     /// With a cache of another model's device.
     pub fn logits<'a>(&'a self, cache: &'a KvCache) -> Logits<'a> {
         match (&self.backend, &cache.0) {
-            (Backend::Cpu(_), CacheOf::Cpu(cache)) => {
+            (Backend::Cpu(_), CacheStorage::Cpu(cache)) => {
                 Logits::host(&cache.logits, self.config.vocab_size)
             }
-            (Backend::Gpu(model), CacheOf::Gpu(cache)) => Logits::gpu(model, cache.last.as_ref()),
+            (Backend::Gpu(model), CacheStorage::Gpu(cache)) => {
+                Logits::gpu(model, cache.last.as_ref())
+            }
             _ => panic!("a cache of another device"),
         }
     }
 }
 
 impl Model {
-    /// Answers prompts greedily with `new_tokens` tokens each, whatever they are; a chunk's `sequence` is
-    /// not used.
+    /// Decodes `new_tokens` tokens greedily after each prompt, past end-of-text tokens too; a chunk's
+    /// `sequence` is not used.
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
@@ -402,12 +308,12 @@ impl Model {
         let mut cache = self.new_cache();
         let sequences: Vec<usize> = prompts.iter().map(|_| cache.add_sequence()).collect();
         let mut answers = vec![Vec::new(); prompts.len()];
-        let mut owed: Vec<Vec<u32>> = prompts.iter().map(|p| p.tokens.to_vec()).collect();
+        let mut pending: Vec<Vec<u32>> = prompts.iter().map(|p| p.tokens.to_vec()).collect();
         for _ in 0..new_tokens {
             let chunk = |i: usize| Chunk {
                 sequence: sequences[i],
                 adapter: prompts[i].adapter,
-                tokens: &owed[i],
+                tokens: &pending[i],
             };
             let chunks: Vec<Chunk<'_>> = (0..prompts.len()).map(chunk).collect();
             let logits = self.extend(bank, &mut cache, &chunks)?;
@@ -415,7 +321,7 @@ impl Model {
                 let best = |a: usize, b: usize| if row[b] > row[a] { b } else { a };
                 let token = (0..row.len()).reduce(best).unwrap_or(0) as u32;
                 answers[i].push(token);
-                owed[i] = vec![token];
+                pending[i] = vec![token];
             }
         }
         Ok(answers)
@@ -426,8 +332,8 @@ impl KvCache {
     /// Starts an empty sequence; returns its number.
     pub fn add_sequence(&mut self) -> usize {
         match &mut self.0 {
-            CacheOf::Cpu(cache) => cache.add_sequence(),
-            CacheOf::Gpu(cache) => cache.add_sequence(),
+            CacheStorage::Cpu(cache) => cache.add_sequence(),
+            CacheStorage::Gpu(cache) => cache.add_sequence(),
         }
     }
 
@@ -440,32 +346,32 @@ impl KvCache {
     /// When there is no such sequence.
     pub fn fork(&mut self, sequence: usize) -> Result<usize> {
         match &mut self.0 {
-            CacheOf::Cpu(cache) => Ok(cache.fork(sequence)),
-            CacheOf::Gpu(cache) => cache.fork(sequence),
+            CacheStorage::Cpu(cache) => Ok(cache.fork(sequence)),
+            CacheStorage::Gpu(cache) => cache.fork(sequence),
         }
     }
 
-    /// Ends a sequence; its number may be given to another.
+    /// Ends a sequence; its number may be reused.
     pub fn release(&mut self, sequence: usize) {
         match &mut self.0 {
-            CacheOf::Cpu(cache) => cache.release(sequence),
-            CacheOf::Gpu(cache) => cache.release(sequence),
+            CacheStorage::Cpu(cache) => cache.release(sequence),
+            CacheStorage::Gpu(cache) => cache.release(sequence),
         }
     }
 
     /// Tokens of a sequence so far.
     pub fn len(&self, sequence: usize) -> usize {
         match &self.0 {
-            CacheOf::Cpu(cache) => cache.len(sequence),
-            CacheOf::Gpu(cache) => cache.len(sequence),
+            CacheStorage::Cpu(cache) => cache.len(sequence),
+            CacheStorage::Gpu(cache) => cache.len(sequence),
         }
     }
 
-    /// Whether no sequence is living.
+    /// Whether no sequence is running.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
-            CacheOf::Cpu(cache) => cache.is_empty(),
-            CacheOf::Gpu(cache) => cache.is_empty(),
+            CacheStorage::Cpu(cache) => cache.is_empty(),
+            CacheStorage::Gpu(cache) => cache.is_empty(),
         }
     }
 }

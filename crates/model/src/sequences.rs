@@ -1,6 +1,6 @@
-//! Numbers for things that come and go: the sequences of a cache.
+//! The numbers of a cache's running sequences, which start and end independently.
 
-/// Living sequences by number. A number that was released is given again.
+/// Running sequences by number. A released number is reused.
 #[derive(Debug)]
 pub(crate) struct Sequences<T>(Vec<Option<T>>);
 
@@ -11,7 +11,7 @@ impl<T> Default for Sequences<T> {
 }
 
 impl<T> Sequences<T> {
-    /// Keeps a sequence; returns its number.
+    /// Stores a sequence; returns its number.
     pub(crate) fn put(&mut self, sequence: T) -> usize {
         match self.0.iter().position(Option::is_none) {
             Some(free) => {
@@ -33,12 +33,12 @@ impl<T> Sequences<T> {
         self.0.get_mut(number)?.as_mut()
     }
 
-    /// Ends a sequence and gives back what it was.
+    /// Removes a sequence and returns it.
     pub(crate) fn release(&mut self, number: usize) -> Option<T> {
         self.0.get_mut(number)?.take()
     }
 
-    /// Whether none is living.
+    /// Whether none is running.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
     }

@@ -1,4 +1,4 @@
-//! Gradients and optimizer steps for the whole bank, wherever the model runs.
+//! Gradients and optimizer steps for the whole bank, on a CPU or a GPU.
 
 use verdict_formats::Adapter;
 use verdict_kernels::AdamW;
@@ -6,49 +6,10 @@ use verdict_kernels::AdamW;
 use crate::bank::AdapterBank;
 use crate::batch::{Example, ExampleLoss};
 use crate::cpu::CpuTrainer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::GpuTrainer;
 use crate::model::{Backend, Model};
-
-/// One adapter's part of an optimizer step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
-    /// Which adapter.
-    pub adapter: usize,
-    /// Learning rate.
-    pub lr: f32,
-    /// Largest norm of its gradient; infinity for no clipping.
-    pub clip: f32,
-}
-
-/// All that an adapter's training has come to: with it, a trainer goes on as if it had never stopped.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AdapterState {
-    /// Optimizer steps done.
-    pub steps: u32,
-    /// A and B, in the order of the bank.
-    pub weights: Vec<f32>,
-    /// AdamW's first moment, as many numbers; none where it is zero.
-    pub m: Vec<f32>,
-    /// AdamW's second moment, as many numbers; none where it is zero.
-    pub v: Vec<f32>,
-}
-
-impl AdapterState {
-    /// Refuses rows of another length than `expected`.
-    pub(crate) fn check(&self, name: &str, expected: usize) -> Result<()> {
-        let empty_or = |len: usize| len == 0 || len == expected;
-        let found = [self.weights.len(), self.m.len(), self.v.len()];
-        if found[0] == expected && empty_or(found[1]) && empty_or(found[2]) {
-            return Ok(());
-        }
-        Err(Error::State {
-            adapter: name.to_owned(),
-            expected,
-            found,
-        })
-    }
-}
+use crate::training_state::{AdapterState, Rate};
 
 /// A bank in training: gradients, moments, buffers.
 #[derive(Debug)]
@@ -64,7 +25,7 @@ enum State {
 }
 
 impl Trainer {
-    /// Takes a bank over for training with `model`.
+    /// Takes ownership of a bank to train it with `model`.
     ///
     /// # Errors
     /// A GPU without memory for the bank's weights, gradients and moments.
@@ -97,7 +58,7 @@ impl Trainer {
         }
     }
 
-    /// Losses of the adapters as they stand, without gradient and without dropout.
+    /// Losses of the adapters as they are now, without gradient and without dropout.
     ///
     /// # Errors
     /// As [`accumulate`](Self::accumulate).
@@ -129,7 +90,7 @@ impl Trainer {
         }
     }
 
-    /// The adapters as they stand.
+    /// The adapters as they are now.
     ///
     /// # Errors
     /// A GPU that fails.
@@ -151,9 +112,9 @@ impl Trainer {
         match (&model.backend, &self.state) {
             (Backend::Gpu(gpu), State::Gpu(state)) => {
                 let weights = state.weights(gpu, adapter)?;
-                Ok(self.bank.matrices(model, adapter, &weights))
+                Ok(self.bank.matrices(model.config(), adapter, &weights))
             }
-            _ => Ok(self.bank.export(model, adapter)),
+            _ => Ok(self.bank.export(model.config(), adapter)),
         }
     }
 
@@ -194,11 +155,11 @@ impl Trainer {
             (Backend::Cpu(_), State::Cpu(state)) => {
                 Ok(self
                     .bank
-                    .matrices(model, adapter, &state.gradients[adapter]))
+                    .matrices(model.config(), adapter, &state.gradients[adapter]))
             }
             (Backend::Gpu(gpu), State::Gpu(state)) => {
                 let gradient = state.gradient(gpu, adapter)?;
-                Ok(self.bank.matrices(model, adapter, &gradient))
+                Ok(self.bank.matrices(model.config(), adapter, &gradient))
             }
             _ => other_device(),
         }

@@ -92,7 +92,7 @@ fn tokens(seed: usize, len: usize, vocabulary: usize) -> Vec<u32> {
 }
 
 #[test]
-fn what_is_asked_is_what_would_be_fetched() {
+fn what_is_read_of_a_row_is_what_the_whole_row_gives() {
     for family in support::FAMILIES {
         let golden = Golden::read(family);
         let model = golden.on_device(BaseQuantization::Bf16);
@@ -189,7 +189,7 @@ fn what_is_asked_is_what_would_be_fetched() {
 }
 
 #[test]
-fn nothing_can_be_asked_where_nothing_is_kept() {
+fn nothing_can_be_read_where_nothing_is_kept() {
     let golden = Golden::read("llama");
     let model = golden.on_device(BaseQuantization::Bf16);
     let bank = AdapterBank::empty();

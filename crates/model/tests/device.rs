@@ -45,7 +45,8 @@ fn trainer(model: &Model, golden: &Golden, adapters: &[(usize, f32)]) -> Trainer
     let mut bank = AdapterBank::empty();
     for of in adapters {
         let name = format!("r{}", of.0);
-        bank.add(model, &name, &adapter(golden, *of)).expect("fits");
+        bank.add(model.config(), &name, &adapter(golden, *of))
+            .expect("fits");
     }
     Trainer::new(model, bank, AdamW::default()).expect("trainer")
 }
@@ -131,7 +132,7 @@ fn taught(sequences: &[Sequence]) -> Vec<&Sequence> {
 }
 
 #[test]
-fn a_run_repeats_to_the_bit_and_company_and_passes_do_not_count() {
+fn a_run_repeats_bitwise_and_neither_other_adapters_nor_passes_matter() {
     for family in support::FAMILIES {
         let golden = Golden::read(family);
         for base in bases() {
@@ -176,7 +177,7 @@ fn train(trainer: &mut Trainer, model: &Model, golden: &Golden, steps: usize) ->
 }
 
 #[test]
-fn a_state_carries_training_on_to_the_bit() {
+fn training_continues_bitwise_from_a_restored_state() {
     for family in support::FAMILIES {
         let golden = Golden::read(family);
         for base in bases() {
@@ -321,7 +322,7 @@ fn generated_tokens_are_the_best_ones() {
 }
 
 #[test]
-fn a_member_that_diverged_does_not_touch_its_neighbours() {
+fn a_diverged_adapter_leaves_the_others_unchanged() {
     for family in support::FAMILIES {
         let golden = Golden::read(family);
         let sequences = golden.sequences();
@@ -331,7 +332,7 @@ fn a_member_that_diverged_does_not_touch_its_neighbours() {
         for tensor in broken.tensors.values_mut() {
             tensor.data.fill(f32::INFINITY);
         }
-        bank.add(&model, "broken", &broken).expect("fits");
+        bank.add(model.config(), "broken", &broken).expect("fits");
         let of = |adapter| {
             taught(&sequences).into_iter().map(move |s| Example {
                 adapter: Some(adapter),

@@ -67,7 +67,7 @@ fn an_adapter_for_another_model() {
     let mut bank = AdapterBank::empty();
     let other = Golden::read("qwen3").adapter("r4");
     let text = bank
-        .add(&model, "r4", &other)
+        .add(model.config(), "r4", &other)
         .expect_err("other shapes")
         .to_string();
     assert_eq!(
@@ -81,7 +81,7 @@ fn an_adapter_for_another_model() {
         .tensors
         .insert("model.layers.7.mlp.up_proj.lora_A.weight".into(), tensor);
     let text = bank
-        .add(&model, "r4", &longer)
+        .add(model.config(), "r4", &longer)
         .expect_err("no such layer")
         .to_string();
     assert_eq!(
@@ -124,7 +124,7 @@ fn examples_that_cannot_run() {
         dropout: 0.0,
         seed: 1,
     };
-    bank.create(&model, &spec);
+    bank.create(model.config(), &spec);
     let unsorted = [example(&[1, 2], 1, Some(0)), example(&[1, 2], 1, None)];
     let mut trainer = Trainer::new(&model, bank, AdamW::default()).expect("trainer");
     let text = trainer.accumulate(&model, &unsorted, &[]);

@@ -35,7 +35,7 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
         let model = golden.on_device(BaseQuantization::F32);
         let mut bank = AdapterBank::empty();
         bank.create(
-            &model,
+            model.config(),
             &AdapterSpec {
                 name: "trained".into(),
                 rank: 5,
@@ -76,7 +76,7 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
         assert_eq!(read.tensors, adapter.tensors);
 
         let mut again = AdapterBank::empty();
-        again.add(&model, "read", &read).expect("fits");
+        again.add(model.config(), "read", &read).expect("fits");
         let mut rows = Vec::new();
         for s in &sequences {
             let after = logits(&model, trainer.bank(&model).expect("bank"), &s.tokens);
@@ -110,10 +110,12 @@ fn an_adapter_whose_tensors_are_not_those_of_its_configuration_is_refused() {
         dropout: 0.0,
         seed: 1,
     };
-    bank.create(&model, &spec);
-    let whole = bank.export(&model, 0);
+    bank.create(model.config(), &spec);
+    let whole = bank.export(model.config(), 0);
     let fails = |adapter: &Adapter| {
-        let error = AdapterBank::empty().add(&model, "x", adapter).unwrap_err();
+        let error = AdapterBank::empty()
+            .add(model.config(), "x", adapter)
+            .unwrap_err();
         error.to_string()
     };
     // All of one projection, one layer of it, or its two matrices in one layer.
@@ -148,6 +150,6 @@ fn an_adapter_whose_tensors_are_not_those_of_its_configuration_is_refused() {
         .tensors
         .retain(|name, _| !name.contains("gate_proj") && !name.contains("down_proj"));
     AdapterBank::empty()
-        .add(&model, "x", &adapter)
+        .add(model.config(), "x", &adapter)
         .expect("as it says");
 }

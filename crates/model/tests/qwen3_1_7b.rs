@@ -98,7 +98,7 @@ impl Golden {
     fn trainer(&self, model: &Model) -> Trainer {
         let adapter = Adapter::read(self.folder.join("adapter")).expect("adapter");
         let mut bank = AdapterBank::empty();
-        bank.add(model, "golden", &adapter).expect("fits");
+        bank.add(model.config(), "golden", &adapter).expect("fits");
         Trainer::new(model, bank, AdamW::default()).expect("trainer")
     }
 

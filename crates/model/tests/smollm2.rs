@@ -178,7 +178,7 @@ fn logits_losses_and_every_gradient_of_an_adapter() {
     let golden = golden();
     let g = &golden["adapter"];
     let mut bank = AdapterBank::empty();
-    bank.add(&model, "golden", &adapter(&model, &golden))
+    bank.add(model.config(), "golden", &adapter(&model, &golden))
         .expect("adapter fits");
     let items = items(&golden);
 
@@ -244,7 +244,7 @@ fn ten_steps_of_training() {
     let curve = &golden["adapter"]["curve"];
     let items = items(&golden);
     let mut bank = AdapterBank::empty();
-    bank.add(&model, "golden", &adapter(&model, &golden))
+    bank.add(model.config(), "golden", &adapter(&model, &golden))
         .expect("adapter fits");
     let mut trainer = Trainer::new(&model, bank, AdamW::default()).expect("trainer");
     let (mut losses, mut norms) = (Vec::new(), Vec::new());

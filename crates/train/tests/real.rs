@@ -92,7 +92,7 @@ fn the_loss_of_every_family_falls_and_the_adapter_on_disk_is_the_one_that_was_va
             Some("tiny")
         );
         let mut bank = AdapterBank::empty();
-        let index = bank.add(&model, "r4", &adapter).unwrap();
+        let index = bank.add(model.config(), "r4", &adapter).unwrap();
         let (mut sum, mut tokens) = (0.0, 0);
         for row in &rows().validation {
             let example = verdict_train::engine::Example {

@@ -22,8 +22,12 @@ fn ask(family: &str, questions: &[Question<'_>], settings: &Settings) -> Vec<Ver
     let model = Model::load(&Checkpoint::open(folder.join("model")).unwrap(), options).unwrap();
     let mut bank = AdapterBank::empty();
     for name in ["adapter-r4", "adapter-r6"] {
-        bank.add(&model, name, &Adapter::read(folder.join(name)).unwrap())
-            .unwrap();
+        bank.add(
+            model.config(),
+            name,
+            &Adapter::read(folder.join(name)).unwrap(),
+        )
+        .unwrap();
     }
     // 280 tokens: fewer than the 320 of the model.
     let tokenizer = tokenizer_of(&[" Yes", " No", " Uncertain", " Rationale"]);

@@ -38,20 +38,33 @@ impl Default for AdamW {
 /// order does not depend on the number of threads.
 const PIECE: usize = 1 << 16;
 
-/// Step number `step` (from 1) on weights `w` with gradients `g · factor` and moments `m`, `v`; `g`
-/// becomes zero.
-#[allow(clippy::too_many_arguments)]
-pub fn adamw_step(
-    cpu: &Cpu,
-    adam: &AdamW,
-    step: u32,
-    lr: f32,
-    factor: f32,
-    w: &mut [f32],
-    g: &mut [f32],
-    m: &mut [f32],
-    v: &mut [f32],
-) {
+/// One step of one adapter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWStep {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Learning rate.
+    pub lr: f32,
+    /// Multiplies the gradients ([`clip_factor`]).
+    pub factor: f32,
+}
+
+/// What a step reads and writes of one adapter, as many numbers each.
+#[derive(Debug)]
+pub struct AdamWState<'a> {
+    /// Weights.
+    pub w: &'a mut [f32],
+    /// Gradients; zero after the step.
+    pub g: &'a mut [f32],
+    /// First moments.
+    pub m: &'a mut [f32],
+    /// Second moments.
+    pub v: &'a mut [f32],
+}
+
+/// One optimizer step on one adapter.
+pub fn adamw_step(cpu: &Cpu, adam: &AdamW, step: AdamWStep, state: AdamWState<'_>) {
+    let AdamWState { w, g, m, v } = state;
     let pieces = w
         .chunks_mut(PIECE)
         .zip(g.chunks_mut(PIECE))
@@ -59,15 +72,16 @@ pub fn adamw_step(
         .zip(v.chunks_mut(PIECE));
     let mut pieces: Vec<_> = pieces.collect();
     cpu.for_each_mut(&mut pieces, |_, (((w, g), m), v)| {
-        update(cpu.isa(), adam, step, lr, factor, w, g, m, v);
+        update(cpu.isa(), adam, step, w, g, m, v);
         g.fill(0.0);
     });
 }
 
 multiversion! {
-    fn update(isa, adam: &AdamW, step: u32, lr: f32, factor: f32, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
-        let bias1 = (1.0 - f64::from(adam.beta1).powi(step as i32)) as f32;
-        let bias2 = (1.0 - f64::from(adam.beta2).powi(step as i32)).sqrt() as f32;
+    fn update(isa, adam: &AdamW, step: AdamWStep, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        let AdamWStep { number, lr, factor } = step;
+        let bias1 = (1.0 - f64::from(adam.beta1).powi(number as i32)) as f32;
+        let bias2 = (1.0 - f64::from(adam.beta2).powi(number as i32)).sqrt() as f32;
         let size = lr / bias1;
         let keep = 1.0 - lr * adam.weight_decay;
         for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {

@@ -1,12 +1,8 @@
 //! AdamW in f64, from the paper's algorithm 2.
 
-/// One weight's step; returns the new weight and moments.
-#[allow(clippy::too_many_arguments)]
+/// Step `t` of one weight with its gradient and moments; returns the new weight and moments.
 pub fn step(
-    w: f64,
-    g: f64,
-    m: f64,
-    v: f64,
+    (w, g, m, v): (f64, f64, f64, f64),
     t: i32,
     lr: f64,
     betas: (f64, f64),

@@ -3,7 +3,8 @@
 use verdict_testkit::{BF16_UNIT, F32_UNIT, assert_close, numbers, wide};
 
 use crate::adamw::{
-    AdamW, BankPieces, BankRate, BankState, adamw_step, clip_factor, reference, sum_of_squares,
+    AdamW, AdamWState, AdamWStep, BankPieces, BankRate, BankState, adamw_step, clip_factor,
+    reference, sum_of_squares,
 };
 use crate::cpu::Cpu;
 use crate::cuda::Gpu;
@@ -48,12 +49,19 @@ impl Optimizer for Cpu {
                 let own = end - a.weights..end;
                 let norm = sum_of_squares(self, &g[own.clone()]).sqrt() as f32;
                 let Some(lr) = a.lr else { return norm };
-                let step = i as u32 + 1;
-                let factor = clip_factor(norm, a.clip);
-                let (w, g) = (&mut w[own.clone()], &mut g[own.clone()]);
-                let (m, v) = (&mut m[own.clone()], &mut v[own]);
-                adamw_step(self, adam, step, lr, factor, w, g, m, v);
-                assert!(g.iter().all(|g| *g == 0.0), "gradients are used up");
+                let step = AdamWStep {
+                    number: i as u32 + 1,
+                    lr,
+                    factor: clip_factor(norm, a.clip),
+                };
+                let state = AdamWState {
+                    w: &mut w[own.clone()],
+                    g: &mut g[own.clone()],
+                    m: &mut m[own.clone()],
+                    v: &mut v[own.clone()],
+                };
+                adamw_step(self, adam, step, state);
+                assert!(g[own].iter().all(|g| *g == 0.0), "gradients are used up");
                 norm
             };
             bank.iter().map(one).collect()
@@ -160,10 +168,7 @@ fn ten_steps() {
                     let factor = (f64::from(adapter.clip) / (norm + 1e-6)).min(1.0);
                     for (s, g) in state.iter_mut().zip(&g[own.clone()]) {
                         *s = reference::step(
-                            s.0,
-                            f64::from(*g) * factor,
-                            s.1,
-                            s.2,
+                            (s.0, f64::from(*g) * factor, s.1, s.2),
                             step as i32 + 1,
                             f64::from(lr),
                             (f64::from(adam.beta1), f64::from(adam.beta2)),

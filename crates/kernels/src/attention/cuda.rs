@@ -62,13 +62,10 @@ pub struct AttentionInput<'a> {
     pub v: (View<'a, u16>, usize),
 }
 
-/// Largest width of a head.
-pub(crate) const LARGEST_HEAD: usize = 128;
-
 impl AttentionInput<'_> {
     /// The template's width.
     fn padded(&self) -> usize {
-        padded(self.shape.head_dim)
+        AttentionShape::padded_head(self.shape.head_dim)
     }
 
     fn scale(&self) -> f32 {
@@ -86,12 +83,6 @@ impl AttentionInput<'_> {
             view.holds((rows.max(1) - 1) * ld + width.min(rows * width));
         }
     }
-}
-
-/// Width of the kernel that serves heads of `d`.
-pub(crate) fn padded(d: usize) -> usize {
-    assert!(d.is_multiple_of(8) && d <= LARGEST_HEAD, "heads of {d}");
-    d.next_power_of_two().max(16)
 }
 
 impl Gpu {

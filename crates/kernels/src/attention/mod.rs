@@ -3,17 +3,20 @@
 //! `o = softmax(q kᵀ / √D) v`, each row over itself and the rows before it in its own sequence
 //! (Vaswani et al. 2017; grouped queries: Ainslie et al. 2023).
 
-mod backward;
 mod cpu;
+mod cpu_backward;
 mod cuda;
-mod decode;
+mod cuda_decode;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
-pub use backward::attention_backward;
 pub use cpu::{attention_decode, attention_forward};
+pub use cpu_backward::attention_backward;
 pub use cuda::{AttentionInput, AttentionTiles};
+
+/// Largest width of a head that the GPU kernels take.
+const LARGEST_HEAD: usize = 128;
 
 /// Heads and their width. A row of `qkv` is `[q heads | k heads | v heads]`, `ld()` long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,11 @@ impl AttentionShape {
 
     /// Width of the GPU's kernels for heads of `head_dim`, a multiple of 8 up to 128.
     pub fn padded_head(head_dim: usize) -> usize {
-        cuda::padded(head_dim)
+        assert!(
+            head_dim.is_multiple_of(8) && head_dim <= LARGEST_HEAD,
+            "heads of {head_dim}"
+        );
+        head_dim.next_power_of_two().max(16)
     }
 
     /// Query heads that share a key head.

@@ -372,7 +372,7 @@ fn a_cached_row_is_the_packed_one() {
 }
 
 #[test]
-fn a_row_does_not_depend_on_its_company_on_a_gpu() {
+fn rows_are_batch_invariant_on_a_gpu() {
     let Some(gpu) = crate::cuda::testing::gpu() else {
         return;
     };

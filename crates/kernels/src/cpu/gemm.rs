@@ -3,22 +3,12 @@
 //! Whatever the operands are (frozen weights forward or transposed, adapters, gradients), columns are
 //! packed block by block into the layout the inner kernel reads, and every output element is one chain
 //! over k in rising order. Blocking chooses only which elements are computed when.
-//!
-//! Packed layouts of a block of 16 columns, k rows:
-//! - f32: `[k][16]`
-//! - bf16: `[k/32][16 pairs][16 columns][2]`, k padded with zeros to a multiple of 32 (an AMX tile)
 
 use std::cell::RefCell;
 
+use crate::cpu::layout::{BLOCK, K_TILE, STRIP};
 use crate::cpu::{Cpu, Isa, SharedMut};
 use crate::number_formats::ComputeDtype;
-
-/// Columns in a packed block.
-pub(crate) const BLOCK: usize = 16;
-/// Rows in a strip.
-pub(crate) const STRIP: usize = 32;
-/// Granule of the inner dimension for bf16.
-pub(crate) const K_TILE: usize = 32;
 
 const SCRATCH_BYTES: usize = 448 * 1024;
 const MAX_BLOCKS: usize = 8;
@@ -36,7 +26,7 @@ pub(crate) trait Pack: Sync {
     fn stored_f32(&self, _block: usize) -> Option<&[f32]> {
         None
     }
-    /// The block as stored, when it is stored in int8 tiles whose bf16 expansion is wanted.
+    /// The block as stored, when it is stored in int8 tiles that are multiplied as bf16.
     fn stored_int8(&self, _block: usize) -> Option<&[i8]> {
         None
     }
@@ -204,12 +194,12 @@ fn run_f32(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
             let a = unsafe { left.add(strip * p.ld) };
             for (i, pair) in blocks[..bundle.len()].chunks(2).enumerate() {
                 let block = bundle.start + 2 * i;
-                let go_on = begin(p, strip, rows, block, pair.len(), sums);
+                let continued = begin(p, strip, rows, block, pair.len(), sums);
                 for (half, b) in pair.iter().enumerate() {
                     // SAFETY: `rows` rows of `k` values at `a`, `k` rows of 16 at `b`, sums of a strip.
                     unsafe {
                         let c = sums.0.as_mut_ptr().add(half * BLOCK);
-                        strip_f32(isa, a, p.ld, rows, *b, k, go_on, c);
+                        strip_f32(isa, a, p.ld, rows, *b, k, continued, c);
                     }
                 }
                 finish(isa, p, strip, rows, block, pair.len(), sums);
@@ -247,11 +237,11 @@ fn run_bf16(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
             let b1 = (bundle.len() > 1)
                 .then(|| p.right.stored_int8(bundle.start + 1))
                 .flatten();
-            let go_on = begin(p, task.rows.start, rows, bundle.start, bundle.len(), sums);
+            let continued = begin(p, task.rows.start, rows, bundle.start, bundle.len(), sums);
             // SAFETY: as above; operands as documented on `Left` and `Pack`.
             unsafe {
                 let a = left.add(task.rows.start * p.ld);
-                x86::amx_half_strip_int8(a, p.ld, b0, b1, go_on, sums.0.as_mut_ptr());
+                x86::amx_half_strip_int8(a, p.ld, b0, b1, continued, sums.0.as_mut_ptr());
             }
             finish(
                 isa,
@@ -285,18 +275,18 @@ fn run_bf16(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
             let rows = (task.rows.end - strip).min(STRIP);
             for (i, pair) in blocks[..bundle.len()].chunks(2).enumerate() {
                 let block = bundle.start + 2 * i;
-                let go_on = begin(p, strip, rows, block, pair.len(), sums);
+                let continued = begin(p, strip, rows, block, pair.len(), sums);
                 let (b0, b1) = (pair[0], pair.get(1).copied());
                 let c = sums.0.as_mut_ptr();
                 // SAFETY: as above; operands as documented on `Left` and `Pack`.
                 unsafe {
                     let a = left.add(strip * p.ld);
                     if tiled {
-                        x86::amx_strip(a, p.ld, rows, b0, b1, tiles, go_on, c);
+                        x86::amx_strip(a, p.ld, rows, b0, b1, tiles, continued, c);
                     } else {
-                        x86::dot_strip(a, p.ld, rows, b0, tiles, go_on, c);
+                        x86::dot_strip(a, p.ld, rows, b0, tiles, continued, c);
                         if let Some(b1) = b1 {
-                            x86::dot_strip(a, p.ld, rows, b1, tiles, go_on, c.add(BLOCK));
+                            x86::dot_strip(a, p.ld, rows, b1, tiles, continued, c.add(BLOCK));
                         }
                     }
                 }
@@ -320,7 +310,7 @@ unsafe fn strip_f32(
     rows: usize,
     b: *const f32,
     k: usize,
-    go_on: bool,
+    continued: bool,
     c: *mut f32,
 ) {
     // SAFETY: handed on.
@@ -329,17 +319,17 @@ unsafe fn strip_f32(
         {
             use crate::cpu::x86;
             if isa >= Isa::Avx512 {
-                return x86::f32_strip_avx512(a, ld, rows, b, k, go_on, c);
+                return x86::f32_strip_avx512(a, ld, rows, b, k, continued, c);
             }
             if isa >= Isa::Avx2 {
-                return x86::f32_strip_avx2(a, ld, rows, b, k, go_on, c);
+                return x86::f32_strip_avx2(a, ld, rows, b, k, continued, c);
             }
         }
         let _ = isa;
         for row in 0..rows {
             let c = c.add(row * 2 * BLOCK);
             let mut sums = [0.0_f32; BLOCK];
-            if go_on {
+            if continued {
                 sums = std::array::from_fn(|j| *c.add(j));
             }
             for p in 0..k {
@@ -361,7 +351,7 @@ fn columns(p: &Product<'_>, block: usize, blocks: usize) -> (usize, usize) {
     (first, (p.right.n() - first).min(blocks * BLOCK))
 }
 
-/// Where the chain goes on, sets the sums to `out`; says whether it does.
+/// Where the chain continues from `out`, sets the sums to it; returns whether it does.
 fn begin(
     p: &Product<'_>,
     strip: usize,
@@ -397,16 +387,38 @@ fn finish(
     let scale = p.scale.map(|s| &s[first..first + count]);
     let bias = p.bias.map(|b| &b[first..first + count]);
     let at = p.out_at + strip * p.out_ld + first;
-    finish_strip(
-        isa, p.mode, p.factor, scale, bias, &sums.0, p.out, at, p.out_ld, rows, count,
-    );
+    let strip = FinishedStrip {
+        mode: p.mode,
+        factor: p.factor,
+        scale,
+        bias,
+        out: p.out,
+        at,
+        ld: p.out_ld,
+        rows,
+        columns: count,
+    };
+    finish_strip(isa, strip, &sums.0);
+}
+
+/// Where the sums of a strip go, and what becomes of them on the way.
+#[derive(Clone, Copy)]
+struct FinishedStrip<'a> {
+    mode: Mode,
+    factor: f32,
+    scale: Option<&'a [f32]>,
+    bias: Option<&'a [f32]>,
+    out: SharedMut<f32>,
+    /// First element written, and elements from one row to the next.
+    at: usize,
+    ld: usize,
+    rows: usize,
+    columns: usize,
 }
 
 crate::cpu::multiversion! {
-    fn finish_strip(
-        isa, mode: Mode, factor: f32, scale: Option<&[f32]>, bias: Option<&[f32]>, sums: &[f32],
-        out: SharedMut<f32>, at: usize, ld: usize, rows: usize, count: usize,
-    ) {
+    fn finish_strip(isa, strip: FinishedStrip<'_>, sums: &[f32]) {
+        let FinishedStrip { mode, factor, scale, bias, out, at, ld, rows, columns: count } = strip;
         for (row, sums) in sums.chunks_exact(2 * BLOCK).take(rows).enumerate() {
             // SAFETY: this task alone touches these elements.
             let out = unsafe { out.slice(at + row * ld..at + row * ld + count) };

@@ -89,7 +89,7 @@ fn cpu_has_amx_bf16() -> bool {
     leaf.edx & bf16 != 0 && leaf.edx & tile != 0
 }
 
-/// Asks Linux for the tile registers (`arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`); threads
+/// Requests the tile registers from Linux (`arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`); threads
 /// started afterwards inherit it.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(crate) fn allow_amx() -> bool {

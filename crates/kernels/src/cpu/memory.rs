@@ -4,7 +4,7 @@
 /// Buffers smaller than this are left to the allocator.
 const LARGE_BYTES: usize = 2 << 20;
 
-/// `len` zeros. The system is asked for huge pages before the memory is first touched.
+/// `len` zeros. Huge pages are requested from the system before the memory is first touched.
 pub fn zeros<T: Clone + Default>(len: usize) -> Vec<T> {
     let values = vec![T::default(); len];
     advise(&values);

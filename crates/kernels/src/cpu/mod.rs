@@ -2,6 +2,7 @@
 
 pub(crate) mod gemm;
 mod isa;
+pub(crate) mod layout;
 pub(crate) mod math;
 mod memory;
 #[cfg(target_arch = "x86_64")]
@@ -25,7 +26,7 @@ impl Cpu {
     /// `threads` = 0 takes every core. `compute` = `None` takes bf16 where `isa` has it, f32 elsewhere.
     ///
     /// # Errors
-    /// A text, when bf16 is asked of a processor without it or the threads cannot be started.
+    /// A text, when bf16 is requested on a processor without it or the threads cannot be started.
     pub fn new(threads: usize, compute: Option<ComputeDtype>, isa: Isa) -> Result<Self, String> {
         let compute = match compute {
             Some(ComputeDtype::Bf16) if !isa.has_bf16() => {
@@ -72,8 +73,8 @@ impl Cpu {
         self.pool.current_num_threads()
     }
 
-    /// Runs `work` on a worker thread. Operations called inside start without a hand-over each, which
-    /// is worth doing once around a whole forward pass.
+    /// Runs `work` on a worker thread. Operations called inside start without handing over to the pool each
+    /// time, so it is worth calling once around a whole forward pass.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)
     }

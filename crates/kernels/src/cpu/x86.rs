@@ -5,11 +5,9 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use crate::cpu::gemm::{BLOCK, K_TILE};
+use crate::cpu::layout::{BLOCK, K_TILE, TILE};
 
 const STRIP_LD: usize = 2 * BLOCK;
-/// bf16 values in a packed tile.
-const TILE: usize = K_TILE * BLOCK;
 
 #[repr(C, align(64))]
 struct TileConfig([u8; 64]);
@@ -41,7 +39,7 @@ pub(crate) unsafe fn amx_end() {
     unsafe { asm!("tilerelease", options(nostack, nomem)) }
 }
 
-/// Sums of up to 32 rows against one or two blocks: `c = a · b`, or `c += a · b` with `go_on`.
+/// Sums of up to 32 rows against one or two blocks: `c = a · b`, or `c += a · b` with `continued`.
 /// TDPBF16PS adds, for each tile of 32 k, the chains of even and of odd k (both from zero) to the sum.
 ///
 /// # Safety
@@ -55,7 +53,7 @@ pub(crate) unsafe fn amx_strip(
     b0: *const u16,
     b1: Option<*const u16>,
     tiles: usize,
-    go_on: bool,
+    continued: bool,
     c: *mut f32,
 ) {
     let c_stride = STRIP_LD * 4;
@@ -65,7 +63,7 @@ pub(crate) unsafe fn amx_strip(
         let (c10, c01, c11) = (c.add(16 * STRIP_LD), c.add(16), c.add(16 * STRIP_LD + 16));
         let a1 = a.add(16 * ld);
         let upper = rows > 16;
-        if go_on {
+        if continued {
             asm!("tileloadd tmm0, [{c00}+{s}*1]", "tileloadd tmm1, [{c10}+{s}*1]",
                  "tileloadd tmm2, [{c01}+{s}*1]", "tileloadd tmm3, [{c11}+{s}*1]",
                  c00 = in(reg) c, c10 = in(reg) c10, c01 = in(reg) c01, c11 = in(reg) c11, s = in(reg) c_stride,
@@ -144,7 +142,7 @@ macro_rules! by_rows {
     }};
 }
 
-/// `c = a · b` (or `c += a · b` with `go_on`) for one block with VDPBF16PS: one chain per element, pairs of k in rising order.
+/// `c = a · b` (or `c += a · b` with `continued`) for one block with VDPBF16PS: one chain per element, pairs of k in rising order.
 ///
 /// # Safety
 /// AVX-512 BF16; operands as [`amx_strip`], of `rows` rows.
@@ -155,7 +153,7 @@ pub(crate) unsafe fn dot_strip(
     rows: usize,
     b: *const u16,
     tiles: usize,
-    go_on: bool,
+    continued: bool,
     c: *mut f32,
 ) {
     // SAFETY: the caller's promise, row by row.
@@ -164,7 +162,14 @@ pub(crate) unsafe fn dot_strip(
             rows,
             at,
             dot_rows,
-            (a.add(at * ld), ld, b, tiles, go_on, c.add(at * STRIP_LD))
+            (
+                a.add(at * ld),
+                ld,
+                b,
+                tiles,
+                continued,
+                c.add(at * STRIP_LD)
+            )
         );
     }
 }
@@ -175,13 +180,13 @@ unsafe fn dot_rows<const R: usize>(
     ld: usize,
     b: *const u16,
     tiles: usize,
-    go_on: bool,
+    continued: bool,
     c: *mut f32,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [_mm512_setzero_ps(); R];
-        if go_on {
+        if continued {
             sums = std::array::from_fn(|r| _mm512_loadu_ps(c.add(r * STRIP_LD)));
         }
         for pair in 0..tiles * (K_TILE / 2) {
@@ -199,7 +204,7 @@ unsafe fn dot_rows<const R: usize>(
     }
 }
 
-/// `c = a · b` (or `c += a · b` with `go_on`) for one block: one fused chain per element.
+/// `c = a · b` (or `c += a · b` with `continued`) for one block: one fused chain per element.
 ///
 /// # Safety
 /// AVX-512; `rows` rows of `k` values at `a`, `k` × 16 at `b`, a strip of sums at `c`.
@@ -210,14 +215,14 @@ pub(crate) unsafe fn f32_strip_avx512(
     rows: usize,
     b: *const f32,
     k: usize,
-    go_on: bool,
+    continued: bool,
     c: *mut f32,
 ) {
     // SAFETY: the caller's promise, row by row.
     unsafe {
         let mut at = 0;
         while rows - at >= 16 {
-            f32_rows_avx512::<16>(a.add(at * ld), ld, b, k, go_on, c.add(at * STRIP_LD));
+            f32_rows_avx512::<16>(a.add(at * ld), ld, b, k, continued, c.add(at * STRIP_LD));
             at += 16;
         }
         let (a, c, rows) = (a.add(at * ld), c.add(at * STRIP_LD), rows - at);
@@ -225,7 +230,7 @@ pub(crate) unsafe fn f32_strip_avx512(
             rows,
             at,
             f32_rows_avx512,
-            (a.add(at * ld), ld, b, k, go_on, c.add(at * STRIP_LD))
+            (a.add(at * ld), ld, b, k, continued, c.add(at * STRIP_LD))
         );
     }
 }
@@ -236,13 +241,13 @@ unsafe fn f32_rows_avx512<const R: usize>(
     ld: usize,
     b: *const f32,
     k: usize,
-    go_on: bool,
+    continued: bool,
     c: *mut f32,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [_mm512_setzero_ps(); R];
-        if go_on {
+        if continued {
             sums = std::array::from_fn(|r| _mm512_loadu_ps(c.add(r * STRIP_LD)));
         }
         for p in 0..k {
@@ -268,18 +273,18 @@ pub(crate) unsafe fn f32_strip_avx2(
     rows: usize,
     b: *const f32,
     k: usize,
-    go_on: bool,
+    continued: bool,
     c: *mut f32,
 ) {
     // SAFETY: the caller's promise, row by row.
     unsafe {
         let mut at = 0;
         while rows - at >= 4 {
-            f32_rows_avx2::<4>(a.add(at * ld), ld, b, k, go_on, c.add(at * STRIP_LD));
+            f32_rows_avx2::<4>(a.add(at * ld), ld, b, k, continued, c.add(at * STRIP_LD));
             at += 4;
         }
         while at < rows {
-            f32_rows_avx2::<1>(a.add(at * ld), ld, b, k, go_on, c.add(at * STRIP_LD));
+            f32_rows_avx2::<1>(a.add(at * ld), ld, b, k, continued, c.add(at * STRIP_LD));
             at += 1;
         }
     }
@@ -291,13 +296,13 @@ unsafe fn f32_rows_avx2<const R: usize>(
     ld: usize,
     b: *const f32,
     k: usize,
-    go_on: bool,
+    continued: bool,
     c: *mut f32,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         let (mut low, mut high) = ([_mm256_setzero_ps(); R], [_mm256_setzero_ps(); R]);
-        if go_on {
+        if continued {
             low = std::array::from_fn(|r| _mm256_loadu_ps(c.add(r * STRIP_LD)));
             high = std::array::from_fn(|r| _mm256_loadu_ps(c.add(r * STRIP_LD + 8)));
         }
@@ -328,7 +333,7 @@ unsafe fn int8_to_bf16(from: *const i8) -> __m512i {
     }
 }
 
-/// How far ahead of their use int8 weights are asked for, in bytes: blocks lie one after the other, so
+/// How far ahead of their use int8 weights are prefetched, in bytes: blocks follow one another, so
 /// what follows a block is what the thread needs next.
 const AHEAD: usize = 4096;
 
@@ -375,7 +380,7 @@ pub(crate) unsafe fn amx_half_strip_int8(
     ld: usize,
     b0: &[i8],
     b1: Option<&[i8]>,
-    go_on: bool,
+    continued: bool,
     c: *mut f32,
 ) {
     // Four buffers in turn: a tile is loaded long after it was stored.
@@ -386,7 +391,7 @@ pub(crate) unsafe fn amx_half_strip_int8(
     let next = 2 * b0.len();
     // SAFETY: the caller's promise; tiles lie within the blocks.
     unsafe {
-        if go_on {
+        if continued {
             asm!("tileloadd tmm0, [{c}+{s}*1]", "tileloadd tmm2, [{d}+{s}*1]",
                  c = in(reg) c, d = in(reg) c.add(16), s = in(reg) STRIP_LD * 4, options(nostack));
         } else {

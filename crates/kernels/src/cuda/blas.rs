@@ -1,12 +1,12 @@
-//! Matrix products through cuBLASLt, an algorithm chosen once per shape.
+//! The shapes of cuBLASLt's matrix products, with an algorithm chosen once per shape.
 //!
 //! The heuristic's first choice is taken, among algorithms that sum each element in one place: then a row's result depends on its own numbers alone, and the same seed gives the same bytes.
 //! Timing candidates would choose a little better and differently each time.
 //!
-//! Packed batches differ in their number of rows, and to ask cuBLASLt takes longer than a small product. So
-//! for small batches it is asked for rows rounded up, and its answer serves every number of rows up to that.
-//! For large ones it is asked for each number: how tiles fall on the multiprocessors decides, and the GPU is
-//! busy meanwhile.
+//! Packed batches differ in their number of rows, and cuBLASLt's heuristic takes longer than a small product.
+//! So for small batches it is called for rows rounded up, and its algorithm serves every number of rows up to
+//! that. For large ones it is called for each number of rows: the best algorithm depends on how tiles fall on
+//! the multiprocessors, and the GPU is busy meanwhile.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,9 +14,7 @@ use std::ffi::c_void;
 
 use cudarc::cublaslt::{result, sys};
 
-use super::Gpu;
 use super::error::{GpuError, GpuResult};
-use super::memory::{Plain, View};
 
 /// Number format of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +63,7 @@ impl Product {
     }
 
     /// How sums may be split. Not at all, but for those so long that without it most of the card would
-    /// stand idle: the gradient through the head sums over the vocabulary, into a few tiles.
+    /// are idle: the gradient through the head sums over the vocabulary, into a few tiles.
     fn reductions(&self) -> u32 {
         let long = self.backward && self.n >= 16 * self.k;
         let by_workspace = sys::cublasLtReductionScheme_t::CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
@@ -78,19 +76,19 @@ impl Product {
 pub(super) const WORKSPACE: usize = 64 << 20;
 
 pub(super) struct Blas {
-    handle: sys::cublasLtHandle_t,
+    pub(super) handle: sys::cublasLtHandle_t,
     /// By products of rounded rows.
     plans: HashMap<Product, Plan>,
     /// Address of [`WORKSPACE`] bytes; 0 before they are taken.
     pub(super) workspace: u64,
 }
 
-struct Plan {
-    desc: sys::cublasLtMatmulDesc_t,
-    w: sys::cublasLtMatrixLayout_t,
-    x: sys::cublasLtMatrixLayout_t,
-    d: sys::cublasLtMatrixLayout_t,
-    algorithm: sys::cublasLtMatmulAlgo_t,
+pub(super) struct Plan {
+    pub(super) desc: sys::cublasLtMatmulDesc_t,
+    pub(super) w: sys::cublasLtMatrixLayout_t,
+    pub(super) x: sys::cublasLtMatrixLayout_t,
+    pub(super) d: sys::cublasLtMatrixLayout_t,
+    pub(super) algorithm: sys::cublasLtMatmulAlgo_t,
 }
 
 impl Drop for Blas {
@@ -129,14 +127,14 @@ impl Blas {
     }
 
     /// The plan of a product, its layouts set to the product's rows.
-    fn plan(&mut self, product: Product) -> Result<&Plan, result::CublasError> {
-        let asked = product.rounded_up();
-        if self.plans.len() >= MOST_PLANS && !self.plans.contains_key(&asked) {
+    pub(super) fn plan(&mut self, product: Product) -> Result<&Plan, result::CublasError> {
+        let rounded = product.rounded_up();
+        if self.plans.len() >= MOST_PLANS && !self.plans.contains_key(&rounded) {
             self.plans.clear();
         }
-        let plan = match self.plans.entry(asked) {
+        let plan = match self.plans.entry(rounded) {
             Entry::Occupied(plan) => plan.into_mut(),
-            Entry::Vacant(place) => place.insert(make_plan(self.handle, asked)?),
+            Entry::Vacant(place) => place.insert(make_plan(self.handle, rounded)?),
         };
         set_rows(plan.x, product.m)?;
         set_rows(plan.d, product.m)?;
@@ -155,7 +153,7 @@ fn set_rows(layout: sys::cublasLtMatrixLayout_t, rows: usize) -> Result<(), resu
     unsafe { result::set_matrix_layout_attribute(layout, attribute, (&raw const rows).cast(), 8) }
 }
 
-fn set_address(
+pub(super) fn set_address(
     desc: sys::cublasLtMatmulDesc_t,
     attribute: sys::cublasLtMatmulDescAttributes_t,
     address: u64,
@@ -175,7 +173,7 @@ fn set_fast_sums(desc: sys::cublasLtMatmulDesc_t) -> Result<(), result::CublasEr
 }
 
 /// cuBLASLt counts by columns: a row-major `[rows, columns]` is its `columns × rows`. So `d = x Wᵀ` is
-/// asked for as `dᵀ = W xᵀ`, W being the operand that comes first.
+/// computed as `dᵀ = W xᵀ`, W being the operand that comes first.
 fn make_plan(handle: sys::cublasLtHandle_t, p: Product) -> Result<Plan, result::CublasError> {
     use sys::cudaDataType as T;
     let bf16 = T::CUDA_R_16BF;
@@ -207,7 +205,7 @@ fn make_plan(handle: sys::cublasLtHandle_t, p: Product) -> Result<Plan, result::
         set(D::CUBLASLT_MATMUL_DESC_A_SCALE_MODE, &SCALE_A_ROW)?;
         set(D::CUBLASLT_MATMUL_DESC_B_SCALE_MODE, &SCALE_A_ROW)?;
         set_fast_sums(desc)?;
-        // Which kernels serve depends on there being scales; where they lie is told at each call.
+        // Which algorithms qualify depends on there being scales; their addresses are set at each call.
         set_address(desc, D::CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, 256)?;
         set_address(desc, D::CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, 256)?;
     }
@@ -253,129 +251,4 @@ fn make_plan(handle: sys::cublasLtHandle_t, p: Product) -> Result<Plan, result::
         d,
         algorithm: found.algo,
     })
-}
-
-impl Gpu {
-    /// Queues a product; see [`Product`]. `c` may be `d`.
-    ///
-    /// # Errors
-    /// A shape that cuBLASLt refuses.
-    ///
-    /// # Panics
-    /// When an operand is too small for the shape.
-    pub fn product<O: Plain>(
-        &self,
-        p: Product,
-        x: View<'_, u16>,
-        w: View<'_, u16>,
-        bias: Option<View<'_, u16>>,
-        c: Option<View<'_, O>>,
-        d: View<'_, O>,
-    ) -> GpuResult<()> {
-        assert!(!p.fp8);
-        if p.m == 0 {
-            return Ok(());
-        }
-        let inputs = if p.backward { p.n } else { p.k };
-        x.holds((p.m - 1) * p.ld_x + inputs);
-        w.holds(p.n * p.k);
-        self.queue(p, (x.address(), w.address()), None, bias, c, d)
-    }
-
-    /// Queues a product of e4m3 operands: `d[i, j] = x_scales[i] · w_scales[j] · Σ x[i, ·] w[j, ·]` (+ c, + bias),
-    /// x `[m, k]`, w `[n, k]`. m, n and k are multiples of 16.
-    ///
-    /// # Errors
-    /// A shape, or a GPU, that cuBLASLt refuses.
-    ///
-    /// # Panics
-    /// When an operand is too small for the shape.
-    pub fn product_fp8(
-        &self,
-        p: Product,
-        (x, x_scales): (View<'_, u8>, View<'_, f32>),
-        (w, w_scales): (View<'_, u8>, View<'_, f32>),
-        bias: Option<View<'_, u16>>,
-        c: Option<View<'_, u16>>,
-        d: View<'_, u16>,
-    ) -> GpuResult<()> {
-        assert!(p.fp8 && !p.backward && p.ld_x == p.k);
-        x.holds(p.m * p.k);
-        x_scales.holds(p.m);
-        w.holds(p.n * p.k);
-        w_scales.holds(p.n);
-        let scales = Some((x_scales.address(), w_scales.address()));
-        self.queue(p, (x.address(), w.address()), scales, bias, c, d)
-    }
-
-    fn queue<O: Plain>(
-        &self,
-        p: Product,
-        (x, w): (u64, u64),
-        scales: Option<(u64, u64)>,
-        bias: Option<View<'_, u16>>,
-        c: Option<View<'_, O>>,
-        d: View<'_, O>,
-    ) -> GpuResult<()> {
-        use sys::cublasLtMatmulDescAttributes_t as D;
-        if p.m == 0 {
-            return Ok(());
-        }
-        let outputs = if p.backward { p.k } else { p.n };
-        for out in c.into_iter().chain([d]) {
-            out.holds((p.m - 1) * p.ld_d + outputs);
-        }
-        assert_eq!(size_of::<O>(), if p.out == Element::F32 { 4 } else { 2 });
-        assert!(p.add == c.is_some() && p.bias == bias.is_some());
-        let mut blas = self.inner.blas();
-        let (handle, workspace) = (blas.handle, blas.workspace);
-        let told = |e: result::CublasError| GpuError::Blas {
-            what: format!("{p:?}"),
-            code: e.to_string(),
-        };
-        let plan = blas.plan(p).map_err(told)?;
-        let (alpha, beta) = (1.0_f32, f32::from(u8::from(p.add)));
-        let c = c.unwrap_or(d);
-        if let Some(bias) = bias {
-            bias.holds(p.n);
-            set_address(
-                plan.desc,
-                D::CUBLASLT_MATMUL_DESC_BIAS_POINTER,
-                bias.address(),
-            )
-            .map_err(told)?;
-        }
-        if let Some((of_x, of_w)) = scales {
-            set_address(plan.desc, D::CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, of_w).map_err(told)?;
-            set_address(plan.desc, D::CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, of_x).map_err(told)?;
-        }
-        // SAFETY: operands hold what the layouts say (asserted above) and live on this stream.
-        unsafe {
-            result::matmul(
-                handle,
-                plan.desc,
-                (&raw const alpha).cast(),
-                (&raw const beta).cast(),
-                w as *const c_void,
-                plan.w,
-                x as *const c_void,
-                plan.x,
-                c.address() as *const c_void,
-                plan.d,
-                d.address() as *mut c_void,
-                plan.d,
-                &raw const plan.algorithm,
-                workspace as *mut c_void,
-                WORKSPACE,
-                self.inner.stream.cu_stream().cast(),
-            )
-            .map_err(told)?;
-        }
-        drop(blas);
-        self.mark(|| {
-            let way = if p.backward { "dy W" } else { "x Wᵀ" };
-            let format = if p.fp8 { "fp8 " } else { "" };
-            format!("{format}product {way} {} × {}", p.n, p.k)
-        })
-    }
 }

@@ -19,13 +19,13 @@ pub(super) struct Source {
     /// Its name, for messages and in the cache.
     pub(super) file: &'static str,
     pub(super) text: &'static str,
-    /// What the compiler is told beside.
+    /// Further options of the compiler.
     define: Option<&'static str>,
     /// What its kernels' names begin with.
     kernels: &'static [&'static str],
 }
 
-/// What stands before every source.
+/// What precedes every source.
 const COMMON: &str = include_str!("common.cuh");
 
 /// Every operation's kernels.
@@ -264,11 +264,11 @@ fn compile(source: Source, architecture: &str, options: &[String]) -> GpuResult<
         architecture: architecture.to_owned(),
         log,
     };
-    let told = |e: result::NvrtcError| failed(e.to_string());
+    let refused = |e: result::NvrtcError| failed(e.to_string());
     let text = format!("{COMMON}\n#line 1 \"{}.cu\"\n{}", source.file, source.text);
     let text = CString::new(text).map_err(|e| failed(e.to_string()))?;
     let name = CString::new(format!("{}.cu", source.file)).map_err(|e| failed(e.to_string()))?;
-    let program = result::create_program(&text, Some(&name)).map_err(told)?;
+    let program = result::create_program(&text, Some(&name)).map_err(refused)?;
     // SAFETY: `program` was just made, and is destroyed once, below.
     unsafe {
         let code = result::compile_program(program, options)
@@ -285,11 +285,11 @@ fn compile(source: Source, architecture: &str, options: &[String]) -> GpuResult<
                 let mut size = 0;
                 sys::nvrtcGetCUBINSize(program, &raw mut size)
                     .result()
-                    .map_err(told)?;
+                    .map_err(refused)?;
                 let mut code = vec![0_u8; size];
                 sys::nvrtcGetCUBIN(program, code.as_mut_ptr().cast())
                     .result()
-                    .map_err(told)?;
+                    .map_err(refused)?;
                 Ok(code)
             });
         let _ = result::destroy_program(program);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_does_not_compile_is_told_with_its_file() {
+    fn the_error_of_a_kernel_that_does_not_compile_names_its_file() {
         if !compiler() {
             return;
         }

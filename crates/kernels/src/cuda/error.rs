@@ -17,7 +17,7 @@ pub enum GpuError {
     OutOfMemory {
         /// Which GPU.
         ordinal: usize,
-        /// Bytes asked for.
+        /// Bytes requested.
         wanted: usize,
         /// Bytes this process holds.
         held: usize,
@@ -39,7 +39,7 @@ pub enum GpuError {
     Driver {
         /// Which GPU.
         ordinal: usize,
-        /// What was asked.
+        /// What the call was for.
         call: String,
         /// CUDA's name for the refusal.
         code: String,
@@ -74,8 +74,24 @@ fn gib(bytes: usize) -> String {
     }
 }
 
-/// Errors after which the context answers nothing else.
-pub(super) fn is_lost(code: CUresult) -> bool {
+/// The error of a driver call that failed with `code`.
+pub(super) fn failure(ordinal: usize, call: &str, code: CUresult) -> GpuError {
+    let name = format!("{code:?}");
+    match is_lost(code) {
+        true => GpuError::Lost {
+            ordinal,
+            code: format!("{call}: {name}"),
+        },
+        false => GpuError::Driver {
+            ordinal,
+            call: call.to_owned(),
+            code: name,
+        },
+    }
+}
+
+/// Errors after which every call of the context fails.
+fn is_lost(code: CUresult) -> bool {
     use CUresult as R;
     matches!(
         code,

@@ -71,7 +71,7 @@ impl Drop for Recording {
 /// Times that a recording is tried.
 const RECORDINGS: usize = 8;
 
-/// A graph that nobody has taken yet.
+/// A recorded graph that has not been instantiated yet.
 struct Captured(sys::CUgraph);
 
 impl Captured {
@@ -138,7 +138,7 @@ impl Gpu {
             Ok(graph) => Ok(graph),
             Err(e) => {
                 self.inner.check(call, Err(e))?;
-                unreachable!("an error was told")
+                unreachable!("an error was returned")
             }
         }
     }
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(read(), [0, 0, 0, 0, 1, 1, 1, 1]);
         let always = gpu.record(|| gpu.synchronize());
         assert!(always.is_err());
-        gpu.clear(numbers.view()).expect("the stream goes on");
+        gpu.clear(numbers.view()).expect("the stream still works");
         assert_eq!(read(), [0; 8]);
     }
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 pub struct Library {
     /// Where it lies; the bare name where the system's loader found it.
     pub path: PathBuf,
-    /// Its version, where it tells one.
+    /// Its version, where it reports one.
     pub version: Option<String>,
 }
 
@@ -30,7 +30,7 @@ pub struct GpuDevice {
     pub compute_capability: (i32, i32),
     /// All of its memory.
     pub memory_bytes: usize,
-    /// Memory that no process holds, where it was asked for ([`GpuProbe::with_free_memory`]).
+    /// Free memory, where it was requested ([`GpuProbe::with_free_memory`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<usize>,
 }
@@ -84,7 +84,7 @@ struct Found {
     missing: Vec<String>,
 }
 
-/// Looks for the libraries once a process, and asks the driver for its GPUs each time; never fails.
+/// Looks for the libraries once per process, and for the driver's GPUs each time; never fails.
 pub fn probe() -> GpuProbe {
     let found = libraries();
     let mut probe = GpuProbe {
@@ -139,14 +139,14 @@ fn too_old(version: i32) -> Option<String> {
 
 fn devices() -> Result<(i32, Vec<GpuDevice>), String> {
     use cudarc::driver::{result, sys};
-    let told = |e: cudarc::driver::DriverError| format!("{:?}", e.0);
-    result::init().map_err(told)?;
+    let code = |e: cudarc::driver::DriverError| format!("{:?}", e.0);
+    result::init().map_err(code)?;
     let mut version = 0;
     // SAFETY: the driver is loaded and initialised; it writes one integer.
     unsafe { sys::cuDriverGetVersion(&raw mut version) }
         .result()
-        .map_err(told)?;
-    let count = result::device::get_count().map_err(told)?;
+        .map_err(code)?;
+    let count = result::device::get_count().map_err(code)?;
     // No context is made: it would take memory and time of GPUs that will not be used.
     let devices = (0..count).map(|ordinal| {
         let device = result::device::get(ordinal)?;
@@ -166,7 +166,7 @@ fn devices() -> Result<(i32, Vec<GpuDevice>), String> {
             free_bytes: None,
         })
     });
-    Ok((version, devices.collect::<Result<_, _>>().map_err(told)?))
+    Ok((version, devices.collect::<Result<_, _>>().map_err(code)?))
 }
 
 /// Opens driver, cuBLASLt and NVRTC, or says why not.
@@ -375,7 +375,7 @@ fn named(folder: &Path, prefix: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn an_old_driver_is_told_with_both_versions() {
+    fn an_old_driver_is_reported_with_both_versions() {
         assert_eq!(super::too_old(13_000), None);
         assert_eq!(super::too_old(12_040), None);
         assert_eq!(

@@ -97,7 +97,7 @@ impl<T: Plain> Drop for Buffer<T> {
             return;
         }
         self.inner.bytes_freed(self.len * size_of::<T>());
-        // An error here is one of earlier work; the next call tells it.
+        // An error here is one of earlier work; the next call reports it.
         // SAFETY: the memory came from `alloc`, on this stream, and is given back once.
         unsafe {
             let _ = self.inner.context.bind_to_thread();
@@ -160,7 +160,7 @@ impl<'a, T: Plain> View<'a, T> {
         self.address
     }
 
-    /// Where the address stands on the host, for a launch.
+    /// Where the address is stored on the host, for a launch.
     pub(super) fn address_field(&self) -> *mut std::ffi::c_void {
         std::ptr::from_ref(&self.address).cast_mut().cast()
     }

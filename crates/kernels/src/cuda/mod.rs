@@ -11,6 +11,8 @@ mod graph;
 mod launch;
 mod libraries;
 mod memory;
+mod module;
+mod products;
 mod profile;
 mod side;
 mod staging;
@@ -25,12 +27,14 @@ use cudarc::driver::{CudaContext, CudaStream, DriverError, result};
 
 pub use blas::{Element, Product};
 pub use compile::is_kernel;
+use error::failure;
 pub use error::{GpuError, GpuResult};
 pub use graph::Graph;
 pub(crate) use launch::Arg;
 pub use libraries::{GpuDevice, GpuProbe, Library, probe};
 pub use memory::{Buffer, Plain, View};
 pub use profile::KernelTime;
+use profile::Profile;
 pub use side::Event;
 pub(crate) use side::Lane;
 pub use staging::Staging;
@@ -42,8 +46,8 @@ pub struct Gpu {
     preparing: Arc<Preparing>,
 }
 
-/// Threads that compile. Whoever lets go of the GPU last waits for them: a process that ends while NVRTC works
-/// takes the library away under it.
+/// Threads that compile. The last owner of the GPU waits for them when it is dropped: a process that ends while
+/// NVRTC works unloads the library under it.
 #[derive(Debug, Default)]
 struct Preparing(Mutex<Vec<std::thread::JoinHandle<()>>>);
 
@@ -51,7 +55,7 @@ impl Drop for Preparing {
     fn drop(&mut self) {
         let threads = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
-            // What went wrong there is told where the kernel is asked for.
+            // An error in it is reported when the kernel is used.
             let _ = thread.join();
         }
     }
@@ -73,7 +77,7 @@ struct Inner {
     capability: (i32, i32),
     multiprocessors: usize,
     /// One for each source.
-    kernels: [OnceLock<GpuResult<launch::Loaded>>; compile::SOURCES.len()],
+    kernels: [OnceLock<GpuResult<module::Loaded>>; compile::SOURCES.len()],
     architecture: String,
     /// Shared memory that a block may have.
     shared: i32,
@@ -83,10 +87,10 @@ struct Inner {
     budget: bool,
     /// Memory to plan with: the budget, or the card's total but for a twentieth.
     plan: usize,
-    profile: Mutex<Option<profile::Profile>>,
+    profile: Mutex<Option<Profile>>,
     held: AtomicUsize,
     peak: AtomicUsize,
-    // Last: what stands above is given back while they are there.
+    // Last: the fields above are dropped while these exist.
     side: Arc<CudaStream>,
     stream: Arc<CudaStream>,
     context: Arc<CudaContext>,
@@ -178,8 +182,8 @@ impl Gpu {
         })
     }
 
-    /// Begins to compile (or read) the sources of these kernels, side by side, while other work goes on. A
-    /// source that does not compile is told of when a kernel of it is asked for.
+    /// Starts to compile (or read) the sources of these kernels, in parallel and in the background. A source that
+    /// does not compile is reported when one of its kernels is used.
     pub fn prepare(&self, kernels: &[&str]) {
         let holders: std::collections::BTreeSet<usize> = kernels
             .iter()
@@ -270,19 +274,58 @@ impl Gpu {
         self.inner.held.load(Ordering::Relaxed)
     }
 
-    /// Memory that sizes of work are planned with, whoever else uses the card now: the budget, or the card's
-    /// total. The same on every card of a kind, so that the same work is cut in the same places.
+    /// Memory that sizes of work are planned with, whatever other processes hold: the budget, or the GPU's total.
+    /// The same on every GPU of a model, so that the same work is cut in the same places.
     pub fn plan_bytes(&self) -> usize {
         self.inner.plan
     }
 
-    /// Memory that may be held: the card's free memory when it was opened, or the budget.
+    /// Memory that may be held: the GPU's free memory when it was opened, or the budget.
     pub fn limit_bytes(&self) -> usize {
         self.inner.limit
     }
 }
 
+impl Gpu {
+    /// Starts to measure times.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    pub fn start_profile(&self) -> GpuResult<()> {
+        self.enter()?;
+        *self.inner.profile() = Some(Profile::default());
+        self.mark(String::new)
+    }
+
+    /// Ends a profile and returns its times, longest first.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    pub fn end_profile(&self) -> GpuResult<Vec<KernelTime>> {
+        self.enter()?;
+        let Some(profile) = self.inner.profile().take() else {
+            return Ok(Vec::new());
+        };
+        self.synchronize()?;
+        Ok(profile.times())
+    }
+
+    /// Marks the end of what was just queued, where a profile is on.
+    fn mark(&self, name: impl FnOnce() -> String) -> GpuResult<()> {
+        let mut profile = self.inner.profile();
+        let Some(profile) = profile.as_mut() else {
+            return Ok(());
+        };
+        let marked = profile.mark(name(), self.inner.stream.cu_stream());
+        self.inner.check("record an event", marked)
+    }
+}
+
 impl Inner {
+    fn profile(&self) -> MutexGuard<'_, Option<Profile>> {
+        self.profile.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     fn blas(&self) -> MutexGuard<'_, blas::Blas> {
         self.blas.lock().unwrap_or_else(|e| e.into_inner())
     }
@@ -319,8 +362,8 @@ impl Inner {
         Ok(address)
     }
 
-    /// A kernel by name; its source is compiled when the first of its kernels is asked for.
-    fn kernel(&self, name: &str) -> GpuResult<launch::Kernel> {
+    /// A kernel by name; its source is compiled when the first of its kernels is used.
+    fn kernel(&self, name: &str) -> GpuResult<module::Kernel> {
         let holder = compile::holder(name).unwrap_or_else(|| panic!("no kernel `{name}`"));
         let loaded = self.loaded(holder).as_ref().map_err(Clone::clone)?;
         Ok(loaded
@@ -328,11 +371,11 @@ impl Inner {
             .unwrap_or_else(|| panic!("no kernel `{name}`")))
     }
 
-    fn loaded(&self, source: usize) -> &GpuResult<launch::Loaded> {
+    fn loaded(&self, source: usize) -> &GpuResult<module::Loaded> {
         self.kernels[source].get_or_init(|| {
             let ordinal = self.context.ordinal();
             let source = compile::SOURCES[source];
-            launch::Loaded::new(ordinal, source, &self.architecture, self.shared)
+            module::Loaded::new(ordinal, source, &self.architecture, self.shared)
         })
     }
 
@@ -354,21 +397,6 @@ impl Inner {
 
     fn check(&self, call: &str, outcome: Result<(), DriverError>) -> GpuResult<()> {
         outcome.map_err(|e| failure(self.context.ordinal(), call, e.0))
-    }
-}
-
-fn failure(ordinal: usize, call: &str, code: CUresult) -> GpuError {
-    let name = format!("{code:?}");
-    match error::is_lost(code) {
-        true => GpuError::Lost {
-            ordinal,
-            code: format!("{call}: {name}"),
-        },
-        false => GpuError::Driver {
-            ordinal,
-            call: call.to_owned(),
-            code: name,
-        },
     }
 }
 
@@ -396,7 +424,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_lets_go_last_waits_for_what_compiles() {
+    fn the_last_owner_waits_for_the_threads_that_compile() {
         let done = Arc::new(AtomicBool::new(false));
         let preparing = Arc::new(Preparing::default());
         let copy = Arc::clone(&preparing);

@@ -6,10 +6,7 @@
 
 use std::collections::HashMap;
 
-use cudarc::driver::{result, sys};
-
-use super::Gpu;
-use super::error::GpuResult;
+use cudarc::driver::{DriverError, result, sys};
 
 /// Kernels of one name.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -22,6 +19,7 @@ pub struct KernelTime {
     pub ms: f64,
 }
 
+/// The events recorded so far.
 #[derive(Default)]
 pub(super) struct Profile {
     marks: Vec<(String, sys::CUevent)>,
@@ -30,64 +28,33 @@ pub(super) struct Profile {
 // SAFETY: event handles may be used from any thread.
 unsafe impl Send for Profile {}
 
-impl Gpu {
-    /// Begins to take times.
-    ///
-    /// # Errors
-    /// A failure of the device.
-    pub fn start_profile(&self) -> GpuResult<()> {
-        self.enter()?;
-        *self.profile() = Some(Profile::default());
-        self.mark(String::new)
+impl Profile {
+    /// Marks the end of what was just queued on a stream.
+    pub(super) fn mark(&mut self, name: String, stream: sys::CUstream) -> Result<(), DriverError> {
+        let event = result::event::create(sys::CUevent_flags::CU_EVENT_DEFAULT)?;
+        // SAFETY: the event is new and the stream lives.
+        unsafe { result::event::record(event, stream) }?;
+        self.marks.push((name, event));
+        Ok(())
     }
 
-    /// Ends a profile and tells its times, longest first.
-    ///
-    /// # Errors
-    /// A failure of the device.
-    pub fn end_profile(&self) -> GpuResult<Vec<KernelTime>> {
-        self.enter()?;
-        let Some(profile) = self.profile().take() else {
-            return Ok(Vec::new());
-        };
-        self.synchronize()?;
+    /// The times between the marks by name, longest first. The stream has passed all of them.
+    pub(super) fn times(self) -> Vec<KernelTime> {
         let mut sums: HashMap<String, (usize, f64)> = HashMap::new();
-        for pair in profile.marks.windows(2) {
+        for pair in self.marks.windows(2) {
             // SAFETY: both events were recorded on this stream, and it has passed them.
             let ms = unsafe { result::event::elapsed(pair[0].1, pair[1].1) };
             let sum = sums.entry(pair[1].0.clone()).or_default();
             sum.0 += 1;
             sum.1 += f64::from(ms.unwrap_or(0.0));
         }
-        for (_, event) in &profile.marks {
+        for (_, event) in &self.marks {
             // SAFETY: made by `mark`, destroyed once.
             let _ = unsafe { result::event::destroy(*event) };
         }
         let time = |(name, (count, ms))| KernelTime { name, count, ms };
         let mut times: Vec<KernelTime> = sums.into_iter().map(time).collect();
         times.sort_by(|a, b| b.ms.total_cmp(&a.ms));
-        Ok(times)
-    }
-
-    /// Marks the end of what was just queued, where a profile is on.
-    pub(super) fn mark(&self, name: impl FnOnce() -> String) -> GpuResult<()> {
-        let mut profile = self.profile();
-        let Some(profile) = profile.as_mut() else {
-            return Ok(());
-        };
-        let made = result::event::create(sys::CUevent_flags::CU_EVENT_DEFAULT).and_then(|event| {
-            // SAFETY: the event is new and the stream lives.
-            unsafe { result::event::record(event, self.inner.stream.cu_stream()) }.map(|()| event)
-        });
-        let event = match made {
-            Ok(event) => event,
-            Err(e) => return self.inner.check("record an event", Err(e)),
-        };
-        profile.marks.push((name(), event));
-        Ok(())
-    }
-
-    fn profile(&self) -> std::sync::MutexGuard<'_, Option<Profile>> {
-        self.inner.profile.lock().unwrap_or_else(|e| e.into_inner())
+        times
     }
 }

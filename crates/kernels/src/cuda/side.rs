@@ -33,7 +33,7 @@ impl Drop for Event {
 /// Which stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Where all work goes that is not said to go elsewhere.
+    /// The default of all work.
     Main,
     /// The second one.
     Side,
@@ -49,7 +49,7 @@ impl Inner {
 }
 
 impl Gpu {
-    /// An event that nothing has recorded yet: to wait for it is not to wait.
+    /// An event that has not been recorded yet: waiting for it returns at once.
     ///
     /// # Errors
     /// A failure of the device.
@@ -61,12 +61,12 @@ impl Gpu {
             Ok(event) => Ok(Event { event, inner }),
             Err(e) => {
                 self.inner.check("make an event", Err(e))?;
-                unreachable!("an error was told")
+                unreachable!("an error was returned")
             }
         }
     }
 
-    /// Marks what a lane has been given so far.
+    /// Records the event after what a lane has been given so far.
     pub(crate) fn record_event(&self, event: &Event, lane: Lane) -> GpuResult<()> {
         // SAFETY: both live.
         let done = unsafe { result::event::record(event.event, self.inner.lane(lane)) };
@@ -80,7 +80,7 @@ impl Gpu {
         self.inner.check("wait for an event", done)
     }
 
-    /// What a lane is given from now on waits for the event.
+    /// Makes what a lane is given from now on wait for the event.
     pub(crate) fn await_event(&self, event: &Event, lane: Lane) -> GpuResult<()> {
         let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
         // SAFETY: both live.

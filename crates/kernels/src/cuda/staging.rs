@@ -41,8 +41,8 @@ impl Staging {
             let sent = gpu.event()?;
             // SAFETY: the context is this thread's.
             let taken = unsafe { result::malloc_host(len * size_of::<u16>(), 0) };
-            let told = taken.as_ref().map(|_| ()).map_err(|e| *e);
-            gpu.inner.check("lock host memory", told)?;
+            let outcome = taken.as_ref().map(|_| ()).map_err(|e| *e);
+            gpu.inner.check("lock host memory", outcome)?;
             let address = taken.unwrap_or(std::ptr::null_mut()).cast::<u16>();
             // SAFETY: `len` numbers were taken; zeros are numbers.
             unsafe { address.write_bytes(0, len) };
@@ -73,7 +73,7 @@ impl Staging {
     pub fn fill(&mut self) -> GpuResult<&mut [u16]> {
         let piece = &self.pieces[self.turn];
         self.gpu.wait_for(&piece.sent)?;
-        // SAFETY: the piece holds `len` numbers, which nobody else reads now.
+        // SAFETY: the piece holds `len` numbers, which nothing else reads now.
         Ok(unsafe { std::slice::from_raw_parts_mut(piece.address, self.len) })
     }
 
@@ -85,7 +85,7 @@ impl Staging {
     pub fn send(&mut self, to: View<'_, u16>) -> GpuResult<()> {
         assert!(to.len() <= self.len);
         let piece = &self.pieces[self.turn];
-        // SAFETY: as in `fill`; nobody writes to it before `sent` has passed.
+        // SAFETY: as in `fill`; nothing writes to it before `sent` has passed.
         let from = unsafe { std::slice::from_raw_parts(piece.address, to.len()) };
         self.gpu.write(from, to)?;
         self.gpu.record_event(&piece.sent, Lane::Main)?;

@@ -16,7 +16,7 @@ use crate::cpu::{Cpu, Isa};
 use crate::dropout::{DropoutKey, Masked, RowKey, dropout_scale};
 use crate::number_formats::ComputeDtype;
 
-/// What a failure of the device is told with.
+/// Message of a test that fails because the device fails.
 pub(crate) const WORKS: &str = "the GPU works";
 
 /// The GPU that the environment names, made this thread's; none where it names none.
@@ -36,7 +36,7 @@ pub(crate) fn gpu() -> Option<&'static Gpu> {
     Some(gpu)
 }
 
-/// The first `small` of the shapes where only small ones are wanted, else all.
+/// The first `small` of the shapes where only small ones are tested, else all.
 pub(crate) fn shapes<T>(all: &[T], small: usize) -> &[T] {
     match std::env::var("VERDICT_TEST_SMALL").as_deref() {
         Ok("" | "0") | Err(_) => all,

@@ -1,5 +1,6 @@
 //! Dropout with masks that are computed, not stored: a counter-based generator keyed by everything that
-//! names an element, so that forward and backward, alone and together, agree.
+//! identifies an element, so that forward and backward agree in every batch. Masks are exact: the portable
+//! version is the reference of all others.
 
 mod cuda;
 #[cfg(test)]

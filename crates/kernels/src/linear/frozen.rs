@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use crate::cpu::gemm::{BLOCK, K_TILE, Mode, Pack, Product, run};
+use crate::cpu::gemm::{Mode, Pack, Product, run};
+use crate::cpu::layout::{BLOCK, K_TILE, TILE};
 use crate::cpu::math::{from_bf16, to_bf16};
 use crate::cpu::{Cpu, Isa, SharedMut, zeros};
 use crate::linear::Rows;
 use crate::number_formats::BaseQuantization;
-
-const TILE: usize = K_TILE * BLOCK;
 
 enum Store {
     /// `[n/16][k][16]`

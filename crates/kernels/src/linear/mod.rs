@@ -1,25 +1,27 @@
 //! Matrix products: frozen weights forward and backward, and the small trained ones of the adapters.
 //!
 //! Forward `y = x Wᵀ + b` (x `[T, in]`, W `[out, in]`, y `[T, out]`); backward `dx = dy W`. The
-//! adapters' products use [`Columns`] over plain f32 matrices or over rows.
+//! adapters' products use [`RightOperand`] over plain f32 matrices or over rows.
 
-mod columns;
 mod cuda;
-mod decode;
+mod cuda_decode;
+mod cuda_frozen;
+mod cuda_unpack;
 mod frozen;
 pub mod reference;
+mod right_operand;
 mod rows;
 #[cfg(test)]
 mod tests;
-mod unpack;
 
 pub use crate::cpu::gemm::Mode;
-pub use columns::Columns;
-pub use cuda::{GpuLinear, Out, Scratch};
-pub use decode::{SKINNY_ROWS, Skinny, SkinnyOut};
+pub use cuda::{Out, Scratch};
+pub use cuda_decode::{SKINNY_ROWS, Skinny, SkinnyOut};
+pub use cuda_frozen::GpuLinear;
+pub use cuda_unpack::Unpacker;
 pub use frozen::FrozenLinear;
+pub use right_operand::RightOperand;
 pub use rows::Rows;
-pub use unpack::Unpacker;
 
 use crate::cpu::gemm::{Pack, Product, run};
 use crate::cpu::{Cpu, SharedMut};
@@ -28,7 +30,7 @@ use std::ops::Range;
 /// One product of a batch of them: rows `rows` of `left` (columns `from..from + k`) times `right`
 /// (`k × n`), into rows of `out` from `out_row` on, columns `out_column..out_column + n`.
 #[derive(Debug)]
-pub struct Job<'a> {
+pub struct SmallProduct<'a> {
     /// Left operand.
     pub left: &'a Rows,
     /// Its rows that take part.
@@ -36,7 +38,7 @@ pub struct Job<'a> {
     /// Its first column.
     pub from: usize,
     /// Right operand.
-    pub right: Columns<'a>,
+    pub right: RightOperand<'a>,
     /// First row written.
     pub out_row: usize,
     /// First column written.
@@ -50,55 +52,55 @@ pub struct Job<'a> {
 /// Runs many small products into one matrix `out` of rows `out_ld` long.
 ///
 /// # Panics
-/// When two jobs' outputs overlap, or an operand is too small for what a job asks.
-pub fn matmul(cpu: &Cpu, jobs: &[Job<'_>], out: &mut [f32], out_ld: usize) {
-    check_disjoint(jobs, out.len(), out_ld);
+/// When two products' outputs overlap, or an operand is too small for a product.
+pub fn matmul(cpu: &Cpu, products: &[SmallProduct<'_>], out: &mut [f32], out_ld: usize) {
+    check_disjoint(products, out.len(), out_ld);
     let shared = SharedMut::new(out);
-    let products: Vec<Product<'_>> = jobs
+    let ready: Vec<Product<'_>> = products
         .iter()
-        .map(|job| {
+        .map(|product| {
             assert!(
-                job.rows.end <= job.left.len(),
+                product.rows.end <= product.left.len(),
                 "rows {:?} of {}",
-                job.rows,
-                job.left.len()
+                product.rows,
+                product.left.len()
             );
             assert!(
-                job.from + job.right.k() <= job.left.readable(),
+                product.from + product.right.k() <= product.left.readable(),
                 "left operand too narrow"
             );
             Product {
-                left: job.left.left(job.rows.start, job.from),
-                ld: job.left.ld(),
-                m: job.rows.len(),
-                right: &job.right,
+                left: product.left.left(product.rows.start, product.from),
+                ld: product.left.ld(),
+                m: product.rows.len(),
+                right: &product.right,
                 out: shared,
-                out_at: job.out_row * out_ld + job.out_column,
+                out_at: product.out_row * out_ld + product.out_column,
                 out_ld,
-                mode: job.mode,
-                factor: job.factor,
+                mode: product.mode,
+                factor: product.factor,
                 scale: None,
                 bias: None,
             }
         })
         .collect();
-    run(cpu, &products);
+    run(cpu, &ready);
 }
 
-fn check_disjoint(jobs: &[Job<'_>], len: usize, ld: usize) {
-    let area = |job: &Job<'_>| {
+fn check_disjoint(products: &[SmallProduct<'_>], len: usize, ld: usize) {
+    let area = |product: &SmallProduct<'_>| {
         (
-            job.out_row..job.out_row + job.rows.len(),
-            job.out_column..job.out_column + job.right.n(),
+            product.out_row..product.out_row + product.rows.len(),
+            product.out_column..product.out_column + product.right.n(),
         )
     };
-    for (i, job) in jobs.iter().enumerate() {
-        let (rows, columns) = area(job);
+    for (i, product) in products.iter().enumerate() {
+        let (rows, columns) = area(product);
         assert!(
             columns.end <= ld && rows.end * ld <= len,
             "product writes outside its matrix"
         );
-        for other in &jobs[..i] {
+        for other in &products[..i] {
             let (r, c) = area(other);
             let apart = rows.end <= r.start
                 || r.end <= rows.start

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::cpu::gemm::{K_TILE, Left, STRIP};
+use crate::cpu::gemm::Left;
+use crate::cpu::layout::{K_TILE, STRIP};
 use crate::cpu::math::{from_bf16, row_to_bf16};
 use crate::cpu::{Cpu, SharedMut, resize_buffer};
 use crate::number_formats::ComputeDtype;
@@ -52,7 +53,7 @@ impl Rows {
         let size = (len + STRIP + 1) * self.ld.max(K_TILE);
         match &mut self.data {
             Data::F32(v) => resize_buffer(v, size),
-            // What stands beyond the last row is read with it and leads to sums nobody keeps.
+            // Values beyond the last row are read with it; their sums are not kept.
             Data::Bf16(v) => resize_buffer(v, size),
         }
     }
@@ -132,7 +133,7 @@ impl Rows {
 
     /// The transpose of `x` `[T, ld]`'s columns `columns`, one row each. Each of `blocks` (ranges of T)
     /// begins at a multiple of 32 columns, the gaps are zeros: the sum over T then runs example by
-    /// example, wherever an example stands.
+    /// example, wherever an example is in the batch.
     pub fn set_transposed(
         &mut self,
         cpu: &Cpu,

@@ -11,7 +11,8 @@ use crate::cuda::testing::{
 };
 use crate::cuda::{Gpu, GpuError, Staging};
 use crate::linear::{
-    Columns, FrozenLinear, GpuLinear, Job, Mode, Out, Rows, Scratch, Unpacker, matmul, reference,
+    FrozenLinear, GpuLinear, Mode, Out, RightOperand, Rows, Scratch, SmallProduct, Unpacker,
+    matmul, reference,
 };
 use crate::number_formats::{BaseQuantization, ComputeDtype};
 
@@ -443,7 +444,7 @@ fn small_products_of_adapters() {
             let what = format!("{} {:?} {m}x{k}x{n}", cpu.isa(), cpu.compute());
             let x = numbers(3, m * k, 1.0);
             let left = rows(&cpu, &x, k);
-            let job = |right| Job {
+            let product = |right| SmallProduct {
                 left: &left,
                 rows: 0..m,
                 from: 0,
@@ -456,7 +457,7 @@ fn small_products_of_adapters() {
             let w = numbers(6, n * k, 0.3);
             for (right, want) in [
                 (
-                    Columns::Transposed {
+                    RightOperand::Transposed {
                         data: &w,
                         n,
                         k,
@@ -471,7 +472,7 @@ fn small_products_of_adapters() {
                     ),
                 ),
                 (
-                    Columns::Plain {
+                    RightOperand::Plain {
                         data: &w,
                         k,
                         n,
@@ -481,7 +482,7 @@ fn small_products_of_adapters() {
                 ),
             ] {
                 let mut y = vec![1.0; m * n];
-                matmul(&cpu, &[job(right)], &mut y, n);
+                matmul(&cpu, &[product(right)], &mut y, n);
                 let want: Vec<f64> = want.iter().map(|v| 1.0 + 2.0 * v).collect();
                 assert_close(&what, &y, &want, 24.0, F32_UNIT);
             }
@@ -501,13 +502,13 @@ fn gradient(
     let mut left = Rows::default();
     left.set_transposed(cpu, u, r, 0..r, spans, 1.0);
     let n = x.columns();
-    let right = Columns::Batch {
+    let right = RightOperand::Batch {
         rows: x,
         from: 0,
         n,
         blocks: spans,
     };
-    let job = Job {
+    let product = SmallProduct {
         left: &left,
         rows: 0..r,
         from: 0,
@@ -517,11 +518,11 @@ fn gradient(
         mode: Mode::Continue,
         factor: 1.0,
     };
-    matmul(cpu, &[job], out, n);
+    matmul(cpu, &[product], out, n);
 }
 
 #[test]
-fn sums_over_a_batch_go_on_bit_for_bit() {
+fn sums_over_a_batch_continue_bit_for_bit() {
     let spans = [0..5, 5..50, 50..51, 51..90];
     let (t, r, n) = (90, 12, 70);
     for cpu in machines() {
@@ -553,7 +554,7 @@ fn sums_over_a_batch_go_on_bit_for_bit() {
 }
 
 #[test]
-fn a_row_does_not_depend_on_its_company() {
+fn rows_are_batch_invariant() {
     let (m, k, n) = (77, 128, 96);
     let w = numbers(1, n * k, 0.2);
     let x = numbers(3, m * k, 1.0);
@@ -604,11 +605,11 @@ fn overlapping_products_are_refused() {
     let cpu = Cpu::best().expect("cpu");
     let left = rows(&cpu, &[1.0; 64], 32);
     let w = [1.0; 64];
-    let job = |out_column| Job {
+    let product = |out_column| SmallProduct {
         left: &left,
         rows: 0..2,
         from: 0,
-        right: Columns::Plain {
+        right: RightOperand::Plain {
             data: &w,
             k: 32,
             n: 2,
@@ -619,5 +620,5 @@ fn overlapping_products_are_refused() {
         mode: Mode::Assign,
         factor: 1.0,
     };
-    matmul(&cpu, &[job(0), job(1)], &mut [0.0; 8], 4);
+    matmul(&cpu, &[product(0), product(1)], &mut [0.0; 8], 4);
 }

@@ -1,4 +1,4 @@
-//! Lists of products, built once per batch and read at every layer. What they mean is told in `cuda.cu`.
+//! Lists of products, built once per batch and read at every layer. `cuda.cu` describes them.
 
 use std::ops::Range;
 

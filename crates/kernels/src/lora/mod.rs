@@ -1,5 +1,5 @@
-//! The adapters' products on a GPU, all adapters of a site in one launch (on the CPU,
-//! [`matmul`](crate::matmul) does them).
+//! The adapters' products on a GPU, all adapters of a site in one launch. On the CPU,
+//! [`matmul`](crate::matmul) does them; the reference of both is `linear`'s.
 
 mod cuda;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::cuda::testing::{
     LAYER, Machine, Masks, Output, SITE, WORKS, bits, everywhere, gpu, machines, rows, shapes,
     upload,
 };
-use crate::linear::{Columns, Job, Mode, Rows, matmul, reference};
+use crate::linear::{Mode, RightOperand, Rows, SmallProduct, matmul, reference};
 use crate::lora::{LoraList, LoraPlan, LoraProduct, Narrow, Wide};
 
 /// Adapters of a batch at one site.
@@ -157,11 +157,11 @@ fn all_rows(cpu: &Cpu, values: &[f32], ld: usize) -> Rows {
 impl Lora for Cpu {
     fn down(&self, site: &Site, weights: &[f32], wide: &[f32]) -> Vec<f32> {
         let left = all_rows(self, wide, site.wide);
-        let job = |p: &LoraProduct| Job {
+        let product = |p: &LoraProduct| SmallProduct {
             left: &left,
             rows: p.rows.clone(),
             from: p.wide,
-            right: Columns::Transposed {
+            right: RightOperand::Transposed {
                 data: &weights[Site::place(p)],
                 n: p.rank,
                 k: p.columns,
@@ -172,9 +172,9 @@ impl Lora for Cpu {
             mode: Mode::Assign,
             factor: p.factor,
         };
-        let jobs: Vec<_> = site.products.iter().map(job).collect();
+        let products: Vec<_> = site.products.iter().map(product).collect();
         let mut narrow = vec![f32::NAN; site.rows * site.narrow];
-        matmul(self, &jobs, &mut narrow, site.narrow);
+        matmul(self, &products, &mut narrow, site.narrow);
         narrow
     }
 
@@ -187,11 +187,11 @@ impl Lora for Cpu {
         masks: Option<&Masks>,
     ) -> Vec<f32> {
         let left = all_rows(self, narrow, site.narrow);
-        let job = |p: &LoraProduct| Job {
+        let product = |p: &LoraProduct| SmallProduct {
             left: &left,
             rows: p.rows.clone(),
             from: p.narrow,
-            right: Columns::Plain {
+            right: RightOperand::Plain {
                 data: &weights[Site::place(p)],
                 k: p.rank,
                 n: p.columns,
@@ -202,9 +202,9 @@ impl Lora for Cpu {
             mode: Mode::Assign,
             factor: p.factor,
         };
-        let jobs: Vec<_> = site.products.iter().map(job).collect();
+        let products: Vec<_> = site.products.iter().map(product).collect();
         let mut wide = vec![f32::NAN; site.rows * site.wide];
-        matmul(self, &jobs, &mut wide, site.wide);
+        matmul(self, &products, &mut wide, site.wide);
         if let Some(masks) = masks {
             masks.apply(self.isa(), site.wide, &mut wide);
         }
@@ -232,11 +232,11 @@ impl Lora for Cpu {
             let mut left = Rows::default();
             let (columns, blocks) = (p.narrow..p.narrow + p.rank, [p.rows.clone()]);
             left.set_transposed(self, narrow, site.narrow, columns, &blocks, p.factor);
-            let job = Job {
+            let product = SmallProduct {
                 left: &left,
                 rows: 0..p.rank,
                 from: 0,
-                right: Columns::Batch {
+                right: RightOperand::Batch {
                     rows: &right,
                     from: p.wide,
                     n: p.columns,
@@ -247,7 +247,7 @@ impl Lora for Cpu {
                 mode: Mode::Continue,
                 factor: 1.0,
             };
-            matmul(self, &[job], &mut bank[place], p.columns);
+            matmul(self, &[product], &mut bank[place], p.columns);
         }
         bank
     }

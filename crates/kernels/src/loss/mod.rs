@@ -2,10 +2,10 @@
 
 mod cpu;
 mod cuda;
-mod decode;
+mod cuda_choose;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
 pub use cpu::{cross_entropy, log_softmax_at};
-pub use decode::{ChoicePart, Choices, choice_parts};
+pub use cuda_choose::{ChoicePart, Choices, choice_parts};

@@ -3,13 +3,13 @@
 //! (Su et al. 2021). Backward is the rotation by the negative angle.
 
 mod cuda;
-mod decode;
+mod cuda_decode;
 pub mod reference;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use cuda::HeadTransform;
-pub use decode::{CacheShape, LayerCache};
+pub use cuda_decode::{CacheShape, LayerCache};
 
 use crate::cpu::{Isa, multiversion};
 

@@ -1,15 +1,15 @@
 //! The backward pass: gradients of the adapters, block by block from the last.
 
 use verdict_kernels::{
-    Mode, Rows, attention_backward, resize_buffer, rms_norm_backward, rms_norm_forward,
-    swiglu_backward, swiglu_forward,
+    Mode, Rows, attention_backward, resize_buffer, rms_norm_backward, swiglu_backward,
 };
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
 use crate::cpu::CpuModel;
-use crate::cpu::forward::{Saved, Workspace};
-use crate::cpu::lora::{Lora, Scratch};
+use crate::cpu::block::{Block, InputRows};
+use crate::cpu::forward::{Saved, SiteBuffers, Workspace};
+use crate::cpu::lora::Lora;
 use crate::site::Site;
 
 /// Buffers of backward alone.
@@ -17,9 +17,18 @@ use crate::site::Site;
 pub(crate) struct Backward {
     /// Gradient of the residual stream `[T, H]`.
     pub(crate) dx: Vec<f32>,
+    /// Gradient of q, k, v, or of gate and up.
     d_wide: Vec<f32>,
+    /// Gradient of a site's input.
     d_input: Vec<f32>,
-    dy_rows: Rows,
+    sites: SiteGradients,
+}
+
+/// Rows that one site's backward products read.
+#[derive(Debug, Default)]
+struct SiteGradients {
+    dy: Rows,
+    /// The same times the frozen weights' scales.
     scaled: Rows,
 }
 
@@ -34,144 +43,15 @@ impl CpuModel {
         gradients: &mut [Vec<f32>],
     ) {
         for layer in (0..self.layers.len()).rev() {
-            self.block_backward(bank, batch, layer, ws, back, gradients);
-        }
-    }
-
-    fn block_backward(
-        &self,
-        bank: &AdapterBank,
-        batch: &Packed,
-        layer: usize,
-        ws: &mut Workspace,
-        back: &mut Backward,
-        gradients: &mut [Vec<f32>],
-    ) {
-        let (cpu, c, weights) = (&self.cpu, &self.config, &self.layers[layer]);
-        let (isa, hidden, t) = (cpu.isa(), c.hidden_size, batch.rows());
-        let (shape, two_f) = (self.attention_shape(), 2 * c.intermediate_size);
-        let Workspace {
-            saved,
-            dropped,
-            scratch,
-            ..
-        } = ws;
-        let saved: &Saved = &saved[layer];
-        let Backward {
-            dx,
-            d_wide,
-            d_input,
-            dy_rows,
-            scaled,
-        } = back;
-        let mut site = |site: Site,
-                        make: &(dyn Fn(usize, &mut [f32]) + Sync + Send),
-                        dy: &[f32],
-                        d_input: &mut Vec<f32>,
-                        scratch: &mut Scratch| {
-            let lora = Lora {
+            let block = Block {
                 model: self,
                 bank,
                 batch,
                 layer,
-                site,
                 training: true,
             };
-            let linear = weights.linear(site);
-            let outputs = linear.outputs();
-            dy_rows.set(cpu, dy, outputs, outputs, None);
-            resize_buffer(d_input, t * linear.inputs());
-            match linear.scale() {
-                None => linear.backward(cpu, dy_rows, d_input, Mode::Assign),
-                Some(scale) => {
-                    scaled.set(cpu, dy, outputs, outputs, Some(scale));
-                    linear.backward(cpu, scaled, d_input, Mode::Assign);
-                }
-            }
-            if !batch.groups.is_empty() {
-                lora.dropped(dropped, make);
-                lora.backward(
-                    dropped,
-                    &saved.u[site as usize],
-                    dy_rows,
-                    d_input,
-                    gradients,
-                    scratch,
-                );
-            }
-        };
-
-        // down, SwiGLU, gate and up, norm
-        let act = |row: usize, out: &mut [f32]| {
-            swiglu_forward(isa, &saved.gate_up[row * two_f..][..two_f], out)
-        };
-        site(Site::Down, &act, dx, d_input, scratch);
-        resize_buffer(d_wide, t * two_f);
-        let d_act = &*d_input;
-        cpu.for_rows(d_wide, two_f, |row, d| {
-            swiglu_backward(
-                isa,
-                &saved.gate_up[row * two_f..][..two_f],
-                &d_act[row * two_f / 2..][..two_f / 2],
-                d,
-            );
-        });
-        let norm = |row: usize, out: &mut [f32]| {
-            rms_norm_forward(
-                isa,
-                &saved.middle[row * hidden..][..hidden],
-                &weights.mlp_norm,
-                c.rms_norm_eps,
-                out,
-            );
-        };
-        site(Site::GateUp, &norm, d_wide, d_input, scratch);
-        let d_norm = &*d_input;
-        cpu.for_rows(dx, hidden, |row, dx| {
-            let at = row * hidden..(row + 1) * hidden;
-            rms_norm_backward(
-                isa,
-                &saved.middle[at.clone()],
-                &weights.mlp_norm,
-                c.rms_norm_eps,
-                &d_norm[at],
-                dx,
-            );
-        });
-
-        // output projection, attention, rotation and head norms, q k v, norm
-        let width = shape.heads * shape.head_dim;
-        let copy = |row: usize, out: &mut [f32]| {
-            out.copy_from_slice(&saved.attention[row * width..][..width])
-        };
-        site(Site::O, &copy, dx, d_input, scratch);
-        resize_buffer(d_wide, t * shape.ld());
-        attention_backward(cpu, shape, &batch.spans, &saved.qkv, d_input, d_wide);
-        cpu.for_rows(d_wide, shape.ld(), |row, d| {
-            self.rotate_and_norm_back(layer, batch.positions[row] as usize, row, saved, d);
-        });
-        let norm = |row: usize, out: &mut [f32]| {
-            rms_norm_forward(
-                isa,
-                &saved.input[row * hidden..][..hidden],
-                &weights.attention_norm,
-                c.rms_norm_eps,
-                out,
-            );
-        };
-        site(Site::Qkv, &norm, d_wide, d_input, scratch);
-        let d_norm = &*d_input;
-        cpu.for_rows(dx, hidden, |row, dx| {
-            let at = row * hidden..(row + 1) * hidden;
-            rms_norm_backward(
-                isa,
-                &saved.input[at.clone()],
-                &weights.attention_norm,
-                c.rms_norm_eps,
-                &d_norm[at],
-                dx,
-            );
-        });
+            block.backward(ws, back, gradients);
+        }
     }
 
     fn rotate_and_norm_back(
@@ -194,5 +74,127 @@ impl CpuModel {
                 rms_norm_backward(isa, x, weight, self.config.rms_norm_eps, &dy, gradient);
             }
         }
+    }
+}
+
+/// What the backward pass of a block's sites shares.
+struct Sites<'b> {
+    saved: &'b Saved,
+    gradients: &'b mut [Vec<f32>],
+    dy: &'b mut SiteGradients,
+    buffers: &'b mut SiteBuffers,
+}
+
+impl Block<'_> {
+    /// Takes `back.dx`, the gradient after this block, to before it; adds to `gradients`.
+    fn backward(&self, ws: &mut Workspace, back: &mut Backward, gradients: &mut [Vec<f32>]) {
+        let Backward {
+            dx,
+            d_wide,
+            d_input,
+            sites,
+        } = back;
+        let mut sites = Sites {
+            saved: &ws.saved[self.layer],
+            gradients,
+            dy: sites,
+            buffers: &mut ws.buffers,
+        };
+        self.feed_forward_backward(dx, d_wide, d_input, &mut sites);
+        self.attention_backward(dx, d_wide, d_input, &mut sites);
+    }
+
+    /// Back through down, SwiGLU, gate and up, and their norm.
+    fn feed_forward_backward(
+        &self,
+        dx: &mut [f32],
+        d_wide: &mut Vec<f32>,
+        d_input: &mut Vec<f32>,
+        sites: &mut Sites<'_>,
+    ) {
+        let (cpu, saved, weight) = (&self.model.cpu, sites.saved, &self.weights().mlp_norm);
+        let two_f = Site::GateUp.outputs(&self.model.config);
+        let input = self.activated(&saved.gate_up);
+        self.site_backward(Site::Down, input, dx, d_input, sites);
+        resize_buffer(d_wide, self.batch.rows() * two_f);
+        let d_act = &*d_input;
+        cpu.for_rows(d_wide, two_f, |row, d| {
+            swiglu_backward(
+                cpu.isa(),
+                &saved.gate_up[row * two_f..][..two_f],
+                &d_act[row * two_f / 2..][..two_f / 2],
+                d,
+            );
+        });
+        let input = self.normed(&saved.middle, weight);
+        self.site_backward(Site::GateUp, input, d_wide, d_input, sites);
+        self.norm_backward(&saved.middle, weight, d_input, dx);
+    }
+
+    /// Back through the output projection, attention, rotation and head norms, q, k, v, and their norm.
+    fn attention_backward(
+        &self,
+        dx: &mut [f32],
+        d_wide: &mut Vec<f32>,
+        d_input: &mut Vec<f32>,
+        sites: &mut Sites<'_>,
+    ) {
+        let (cpu, saved) = (&self.model.cpu, sites.saved);
+        let (shape, weight) = (self.model.attention_shape(), &self.weights().attention_norm);
+        let input = self.attended(&saved.attention);
+        self.site_backward(Site::O, input, dx, d_input, sites);
+        resize_buffer(d_wide, self.batch.rows() * shape.ld());
+        attention_backward(cpu, shape, &self.batch.spans, &saved.qkv, d_input, d_wide);
+        cpu.for_rows(d_wide, shape.ld(), |row, d| {
+            let position = self.batch.positions[row] as usize;
+            self.model
+                .rotate_and_norm_back(self.layer, position, row, saved, d);
+        });
+        let input = self.normed(&saved.input, weight);
+        self.site_backward(Site::Qkv, input, d_wide, d_input, sites);
+        self.norm_backward(&saved.input, weight, d_input, dx);
+    }
+
+    /// From `dy` `[T, outputs]`: writes the gradient of the site's input and adds to the adapters' gradients.
+    /// `input` gives the site's input rows, as in forward.
+    fn site_backward(
+        &self,
+        site: Site,
+        input: impl InputRows,
+        dy: &[f32],
+        d_input: &mut Vec<f32>,
+        sites: &mut Sites<'_>,
+    ) {
+        let (cpu, linear) = (&self.model.cpu, self.weights().linear(site));
+        let outputs = linear.outputs();
+        let SiteGradients { dy: rows, scaled } = &mut *sites.dy;
+        rows.set(cpu, dy, outputs, outputs, None);
+        resize_buffer(d_input, self.batch.rows() * linear.inputs());
+        match linear.scale() {
+            None => linear.backward(cpu, rows, d_input, Mode::Assign),
+            Some(scale) => {
+                scaled.set(cpu, dy, outputs, outputs, Some(scale));
+                linear.backward(cpu, scaled, d_input, Mode::Assign);
+            }
+        }
+        if self.batch.groups.is_empty() {
+            return;
+        }
+        let (lora, u) = (Lora::new(self, site), &sites.saved.u[site as usize]);
+        let SiteBuffers {
+            dropped, scratch, ..
+        } = &mut *sites.buffers;
+        lora.dropped(dropped, input);
+        lora.backward(dropped, u, rows, d_input, sites.gradients, scratch);
+    }
+
+    /// Adds to `dx` the gradient through a norm of `x`, from the gradient `d` of its result.
+    fn norm_backward(&self, x: &[f32], weight: &[f32], d: &[f32], dx: &mut [f32]) {
+        let (cpu, c) = (&self.model.cpu, &self.model.config);
+        cpu.for_rows(dx, c.hidden_size, |row, dx| {
+            let at = row * c.hidden_size..(row + 1) * c.hidden_size;
+            let (x, d) = (&x[at.clone()], &d[at]);
+            rms_norm_backward(cpu.isa(), x, weight, c.rms_norm_eps, d, dx);
+        });
     }
 }

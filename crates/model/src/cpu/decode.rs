@@ -3,11 +3,10 @@
 use verdict_kernels::attention_decode;
 
 use crate::bank::AdapterBank;
-use crate::batch::Packed;
+use crate::batch::{Chunk, Limits, Packed};
 use crate::cpu::CpuModel;
-use crate::cpu::forward::{Attend, Workspace};
+use crate::cpu::forward::{Attention, Workspace};
 use crate::error::Result;
-use crate::model::{Chunk, Limits};
 use crate::sequences::Sequences;
 
 /// Keys and values of running sequences.
@@ -52,10 +51,10 @@ impl CpuCache {
     /// When there is no such sequence.
     pub(crate) fn fork(&mut self, sequence: usize) -> usize {
         let copy = self.sequences.get(sequence).cloned();
-        self.sequences.put(copy.expect("a living sequence"))
+        self.sequences.put(copy.expect("a running sequence"))
     }
 
-    /// Ends a sequence; its number may be given to another.
+    /// Ends a sequence; its number may be reused.
     pub(crate) fn release(&mut self, sequence: usize) {
         self.sequences.release(sequence);
     }
@@ -65,7 +64,7 @@ impl CpuCache {
         self.sequences.get(sequence).map_or(0, |s| s.len)
     }
 
-    /// Whether no sequence is living.
+    /// Whether no sequence is running.
     pub(crate) fn is_empty(&self) -> bool {
         self.sequences.is_empty()
     }
@@ -123,21 +122,21 @@ impl CpuModel {
             head,
             logits,
         } = cache;
-        let mut living: Vec<&mut Sequence> = Vec::with_capacity(chunks.len());
+        let mut running: Vec<&mut Sequence> = Vec::with_capacity(chunks.len());
         let mut by_number: Vec<Option<&mut Sequence>> = sequences.iter_mut().collect();
         for chunk in chunks {
-            living.extend(by_number[chunk.sequence].take());
+            running.extend(by_number[chunk.sequence].take());
         }
         self.cpu.install(|| {
-            let mut attend = Cached {
+            let mut attend = CachedAttention {
                 model: self,
                 batch: &batch,
-                sequences: &mut living,
+                sequences: &mut running,
             };
             self.forward(bank, &batch, false, &mut attend, workspace);
             self.logits(&workspace.x, &ends, head, logits);
         });
-        for (chunk, sequence) in chunks.iter().zip(living) {
+        for (chunk, sequence) in chunks.iter().zip(running) {
             sequence.len += chunk.tokens.len();
         }
         Ok(())
@@ -145,13 +144,13 @@ impl CpuModel {
 }
 
 /// Attention over cached sequences: new keys and values are stored, then every new row attends.
-struct Cached<'a, 'b> {
+struct CachedAttention<'a, 'b> {
     model: &'a CpuModel,
     batch: &'a Packed,
     sequences: &'a mut [&'b mut Sequence],
 }
 
-impl Attend for Cached<'_, '_> {
+impl Attention for CachedAttention<'_, '_> {
     fn attend(&mut self, layer: usize, qkv: &[f32], out: &mut [f32]) {
         let (shape, cpu) = (self.model.attention_shape(), &self.model.cpu);
         let (d, ld, width) = (shape.head_dim, shape.ld(), shape.heads * shape.head_dim);

@@ -1,12 +1,11 @@
 //! The forward pass over a packed batch, block by block.
 
-use verdict_kernels::{
-    Mode, Rows, attention_forward, resize_buffer, rms_norm_forward, swiglu_forward,
-};
+use verdict_kernels::{Mode, Rows, attention_forward, resize_buffer, rms_norm_forward};
 
 use crate::bank::AdapterBank;
 use crate::batch::Packed;
 use crate::cpu::CpuModel;
+use crate::cpu::block::{Block, InputRows};
 use crate::cpu::lora::{Lora, Scratch};
 use crate::site::Site;
 
@@ -32,11 +31,19 @@ pub(crate) struct Saved {
 /// Buffers of a pass, kept from call to call.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
-    /// One a block in training, one in all otherwise.
+    /// One per block in training, one in all otherwise.
     pub(crate) saved: Vec<Saved>,
     /// The residual stream `[T, H]`.
     pub(crate) x: Vec<f32>,
-    pub(crate) rows: Rows,
+    pub(crate) buffers: SiteBuffers,
+}
+
+/// Buffers of one site's products.
+#[derive(Debug, Default)]
+pub(crate) struct SiteBuffers {
+    /// The site's input.
+    rows: Rows,
+    /// The same with dropout.
     pub(crate) dropped: Rows,
     pub(crate) scratch: Scratch,
 }
@@ -46,23 +53,18 @@ fn keep(to: &mut Vec<f32>, from: &[f32]) {
     to.copy_from_slice(from);
 }
 
-/// What attends: packed sequences, or sequences with a cache.
-pub(crate) trait Attend {
+/// How rows attend: to their own sequence in the batch, or to a cache.
+pub(crate) trait Attention {
     fn attend(&mut self, layer: usize, qkv: &[f32], out: &mut [f32]);
 }
 
-/// Sequences that stand whole in the batch.
-pub(crate) struct Whole<'a>(pub(crate) &'a CpuModel, pub(crate) &'a Packed);
+/// Causal attention within the batch, which holds every sequence from its first token.
+pub(crate) struct PackedAttention<'a>(pub(crate) &'a CpuModel, pub(crate) &'a Packed);
 
-impl Attend for Whole<'_> {
+impl Attention for PackedAttention<'_> {
     fn attend(&mut self, _layer: usize, qkv: &[f32], out: &mut [f32]) {
-        attention_forward(
-            &self.0.cpu,
-            self.0.attention_shape(),
-            &self.1.spans,
-            qkv,
-            out,
-        );
+        let Self(model, batch) = self;
+        attention_forward(&model.cpu, model.attention_shape(), &batch.spans, qkv, out);
     }
 }
 
@@ -74,7 +76,7 @@ impl CpuModel {
         bank: &AdapterBank,
         batch: &Packed,
         training: bool,
-        attend: &mut dyn Attend,
+        attention: &mut dyn Attention,
         ws: &mut Workspace,
     ) {
         let hidden = self.config.hidden_size;
@@ -85,155 +87,15 @@ impl CpuModel {
         ws.saved
             .resize_with(saved.max(ws.saved.len()), Saved::default);
         for layer in 0..self.layers.len() {
-            self.block(bank, batch, training, layer, attend, ws);
+            let block = Block {
+                model: self,
+                bank,
+                batch,
+                layer,
+                training,
+            };
+            block.forward(attention, ws);
         }
-    }
-
-    fn block(
-        &self,
-        bank: &AdapterBank,
-        batch: &Packed,
-        training: bool,
-        layer: usize,
-        attend: &mut dyn Attend,
-        ws: &mut Workspace,
-    ) {
-        let (cpu, c, weights) = (&self.cpu, &self.config, &self.layers[layer]);
-        let (isa, t) = (cpu.isa(), batch.rows());
-        let shape = self.attention_shape();
-        let Workspace {
-            saved,
-            x,
-            rows,
-            dropped,
-            scratch,
-        } = ws;
-        let saved = &mut saved[if training { layer } else { 0 }];
-        let lora = |site| Lora {
-            model: self,
-            bank,
-            batch,
-            layer,
-            site,
-            training,
-        };
-        if training {
-            keep(&mut saved.input, x);
-        }
-
-        let norm = |row: usize, out: &mut [f32]| {
-            rms_norm_forward(
-                isa,
-                &x[row * c.hidden_size..][..c.hidden_size],
-                &weights.attention_norm,
-                c.rms_norm_eps,
-                out,
-            );
-        };
-        resize_buffer(&mut saved.qkv, t * shape.ld());
-        self.project(
-            &lora(Site::Qkv),
-            rows,
-            dropped,
-            norm,
-            &mut saved.qkv,
-            Mode::Assign,
-            &mut saved.u[0],
-            scratch,
-        );
-        if training && weights.qk_norm.is_some() {
-            keep(&mut saved.before_norm, &saved.qkv);
-        }
-        cpu.for_rows(&mut saved.qkv, shape.ld(), |row, qkv| {
-            self.norm_and_rotate(layer, batch.positions[row] as usize, qkv);
-        });
-        resize_buffer(&mut saved.attention, t * shape.heads * shape.head_dim);
-        attend.attend(layer, &saved.qkv, &mut saved.attention);
-
-        let width = shape.heads * shape.head_dim;
-        let attention = &saved.attention;
-        let copy =
-            |row: usize, out: &mut [f32]| out.copy_from_slice(&attention[row * width..][..width]);
-        self.project(
-            &lora(Site::O),
-            rows,
-            dropped,
-            copy,
-            x,
-            Mode::Add,
-            &mut saved.u[1],
-            scratch,
-        );
-        if training {
-            keep(&mut saved.middle, x);
-        }
-
-        let norm = |row: usize, out: &mut [f32]| {
-            rms_norm_forward(
-                isa,
-                &x[row * c.hidden_size..][..c.hidden_size],
-                &weights.mlp_norm,
-                c.rms_norm_eps,
-                out,
-            );
-        };
-        let two_f = 2 * c.intermediate_size;
-        resize_buffer(&mut saved.gate_up, t * two_f);
-        self.project(
-            &lora(Site::GateUp),
-            rows,
-            dropped,
-            norm,
-            &mut saved.gate_up,
-            Mode::Assign,
-            &mut saved.u[2],
-            scratch,
-        );
-        let gate_up = &saved.gate_up;
-        let act = |row: usize, out: &mut [f32]| {
-            swiglu_forward(isa, &gate_up[row * two_f..][..two_f], out)
-        };
-        self.project(
-            &lora(Site::Down),
-            rows,
-            dropped,
-            act,
-            x,
-            Mode::Add,
-            &mut saved.u[3],
-            scratch,
-        );
-    }
-
-    /// One site: the frozen product over all rows, then the adapters'. `make` gives the input rows.
-    #[allow(clippy::too_many_arguments)]
-    fn project(
-        &self,
-        lora: &Lora<'_>,
-        rows: &mut Rows,
-        dropped: &mut Rows,
-        make: impl Fn(usize, &mut [f32]) + Sync + Send,
-        y: &mut [f32],
-        mode: Mode,
-        u: &mut Vec<f32>,
-        scratch: &mut Scratch,
-    ) {
-        rows.fill(
-            &self.cpu,
-            lora.batch.rows(),
-            lora.site.inputs(&self.config),
-            &make,
-        );
-        self.layers[lora.layer]
-            .linear(lora.site)
-            .forward(&self.cpu, rows, y, mode);
-        let input = if lora.drops() {
-            lora.dropped(dropped, &make);
-            &*dropped
-        } else {
-            &*rows
-        };
-        lora.forward(input, y, u, scratch);
     }
 
     /// Head norms (where the model has them) and rotation of one row of q, k, v.
@@ -248,5 +110,96 @@ impl CpuModel {
             }
             self.rope.rotate(isa, position, values);
         }
+    }
+}
+
+impl Block<'_> {
+    /// Takes `ws.x`, the residual stream before this block, through it.
+    fn forward(&self, attention: &mut dyn Attention, ws: &mut Workspace) {
+        let Workspace { saved, x, buffers } = ws;
+        let saved = &mut saved[if self.training { self.layer } else { 0 }];
+        if self.training {
+            keep(&mut saved.input, x);
+        }
+        self.attention_half(attention, x, saved, buffers);
+        if self.training {
+            keep(&mut saved.middle, x);
+        }
+        self.feed_forward_half(x, saved, buffers);
+    }
+
+    fn attention_half(
+        &self,
+        attention: &mut dyn Attention,
+        x: &mut [f32],
+        saved: &mut Saved,
+        buffers: &mut SiteBuffers,
+    ) {
+        let (cpu, weights, t) = (&self.model.cpu, self.weights(), self.batch.rows());
+        let shape = self.model.attention_shape();
+        let Saved {
+            before_norm,
+            qkv,
+            attention: attended,
+            u,
+            ..
+        } = saved;
+        resize_buffer(qkv, t * shape.ld());
+        let input = self.normed(x, &weights.attention_norm);
+        self.project(Site::Qkv, input, qkv, Mode::Assign, u, buffers);
+        if self.training && weights.qk_norm.is_some() {
+            keep(before_norm, qkv);
+        }
+        cpu.for_rows(qkv, shape.ld(), |row, qkv| {
+            let position = self.batch.positions[row] as usize;
+            self.model.norm_and_rotate(self.layer, position, qkv);
+        });
+        resize_buffer(attended, t * shape.heads * shape.head_dim);
+        attention.attend(self.layer, qkv, attended);
+        let input = self.attended(attended);
+        self.project(Site::O, input, x, Mode::Add, u, buffers);
+    }
+
+    fn feed_forward_half(&self, x: &mut [f32], saved: &mut Saved, buffers: &mut SiteBuffers) {
+        let Saved { gate_up, u, .. } = saved;
+        let two_f = Site::GateUp.outputs(&self.model.config);
+        resize_buffer(gate_up, self.batch.rows() * two_f);
+        let input = self.normed(x, &self.weights().mlp_norm);
+        self.project(Site::GateUp, input, gate_up, Mode::Assign, u, buffers);
+        let input = self.activated(gate_up);
+        self.project(Site::Down, input, x, Mode::Add, u, buffers);
+    }
+
+    /// One site: the frozen product over all rows, then the adapters'. `input` gives the input rows, `u` keeps
+    /// each site's `drop(x) Aᵀ`.
+    fn project(
+        &self,
+        site: Site,
+        input: impl InputRows,
+        y: &mut [f32],
+        mode: Mode,
+        u: &mut [Vec<f32>; 4],
+        buffers: &mut SiteBuffers,
+    ) {
+        let (cpu, lora) = (&self.model.cpu, Lora::new(self, site));
+        let SiteBuffers {
+            rows,
+            dropped,
+            scratch,
+        } = buffers;
+        rows.fill(
+            cpu,
+            self.batch.rows(),
+            site.inputs(&self.model.config),
+            &input,
+        );
+        self.weights().linear(site).forward(cpu, rows, y, mode);
+        let input = if lora.drops() {
+            lora.dropped(dropped, &input);
+            &*dropped
+        } else {
+            &*rows
+        };
+        lora.forward(input, y, &mut u[site as usize], scratch);
     }
 }

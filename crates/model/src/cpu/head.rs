@@ -5,11 +5,10 @@ use verdict_kernels::{
 };
 
 use crate::bank::AdapterBank;
-use crate::batch::{Example, ExampleLoss, Packed, Supervised};
+use crate::batch::{Example, ExampleLoss, Limits, Packed, Supervised};
 use crate::cpu::CpuModel;
-use crate::cpu::forward::{Whole, Workspace};
+use crate::cpu::forward::{PackedAttention, Workspace};
 use crate::error::Result;
-use crate::model::Limits;
 
 /// Logits held at once.
 const LOGITS: usize = 24 << 20;
@@ -35,7 +34,13 @@ impl CpuModel {
         let batch = Packed::new(Limits::of(&self.config), bank.len(), examples)?;
         let mut ws = Workspace::default();
         Ok(self.cpu.install(|| {
-            self.forward(bank, &batch, false, &mut Whole(self, &batch), &mut ws);
+            self.forward(
+                bank,
+                &batch,
+                false,
+                &mut PackedAttention(self, &batch),
+                &mut ws,
+            );
             self.losses(
                 &batch,
                 examples.len(),

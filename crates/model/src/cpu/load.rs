@@ -3,9 +3,10 @@
 use verdict_formats::{Checkpoint, ModelConfig};
 use verdict_kernels::{AttentionShape, BaseQuantization, Cpu, FrozenLinear, RopeTable};
 
+use crate::batch::Limits;
 use crate::error::{Error, Result};
 use crate::layer::Layer;
-use crate::model::{Limits, LoadOptions};
+use crate::options::LoadOptions;
 use crate::site::Site;
 use crate::weights::{Parts, Reader, rope_table};
 

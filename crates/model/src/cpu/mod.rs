@@ -1,6 +1,7 @@
 //! The CPU engine: blocks forward and backward over packed rows, on all cores.
 
 mod backward;
+mod block;
 mod decode;
 mod forward;
 mod head;

@@ -1,16 +1,17 @@
 //! Gradients and optimizer steps for the whole bank, on the CPU.
 
-use verdict_kernels::{AdamW, adamw_step, clip_factor, resize_buffer, sum_of_squares, zeros};
+use verdict_kernels::{
+    AdamW, AdamWState, AdamWStep, adamw_step, clip_factor, resize_buffer, sum_of_squares, zeros,
+};
 
 use crate::bank::AdapterBank;
-use crate::batch::{Example, ExampleLoss, Packed};
+use crate::batch::{Example, ExampleLoss, Limits, Packed};
 use crate::cpu::CpuModel;
 use crate::cpu::backward::Backward;
-use crate::cpu::forward::{Whole, Workspace};
+use crate::cpu::forward::{PackedAttention, Workspace};
 use crate::cpu::head::HeadBuffers;
 use crate::error::Result;
-use crate::model::Limits;
-use crate::trainer::{AdapterState, Rate};
+use crate::training_state::{AdapterState, Rate};
 
 /// Gradients, moments, buffers.
 #[derive(Debug)]
@@ -64,7 +65,13 @@ impl CpuTrainer {
             ..
         } = self;
         Ok(model.cpu.install(|| {
-            model.forward(bank, &batch, true, &mut Whole(model, &batch), workspace);
+            model.forward(
+                bank,
+                &batch,
+                true,
+                &mut PackedAttention(model, &batch),
+                workspace,
+            );
             back.dx.clear();
             resize_buffer(&mut back.dx, batch.rows() * model.config.hidden_size);
             let losses = model.losses(
@@ -116,18 +123,18 @@ impl CpuTrainer {
             let gradient = &mut self.gradients[rate.adapter];
             let norm = sum_of_squares(cpu, gradient).sqrt() as f32;
             state.steps += 1;
-            let factor = clip_factor(norm, rate.clip);
-            adamw_step(
-                cpu,
-                &self.adam,
-                state.steps,
-                rate.lr,
-                factor,
-                bank.weights_mut(rate.adapter),
-                gradient,
-                &mut state.m,
-                &mut state.v,
-            );
+            let step = AdamWStep {
+                number: state.steps,
+                lr: rate.lr,
+                factor: clip_factor(norm, rate.clip),
+            };
+            let state = AdamWState {
+                w: bank.weights_mut(rate.adapter),
+                g: gradient,
+                m: &mut state.m,
+                v: &mut state.v,
+            };
+            adamw_step(cpu, &self.adam, step, state);
             norm
         };
         rates.iter().map(step).collect()

@@ -5,7 +5,7 @@ use verdict_kernels::{Narrow, Out, Wide};
 
 use crate::error::Result;
 use crate::gpu::batch::LoraRows;
-use crate::gpu::forward::{Run, Whole};
+use crate::gpu::forward::{PackedAttention, Run};
 use crate::gpu::pass::{Back, Pass, Saved};
 use crate::site::Site;
 
@@ -15,6 +15,17 @@ pub(crate) struct Gradients<'a> {
     pub(crate) to: View<'a, f32>,
     /// Added to what is there, or written over it.
     pub(crate) add: bool,
+}
+
+/// What the backward pass of a block's sites shares.
+#[derive(Clone, Copy)]
+struct BlockBackward<'a> {
+    layer: usize,
+    pass: &'a Pass<'a>,
+    back: &'a Back<'a>,
+    lora: &'a LoraRows,
+    saved: &'a Saved<'a>,
+    gradients: Gradients<'a>,
 }
 
 impl Run<'_> {
@@ -27,9 +38,9 @@ impl Run<'_> {
             let saved = &pass.saved[layer % pass.saved.len()];
             // What the last block left is still there.
             if pass.runs_again() && layer + 1 < self.model.layers.len() {
-                // Its output is the next block's input, which nobody reads any more.
+                // Its output is the next block's input, which is not read any more.
                 let (x, y) = (pass.stream[layer], pass.stream[layer + 1]);
-                self.block(layer, pass, saved, &Whole, x, y)?;
+                self.block(layer, pass, saved, &PackedAttention, x, y)?;
             }
             self.block_backward(layer, pass, &back, lora, saved, gradients)?;
         }
@@ -58,11 +69,18 @@ impl Run<'_> {
             delta,
             ..
         } = *back;
-        // Every kernel that goes back through a site's input makes that input's masked copy on the way; the
+        // Every kernel that goes back through a site's input makes that input's masked copy as well: the
         // gradient of A needs it.
         let masked = |site| lora.masked(pass.masked, layer, site);
-        let site_back =
-            |site, dy| self.site_backward(layer, site, pass, lora, saved, back, dy, gradients);
+        let at = BlockBackward {
+            layer,
+            pass,
+            back,
+            lora,
+            saved,
+            gradients,
+        };
+        let site_back = |site, dy| self.site_backward(&at, site, dy);
         let input_gradient = |site: Site| {
             let du = Narrow(back.du, lora.narrow[site as usize]);
             let x = Wide(pass.masked, site.inputs(c));
@@ -104,18 +122,15 @@ impl Run<'_> {
 
     /// From `dy [T, outputs]`: du, the gradient of B, and the gradient of the site's input (`back.d_input`):
     /// the adapters' part first, then the frozen product is added to it.
-    #[allow(clippy::too_many_arguments)]
-    fn site_backward(
-        &self,
-        layer: usize,
-        site: Site,
-        pass: &Pass<'_>,
-        lora: &LoraRows,
-        saved: &Saved<'_>,
-        back: &Back<'_>,
-        dy: View<'_, u16>,
-        gradients: Gradients<'_>,
-    ) -> Result<()> {
+    fn site_backward(&self, at: &BlockBackward<'_>, site: Site, dy: View<'_, u16>) -> Result<()> {
+        let BlockBackward {
+            layer,
+            pass,
+            back,
+            lora,
+            saved,
+            gradients,
+        } = *at;
         let gpu = self.model.gpu();
         let linear = self.model.layers[layer].linear(site);
         let ld = lora.narrow[site as usize];

@@ -27,12 +27,12 @@ pub(crate) struct Layout {
     /// Numbers from a layer to the next.
     pub(crate) layer_stride: usize,
     /// Of layer 0, in the bank.
-    pub(crate) sites: [SitePlace; 4],
+    pub(crate) sites: [SiteOffsets; 4],
 }
 
 /// Where a site's matrices begin.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SitePlace {
+pub(crate) struct SiteOffsets {
     /// `[parts · padded, in]`
     pub(crate) a: usize,
     /// Each `[padded, out]`.
@@ -60,7 +60,7 @@ pub(crate) fn layouts(c: &ModelConfig, bank: &AdapterBank) -> (Vec<Layout>, usiz
         let sites = Site::ALL.map(|site| {
             let parts = site.parts(c);
             let a = take(parts.len() * padded * site.inputs(c));
-            SitePlace {
+            SiteOffsets {
                 a,
                 b: parts.iter().map(|(_, n)| take(padded * n)).collect(),
             }

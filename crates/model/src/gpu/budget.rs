@@ -1,5 +1,6 @@
-//! How much of a batch fits. The rows of a pass decide where sums are cut, and with them the rounding of
-//! results on a GPU: so they follow from the card's total memory (or the budget), not from what is free.
+//! How many rows of a batch fit in memory. The number of rows of a pass decides where sums are cut, and with
+//! it the rounding of results on a GPU: so it follows from the GPU's total memory (or the budget), not from
+//! what is free.
 
 use verdict_kernels::BaseQuantization;
 
@@ -11,9 +12,9 @@ use crate::gpu::load::GpuModel;
 use crate::gpu::pass::{Keep, Pass, PassSize};
 use crate::site::Site;
 
-/// A pass beyond this gains nothing: the products are as fast as they get.
+/// Products are not faster in a pass of more rows than this.
 const MOST_ROWS: usize = 16 << 10;
-/// Below this many rows the products run so badly that running the blocks twice is the smaller loss.
+/// Below this many rows the products are so slow that recomputing the blocks in backward costs less.
 const FEW_ROWS: usize = 1024;
 const STEP: usize = 64;
 /// Bytes of a weight in training: itself, gradient and two moments in f32, and its rounded copy.

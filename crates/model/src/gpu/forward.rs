@@ -18,16 +18,16 @@ pub(crate) struct Run<'a> {
     pub(crate) batch: &'a GpuBatch,
 }
 
-/// What attends: packed sequences, or sequences with a cache.
-pub(crate) trait Attend {
+/// How rows attend: to their own sequence in the batch, or to a cache.
+pub(crate) trait Attention {
     /// From `saved.qkv` as projected to `saved.attention`.
     fn attend(&self, run: &Run<'_>, layer: usize, saved: &Saved<'_>) -> Result<()>;
 }
 
-/// Sequences that stand whole in the batch.
-pub(crate) struct Whole;
+/// Causal attention within the batch, which holds every sequence from its first token.
+pub(crate) struct PackedAttention;
 
-impl Attend for Whole {
+impl Attention for PackedAttention {
     fn attend(&self, run: &Run<'_>, layer: usize, saved: &Saved<'_>) -> Result<()> {
         let (gpu, c) = (run.model.gpu(), &run.model.config);
         let heads = run
@@ -63,13 +63,13 @@ impl<'a> Run<'a> {
     /// Runs all blocks. The last of `pass.stream`'s views holds the residual stream then, or, where they
     /// are used in turns, the one that is returned.
     pub(crate) fn forward<'p>(&self, pass: &Pass<'p>) -> Result<View<'p, u16>> {
-        self.forward_with(pass, &Whole)
+        self.forward_with(pass, &PackedAttention)
     }
 
     pub(crate) fn forward_with<'p>(
         &self,
         pass: &Pass<'p>,
-        attend: &dyn Attend,
+        attention: &dyn Attention,
     ) -> Result<View<'p, u16>> {
         let streams = pass.stream.len();
         let (table, hidden) = (self.model.embedding(), self.model.config.hidden_size);
@@ -82,7 +82,7 @@ impl<'a> Run<'a> {
                 pass.stream[layer % streams],
                 pass.stream[(layer + 1) % streams],
             );
-            self.block(layer, pass, saved, attend, x, y)?;
+            self.block(layer, pass, saved, attention, x, y)?;
         }
         Ok(pass.stream[self.model.layers.len() % streams])
     }
@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
         layer: usize,
         pass: &Pass<'_>,
         saved: &Saved<'_>,
-        attend: &dyn Attend,
+        attention: &dyn Attention,
         x: View<'_, u16>,
         y: View<'_, u16>,
     ) -> Result<()> {
@@ -117,7 +117,7 @@ impl<'a> Run<'a> {
             masked(Site::Qkv),
         )?;
         self.project(layer, Site::Qkv, pass, saved, pass.input, None, saved.qkv)?;
-        attend.attend(self, layer, saved)?;
+        attention.attend(self, layer, saved)?;
 
         if let Some(masked) = masked(Site::O) {
             gpu.dropout_scale(saved.attention, rows, Site::O.inputs(c), masked)?;

@@ -63,7 +63,7 @@ impl SupervisedRows {
         })
     }
 
-    /// Waits for the pass and tells each example's loss.
+    /// Waits for the pass and returns each example's loss.
     pub(crate) fn collect(
         &self,
         gpu: &Gpu,

@@ -10,11 +10,12 @@ use verdict_kernels::{
 };
 
 use crate::bank::AdapterBank;
+use crate::batch::Limits;
 use crate::error::{Error, Result};
 use crate::gpu::arena::Arena;
 use crate::gpu::bank::GpuBank;
 use crate::layer::Layer;
-use crate::model::{Limits, LoadOptions};
+use crate::options::LoadOptions;
 use crate::site::Site;
 use crate::weights::{Parts, Reader, rope_table};
 
@@ -23,8 +24,8 @@ use crate::weights::{Parts, Reader, rope_table};
 pub(crate) struct GpuModel {
     gpu: Gpu,
     pub(crate) base: BaseQuantization,
-    /// Where int8 and nf4 weights become bf16, one matrix at a time. Before the weights: it waits, when it goes, for
-    /// the stream that reads them.
+    /// Where int8 and nf4 weights become bf16, one matrix at a time. Declared before the weights: when dropped, it
+    /// waits for the stream that reads them.
     pub(crate) unpacker: Unpacker,
     pub(crate) config: ModelConfig,
     /// `[V, H]` bf16, where the head does not hold it too.
@@ -35,7 +36,7 @@ pub(crate) struct GpuModel {
     pub(crate) head: GpuLinear,
     pub(crate) rope: Buffer<f32>,
     arena: Mutex<Arena>,
-    /// The bank that was last answered with.
+    /// The bank that was used last, by its version.
     bank: Mutex<Option<(u64, Arc<GpuBank>)>>,
 }
 
@@ -289,7 +290,7 @@ mod tests {
     use verdict_formats::{Architecture, ModelConfig};
     use verdict_kernels::{BaseQuantization, ComputeDtype};
 
-    use crate::model::LoadOptions;
+    use crate::options::LoadOptions;
 
     fn qwen() -> ModelConfig {
         ModelConfig {
@@ -376,7 +377,7 @@ mod tests {
     /// A misspelt name would be found only on a GPU.
     #[test]
     fn what_is_compiled_ahead_exists() {
-        let steps = crate::gpu::decode::STEP_KERNELS;
+        let steps = crate::gpu::recorded_step::STEP_KERNELS;
         for name in super::PASS_KERNELS.iter().chain(&steps) {
             assert!(is_kernel(name), "{name}");
         }

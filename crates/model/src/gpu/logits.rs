@@ -1,4 +1,4 @@
-//! Logits that stay on the device, and what is known of them on the host.
+//! Logits that stay on the device, and the few numbers about them that are copied to the host.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use verdict_kernels::{ChoicePart, Choices, choice_parts};
 
 use crate::error::Result;
 use crate::gpu::load::GpuModel;
-use crate::logits;
+use crate::host_logits;
 
-/// What a choice gives where no logit is allowed, or none is a number.
+/// The chosen token where no logit is allowed, or all are NaN.
 const NONE: u32 = u32::MAX;
 
-/// What is told of every row of logits: best token, its logit, log-sum, and the probes' logits.
+/// What is copied to the host of every row of logits: best token, its logit, log-sum, and the probes' logits.
 #[derive(Debug)]
 pub(crate) struct Picks {
     rows: usize,
@@ -20,7 +20,7 @@ pub(crate) struct Picks {
     parts: Buffer<ChoicePart>,
     /// Tokens, logits and log-sums `[rows]` each, then the probes' logits `[rows, probes]`: 4 bytes each,
     /// together so that one copy brings all.
-    told: Buffer<u32>,
+    values: Buffer<u32>,
     /// Row and token of every probe's logit.
     probe_rows: Buffer<u32>,
     probe_tokens: Buffer<u32>,
@@ -36,7 +36,7 @@ impl Picks {
             rows,
             vocabulary,
             parts: gpu.alloc(choice_parts(rows, vocabulary))?,
-            told: gpu.alloc(rows * (3 + probes.len()))?,
+            values: gpu.alloc(rows * (3 + probes.len()))?,
             probe_rows: gpu.upload(&probe_rows)?,
             probe_tokens: gpu.upload(&probes.repeat(rows))?,
             probes: probes.to_vec(),
@@ -49,7 +49,7 @@ impl Picks {
 
     /// Each row's best token.
     pub(crate) fn tokens(&self) -> View<'_, u32> {
-        self.told.part(0..self.rows)
+        self.values.part(0..self.rows)
     }
 
     /// Queues the picks from logits `[rows, V]`; `masks` as [`Gpu::choose`] takes them.
@@ -62,12 +62,12 @@ impl Picks {
         let (n, v) = (self.rows, self.vocabulary);
         let to = Choices {
             tokens: self.tokens(),
-            logits: self.told.part(n..2 * n).cast(),
-            log_sums: self.told.part(2 * n..3 * n).cast(),
+            logits: self.values.part(n..2 * n).cast(),
+            log_sums: self.values.part(2 * n..3 * n).cast(),
         };
         gpu.choose(logits, n, v, masks, self.parts.view(), to)?;
         let (rows, tokens) = (self.probe_rows.view(), self.probe_tokens.view());
-        let probed = self.told.from(3 * n).cast();
+        let probed = self.values.from(3 * n).cast();
         Ok(gpu.gather_logits(logits, v, rows, tokens, probed)?)
     }
 }
@@ -79,15 +79,15 @@ pub(crate) struct Last {
     logits: Arc<Buffer<f32>>,
     /// The row of each chunk.
     rows: Vec<usize>,
-    /// [`Picks::told`].
-    told: Vec<u32>,
+    /// [`Picks::values`].
+    values: Vec<u32>,
     /// Rows of the picks.
     picked: usize,
     probes: Vec<u32>,
 }
 
 impl Last {
-    /// Waits for the picks. `rows` tells the row of each chunk.
+    /// Waits for the picks. `rows` holds the row of each chunk.
     pub(crate) fn read(
         gpu: &Gpu,
         logits: &Arc<Buffer<f32>>,
@@ -97,7 +97,7 @@ impl Last {
         Ok(Self {
             logits: Arc::clone(logits),
             rows,
-            told: gpu.download(picks.told.view())?,
+            values: gpu.download(picks.values.view())?,
             picked: picks.rows,
             probes: picks.probes.clone(),
         })
@@ -108,22 +108,22 @@ impl Last {
     }
 
     fn token(&self, chunk: usize) -> u32 {
-        self.told[self.rows[chunk]]
+        self.values[self.rows[chunk]]
     }
 
     pub(crate) fn largest(&self, chunk: usize) -> f32 {
-        f32::from_bits(self.told[self.picked + self.rows[chunk]])
+        f32::from_bits(self.values[self.picked + self.rows[chunk]])
     }
 
     pub(crate) fn log_sum(&self, chunk: usize) -> f32 {
-        f32::from_bits(self.told[2 * self.picked + self.rows[chunk]])
+        f32::from_bits(self.values[2 * self.picked + self.rows[chunk]])
     }
 
     /// The logit of a probe; none for a token that was not one.
     fn probed(&self, chunk: usize, token: u32) -> Option<f32> {
         let place = self.probes.iter().position(|probe| *probe == token)?;
         let row = 3 * self.picked + self.rows[chunk] * self.probes.len();
-        Some(f32::from_bits(self.told[row + place]))
+        Some(f32::from_bits(self.values[row + place]))
     }
 
     fn row(&self, chunk: usize, vocabulary: usize) -> View<'_, f32> {
@@ -132,7 +132,7 @@ impl Last {
     }
 }
 
-/// Answers to what [`LogitRow`](crate::LogitRow) is asked.
+/// What [`LogitRow`](crate::LogitRow) reads of a row on the device.
 impl GpuModel {
     pub(crate) fn best(&self, last: &Last, chunk: usize, refused: &[u32]) -> Result<Option<u32>> {
         let mut token = last.token(chunk);
@@ -140,8 +140,8 @@ impl GpuModel {
             token = self.best_allowed(last, chunk, refused)?;
         }
         match token {
-            // All refused, or no numbers: what the CPU would say.
-            NONE => Ok(logits::best(&self.whole(last, chunk)?, refused)),
+            // All refused, or all NaN: decided as on the CPU.
+            NONE => Ok(host_logits::best(&self.whole(last, chunk)?, refused)),
             token => Ok(Some(token)),
         }
     }

@@ -12,9 +12,11 @@ mod cache;
 mod decode;
 mod forward;
 mod head;
+mod kv_memory;
 mod load;
 mod logits;
 mod pass;
+mod recorded_step;
 mod trainer;
 
 pub(crate) use cache::GpuCache;

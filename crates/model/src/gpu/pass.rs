@@ -199,7 +199,7 @@ impl<'a> Pass<'a> {
         Scratch {
             unpacker: &model.unpacker,
             slot: site as usize % 2,
-            // Blocks that run again come in another order.
+            // Blocks that are run again come in another order.
             ahead: (!self.runs_again()).then_some(ahead),
             input: self.input8,
         }

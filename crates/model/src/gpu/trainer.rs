@@ -4,7 +4,7 @@ use verdict_kernels::cuda::{Buffer, GpuError};
 use verdict_kernels::{AdamW, BankPieces, BankRate, BankState, BaseQuantization};
 
 use crate::bank::{AdapterBank, BankAdapter};
-use crate::batch::{Example, ExampleLoss, Packed};
+use crate::batch::{Example, ExampleLoss, Limits, Packed};
 use crate::error::{Error, Result};
 use crate::gpu::arena::Arena;
 use crate::gpu::backward::Gradients;
@@ -14,8 +14,7 @@ use crate::gpu::forward::Run;
 use crate::gpu::head::{SupervisedRows, head_rows};
 use crate::gpu::load::GpuModel;
 use crate::gpu::pass::{Keep, Pass, PassSize};
-use crate::model::Limits;
-use crate::trainer::{AdapterState, Rate};
+use crate::training_state::{AdapterState, Rate};
 
 /// Weights, gradients and moments of a bank in device memory, laid out alike.
 #[derive(Debug)]
@@ -84,7 +83,7 @@ impl GpuTrainer {
         let work = Work::new(model, &self.bank.layouts, &packed, probes, true)?;
         let mut arena = model.arena();
         let keep = match work.keep(model, &arena) {
-            // The card may hold less than it was reckoned to.
+            // The GPU may have less free memory than was computed.
             Keep::Everything => match work.reserve(model, &mut arena, Keep::Everything) {
                 Err(Error::Gpu(GpuError::OutOfMemory { .. })) => Keep::Inputs,
                 other => other.map(|()| Keep::Everything)?,
@@ -102,7 +101,7 @@ impl GpuTrainer {
             .and_then(|()| run.backward(&pass, Gradients { to, add }))
             .and_then(|()| work.supervised.collect(gpu, &packed, examples.len()));
         if done.is_err() {
-            // What was begun counts for nothing where nothing counted before.
+            // Gradients that counted as zero before still do: part of a pass may have written over them.
             self.zeroed = before;
         }
         done

@@ -175,7 +175,7 @@ impl Golden {
     pub fn bank(&self, model: &Model, names: &[&str]) -> AdapterBank {
         let mut bank = AdapterBank::empty();
         for name in names {
-            bank.add(model, name, &self.adapter(name))
+            bank.add(model.config(), name, &self.adapter(name))
                 .expect("adapter fits");
         }
         bank

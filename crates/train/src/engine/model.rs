@@ -58,7 +58,7 @@ impl<'m> ModelEngine<'m> {
 impl Engine for ModelEngine<'_> {
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
         match &mut self.stage {
-            Stage::Making(bank) => Ok(bank.create(self.model, spec)),
+            Stage::Making(bank) => Ok(bank.create(self.model.config(), spec)),
             Stage::Training(_) => {
                 Err("expected every adapter before the first gradient, found a later one".into())
             }
@@ -104,7 +104,7 @@ impl Engine for ModelEngine<'_> {
 
     fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {
         let mut adapter = match &self.stage {
-            Stage::Making(bank) => bank.export(self.model, adapter),
+            Stage::Making(bank) => bank.export(self.model.config(), adapter),
             Stage::Training(trainer) => trainer.export(self.model, adapter)?,
         };
         adapter.config.base_model_name_or_path = self.base_name.clone();

@@ -98,7 +98,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
     if let Some(rank) = args.rank {
         let (alpha, dropout) = (2.0 * rank as f32, 0.0);
         bank.create(
-            model,
+            model.config(),
             &AdapterSpec {
                 name: "bench".into(),
                 rank,

@@ -1,7 +1,6 @@
 //! Attention of new rows over a cache.
 
 use super::AttentionShape;
-use super::cuda::padded;
 use crate::cuda::{Gpu, GpuResult, View};
 use crate::rope::LayerCache;
 
@@ -29,7 +28,10 @@ impl Gpu {
         let (ld, group, d) = (width as i32, shape.group() as i32, shape.head_dim as i32);
         let scale = 1.0 / (shape.head_dim as f32).sqrt();
         self.launch(
-            &format!("attention_decode_{}_{at_once}", padded(shape.head_dim)),
+            &format!(
+                "attention_decode_{}_{at_once}",
+                AttentionShape::padded_head(shape.head_dim)
+            ),
             (rows, shape.kv_heads * shape.group().div_ceil(at_once), 1),
             256,
             0,

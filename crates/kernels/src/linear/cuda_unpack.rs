@@ -1,9 +1,9 @@
-//! Where int8 and NF4 weights become bf16: two buffers in turns, each as large as the largest matrix that comes in its
-//! turn.
+//! Where int8 and NF4 weights become bf16: two buffers used in turns, each as large as the largest matrix that
+//! is unpacked into it.
 //!
-//! While a product reads one buffer, and while small kernels leave most of the card idle, a second stream
-//! makes the weights of the product after the next in the other. So they cost little more than bf16 and
-//! take a half or a quarter of its memory.
+//! While a product reads one buffer, and while small kernels leave most of the GPU idle, a second stream unpacks
+//! the weights of the product after the next into the other. So they cost little more time than bf16 weights and
+//! take a half or a quarter of their memory.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -66,7 +66,8 @@ impl Unpacker {
         Ok(self.slots[place].memory.view())
     }
 
-    /// Told after the product from `slot` was queued: its buffer serves `ahead`, the product after the next.
+    /// To be called after the product from `slot` was queued: its buffer is filled for `ahead`, the product after
+    /// the next.
     pub(super) fn done(&self, slot: usize, ahead: Option<&GpuLinear>) -> GpuResult<()> {
         let Some((w, packed)) = ahead.and_then(|w| Some((w, w.packed()?))) else {
             return Ok(());

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use crate::cpu::Isa;
-use crate::cpu::gemm::{BLOCK, K_TILE, Pack};
+use crate::cpu::gemm::Pack;
+use crate::cpu::layout::{BLOCK, K_TILE};
 use crate::cpu::math::to_bf16;
 use crate::linear::rows::{Data, Rows, padded};
 
 /// A matrix `k × n` behind a product.
 #[derive(Clone, Copy, Debug)]
-pub enum Columns<'a> {
+pub enum RightOperand<'a> {
     /// The transpose of a row-major `[n, k]` matrix with rows `ld` apart: sums run along its rows.
     Transposed {
         /// Values.
@@ -46,7 +47,7 @@ pub enum Columns<'a> {
     },
 }
 
-impl Pack for Columns<'_> {
+impl Pack for RightOperand<'_> {
     fn n(&self) -> usize {
         match self {
             Self::Transposed { n, .. } | Self::Plain { n, .. } | Self::Batch { n, .. } => *n,

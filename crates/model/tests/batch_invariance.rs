@@ -1,5 +1,6 @@
-//! What an adapter becomes does not depend on its company, on passes, or on threads: to the bit, in every
-//! product format that this machine's processor has. `device.rs` asks the same of a GPU, but for rounding.
+//! Training and decoding are batch-invariant: an adapter's weights are bitwise identical alone and beside
+//! others, in one pass or several, with any number of threads, in every product format that this machine's
+//! processor has. `device.rs` tests the same on a GPU, up to the rounding of sums.
 
 mod support;
 
@@ -12,7 +13,7 @@ use verdict_model::{
 /// Instruction sets and formats of this machine that differ in their products; none where a GPU is under
 /// test.
 fn machines() -> Vec<LoadOptions> {
-    if !support::on_cpu_or_skipped("equality to the bit is the CPU's") {
+    if !support::on_cpu_or_skipped("bitwise identity holds on the CPU") {
         return Vec::new();
     }
     let mut all = vec![LoadOptions {
@@ -69,7 +70,7 @@ fn train(
 ) -> Vec<Vec<f32>> {
     let mut bank = AdapterBank::empty();
     for spec in specs {
-        bank.create(model, spec);
+        bank.create(model.config(), spec);
     }
     let mut trainer = Trainer::new(model, bank, AdamW::default()).expect("trainer");
     let taught: Vec<&Sequence> = sequences.iter().filter(|s| s.loss_from.is_some()).collect();
@@ -241,7 +242,7 @@ fn bf16_products_stay_near_the_f32_goldens() {
 }
 
 #[test]
-fn a_member_that_diverged_does_not_touch_its_neighbours() {
+fn a_diverged_adapter_leaves_the_others_unchanged() {
     for family in support::FAMILIES {
         let golden = Golden::read(family);
         let sequences = golden.sequences();
@@ -252,7 +253,7 @@ fn a_member_that_diverged_does_not_touch_its_neighbours() {
             for tensor in broken.tensors.values_mut() {
                 tensor.data.fill(f32::INFINITY);
             }
-            bank.add(&model, "broken", &broken).expect("fits");
+            bank.add(model.config(), "broken", &broken).expect("fits");
             let of = |adapter| {
                 let taught = sequences.iter().filter(|s| s.loss_from.is_some());
                 taught.map(move |s| Example {

@@ -1,4 +1,4 @@
-//! Attention backward. The weights are computed again, row by row; nothing of them was kept.
+//! Attention backward on the CPU. The weights are recomputed row by row: forward does not keep them.
 //!
 //! With `P` the weights, `S = q kᵀ / √D` and `g` the gradient of the output:
 //! `dV = Pᵀ g`, `dS = P ∘ (g Vᵀ − rowsum(P ∘ g Vᵀ))`, `dq = dS k / √D`, `dk = dSᵀ q / √D`.
@@ -36,20 +36,18 @@ pub fn attention_backward(
                 let at = row * ld + shape.q(head);
                 // SAFETY: this task alone writes these heads of these rows.
                 let d_q = unsafe { out.slice(at..at + d) };
-                one_row(
-                    cpu.isa(),
-                    q,
-                    g,
-                    row - span.start + 1,
-                    &packed_keys,
-                    &packed_values,
-                    &keys,
-                    &mut weights,
-                    &mut d_weights,
-                    d_q,
-                    &mut d_keys,
-                    &mut d_values,
-                );
+                let head = Head {
+                    packed_keys: &packed_keys,
+                    packed_values: &packed_values,
+                    keys: &keys,
+                };
+                let sums = HeadSums {
+                    weights: &mut weights,
+                    d_weights: &mut d_weights,
+                    d_keys: &mut d_keys,
+                    d_values: &mut d_values,
+                };
+                one_row(cpu.isa(), (q, g), row - span.start + 1, head, sums, d_q);
             }
         }
         for (i, row) in span.clone().enumerate() {
@@ -62,14 +60,28 @@ pub fn attention_backward(
     });
 }
 
+/// Keys and values of one head of a sequence.
+struct Head<'a> {
+    packed_keys: &'a [f32],
+    packed_values: &'a [f32],
+    keys: &'a [f32],
+}
+
+/// Room for a row's weights and their gradients, and the sums of the keys' and values' gradients.
+struct HeadSums<'a> {
+    weights: &'a mut [f32],
+    d_weights: &'a mut [f32],
+    d_keys: &'a mut [f32],
+    d_values: &'a mut [f32],
+}
+
 multiversion! {
     fn one_row(
-        isa,
-        q: &[f32], g: &[f32], count: usize,
-        packed_keys: &[f32], packed_values: &[f32], keys: &[f32],
-        weights: &mut [f32], d_weights: &mut [f32],
-        d_q: &mut [f32], d_keys: &mut [f32], d_values: &mut [f32],
+        isa, row: (&[f32], &[f32]), count: usize, head: Head<'_>, sums: HeadSums<'_>, d_q: &mut [f32],
     ) {
+        let (q, g) = row;
+        let Head { packed_keys, packed_values, keys } = head;
+        let HeadSums { weights, d_weights, d_keys, d_values } = sums;
         let d = q.len();
         let scale = 1.0 / (d as f32).sqrt();
         softmax(q, packed_keys, count, weights);
