@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use crate::{call, edges, output, reference, tidy};
+use crate::programs::{call, output};
+use crate::{edges, reference, tidy};
 
 /// A run of all tests that takes longer than this is ended: a test waits for what never comes.
 const TESTS_LIMIT: Duration = Duration::from_secs(3600);
@@ -84,7 +85,7 @@ fn build() -> anyhow::Result<()> {
 /// The program that [`build`] made.
 fn program() -> String {
     let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| crate::root().join("target"), Into::into);
+        .map_or_else(|| crate::programs::root().join("target"), Into::into);
     // Relative to the root, where `call` runs programs.
     target.join("debug/verdict").display().to_string()
 }
@@ -120,7 +121,7 @@ fn model() -> anyhow::Result<()> {
 /// NVIDIA's run-time compiler, which needs no GPU, to where the kernels' tests look for it. Without a network
 /// it stays away, and those tests say that they were skipped.
 fn nvrtc() -> anyhow::Result<()> {
-    let to = crate::root().join("target/nvrtc");
+    let to = crate::programs::root().join("target/nvrtc");
     if to.join("nvidia").exists() {
         return Ok(());
     }
@@ -199,7 +200,7 @@ fn install(packages: &[&str]) -> anyhow::Result<()> {
 /// TensorBoard, which reads what `verdict watch` writes for it, into a Python of its own. Without a network, or without
 /// Python, it stays away, and those tests say that they were skipped.
 fn tensorboard() -> anyhow::Result<()> {
-    let to = crate::root().join("target/tensorboard");
+    let to = crate::programs::root().join("target/tensorboard");
     // Written last: an installation that was broken off is made anew.
     let done = to.join("installed");
     if done.exists() {
@@ -235,7 +236,7 @@ fn tests() -> anyhow::Result<()> {
     });
     let mut tests = Command::new("cargo")
         .args(&words)
-        .current_dir(crate::root())
+        .current_dir(crate::programs::root())
         .spawn()
         .context("cargo could not be started")?;
     let started = Instant::now();
@@ -280,7 +281,7 @@ fn docs() -> anyhow::Result<()> {
             "--quiet",
         ])
         .env("RUSTDOCFLAGS", "-D warnings")
-        .current_dir(crate::root())
+        .current_dir(crate::programs::root())
         .status()?;
     anyhow::ensure!(status.success(), "cargo doc ended with {status}");
     Ok(())

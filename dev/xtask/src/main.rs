@@ -7,19 +7,19 @@
 )]
 
 mod ci;
+mod circles;
 mod edges;
+mod modules;
+mod programs;
 mod reference;
 mod tidy;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-
-use anyhow::{Context as _, bail};
+use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask ci                   every check, cheapest first
 cargo xtask tidy                 headers, file map, links, words, who prints
-cargo xtask edges                which crate may use which
+cargo xtask edges                which crate may use which, and no circles between the files of a crate
 cargo xtask reference [--check]  write (or compare) docs/reference/cli.md";
 
 fn main() -> ExitCode {
@@ -43,55 +43,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The repository's root.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("dev/xtask stands two folders deep")
-        .to_owned()
-}
-
-/// Runs a program in the root; its output goes where ours goes.
-fn call(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
-    let status = Command::new(program)
-        .args(arguments)
-        .current_dir(root())
-        .status()
-        .with_context(|| format!("{program} could not be started"))?;
-    if !status.success() {
-        bail!("`{program} {}` ended with {status}", arguments.join(" "));
-    }
-    Ok(())
-}
-
-/// Runs a program in the root and returns what it wrote to stdout.
-fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(root())
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .with_context(|| format!("{program} could not be started"))?;
-    if !output.status.success() {
-        bail!(
-            "`{program} {}` ended with {}",
-            arguments.join(" "),
-            output.status
-        );
-    }
-    String::from_utf8(output.stdout).with_context(|| format!("{program} wrote no UTF-8"))
-}
-
-/// Fails with every fault on a line of its own.
-fn report(faults: Vec<String>) -> anyhow::Result<()> {
-    if faults.is_empty() {
-        return Ok(());
-    }
-    for fault in &faults {
-        eprintln!("{fault}");
-    }
-    bail!("{} fault(s)", faults.len())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 
-use crate::{output, root};
+use crate::programs::{output, root};
 
 const FILE: &str = "docs/reference/cli.md";
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use regex::Regex;
 
-use crate::{report, root};
+use crate::programs::{report, root};
 
 /// More lines than this are a sign of two things in one file: a warning, not a fault.
 const LONG: usize = 600;

@@ -1,0 +1,57 @@
+//! What the checks share: the root of the repository, running programs in it, and the end of a check.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("dev/xtask is two folders deep")
+        .to_owned()
+}
+
+/// Runs a program in the root; its output goes where ours goes.
+pub fn call(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("{program} could not be started"))?;
+    if !status.success() {
+        bail!("`{program} {}` ended with {status}", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Runs a program in the root and returns what it wrote to stdout.
+pub fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(root())
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .with_context(|| format!("{program} could not be started"))?;
+    if !output.status.success() {
+        bail!(
+            "`{program} {}` ended with {}",
+            arguments.join(" "),
+            output.status
+        );
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{program} wrote no UTF-8"))
+}
+
+/// Fails with every fault on a line of its own.
+pub fn report(faults: Vec<String>) -> anyhow::Result<()> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    for fault in &faults {
+        eprintln!("{fault}");
+    }
+    bail!("{} fault(s)", faults.len())
+}
