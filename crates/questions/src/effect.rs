@@ -1,6 +1,6 @@
 //! An effect with its confidence interval and p value, on the scale of a ratio or of a difference.
 
-use crate::print::{Level, Num, P, Side};
+use crate::numbers::{Level, PValue, PrintedNumber, Side};
 use crate::random::Random;
 
 /// Name of a ratio, the same with its article, and its abbreviation.
@@ -12,25 +12,25 @@ pub(crate) const RATIOS: [(&str, &str, &str); 3] = [
 
 /// An estimate as it is printed.
 pub(crate) struct Effect {
-    pub(crate) estimate: Num,
-    pub(crate) low: Num,
-    pub(crate) high: Num,
-    pub(crate) p: P,
-    /// Where the interval stands to no effect: 1 for a ratio, 0 for a difference.
+    pub(crate) estimate: PrintedNumber,
+    pub(crate) low: PrintedNumber,
+    pub(crate) high: PrintedNumber,
+    pub(crate) p: PValue,
+    /// The position of the interval relative to no effect: 1 for a ratio, 0 for a difference.
     pub(crate) side: Side,
     /// No effect, as it is written.
     null: &'static str,
 }
 
 impl Effect {
-    /// A ratio with Wald's interval on the log scale; none where the print touches 1, or where
-    /// interval and p value would say different things after rounding.
+    /// A ratio with Wald's interval on the log scale; none when a printed limit is 1, or when interval and p value
+    /// disagree after rounding.
     pub(crate) fn ratio(random: &mut Random, level: Level) -> Option<Effect> {
         let log = random.between(-0.7, 0.7);
         let error = random.between(0.05, 0.35);
         let [estimate, low, high] =
-            [0.0, -level.z, level.z].map(|z| Num::new((log + z * error).exp(), 2));
-        Effect::checked(estimate, low, high, P::of_z(log / error), level, "1")
+            [0.0, -level.z, level.z].map(|z| PrintedNumber::new((log + z * error).exp(), 2));
+        Effect::checked(estimate, low, high, PValue::of_z(log / error), level, "1")
     }
 
     /// A difference with Wald's interval, `width` being half of a typical one.
@@ -43,16 +43,16 @@ impl Effect {
         let difference = width * random.between(-2.2, 2.2);
         let error = width * random.between(0.25, 0.8);
         let [estimate, low, high] =
-            [0.0, -level.z, level.z].map(|z| Num::new(difference + z * error, decimals));
-        let p = P::of_z(difference / error);
+            [0.0, -level.z, level.z].map(|z| PrintedNumber::new(difference + z * error, decimals));
+        let p = PValue::of_z(difference / error);
         Effect::checked(estimate, low, high, p, level, "0")
     }
 
     fn checked(
-        estimate: Num,
-        low: Num,
-        high: Num,
-        p: P,
+        estimate: PrintedNumber,
+        low: PrintedNumber,
+        high: PrintedNumber,
+        p: PValue,
         level: Level,
         null: &'static str,
     ) -> Option<Effect> {
@@ -71,7 +71,7 @@ impl Effect {
         })
     }
 
-    /// Whether the interval leaves out no effect.
+    /// Whether the interval excludes "no effect".
     pub(crate) fn significant(&self) -> bool {
         self.side != Side::Across
     }
@@ -94,11 +94,11 @@ impl Effect {
 
 #[cfg(test)]
 mod tests {
-    use super::{Effect, Num, Random};
-    use crate::print::USUAL;
+    use super::{Effect, PrintedNumber, Random};
+    use crate::numbers::USUAL;
 
     /// By how much the logarithm of a printed number may be off.
-    fn rounding(number: &Num) -> f64 {
+    fn rounding(number: &PrintedNumber) -> f64 {
         0.005 / number.value
     }
 

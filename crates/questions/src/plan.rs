@@ -3,28 +3,27 @@
 use crate::families::FAMILIES;
 use crate::wording::{Family, Wording};
 
-/// Turns of which one uses held-out wordings and one held-out families.
+/// The period of the plan, in turns: one turn of it uses held-out wordings, one held-out families.
 const TURNS: usize = 20;
-/// Which turn of each `TURNS` uses held-out wordings: not the first, so that a small run still
-/// trains.
+/// The turn that uses held-out wordings. Not the first, so that a small run still has training rows.
 const WORDINGS_TURN: usize = 7;
-/// Which one uses held-out families.
+/// The turn that uses held-out families.
 const FAMILIES_TURN: usize = 14;
-/// The level of a question with sentences that have no bearing.
-const WITH_ASIDES: u8 = 3;
+/// The level of a question with irrelevant sentences.
+const WITH_DISTRACTORS: u8 = 3;
 
-/// A wording, with or without sentences that have no bearing.
+/// A wording, with or without irrelevant sentences.
 #[derive(Clone, Copy)]
-pub(crate) struct Choice {
+pub(crate) struct QuestionForm {
     pub(crate) family: &'static Family,
     pub(crate) wording: &'static Wording,
-    pub(crate) asides: bool,
+    pub(crate) distractors: bool,
 }
 
-impl Choice {
+impl QuestionForm {
     pub(crate) fn level(self) -> u8 {
-        match self.asides {
-            true => WITH_ASIDES,
+        match self.distractors {
+            true => WITH_DISTRACTORS,
             false => self.wording.level,
         }
     }
@@ -34,51 +33,51 @@ impl Choice {
     }
 }
 
-/// What the rows of one family, in training or held out, are drawn from; plain ones twice as often
-/// as those with asides.
-pub(crate) fn choices(family: &'static Family, held_out: bool, levels: &[u8]) -> Vec<Choice> {
+/// The forms of one family at these levels (all, when the list is empty), in training or held out. Each wording is
+/// listed twice without distractors and once with them, which are their frequencies.
+pub(crate) fn forms(family: &'static Family, held_out: bool, levels: &[u8]) -> Vec<QuestionForm> {
     let of = |wording| {
-        [false, false, true].map(|asides| Choice {
+        [false, false, true].map(|distractors| QuestionForm {
             family,
             wording,
-            asides,
+            distractors,
         })
     };
     let all = family.wordings.iter().flat_map(of);
-    let wanted = |choice: &Choice| {
-        choice.held_out() == held_out && (levels.is_empty() || levels.contains(&choice.level()))
+    let wanted = |form: &QuestionForm| {
+        form.held_out() == held_out && (levels.is_empty() || levels.contains(&form.level()))
     };
     all.filter(wanted).collect()
 }
 
-/// The choices of each family that has any at these levels.
-pub(crate) struct Plan {
-    pub(crate) trained: Vec<Vec<Choice>>,
+/// The forms of each family that has any at the requested levels, and which row has which.
+pub(crate) struct RowPlan {
+    pub(crate) trained: Vec<Vec<QuestionForm>>,
     /// Held-out wordings of the trained families.
-    pub(crate) wordings: Vec<Vec<Choice>>,
+    pub(crate) wordings: Vec<Vec<QuestionForm>>,
     /// Held-out families.
-    pub(crate) families: Vec<Vec<Choice>>,
+    pub(crate) families: Vec<Vec<QuestionForm>>,
 }
 
-impl Plan {
-    pub(crate) fn new(levels: &[u8]) -> Plan {
-        let of = |whole: bool, held_out: bool| -> Vec<Vec<Choice>> {
+impl RowPlan {
+    pub(crate) fn new(levels: &[u8]) -> RowPlan {
+        let of = |whole: bool, held_out: bool| -> Vec<Vec<QuestionForm>> {
             let families = FAMILIES.iter().filter(|family| family.held_out == whole);
             families
-                .map(|family| choices(family, held_out, levels))
-                .filter(|choices| !choices.is_empty())
+                .map(|family| forms(family, held_out, levels))
+                .filter(|forms| !forms.is_empty())
                 .collect()
         };
-        Plan {
+        RowPlan {
             trained: of(false, false),
             wordings: of(false, true),
             families: of(true, true),
         }
     }
 
-    /// The choices of row `row`. Held-out ones take turns where there are fewer of them than trained
-    /// families, each with all three labels.
-    pub(crate) fn choices(&self, row: usize) -> &[Choice] {
+    /// The forms of row `row`. Where there are fewer held-out families than trained ones, they repeat, each with all
+    /// three answers.
+    pub(crate) fn forms(&self, row: usize) -> &[QuestionForm] {
         let (place, turn) = (row / 3 % self.trained.len(), row / 3 / self.trained.len());
         let nth = turn / TURNS * self.trained.len() + place;
         match turn % TURNS {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use crate::families::FAMILIES;
-use crate::plan::{Plan, choices};
+use crate::plan::{RowPlan, forms};
 use crate::random::Random;
 use crate::wording::Family;
 use crate::{Answer, GeneratedQuestion, questions, rederive};
@@ -68,9 +68,9 @@ fn families_have_enough_wordings_and_levels_in_and_out_of_training() {
             true => assert!(count(false) >= 2, "{}", family.name),
             false => assert!(count(false) >= 3 && count(true) >= 1, "{}", family.name),
         }
-        let levels: BTreeSet<u8> = choices(family, family.held_out, &[])
+        let levels: BTreeSet<u8> = forms(family, family.held_out, &[])
             .iter()
-            .map(|choice| choice.level())
+            .map(|form| form.level())
             .collect();
         assert!(levels.len() >= 2, "{}: {levels:?}", family.name);
         assert!(
@@ -167,7 +167,7 @@ fn only_the_asked_levels_are_generated() {
         };
         assert_eq!(found, wanted);
         assert!(rows.iter().any(|row| row.held_out), "{levels:?}");
-        let plan = Plan::new(levels);
+        let plan = RowPlan::new(levels);
         assert!(
             plan.trained.len() >= 10,
             "{levels:?}: {}",

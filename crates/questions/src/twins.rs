@@ -1,29 +1,29 @@
-//! Generated questions asked twice from the same drawn numbers, and held-out questions alone: for judging, not for
+//! Pairs of questions about the same drawn case, and questions of held-out wordings only: for evaluation, not for
 //! training.
 //!
-//! A twin is the same case put by its opposite claim, where the answer must turn round (and an open one stays
-//! open), or by another wording of the family, where it must stay. Whether another wording fits is not a list that
-//! could grow old: it is asked to draw from the same stream, and fits where it draws the same case to the letter.
-//! Its own drawing has then said that its claim holds of these numbers. Rows have streams and ids of their own:
-//! those of [`questions`](crate::questions) are not touched, and none of its numbers is drawn again but by chance.
+//! A twin makes the opposite claim about the case, and the answer must be the opposite (an open one stays open); or it
+//! uses another wording of the family, and the answer must stay. No list says which wordings fit together: another
+//! wording draws from the same random stream, and it fits if it draws exactly the same case. Its own rule has then
+//! computed that its claim is true of these numbers. Twins and held-out questions have random streams and ids of their
+//! own, apart from those of [`questions`](crate::questions).
 
 use std::collections::HashSet;
 
+use crate::distractors::with_distractors;
 use crate::families::FAMILIES;
-use crate::generate::{generate, wanted};
-use crate::plan::{Choice, choices};
-use crate::print::fill;
+use crate::generate::{generate, truth_for};
+use crate::plan::{QuestionForm, forms};
 use crate::question::{Answer, GeneratedQuestion};
 use crate::random::Random;
-use crate::spare::with_asides;
+use crate::template::fill;
 use crate::wording::{Case, Family, Wording};
 
-/// What a twin does to its original.
+/// How a twin differs from its original.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TwinRule {
-    /// Asks for the opposite claim: Yes becomes No, No becomes Yes, Uncertain stays.
+    /// It makes the opposite claim: Yes becomes No, No becomes Yes, Uncertain stays.
     OppositeClaim,
-    /// Asks for the same claim of the same numbers in another wording: the answer stays.
+    /// It makes the same claim about the same numbers in another wording: the answer stays.
     OtherWording,
 }
 
@@ -37,26 +37,26 @@ impl TwinRule {
     }
 }
 
-/// A generated question and the same case asked another way.
+/// A generated question and another one about the same case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Twin {
     /// The question. Its id is `stats-twin:{family}/{wording}/{level}:{row:06}`.
     pub original: GeneratedQuestion,
-    /// The case asked another way: `{original's id}:opposite` or `{original's id}:{wording}`. Of the same group,
-    /// with the same rationale and its own label.
+    /// The other question, with the id `{original's id}:opposite` or `{original's id}:{wording}`. It has the same
+    /// group and rationale, and its own answer.
     pub variant: GeneratedQuestion,
-    /// What was done.
+    /// How they differ.
     pub rule: TwinRule,
 }
 
-/// Purposes of the streams.
+/// Names of the random streams.
 const TWINS: &str = "stats twins";
 const HELD_OUT: &str = "stats held out";
 
-/// Twins of `rows` different questions, labels in turn: each question with its opposite claim, and with one other
-/// wording where the family has one that fits. `held_out` takes the originals from the wordings and families that no
-/// training row has, and lets the other wording be any of the family's; without it, both are wordings of training
-/// rows. The same for the same seed, and the twins of fewer rows come first.
+/// Twins of `rows` different questions, with answers in turn: each question with its opposite claim, and with one other
+/// wording if the family has one that fits. With `held_out`, the originals have wordings or families that no training
+/// row has, and the other wording is any of the family's; without it, both wordings occur in training rows. The same
+/// arguments give the same twins, and more rows only add some at the end.
 pub fn twins(rows: usize, seed: u64, held_out: bool) -> Vec<Twin> {
     let plan = plan(held_out);
     let mut seen = HashSet::with_capacity(rows);
@@ -64,18 +64,17 @@ pub fn twins(rows: usize, seed: u64, held_out: bool) -> Vec<Twin> {
     twins.collect()
 }
 
-/// `rows` different questions of held-out wordings and families alone, labels in turn, families in turn. Ids are
-/// `stats-held-out:{family}/{wording}/{level}:{row:06}`; the group tells which kind it is, `stats-held-out:wording:…`
-/// (the family was trained on in other wordings) or `stats-held-out:family:…` (it was not). The same for the same
-/// seed.
+/// `rows` different questions of held-out wordings and families only, with answers and families in turn. Ids are
+/// `stats-held-out:{family}/{wording}/{level}:{row:06}`. The group is `stats-held-out:wording:…` when training has other
+/// wordings of the family, and `stats-held-out:family:…` when it has none. The same arguments give the same questions.
 pub fn held_out_questions(rows: usize, seed: u64) -> Vec<GeneratedQuestion> {
     let plan = plan(true);
     let mut seen = HashSet::with_capacity(rows);
     let make = |row| {
         let random = Random::of(seed, HELD_OUT, row);
-        let choices = &plan[row / 3 % plan.len()];
-        let mut question = generate(row, random, choices, "stats-held-out", &mut seen);
-        let whole = choices[0].family.held_out;
+        let forms = &plan[row / 3 % plan.len()];
+        let mut question = generate(row, random, forms, "stats-held-out", &mut seen);
+        let whole = forms[0].family.held_out;
         let kind = if whole { "family" } else { "wording" };
         question.group = question.group.replacen(':', &format!(":{kind}:"), 1);
         question
@@ -83,25 +82,25 @@ pub fn held_out_questions(rows: usize, seed: u64) -> Vec<GeneratedQuestion> {
     (0..rows).map(make).collect()
 }
 
-/// The choices of each family that has any.
-fn plan(held_out: bool) -> Vec<Vec<Choice>> {
-    let all = FAMILIES.iter().map(|family| choices(family, held_out, &[]));
-    all.filter(|choices| !choices.is_empty()).collect()
+/// The forms of each family that has any of this kind.
+fn plan(held_out: bool) -> Vec<Vec<QuestionForm>> {
+    let all = FAMILIES.iter().map(|family| forms(family, held_out, &[]));
+    all.filter(|forms| !forms.is_empty()).collect()
 }
 
 fn twins_of(
     row: usize,
     seed: u64,
-    plan: &[Vec<Choice>],
+    plan: &[Vec<QuestionForm>],
     held_out: bool,
     seen: &mut HashSet<String>,
 ) -> Vec<Twin> {
     let answer = Answer::ALL[row % 3];
     let mut random = Random::of(seed, TWINS, row);
-    let choice = random.pick(&plan[row / 3 % plan.len()]);
-    let (family, wording) = (choice.family, choice.wording);
+    let form = random.pick(&plan[row / 3 % plan.len()]);
+    let (family, wording) = (form.family, form.wording);
     let first = random.chance(0.5);
-    let truth = wanted(answer, first);
+    let truth = truth_for(answer, first);
     loop {
         let before = random.clone();
         let Some(case) = (wording.draw)(&mut random) else {
@@ -110,12 +109,12 @@ fn twins_of(
         if case.truth != truth {
             continue;
         }
-        // All twins get their asides, where they get any, from the same draws.
+        // All twins of a question get the same distractors.
         let after = random.clone();
         let ask = |wording: &Wording, first: bool| {
             let question = fill(wording.template, &case.slots, first);
-            match choice.asides {
-                true => with_asides(&mut after.clone(), &question),
+            match form.distractors {
+                true => with_distractors(&mut after.clone(), &question),
                 false => question,
             }
         };
@@ -127,7 +126,7 @@ fn twins_of(
             "stats-twin:{}/{}/{}:{row:06}",
             family.name,
             wording.name,
-            choice.level()
+            form.level()
         );
         let make = |suffix: &str, question: String, answer: Answer| GeneratedQuestion {
             id: format!("{id}{suffix}"),
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn opposites_turn_round_and_other_wordings_stay() {
+    fn opposites_reverse_the_answer_and_other_wordings_keep_it() {
         let twins = twins(1200, 6, false);
         let (mut opposites, mut others) = (0, 0);
         for twin in &twins {
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn held_out_questions_are_of_held_out_wordings_and_told_apart() {
+    fn held_out_questions_have_held_out_wordings_and_groups_by_kind() {
         let items = held_out_questions(900, 42);
         let mut labels = [0; 3];
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();

@@ -1,42 +1,42 @@
-//! What a family of questions is made of: its wordings, and the cases that they are asked of.
+//! What a family of questions consists of: wordings, and the cases that they ask about.
 
 use crate::random::Random;
 
-/// One way to reason, asked in several wordings.
+/// A kind of reasoning, asked about in several wordings.
 pub(crate) struct Family {
     pub(crate) name: &'static str,
-    /// Whether all its rows are kept from training.
+    /// Whether all its rows are held out from training.
     pub(crate) held_out: bool,
     pub(crate) wordings: &'static [Wording],
 }
 
-/// One way to ask.
+/// One way to ask about a case.
 pub(crate) struct Wording {
     /// Name in the ids of its rows.
     pub(crate) name: &'static str,
-    /// Whether its rows are kept from training.
+    /// Whether its rows are held out from training.
     pub(crate) held_out: bool,
-    /// Level of difficulty without sentences that have no bearing.
+    /// Level of difficulty without irrelevant sentences.
     pub(crate) level: u8,
-    /// Draws numbers and computes the truth; none where a printed number touches the boundary.
+    /// Draws numbers and computes the truth; none when a printed number is too close to the boundary.
     pub(crate) draw: fn(&mut Random) -> Option<Case>,
     /// The question: `{slots}`, `{Slot}` with a capital, and a claim as `[this|its opposite]`.
     pub(crate) template: &'static str,
 }
 
-/// One drawn situation.
+/// A drawn case.
 #[derive(PartialEq)]
 pub(crate) struct Case {
-    /// Whether the template's first claim holds (false: its opposite does); none where that is open.
+    /// Whether the template's first claim is true (false: its opposite is); none when that is open.
     pub(crate) truth: Option<bool>,
     pub(crate) slots: Slots,
     pub(crate) rationale: String,
 }
 
-/// What stands in a template's slots.
+/// Texts for a template's slots, by name.
 pub(crate) type Slots = Vec<(&'static str, String)>;
 
-/// The slots of the named variables, after those of a scene where one stands before a semicolon.
+/// Slots from variables of the same names, or from `name = value`; `scene;` before them adds the slots of a scene.
 macro_rules! slots {
     (@ $name:ident) => { $name.to_string() };
     (@ $name:ident $value:expr) => { $value.to_string() };

@@ -3,11 +3,11 @@
 //! Rules: absolute reduction = baseline risk × (1 − RR); relative reduction = difference / baseline risk;
 //! RR = OR / (1 − p₀ + p₀·OR) for a baseline risk of p₀ (Zhang and Yu 1998).
 
-use crate::print::{Num, above_or_below, short};
+use crate::distractors::{MissingFigure, lacks};
+use crate::numbers::{PrintedNumber, above_or_below, short};
 use crate::random::Random;
-use crate::spare::{Hidden, lacks};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const ABSOLUTE: Family = Family {
     name: "absolute-risk",
@@ -18,7 +18,7 @@ pub(crate) const ABSOLUTE: Family = Family {
             1,
             difference,
             "Risk of {event} in {population}, on {comparator}: {control}; on {treatment}: \
-             {treated}; and {spare}. Is the absolute risk reduction [above|below] {points} \
+             {treated}; and {distractor}. Is the absolute risk reduction [above|below] {points} \
              percentage points?",
         ),
         trained(
@@ -26,20 +26,20 @@ pub(crate) const ABSOLUTE: Family = Family {
             2,
             reduction,
             "Risk ratio for {event} with {treatment}: {ratio}; risk without treatment: {control}; \
-             and {spare}. Is the absolute risk reduction [above|below] {points} percentage points?",
+             and {distractor}. Is the absolute risk reduction [above|below] {points} percentage points?",
         ),
         trained(
             "relative",
             2,
             relative,
             "Risk of {event} in {population}, on {comparator}: {control}; on {treatment}: \
-             {treated}; and {spare}. Is the relative risk reduction [above|below] {threshold}%?",
+             {treated}; and {distractor}. Is the relative risk reduction [above|below] {threshold}%?",
         ),
         held(
             "held-hundred",
             2,
             reduction,
-            "{Spare}. Without treatment the risk of {event} is: {control}. The risk ratio with \
+            "{Distractor}. Without treatment the risk of {event} is: {control}. The risk ratio with \
              {treatment}: {ratio}. Out of a hundred patients treated, are [more|fewer] than {points} \
              spared it?",
         ),
@@ -54,7 +54,7 @@ pub(crate) const ODDS: Family = Family {
             "odds",
             1,
             odds,
-            "In {population} on {treatment}, the risk of {event} was: {risk}; and {spare}. Are the \
+            "In {population} on {treatment}, the risk of {event} was: {risk}; and {distractor}. Are the \
              odds of {event} [above|below] {limit}?",
         ),
         trained(
@@ -62,7 +62,7 @@ pub(crate) const ODDS: Family = Family {
             2,
             counts,
             "On {treatment}, with {event}: {a}; without: {b}. On {comparator}, with {event}: {c}; \
-             without: {d}. Moreover, {spare}. Is the odds ratio of {treatment} against {comparator} \
+             without: {d}. Moreover, {distractor}. Is the odds ratio of {treatment} against {comparator} \
              [above|below] {limit}?",
         ),
         trained(
@@ -70,13 +70,13 @@ pub(crate) const ODDS: Family = Family {
             3,
             to_risk,
             "Odds ratio for {event} with {treatment}: {ratio}; risk on {comparator}: {control}; and \
-             {spare}. Is the risk ratio that belongs to them [above|below] {limit}?",
+             {distractor}. Is the risk ratio that belongs to them [above|below] {limit}?",
         ),
         held(
             "held-common",
             3,
             to_risk,
-            "{Spare}. {Event} is not rare; risk on {comparator}: {control}. A trial gives, for \
+            "{Distractor}. {Event} is not rare; risk on {comparator}: {control}. A trial gives, for \
              {treatment}, an odds ratio of: {ratio}. Expressed as a ratio of risks, is this \
              [greater|smaller] than {limit}?",
         ),
@@ -84,15 +84,20 @@ pub(crate) const ODDS: Family = Family {
 };
 
 /// A risk without and with treatment, in per cent.
-fn risks(random: &mut Random) -> [Num; 2] {
-    let control = Num::new(random.between(4.0, 45.0), 1);
-    let treated = Num::new(control.value * random.between(0.4, 0.95), 1);
+fn risks(random: &mut Random) -> [PrintedNumber; 2] {
+    let control = PrintedNumber::new(random.between(4.0, 45.0), 1);
+    let treated = PrintedNumber::new(control.value * random.between(0.4, 0.95), 1);
     [control, treated]
 }
 
-fn no_risk(hidden: Hidden, quantity: &str, control: &Num, treated: &Num) -> String {
+fn no_risk(
+    missing: MissingFigure,
+    quantity: &str,
+    control: &PrintedNumber,
+    treated: &PrintedNumber,
+) -> String {
     lacks(
-        hidden,
+        missing,
         quantity,
         &[
             ("risk without the treatment", &format!("{control}%")),
@@ -109,14 +114,14 @@ fn difference(random: &mut Random) -> Option<Case> {
     if (value - f64::from(points)).abs() < 0.15 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     // The risk without treatment has to leave room for such a reduction.
-    if hidden.is(1) && control.value < f64::from(points) + 1.0 {
+    if missing.is(1) && control.value < f64::from(points) + 1.0 {
         return None;
     }
     let above = value > f64::from(points);
-    let rationale = match hidden.any() {
-        true => no_risk(hidden, "the absolute reduction", &control, &treated),
+    let rationale = match missing.any() {
+        true => no_risk(missing, "the absolute reduction", &control, &treated),
         false => format!(
             "From {control}% to {treated}% the risk falls by {} percentage points, {} {points}.",
             short(value),
@@ -124,33 +129,33 @@ fn difference(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; points, control = hidden.show(0, format!("{control}%")),
-            treated = hidden.show(1, format!("{treated}%")), spare = hidden.spare(random)),
+        slots: slots!(scene; points, control = missing.show(0, format!("{control}%")),
+            treated = missing.show(1, format!("{treated}%")), distractor = missing.distractor(random)),
     })
 }
 
 fn reduction(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
-    let ratio = Num::new(random.between(0.4, 0.9), 2);
+    let ratio = PrintedNumber::new(random.between(0.4, 0.9), 2);
     let control = random.whole(2, 45);
     let points = random.whole(1, 12);
     let value = f64::from(control) * (1.0 - ratio.value);
     if (value - f64::from(points)).abs() < 0.15 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let room = |most: f64| most > f64::from(points) + 1.0;
-    if hidden.is(0) && !room(f64::from(control))
-        || hidden.is(1) && !room(100.0 * (1.0 - ratio.value))
+    if missing.is(0) && !room(f64::from(control))
+        || missing.is(1) && !room(100.0 * (1.0 - ratio.value))
     {
         return None;
     }
     let above = value > f64::from(points);
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the absolute reduction",
             &[
                 ("risk ratio", &ratio),
@@ -166,10 +171,10 @@ fn reduction(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; points, ratio = hidden.show(0, &ratio),
-            control = hidden.show(1, format!("{control}%")), spare = hidden.spare(random)),
+        slots: slots!(scene; points, ratio = missing.show(0, &ratio),
+            control = missing.show(1, format!("{control}%")), distractor = missing.distractor(random)),
     })
 }
 
@@ -181,10 +186,10 @@ fn relative(random: &mut Random) -> Option<Case> {
     if (value - f64::from(threshold)).abs() < 1.0 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let above = value > f64::from(threshold);
-    let rationale = match hidden.any() {
-        true => no_risk(hidden, "the relative reduction", &control, &treated),
+    let rationale = match missing.any() {
+        true => no_risk(missing, "the relative reduction", &control, &treated),
         false => format!(
             "The risk falls by {} of {control} percentage points, a relative reduction of about \
              {value:.0}%, {} {threshold}%.",
@@ -193,10 +198,10 @@ fn relative(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; threshold, control = hidden.show(0, format!("{control}%")),
-            treated = hidden.show(1, format!("{treated}%")), spare = hidden.spare(random)),
+        slots: slots!(scene; threshold, control = missing.show(0, format!("{control}%")),
+            treated = missing.show(1, format!("{treated}%")), distractor = missing.distractor(random)),
     })
 }
 
@@ -204,13 +209,13 @@ fn odds(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let risk = random.whole(5, 85);
     let value = f64::from(risk) / f64::from(100 - risk);
-    let limit = Num::new(value * random.between(0.6, 1.5), 2);
+    let limit = PrintedNumber::new(value * random.between(0.6, 1.5), 2);
     if (value - limit.value).abs() < 0.03 * value + 0.005 {
         return None;
     }
-    let hidden = Hidden::draw(random, 1);
+    let missing = MissingFigure::draw(random, 1);
     let above = value > limit.value;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => format!(
             "Odds of {limit} are a risk of about {:.0}%, and the risk found is missing.",
             100.0 * limit.value / (1.0 + limit.value)
@@ -222,10 +227,10 @@ fn odds(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; limit, risk = hidden.show(0, format!("{risk}%")),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; limit, risk = missing.show(0, format!("{risk}%")),
+            distractor = missing.distractor(random)),
     })
 }
 
@@ -234,16 +239,16 @@ const LIMITS: [f64; 10] = [0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.2, 1.5, 2.0];
 fn counts(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let [a, b, c, d] = [0; 4].map(|_| random.whole(12, 140));
-    let limit = Num::new(random.pick(&LIMITS), 2);
+    let limit = PrintedNumber::new(random.pick(&LIMITS), 2);
     let value = f64::from(a * d) / f64::from(b * c);
     if (value / limit.value - 1.0).abs() < 0.04 || !(0.2..4.0).contains(&value) {
         return None;
     }
-    let hidden = Hidden::draw(random, 4);
+    let missing = MissingFigure::draw(random, 4);
     let above = value > limit.value;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the odds ratio",
             &[
                 ("first number with the event", &a),
@@ -261,29 +266,29 @@ fn counts(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; limit, a = hidden.show(0, a), b = hidden.show(1, b),
-            c = hidden.show(2, c), d = hidden.show(3, d), spare = hidden.spare(random)),
+        slots: slots!(scene; limit, a = missing.show(0, a), b = missing.show(1, b),
+            c = missing.show(2, c), d = missing.show(3, d), distractor = missing.distractor(random)),
     })
 }
 
 fn to_risk(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
-    let ratio = Num::new(random.between(-1.2, 1.2).exp(), 2);
+    let ratio = PrintedNumber::new(random.between(-1.2, 1.2).exp(), 2);
     let control = random.whole(10, 70);
-    let limit = Num::new(random.pick(&LIMITS), 2);
+    let limit = PrintedNumber::new(random.pick(&LIMITS), 2);
     let p = f64::from(control) / 100.0;
     let value = ratio.value / (1.0 - p + p * ratio.value);
     if (value - limit.value).abs() < 0.02 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     // Without the baseline risk the risk ratio is anywhere between the odds ratio and 1; without the
     // odds ratio anywhere below 1 / p.
     let open = match () {
-        () if hidden.is(0) => limit.value < 0.98 / p,
-        () if hidden.is(1) => {
+        () if missing.is(0) => limit.value < 0.98 / p,
+        () if missing.is(1) => {
             let (low, high) = (ratio.value.min(1.0), ratio.value.max(1.0));
             low + 0.02 < limit.value && limit.value < high - 0.02
         }
@@ -293,9 +298,9 @@ fn to_risk(random: &mut Random) -> Option<Case> {
         return None;
     }
     let above = value > limit.value;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the risk ratio",
             &[
                 ("odds ratio", &ratio),
@@ -309,9 +314,9 @@ fn to_risk(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; limit, ratio = hidden.show(0, &ratio),
-            control = hidden.show(1, format!("{control}%")), spare = hidden.spare(random)),
+        slots: slots!(scene; limit, ratio = missing.show(0, &ratio),
+            control = missing.show(1, format!("{control}%")), distractor = missing.distractor(random)),
     })
 }

@@ -1,16 +1,16 @@
 //! Intention to treat and per protocol, and patients whose outcome is missing.
 //!
-//! Rules: by intention to treat everybody counts in the group they were randomised to; a claim of
+//! Rules: by intention to treat every patient counts in the group they were randomised to; a claim of
 //! non-inferiority can require both analyses (ICH E9, 1998). Missing outcomes bound a risk between none
 //! and all of the lost having the event, and a worst case gives the event to the lost of one group only
 //! (Hollis and Campbell 1999).
 
+use crate::distractors::{MissingFigure, any_distractor, distractor, lacks, show};
 use crate::effect::{Effect, RATIOS};
-use crate::print::{Num, Side, USUAL, above_or_below, lower_or_higher};
+use crate::numbers::{PrintedNumber, Side, USUAL, above_or_below, lower_or_higher};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare, lacks, show, spare};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const ANALYSIS_SET: Family = Family {
     name: "analysis-set",
@@ -22,14 +22,14 @@ pub(crate) const ANALYSIS_SET: Family = Family {
             by_analysis,
             "For {event} with {treatment} against {comparator}, intention-to-treat {measure}: \
              {itt}, its 95% CI: {itt_ci}; per-protocol {measure}: {pp}, its 95% CI: {pp_ci}; and \
-             {spare}. By the {asked} analysis, is a lower risk [shown|not shown]?",
+             {distractor}. By the {asked} analysis, is a lower risk [shown|not shown]?",
         ),
         trained(
             "both",
             2,
             both,
             "The non-inferiority margin for the {measure} of {event} was {margin}. Upper 95% \
-             limit by intention to treat: {itt}; per protocol: {pp}; and {spare}. If both analyses \
+             limit by intention to treat: {itt}; per protocol: {pp}; and {distractor}. If both analyses \
              have to show it, is non-inferiority of {treatment} [shown|not shown]?",
         ),
         trained(
@@ -38,13 +38,13 @@ pub(crate) const ANALYSIS_SET: Family = Family {
             risk,
             "Randomised to {treatment}: {randomised}; of these completed: {completed}; with {event} \
              among all randomised: {events}; among those who completed: {fewer}. Moreover, \
-             {spare}. By intention to treat, is the risk of {event} [above|below] {threshold}%?",
+             {distractor}. By intention to treat, is the risk of {event} [above|below] {threshold}%?",
         ),
         held(
             "held-all",
             2,
             risk,
-            "{Spare}. The group on {treatment} had this many patients with {event}, of all \
+            "{Distractor}. The group on {treatment} had this many patients with {event}, of all \
              randomised: {events}; of those who completed: {fewer}. Randomised: {randomised}; \
              completed: {completed}. Is the intention-to-treat risk [over|under] {threshold}%?",
         ),
@@ -60,7 +60,7 @@ pub(crate) const ATTRITION: Family = Family {
             1,
             loss,
             "Share lost to follow-up, on {treatment}: {treated}; on {comparator}: {control}; and \
-             {spare}. Is the difference in loss between the groups [above|below] {limit} \
+             {distractor}. Is the difference in loss between the groups [above|below] {limit} \
              percentage points?",
         ),
         trained(
@@ -68,7 +68,7 @@ pub(crate) const ATTRITION: Family = Family {
             2,
             bounds,
             "Of {size} patients randomised to {treatment}, {lost} were lost to follow-up and \
-             {events} of the others had {event}; {spare}. Whatever became of the lost, is the risk \
+             {events} of the others had {event}; {distractor}. Whatever became of the lost, is the risk \
              among all randomised [above|below] {threshold}%?",
         ),
         trained(
@@ -77,14 +77,14 @@ pub(crate) const ATTRITION: Family = Family {
             worst_case,
             "Two groups of {size} patients each were compared for {event}. On {treatment}, with the \
              event: {a}, lost: {lost_a}; on {comparator}, with the event: {b}, lost: {lost_b}. \
-             Moreover, {spare}. If all the lost on {treatment} and none of the lost on \
+             Moreover, {distractor}. If all the lost on {treatment} and none of the lost on \
              {comparator} had it, is the risk on {treatment} [lower|higher]?",
         ),
         held(
             "held-unknown",
             2,
             bounds,
-            "{Spare}. {Treatment} was given to {size} patients; {events} had {event}, and for {lost} \
+            "{Distractor}. {Treatment} was given to {size} patients; {events} had {event}, and for {lost} \
              the outcome is unknown. Had all outcomes been known, would the risk be [over|under] \
              {threshold}%?",
         ),
@@ -98,14 +98,14 @@ fn by_analysis(random: &mut Random) -> Option<Case> {
     let nth = random.whole(0, 1) as usize;
     let asked = ["intention-to-treat", "per-protocol"][nth];
     let effect = &effects[nth];
-    let hidden = Hidden::draw(random, 1);
-    let has_other = hidden.any() || random.chance(0.5);
-    let truth = match hidden.any() {
+    let missing = MissingFigure::draw(random, 1);
+    let has_other = missing.any() || random.chance(0.5);
+    let truth = match missing.any() {
         true if effect.estimate.value > 1.0 => Some(false),
         true => None,
         false => Some(effect.side == Side::Below),
     };
-    let rationale = match (hidden.any(), truth) {
+    let rationale = match (missing.any(), truth) {
         (true, None) => format!(
             "The {asked} estimate of {} comes without its interval, and the other analysis does not \
              replace it.",
@@ -128,32 +128,32 @@ fn by_analysis(random: &mut Random) -> Option<Case> {
     };
     let known = |which: usize| {
         if which == nth {
-            !hidden.any()
+            !missing.any()
         } else {
             has_other
         }
     };
-    let spare_hidden = has_other && !hidden.any();
+    let distractor_missing = has_other && !missing.any();
     Some(Case {
         truth,
         rationale,
         slots: slots!(scene; measure, asked, itt = effects[0].estimate, pp = effects[1].estimate,
             itt_ci = show(known(0), effects[0].ci()), pp_ci = show(known(1), effects[1].ci()),
-            spare = spare(random, spare_hidden)),
+            distractor = distractor(random, distractor_missing)),
     })
 }
 
 fn both(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let (measure, _, _) = random.pick(&RATIOS);
-    let margin = Num::new(random.pick(&[1.2, 1.25, 1.3, 1.4, 1.5]), 2);
-    let [itt, pp] = [0; 2].map(|_| Num::new(margin.value * random.between(0.75, 1.2), 2));
+    let margin = PrintedNumber::new(random.pick(&[1.2, 1.25, 1.3, 1.4, 1.5]), 2);
+    let [itt, pp] = [0; 2].map(|_| PrintedNumber::new(margin.value * random.between(0.75, 1.2), 2));
     if itt.value == margin.value || pp.value == margin.value {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
-    let fine = |nth: usize, limit: &Num| !hidden.is(nth) && limit.value < margin.value;
-    let fails = |nth: usize, limit: &Num| !hidden.is(nth) && limit.value > margin.value;
+    let missing = MissingFigure::draw(random, 2);
+    let fine = |nth: usize, limit: &PrintedNumber| !missing.is(nth) && limit.value < margin.value;
+    let fails = |nth: usize, limit: &PrintedNumber| !missing.is(nth) && limit.value > margin.value;
     let truth = match () {
         () if fails(0, &itt) || fails(1, &pp) => Some(false),
         () if fine(0, &itt) && fine(1, &pp) => Some(true),
@@ -172,14 +172,14 @@ fn both(random: &mut Random) -> Option<Case> {
         None => format!(
             "One upper limit, {}, is below the margin of {margin}, and the other one, which has to \
              be as well, is missing.",
-            if hidden.is(0) { &pp } else { &itt }
+            if missing.is(0) { &pp } else { &itt }
         ),
     };
     Some(Case {
         truth,
         rationale,
-        slots: slots!(scene; measure, margin, itt = hidden.show(0, &itt), pp = hidden.show(1, &pp),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; measure, margin, itt = missing.show(0, &itt), pp = missing.show(1, &pp),
+            distractor = missing.distractor(random)),
     })
 }
 
@@ -198,13 +198,13 @@ fn risk(random: &mut Random) -> Option<Case> {
     if (value - f64::from(threshold)).abs() < 0.8 || (value - f64::from(threshold)).abs() > 15.0 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
-    // The other figures bound a missing one; they must not tell.
+    let missing = MissingFigure::draw(random, 2);
+    // The other figures bound a missing one; they must not settle the answer.
     let share = |events: u32, of: u32| 100.0 * f64::from(events) / f64::from(of);
     let limit = f64::from(threshold);
     let open = match () {
-        () if hidden.is(0) => share(events, completed + events - fewer) > limit,
-        () if hidden.is(1) => {
+        () if missing.is(0) => share(events, completed + events - fewer) > limit,
+        () if missing.is(1) => {
             let all = share(fewer + randomised - completed, randomised);
             share(fewer, randomised) < limit && limit < all
         }
@@ -214,9 +214,9 @@ fn risk(random: &mut Random) -> Option<Case> {
         return None;
     }
     let above = value > limit;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the risk by intention to treat",
             &[
                 ("number randomised", &randomised),
@@ -231,10 +231,10 @@ fn risk(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; completed, fewer, threshold, randomised = hidden.show(0, randomised),
-            events = hidden.show(1, events), spare = hidden.spare(random)),
+        slots: slots!(scene; completed, fewer, threshold, randomised = missing.show(0, randomised),
+            events = missing.show(1, events), distractor = missing.distractor(random)),
     })
 }
 
@@ -246,11 +246,11 @@ fn loss(random: &mut Random) -> Option<Case> {
     if apart == limit {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let above = apart > limit;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the difference in loss",
             &[
                 ("loss with the treatment", &format!("{treated}%")),
@@ -263,10 +263,10 @@ fn loss(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; limit, treated = hidden.show(0, format!("{treated}%")),
-            control = hidden.show(1, format!("{control}%")), spare = hidden.spare(random)),
+        slots: slots!(scene; limit, treated = missing.show(0, format!("{treated}%")),
+            control = missing.show(1, format!("{control}%")), distractor = missing.distractor(random)),
     })
 }
 
@@ -295,7 +295,7 @@ fn bounds(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth: side.above(),
         rationale,
-        slots: slots!(scene; size, lost, events, threshold, spare = any_spare(random)),
+        slots: slots!(scene; size, lost, events, threshold, distractor = any_distractor(random)),
     })
 }
 
@@ -309,15 +309,15 @@ fn worst_case(random: &mut Random) -> Option<Case> {
     if worst == b {
         return None;
     }
-    let hidden = Hidden::draw(random, 3);
-    // Without the number lost the answer is plain where there were as many events to begin with.
-    if hidden.is(1) && a >= b || hidden.is(0) && lost_a >= b {
+    let missing = MissingFigure::draw(random, 3);
+    // Without the number lost, the answer is certain if there were as many events to begin with.
+    if missing.is(1) && a >= b || missing.is(0) && lost_a >= b {
         return None;
     }
     let lower = worst < b;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the worst case",
             &[
                 ("first number with the event", &a),
@@ -334,9 +334,9 @@ fn worst_case(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(lower),
+        truth: (!missing.any()).then_some(lower),
         rationale,
-        slots: slots!(scene; size, lost_b, a = hidden.show(0, a), lost_a = hidden.show(1, lost_a),
-            b = hidden.show(2, b), spare = hidden.spare(random)),
+        slots: slots!(scene; size, lost_b, a = missing.show(0, a), lost_a = missing.show(1, lost_a),
+            b = missing.show(2, b), distractor = missing.distractor(random)),
     })
 }

@@ -3,11 +3,11 @@
 //! Rules: artanh r has a standard error of 1 / √(n − 3) (Fisher 1921); the share of variance that two
 //! variables have in common in a linear relation is r².
 
-use crate::print::{Num, Side, USUAL, above_or_below, significant_or_not};
+use crate::distractors::{MissingFigure, any_distractor, lacks};
+use crate::numbers::{PrintedNumber, Side, USUAL, above_or_below, significant_or_not};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare, lacks};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const FAMILY: Family = Family {
     name: "correlation",
@@ -18,20 +18,20 @@ pub(crate) const FAMILY: Family = Family {
             1,
             sign,
             "In {population}, {what} and {second} had a correlation of {r} (95% CI {ci}) in {size} \
-             people; {spare}. Is the correlation [positive|negative]?",
+             people; {distractor}. Is the correlation [positive|negative]?",
         ),
         trained(
             "explained",
             2,
             explained,
-            "Correlation of {second} and {what} in {size} people: {r}; and {spare}. Is the share of \
+            "Correlation of {second} and {what} in {size} people: {r}; and {distractor}. Is the share of \
              variance that a linear relation explains [above|below] {threshold}%?",
         ),
         trained(
             "fisher",
             3,
             fisher,
-            "Correlation of {what} and {second}: {r}; number of people: {people}; and {spare}. By \
+            "Correlation of {what} and {second}: {r}; number of people: {people}; and {distractor}. By \
              Fisher's z transformation, is the correlation [significant|not significant] at the \
              two-sided 5% level?",
         ),
@@ -39,7 +39,7 @@ pub(crate) const FAMILY: Family = Family {
             "held-variance",
             2,
             explained,
-            "{Spare}. {Second} was measured with {what} in {size} people. Correlation between the \
+            "{Distractor}. {Second} was measured with {what} in {size} people. Correlation between the \
              two: {r}. Does a straight line account for [more|less] than {threshold}% of the \
              variance?",
         ),
@@ -62,7 +62,7 @@ fn sign(random: &mut Random) -> Option<Case> {
     let error = 1.0 / f64::from(size - 3).sqrt();
     let z = error * random.between(-4.5, 4.5);
     let [r, low, high] =
-        [0.0, -USUAL.z, USUAL.z].map(|step| Num::new((z + step * error).tanh(), 2));
+        [0.0, -USUAL.z, USUAL.z].map(|step| PrintedNumber::new((z + step * error).tanh(), 2));
     let side = Side::of(low.value, high.value, 0.0, 0.005)?;
     if r.value == 0.0 || low.value == r.value || high.value == r.value {
         return None;
@@ -77,7 +77,7 @@ fn sign(random: &mut Random) -> Option<Case> {
         truth: side.above(),
         rationale,
         slots: slots!(scene; second, size, r, ci = format!("{low} to {high}"),
-            spare = any_spare(random)),
+            distractor = any_distractor(random)),
     })
 }
 
@@ -85,15 +85,15 @@ fn explained(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let second = random.pick(&SECONDS);
     let size = random.whole(30, 400);
-    let r = Num::new(random.between(-0.9, 0.9), 2);
+    let r = PrintedNumber::new(random.between(-0.9, 0.9), 2);
     let threshold = random.whole(1, 12) * 5;
     let share = 100.0 * r.value * r.value;
     if (share - f64::from(threshold)).abs() < 1.2 || share < 2.0 {
         return None;
     }
-    let hidden = Hidden::draw(random, 1);
+    let missing = MissingFigure::draw(random, 1);
     let above = share > f64::from(threshold);
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => format!(
             "The share explained is the square of the correlation, and its being measured in {size} \
              people does not replace the missing correlation."
@@ -105,10 +105,10 @@ fn explained(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; second, size, threshold, r = hidden.show(0, &r),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; second, size, threshold, r = missing.show(0, &r),
+            distractor = missing.distractor(random)),
     })
 }
 
@@ -117,17 +117,17 @@ fn fisher(random: &mut Random) -> Option<Case> {
     let second = random.pick(&SECONDS);
     let people = random.whole(12, 300);
     let root = f64::from(people - 3).sqrt();
-    let r = Num::new((random.between(-4.5, 4.5) / root).tanh(), 2);
+    let r = PrintedNumber::new((random.between(-4.5, 4.5) / root).tanh(), 2);
     let z = r.value.atanh().abs() * root;
     // Where Fisher's and the t test could disagree.
     if (1.8..2.15).contains(&z) || r.value.abs() < 0.02 || r.value.abs() > 0.95 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let significant = z > 1.96;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the significance",
             &[("correlation", &r), ("number of people", &people)],
         ),
@@ -139,9 +139,9 @@ fn fisher(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(significant),
+        truth: (!missing.any()).then_some(significant),
         rationale,
-        slots: slots!(scene; second, r = hidden.show(0, &r), people = hidden.show(1, people),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; second, r = missing.show(0, &r), people = missing.show(1, people),
+            distractor = missing.distractor(random)),
     })
 }

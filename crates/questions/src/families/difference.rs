@@ -3,12 +3,12 @@
 //! Rule: a two-sided 95% interval that leaves out 0 is a difference at the 5% level; so is one of
 //! more than 1.96 standard errors (Wald's test in large samples).
 
+use crate::distractors::{MissingFigure, any_distractor};
 use crate::effect::Effect;
-use crate::print::{Num, Side, USUAL};
+use crate::numbers::{PrintedNumber, Side, USUAL};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const FAMILY: Family = Family {
     name: "difference",
@@ -19,14 +19,14 @@ pub(crate) const FAMILY: Family = Family {
             1,
             open,
             "Against {comparator}, {treatment} changed {what} by {estimate} {unit} (95% CI {ci}) \
-             in {population}, and {spare}. Does {treatment} [reduce|increase] {what}?",
+             in {population}, and {distractor}. Does {treatment} [reduce|increase] {what}?",
         ),
         trained(
             "is-it",
             1,
             open,
             "The mean difference in {what} between {treatment} and {comparator} (first minus \
-             second) is {estimate} {unit}, 95% confidence interval {ci}; {spare}. Is {what} \
+             second) is {estimate} {unit}, 95% confidence interval {ci}; {distractor}. Is {what} \
              [lower|higher] with {treatment}?",
         ),
         trained(
@@ -34,7 +34,7 @@ pub(crate) const FAMILY: Family = Family {
             1,
             risk,
             "The risk of {event} on {treatment} minus that on {comparator} was {estimate} \
-             percentage points (95% CI {ci}); {spare}. Is the risk [lower|higher] with \
+             percentage points (95% CI {ci}); {distractor}. Is the risk [lower|higher] with \
              {treatment}?",
         ),
         trained(
@@ -42,7 +42,7 @@ pub(crate) const FAMILY: Family = Family {
             2,
             standard_error,
             "In a large trial in {population}, {treatment} and {comparator} differed in {what}: \
-             mean difference {estimate}, standard error {error} (in {unit}); {spare}. Is the \
+             mean difference {estimate}, standard error {error} (in {unit}); {distractor}. Is the \
              difference [statistically significant|not statistically significant] at the 5% level?",
         ),
         held(
@@ -51,13 +51,13 @@ pub(crate) const FAMILY: Family = Family {
             open,
             "A study in {population} subtracts {comparator} from {treatment} and finds a mean \
              difference of {estimate} {unit} in {what}, with 95% limits of {low} and {high}; \
-             {spare}. Does {treatment} make {what} [lower|higher]?",
+             {distractor}. Does {treatment} make {what} [lower|higher]?",
         ),
         held(
             "held-errors",
             2,
             standard_error,
-            "{Spare} in a large trial of {treatment}. For {what}, the standard error was {error} \
+            "{Distractor} in a large trial of {treatment}. For {what}, the standard error was {error} \
              and the mean difference {estimate} (in {unit}). Does the test at the 5% level \
              [reject|keep] the hypothesis of no difference?",
         ),
@@ -91,7 +91,7 @@ fn case(random: &mut Random, scene: &Scene, what: &str, effect: &Effect) -> Case
         truth: effect.side.below(),
         rationale: format!("The 95% confidence interval {}, so {end}.", effect.place()),
         slots: slots!(scene; estimate = effect.estimate, ci = effect.ci(), low = effect.low,
-            high = effect.high, spare = any_spare(random)),
+            high = effect.high, distractor = any_distractor(random)),
     }
 }
 
@@ -99,22 +99,22 @@ fn standard_error(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let measure = scene.measure;
     let decimals = measure.decimals + 1;
-    let error = Num::new(measure.width * random.between(0.3, 0.8), decimals);
-    let estimate = Num::new(error.value * random.between(-4.2, 4.2), decimals);
+    let error = PrintedNumber::new(measure.width * random.between(0.3, 0.8), decimals);
+    let estimate = PrintedNumber::new(error.value * random.between(-4.2, 4.2), decimals);
     let ratio = estimate.value.abs() / error.value;
     // Near two, the normal and the t distribution could disagree.
     if (1.8..2.2).contains(&ratio) || ratio < 0.1 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let significant = ratio > 1.96;
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "A standard error of {error} {} without the difference itself cannot tell whether it \
              is significant.",
             measure.unit
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "A mean difference of {estimate} {} without any measure of its uncertainty cannot be \
              tested.",
             measure.unit
@@ -129,9 +129,9 @@ fn standard_error(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(significant),
+        truth: (!missing.any()).then_some(significant),
         rationale,
-        slots: slots!(scene; estimate = hidden.show(0, &estimate), error = hidden.show(1, &error),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; estimate = missing.show(0, &estimate), error = missing.show(1, &error),
+            distractor = missing.distractor(random)),
     })
 }

@@ -1,4 +1,4 @@
-//! Surrogate and composite endpoints: which figures speak of the outcome that is asked about.
+//! Surrogate and composite endpoints: which figures concern the outcome of the question.
 //!
 //! Rules: an effect on a surrogate shows none on the clinical event. A surrogate counts as valid by the
 //! confidence limits of the correlation of effects, as the question states (IQWiG 2011), or predicts a
@@ -6,12 +6,12 @@
 //! 2006). Of a composite, each component has its own effect; with a and b patients the union has between
 //! the larger of them and a + b.
 
+use crate::distractors::{MissingFigure, any_distractor, distractor, lacks, show};
 use crate::effect::Effect;
-use crate::print::{Num, Side, USUAL, above_or_below};
+use crate::numbers::{PrintedNumber, Side, USUAL, above_or_below};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare, lacks, show, spare};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const SURROGATE: Family = Family {
     name: "surrogate",
@@ -23,14 +23,14 @@ pub(crate) const SURROGATE: Family = Family {
             event,
             "{Treatment} against {comparator}: mean difference in {what}, a surrogate, {difference} \
              {unit} (95% CI: {surrogate}); risk ratio for {event}, {ratio} (95% CI: {clinical}); \
-             {spare}. Is a lower risk of {event} [shown|not shown]?",
+             {distractor}. Is a lower risk of {event} [shown|not shown]?",
         ),
         trained(
             "valid",
             2,
             valid,
             "Over several trials, the correlation between effects on {what} and effects on {event} \
-             was {correlation} (95% CI {low} to {high}); {spare}. A surrogate counts as valid if the \
+             was {correlation} (95% CI {low} to {high}); {distractor}. A surrogate counts as valid if the \
              lower limit is at least 0.85, as not valid if the upper limit is at most 0.70, and as \
              unclear in between. Is {what} [valid|not valid] as a surrogate for {event}?",
         ),
@@ -41,13 +41,13 @@ pub(crate) const SURROGATE: Family = Family {
             "A benefit on survival is predicted where the whole 95% confidence interval of the \
              hazard ratio for progression lies below the surrogate threshold effect. Hazard ratio for \
              progression with {treatment}: {ratio}; its 95% CI: {ci}; threshold effect: \
-             {threshold}; and {spare}. Is a benefit on survival [predicted|not predicted]?",
+             {threshold}; and {distractor}. Is a benefit on survival [predicted|not predicted]?",
         ),
         held(
             "held-clinical",
             1,
             event,
-            "{Spare}. A trial of {treatment} reports a risk ratio of {ratio} for {event} (95% CI: \
+            "{Distractor}. A trial of {treatment} reports a risk ratio of {ratio} for {event} (95% CI: \
              {clinical}) and, as a surrogate, a mean difference of {difference} {unit} in {what} \
              (95% CI: {surrogate}). For {event}, is a benefit [demonstrated|not demonstrated]?",
         ),
@@ -64,7 +64,7 @@ pub(crate) const COMPOSITE: Family = Family {
             component,
             "With {treatment} against {comparator}, the hazard ratio for the composite of {event} \
              or {other} was {whole} (95% CI {whole_ci}); for {event} alone it was {part} (95% CI \
-             {part_ci}), and {spare}. Is the hazard of {event} alone [lower|higher] with \
+             {part_ci}), and {distractor}. Is the hazard of {event} alone [lower|higher] with \
              {treatment}?",
         ),
         trained(
@@ -72,7 +72,7 @@ pub(crate) const COMPOSITE: Family = Family {
             2,
             union,
             "Of {size} patients, the number with {event} was {a}, with {other} {b}, and with both \
-             {both}; {spare}. Is the share with the composite of {event} or {other} [above|below] \
+             {both}; {distractor}. Is the share with the composite of {event} or {other} [above|below] \
              {threshold}%?",
         ),
         trained(
@@ -81,14 +81,14 @@ pub(crate) const COMPOSITE: Family = Family {
             driver,
             "In two groups of equal size the composite counts first events. First events that were \
              {event}, on {comparator}: {a2}; on {treatment}: {a1}. First events that were {other}, \
-             on {comparator}: {b2}; on {treatment}: {b1}. Moreover, {spare}. Is the part of {event} \
+             on {comparator}: {b2}; on {treatment}: {b1}. Moreover, {distractor}. Is the part of {event} \
              in the reduction of the composite [above|below] one half?",
         ),
         held(
             "held-either",
             2,
             union,
-            "{Spare}. {Event} was seen in {a} patients, {other} in {b}, and both in {both}, of \
+            "{Distractor}. {Event} was seen in {a} patients, {other} in {b}, and both in {both}, of \
              {size} followed. Did [more|fewer] than {threshold}% have at least one of the two?",
         ),
     ],
@@ -99,15 +99,15 @@ fn event(random: &mut Random) -> Option<Case> {
     let measure = scene.measure;
     let surrogate = Effect::difference(random, USUAL, measure.width, measure.decimals)?;
     let clinical = Effect::ratio(random, USUAL)?;
-    let hidden = Hidden::draw(random, 1);
-    let has_surrogate = hidden.any() || random.chance(0.5);
+    let missing = MissingFigure::draw(random, 1);
+    let has_surrogate = missing.any() || random.chance(0.5);
     let (ratio, name) = (&clinical.estimate, scene.event);
-    let truth = match hidden.any() {
+    let truth = match missing.any() {
         true if ratio.value > 1.0 => Some(false),
         true => None,
         false => Some(clinical.side == Side::Below),
     };
-    let rationale = match (hidden.any(), truth) {
+    let rationale = match (missing.any(), truth) {
         (true, Some(_)) => format!(
             "The risk ratio of {ratio} for {name} is above 1, so no interval around it lies wholly \
              below 1, and the surrogate does not matter."
@@ -128,13 +128,13 @@ fn event(random: &mut Random) -> Option<Case> {
             }
         ),
     };
-    let spare_hidden = has_surrogate && !hidden.any();
+    let distractor_missing = has_surrogate && !missing.any();
     Some(Case {
         truth,
         rationale,
         slots: slots!(scene; difference = surrogate.estimate, ratio,
-            surrogate = show(has_surrogate, surrogate.ci()), clinical = hidden.show(0, clinical.ci()),
-            spare = spare(random, spare_hidden)),
+            surrogate = show(has_surrogate, surrogate.ci()), clinical = missing.show(0, clinical.ci()),
+            distractor = distractor(random, distractor_missing)),
     })
 }
 
@@ -143,7 +143,7 @@ fn valid(random: &mut Random) -> Option<Case> {
     let z = random.between(0.4, 2.8);
     let error = random.between(0.04, 0.25);
     let [correlation, low, high] =
-        [0.0, -USUAL.z, USUAL.z].map(|step| Num::new((z + step * error).tanh(), 2));
+        [0.0, -USUAL.z, USUAL.z].map(|step| PrintedNumber::new((z + step * error).tanh(), 2));
     if low.value == high.value || low.value < 0.05 {
         return None;
     }
@@ -171,35 +171,36 @@ fn valid(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth,
         rationale,
-        slots: slots!(scene; correlation, low, high, spare = any_spare(random)),
+        slots: slots!(scene; correlation, low, high, distractor = any_distractor(random)),
     })
 }
 
 fn threshold_effect(random: &mut Random) -> Option<Case> {
     let scene = Scene::grave(random);
-    let threshold = Num::new(random.between(0.6, 0.92), 2);
+    let threshold = PrintedNumber::new(random.between(0.6, 0.92), 2);
     let log = threshold.value.ln() + random.between(-0.5, 0.25);
     let half = random.between(0.06, 0.4);
-    let [ratio, low, high] = [0.0, -half, half].map(|step: f64| Num::new((log + step).exp(), 2));
+    let [ratio, low, high] =
+        [0.0, -half, half].map(|step: f64| PrintedNumber::new((log + step).exp(), 2));
     let side = Side::of(low.value, high.value, threshold.value, 0.0)?;
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     // An interval that reaches 1 is beyond every threshold effect.
-    if ratio.value == threshold.value || hidden.is(1) && high.value >= 1.0 {
+    if ratio.value == threshold.value || missing.is(1) && high.value >= 1.0 {
         return None;
     }
     let predicted = side == Side::Below;
     let truth = match () {
-        () if hidden.is(0) && ratio.value > threshold.value => Some(false),
-        () if hidden.any() => None,
+        () if missing.is(0) && ratio.value > threshold.value => Some(false),
+        () if missing.any() => None,
         () => Some(predicted),
     };
     let rationale = match truth {
-        Some(false) if hidden.is(0) => format!(
+        Some(false) if missing.is(0) => format!(
             "The hazard ratio of {ratio} itself is above the threshold effect of {threshold}, so \
              its interval cannot lie wholly below it."
         ),
         None => lacks(
-            hidden,
+            missing,
             "the prediction",
             &[
                 ("confidence interval", &format!("{low} to {high}")),
@@ -217,8 +218,8 @@ fn threshold_effect(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth,
         rationale,
-        slots: slots!(scene; ratio, ci = hidden.show(0, format!("{low} to {high}")),
-            threshold = hidden.show(1, &threshold), spare = hidden.spare(random)),
+        slots: slots!(scene; ratio, ci = missing.show(0, format!("{low} to {high}")),
+            threshold = missing.show(1, &threshold), distractor = missing.distractor(random)),
     })
 }
 
@@ -240,7 +241,7 @@ fn component(random: &mut Random) -> Option<Case> {
         truth: part.side.below(),
         rationale,
         slots: slots!(scene; whole = whole.estimate, whole_ci = whole.ci(), part = part.estimate,
-            part_ci = part.ci(), spare = any_spare(random)),
+            part_ci = part.ci(), distractor = any_distractor(random)),
     })
 }
 
@@ -277,7 +278,7 @@ fn union(random: &mut Random) -> Option<Case> {
         truth: side.above(),
         rationale,
         slots: slots!(scene; size, a, b, both = show(known, both), threshold,
-            spare = spare(random, known)),
+            distractor = distractor(random, known)),
     })
 }
 
@@ -290,20 +291,20 @@ fn driver(random: &mut Random) -> Option<Case> {
     if fewer == 0 || others == 0 || (share - 0.5).abs() < 0.03 {
         return None;
     }
-    let hidden = Hidden::draw(random, 4);
-    // What is fewer of the other kind may be enough to tell, or even all there was too little.
+    let missing = MissingFigure::draw(random, 4);
+    // The bounds alone may settle it: even the fewest events are enough, or even the most are too few.
     let bound = match () {
-        () if hidden.is(0) => a2 > others,
-        () if hidden.is(2) => b2 > fewer,
+        () if missing.is(0) => a2 > others,
+        () if missing.is(2) => b2 > fewer,
         () => true,
     };
     if !bound {
         return None;
     }
     let above = share > 0.5;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "its part",
             &[
                 ("first count with treatment", &a1),
@@ -320,15 +321,15 @@ fn driver(random: &mut Random) -> Option<Case> {
             above_or_below(above)
         ),
     };
-    // A sentence does not begin with a number.
-    let rationale = match hidden.any() {
+    // A sentence must not begin with a number.
+    let rationale = match missing.any() {
         true => rationale,
         false => format!("With {a2} down to {a1} and {b2} down to {b1}, {rationale}"),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; a1 = hidden.show(0, a1), a2 = hidden.show(1, a2),
-            b1 = hidden.show(2, b1), b2 = hidden.show(3, b2), spare = hidden.spare(random)),
+        slots: slots!(scene; a1 = missing.show(0, a1), a2 = missing.show(1, a2),
+            b1 = missing.show(2, b1), b2 = missing.show(3, b2), distractor = missing.distractor(random)),
     })
 }

@@ -3,11 +3,11 @@
 //! Rules: under proportional hazards S₁(t) = S₀(t)^HR (Cox 1972), so ln S₁ / ln S₀ is the same at every
 //! time and the curves never change places.
 
-use crate::print::{Num, Side, above_or_below, lower_or_higher};
+use crate::distractors::{MissingFigure, any_distractor, lacks};
+use crate::numbers::{PrintedNumber, Side, above_or_below, lower_or_higher};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare, lacks};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const HAZARD: Family = Family {
     name: "hazard",
@@ -18,7 +18,7 @@ pub(crate) const HAZARD: Family = Family {
             1,
             rates,
             "Deaths per 100 patient-years, on {treatment}: {treated}; on {comparator}: {control}; \
-             and {spare}. If both rates are constant, is the hazard ratio of {treatment} against \
+             and {distractor}. If both rates are constant, is the hazard ratio of {treatment} against \
              {comparator} [above|below] {limit}?",
         ),
         trained(
@@ -27,14 +27,14 @@ pub(crate) const HAZARD: Family = Family {
             survival,
             "Under proportional hazards, with a hazard ratio for death on {treatment} against \
              {comparator} of: {ratio}; survival on {comparator} at {years} years: {control}; and \
-             {spare}. Is survival on {treatment} at that time [above|below] {threshold}%?",
+             {distractor}. Is survival on {treatment} at that time [above|below] {threshold}%?",
         ),
         trained(
             "survival-interval",
             3,
             survival_interval,
             "Under proportional hazards, {treatment} against {comparator} has a hazard ratio for \
-             death of {ratio} (95% CI {low} to {high}), and {spare}. At {years} years {control}% on \
+             death of {ratio} (95% CI {low} to {high}), and {distractor}. At {years} years {control}% on \
              {comparator} are alive. Judged by that interval, is survival on {treatment} \
              [above|below] {threshold}%?",
         ),
@@ -42,7 +42,7 @@ pub(crate) const HAZARD: Family = Family {
             "held-alive",
             2,
             survival,
-            "{Spare}. On {comparator}, alive at {years} years: {control}. The hazards are \
+            "{Distractor}. On {comparator}, alive at {years} years: {control}. The hazards are \
              proportional; hazard ratio for death on {treatment}: {ratio}. Are [more|fewer] than \
              {threshold}% on {treatment} alive then?",
         ),
@@ -58,7 +58,7 @@ pub(crate) const CROSSING: Family = Family {
             1,
             later,
             "Survival in year {t1}, on {treatment}: {a1}; on {comparator}: {b1}. In year {t2}, on \
-             {treatment}: {a2}; on {comparator}: {b2}. Moreover, {spare}. Is survival in year {t2} \
+             {treatment}: {a2}; on {comparator}: {b2}. Moreover, {distractor}. Is survival in year {t2} \
              [higher|lower] on {treatment}?",
         ),
         trained(
@@ -66,7 +66,7 @@ pub(crate) const CROSSING: Family = Family {
             2,
             order,
             "Survival in year {t1}, on {treatment}: {a1}; on {comparator}: {b1}. In year {t2}, on \
-             {treatment}: {a2}; on {comparator}: {b2}. Moreover, {spare}. From the one year to the \
+             {treatment}: {a2}; on {comparator}: {b2}. Moreover, {distractor}. From the one year to the \
              other, have the two groups [changed places|kept their places]?",
         ),
         trained(
@@ -74,14 +74,14 @@ pub(crate) const CROSSING: Family = Family {
             3,
             constant,
             "Survival in year {t1}, on {treatment}: {a1}; on {comparator}: {b1}. In year {t2}, on \
-             {treatment}: {a2}; on {comparator}: {b2}. Moreover, {spare}. Taken as exact but for \
+             {treatment}: {a2}; on {comparator}: {b2}. Moreover, {distractor}. Taken as exact but for \
              rounding, do these figures [agree|disagree] with one hazard ratio for all times?",
         ),
         held(
             "held-ahead",
             2,
             order,
-            "{Spare}. Alive in year {t1}, on {treatment}: {a1}; on {comparator}: {b1}. Alive in year \
+            "{Distractor}. Alive in year {t1}, on {treatment}: {a1}; on {comparator}: {b1}. Alive in year \
              {t2}, on {treatment}: {a2}; on {comparator}: {b2}. Is the group that was ahead at first \
              [behind|still ahead] later?",
         ),
@@ -90,18 +90,18 @@ pub(crate) const CROSSING: Family = Family {
 
 fn rates(random: &mut Random) -> Option<Case> {
     let scene = Scene::grave(random);
-    let control = Num::new(random.between(1.5, 24.0), 1);
-    let treated = Num::new(control.value * random.between(0.3, 1.4), 1);
-    let limit = Num::new(random.pick(&[0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0, 1.1]), 2);
+    let control = PrintedNumber::new(random.between(1.5, 24.0), 1);
+    let treated = PrintedNumber::new(control.value * random.between(0.3, 1.4), 1);
+    let limit = PrintedNumber::new(random.pick(&[0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0, 1.1]), 2);
     let ratio = treated.value / control.value;
     if (ratio / limit.value - 1.0).abs() < 0.03 || treated.value == 0.0 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let above = ratio > limit.value;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the hazard ratio",
             &[
                 ("rate with the treatment", &treated),
@@ -115,10 +115,10 @@ fn rates(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; limit, treated = hidden.show(0, &treated),
-            control = hidden.show(1, &control), spare = hidden.spare(random)),
+        slots: slots!(scene; limit, treated = missing.show(0, &treated),
+            control = missing.show(1, &control), distractor = missing.distractor(random)),
     })
 }
 
@@ -129,7 +129,7 @@ fn survive(percent: f64, ratio: f64) -> f64 {
 
 fn survival(random: &mut Random) -> Option<Case> {
     let scene = Scene::grave(random);
-    let ratio = Num::new(random.between(-0.7, 0.4).exp(), 2);
+    let ratio = PrintedNumber::new(random.between(-0.7, 0.4).exp(), 2);
     let control = random.whole(15, 85);
     let threshold = random.whole(3, 18) * 5;
     let years = random.pick(&[2, 3, 4, 5]);
@@ -138,10 +138,10 @@ fn survival(random: &mut Random) -> Option<Case> {
     if (value - f64::from(threshold)).abs() > 20.0 || ratio.value == 1.0 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
-    let rationale = match hidden.any() {
+    let missing = MissingFigure::draw(random, 2);
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "survival with the treatment",
             &[
                 ("hazard ratio", &ratio),
@@ -155,10 +155,10 @@ fn survival(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: if hidden.any() { None } else { side.above() },
+        truth: if missing.any() { None } else { side.above() },
         rationale,
-        slots: slots!(scene; years, threshold, ratio = hidden.show(0, &ratio),
-            control = hidden.show(1, format!("{control}%")), spare = hidden.spare(random)),
+        slots: slots!(scene; years, threshold, ratio = missing.show(0, &ratio),
+            control = missing.show(1, format!("{control}%")), distractor = missing.distractor(random)),
     })
 }
 
@@ -166,7 +166,8 @@ fn survival_interval(random: &mut Random) -> Option<Case> {
     let scene = Scene::grave(random);
     let log = random.between(-0.7, 0.4);
     let half = random.between(0.1, 0.5);
-    let [ratio, low, high] = [0.0, -half, half].map(|step: f64| Num::new((log + step).exp(), 2));
+    let [ratio, low, high] =
+        [0.0, -half, half].map(|step: f64| PrintedNumber::new((log + step).exp(), 2));
     let control = random.whole(15, 85);
     let threshold = random.whole(3, 18) * 5;
     let years = random.pick(&[2, 3, 4, 5]);
@@ -188,7 +189,7 @@ fn survival_interval(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth: side.above(),
         rationale,
-        slots: slots!(scene; ratio, low, high, control, years, threshold, spare = any_spare(random)),
+        slots: slots!(scene; ratio, low, high, control, years, threshold, distractor = any_distractor(random)),
     })
 }
 
@@ -197,8 +198,8 @@ struct Curves {
     scene: Scene,
     years: [u32; 2],
     /// First time: treated, control; second time: treated, control.
-    survival: [Num; 4],
-    hidden: Hidden,
+    survival: [PrintedNumber; 4],
+    missing: MissingFigure,
 }
 
 impl Curves {
@@ -213,25 +214,25 @@ impl Curves {
         let other = random.between(-0.7, 0.7).exp();
         let a1 = survive(b1, ratio);
         let a2 = survive(b2, if proportional { ratio } else { other });
-        let survival = [a1, b1, a2, b2].map(|value| Num::new(value, 1));
+        let survival = [a1, b1, a2, b2].map(|value| PrintedNumber::new(value, 1));
         let [a1, b1, a2, b2] = [0, 1, 2, 3].map(|nth: usize| survival[nth].value);
         let close = |a: f64, b: f64| (a - b).abs() < 0.8;
         if a2 >= a1 || b2 >= b1 || close(a1, b1) || close(a2, b2) {
             return None;
         }
-        let hidden = Hidden::draw(random, 4);
+        let missing = MissingFigure::draw(random, 4);
         Some(Curves {
             scene,
             years,
             survival,
-            hidden,
+            missing,
         })
     }
 
     /// Values that the missing figure could have: survival never rises.
     fn range(&self) -> [f64; 2] {
         let [a1, b1, a2, b2] = [0, 1, 2, 3].map(|nth: usize| self.survival[nth].value);
-        match (0..4).find(|nth| self.hidden.is(*nth)) {
+        match (0..4).find(|nth| self.missing.is(*nth)) {
             Some(0) => [a2, 100.0],
             Some(1) => [b2, 100.0],
             Some(2) => [0.0, a1],
@@ -242,7 +243,7 @@ impl Curves {
     /// Whether a statement about the figures is the same for all values of a missing one.
     fn settled(&self, holds: impl Fn([f64; 4]) -> bool) -> bool {
         let with = |value: f64| {
-            holds([0, 1, 2, 3].map(|nth: usize| match self.hidden.is(nth) {
+            holds([0, 1, 2, 3].map(|nth: usize| match self.missing.is(nth) {
                 true => value,
                 false => self.survival[nth].value,
             }))
@@ -253,10 +254,10 @@ impl Curves {
 
     fn case(&self, random: &mut Random, truth: bool, quantity: &str, reason: String) -> Case {
         let [a1, b1, a2, b2] = &self.survival;
-        let Curves { scene, hidden, .. } = self;
-        let rationale = match hidden.any() {
+        let Curves { scene, missing, .. } = self;
+        let rationale = match missing.any() {
             true => lacks(
-                *hidden,
+                *missing,
                 quantity,
                 &[
                     ("first survival with the treatment", a1),
@@ -267,24 +268,24 @@ impl Curves {
             ),
             false => reason,
         };
-        let show = |nth: usize| hidden.show(nth, format!("{}%", self.survival[nth]));
+        let show = |nth: usize| missing.show(nth, format!("{}%", self.survival[nth]));
         Case {
-            truth: (!hidden.any()).then_some(truth),
+            truth: (!missing.any()).then_some(truth),
             rationale,
             slots: slots!(scene; t1 = self.years[0], t2 = self.years[1], a1 = show(0), b1 = show(1),
-                a2 = show(2), b2 = show(3), spare = hidden.spare(random)),
+                a2 = show(2), b2 = show(3), distractor = missing.distractor(random)),
         }
     }
 }
 
 fn later(random: &mut Random) -> Option<Case> {
     let curves = Curves::draw(random, false)?;
-    let hidden = curves.hidden;
+    let missing = curves.missing;
     // Early figures do not decide; the missing one is a late one.
-    if hidden.is(0) || hidden.is(1) {
+    if missing.is(0) || missing.is(1) {
         return None;
     }
-    if hidden.any() && curves.settled(|[_, _, a2, b2]| a2 > b2) {
+    if missing.any() && curves.settled(|[_, _, a2, b2]| a2 > b2) {
         return None;
     }
     let [_, _, a2, b2] = [0, 1, 2, 3].map(|nth: usize| curves.survival[nth].value);
@@ -301,7 +302,7 @@ fn later(random: &mut Random) -> Option<Case> {
 fn order(random: &mut Random) -> Option<Case> {
     let curves = Curves::draw(random, false)?;
     let changed = |[a1, b1, a2, b2]: [f64; 4]| (a1 > b1) != (a2 > b2);
-    if curves.hidden.any() && curves.settled(changed) {
+    if curves.missing.any() && curves.settled(changed) {
         return None;
     }
     let values @ [a1, b1, a2, b2] = [0, 1, 2, 3].map(|nth: usize| curves.survival[nth].value);
@@ -322,7 +323,7 @@ fn constant(random: &mut Random) -> Option<Case> {
     let curves = Curves::draw(random, proportional)?;
     let [a1, b1, a2, b2] = [0, 1, 2, 3].map(|nth: usize| curves.survival[nth].value / 100.0);
     let [first, second] = [a1.ln() / b1.ln(), a2.ln() / b2.ln()];
-    // The hazard ratios that figures rounded to a tenth of a per cent can stand for.
+    // The hazard ratios that are consistent with figures rounded to a tenth of a per cent.
     let range = |a: f64, b: f64| {
         [(0.0005, -0.0005), (-0.0005, 0.0005)].map(|(x, y)| (a + x).ln() / (b + y).ln())
     };
@@ -331,18 +332,20 @@ fn constant(random: &mut Random) -> Option<Case> {
     if !truth && (first / second).ln().abs() < 0.25 {
         return None;
     }
-    // Not where no value of a missing figure could agree.
+    // Rejected when no value of the missing figure is consistent with the others.
     let [low, high] = curves.range();
-    let fits = (0..4).find(|nth| curves.hidden.is(*nth)).is_none_or(|nth| {
-        let wanted = 100.0
-            * match nth {
-                0 => b1.powf(second),
-                1 => a1.powf(1.0 / second),
-                2 => b2.powf(first),
-                _ => a2.powf(1.0 / first),
-            };
-        low < wanted && wanted < high
-    });
+    let fits = (0..4)
+        .find(|nth| curves.missing.is(*nth))
+        .is_none_or(|nth| {
+            let wanted = 100.0
+                * match nth {
+                    0 => b1.powf(second),
+                    1 => a1.powf(1.0 / second),
+                    2 => b2.powf(first),
+                    _ => a2.powf(1.0 / first),
+                };
+            low < wanted && wanted < high
+        });
     if !fits {
         return None;
     }

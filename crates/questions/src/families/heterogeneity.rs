@@ -4,12 +4,12 @@
 //! Thompson 2002). The prediction interval, d ± t·√(τ² + se²), says where the effect of a new study is to
 //! be expected and contains the confidence interval (Higgins, Thompson and Spiegelhalter 2009).
 
+use crate::distractors::{MissingFigure, any_distractor, distractor, lacks, show};
 use crate::effect::{Effect, RATIOS};
-use crate::print::{Num, P, Side, USUAL, above_or_below, significant_or_not};
+use crate::numbers::{PValue, PrintedNumber, Side, USUAL, above_or_below, significant_or_not};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare, lacks, show, spare};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const HETEROGENEITY: Family = Family {
     name: "heterogeneity",
@@ -20,7 +20,7 @@ pub(crate) const HETEROGENEITY: Family = Family {
             1,
             interval,
             "A meta-analysis of {treatment} for {event} gives an I-squared of {estimate}% (95% CI \
-             {low}% to {high}%); {spare}. Is the true I-squared [above|below] {threshold}%?",
+             {low}% to {high}%); {distractor}. Is the true I-squared [above|below] {threshold}%?",
         ),
         trained(
             "test",
@@ -28,20 +28,20 @@ pub(crate) const HETEROGENEITY: Family = Family {
             test,
             "A meta-analysis of {treatment} for {event} reports: p value of the pooled effect, \
              {effect}; p value of Cochran's test of heterogeneity, {p}; I-squared, {estimate}%. \
-             {Spare}. At the 10% level, is heterogeneity [significant|not significant]?",
+             {Distractor}. At the 10% level, is heterogeneity [significant|not significant]?",
         ),
         trained(
             "from-q",
             2,
             from_q,
             "Studies of {treatment} for {event} were pooled. Number of studies: {studies}; \
-             Cochran's Q: {q}; and {spare}. Is I-squared [above|below] {threshold}%?",
+             Cochran's Q: {q}; and {distractor}. Is I-squared [above|below] {threshold}%?",
         ),
         held(
             "held-share",
             2,
             from_q,
-            "{Spare}. In a meta-analysis on {event} in {population}, Cochran's Q: {q}; number of \
+            "{Distractor}. In a meta-analysis on {event} in {population}, Cochran's Q: {q}; number of \
              studies: {studies}. Is the share of variation beyond chance, by I-squared, \
              [over|under] {threshold}%?",
         ),
@@ -57,7 +57,7 @@ pub(crate) const PREDICTION: Family = Family {
             1,
             new_study,
             "Pooled over studies of {treatment} for {event}, the {measure} was {estimate} (95% CI \
-             {narrow}; 95% prediction interval {wide}); {spare}. Going by the prediction interval, \
+             {narrow}; 95% prediction interval {wide}); {distractor}. Going by the prediction interval, \
              will the true {measure} of a new study be [below|above] 1?",
         ),
         trained(
@@ -65,7 +65,7 @@ pub(crate) const PREDICTION: Family = Family {
             2,
             whole,
             "For {event} with {treatment}, the pooled {measure} was {estimate}; 95% CI: {narrow}; \
-             95% prediction interval: {wide}; and {spare}. Is a benefit in a new study [shown|not \
+             95% prediction interval: {wide}; and {distractor}. Is a benefit in a new study [shown|not \
              shown], in that the whole prediction interval lies below 1?",
         ),
         trained(
@@ -74,7 +74,7 @@ pub(crate) const PREDICTION: Family = Family {
             computed,
             "A random-effects meta-analysis of {treatment} finds a mean difference in {what} of \
              {difference} {unit}, with standard error {error}, and a standard deviation between \
-             studies (tau) of {tau}; {spare}. With t = {t} for the 95% prediction interval, will \
+             studies (tau) of {tau}; {distractor}. With t = {t} for the 95% prediction interval, will \
              the true difference of a new study be [below|above] 0?",
         ),
     ],
@@ -98,17 +98,17 @@ fn interval(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth: side.above(),
         rationale,
-        slots: slots!(scene; estimate, low, high, threshold, spare = any_spare(random)),
+        slots: slots!(scene; estimate, low, high, threshold, distractor = any_distractor(random)),
     })
 }
 
 fn test(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
-    let [effect, p] = [0; 2].map(|_| P::draw(random));
+    let [effect, p] = [0; 2].map(|_| PValue::draw(random));
     let estimate = random.whole(10, 80);
     let significant = p.below(0.1)?;
-    let hidden = Hidden::draw(random, 1);
-    let rationale = match hidden.any() {
+    let missing = MissingFigure::draw(random, 1);
+    let rationale = match missing.any() {
         true => format!(
             "An I-squared of {estimate}% is no test, and the p value of Cochran's test, which would \
              be, is missing."
@@ -121,10 +121,10 @@ fn test(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(significant),
+        truth: (!missing.any()).then_some(significant),
         rationale,
-        slots: slots!(scene; effect = effect.number(), estimate, p = hidden.show(0, p.number()),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; effect = effect.number(), estimate, p = missing.show(0, p.number()),
+            distractor = missing.distractor(random)),
     })
 }
 
@@ -132,21 +132,21 @@ fn from_q(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let studies = random.whole(4, 30);
     let freedom = f64::from(studies - 1);
-    let q = Num::new(freedom * random.between(0.7, 5.0), 1);
+    let q = PrintedNumber::new(freedom * random.between(0.7, 5.0), 1);
     let threshold = random.pick(&[25, 30, 40, 50, 60, 75]);
     let value = (100.0 * (q.value - freedom) / q.value).max(0.0);
     if (value - f64::from(threshold)).abs() < 1.5 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     // Two studies, the fewest there can be, have to be above the threshold.
-    if hidden.is(0) && 100.0 * (q.value - 1.0) / q.value < f64::from(threshold) + 1.0 {
+    if missing.is(0) && 100.0 * (q.value - 1.0) / q.value < f64::from(threshold) + 1.0 {
         return None;
     }
     let above = value > f64::from(threshold);
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "I-squared",
             &[("number of studies", &studies), ("value of Q", &q)],
         ),
@@ -157,20 +157,20 @@ fn from_q(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; threshold, studies = hidden.show(0, studies), q = hidden.show(1, &q),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; threshold, studies = missing.show(0, studies), q = missing.show(1, &q),
+            distractor = missing.distractor(random)),
     })
 }
 
 /// A pooled ratio, its confidence interval, and a prediction interval around it.
-fn pooled(random: &mut Random) -> Option<(Effect, Num, Num, Side)> {
+fn pooled(random: &mut Random) -> Option<(Effect, PrintedNumber, PrintedNumber, Side)> {
     let effect = Effect::ratio(random, USUAL)?;
     let wider = random.between(1.15, 2.2);
     let [low, high] = [&effect.low, &effect.high].map(|end| {
         let log = effect.estimate.value.ln();
-        Num::new((log + wider * (end.value.ln() - log)).exp(), 2)
+        PrintedNumber::new((log + wider * (end.value.ln() - log)).exp(), 2)
     });
     let side = Side::of(low.value, high.value, 1.0, 0.0)?;
     (low.value < effect.low.value && high.value > effect.high.value)
@@ -191,7 +191,7 @@ fn new_study(random: &mut Random) -> Option<Case> {
         truth: side.below(),
         rationale,
         slots: slots!(scene; measure, estimate = effect.estimate, narrow = effect.ci(),
-            wide = format!("{low} to {high}"), spare = any_spare(random)),
+            wide = format!("{low} to {high}"), distractor = any_distractor(random)),
     })
 }
 
@@ -199,15 +199,15 @@ fn whole(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let (measure, _, _) = random.pick(&RATIOS);
     let (effect, low, high, side) = pooled(random)?;
-    let hidden = Hidden::draw(random, 1);
-    let has_narrow = hidden.any() || random.chance(0.5);
+    let missing = MissingFigure::draw(random, 1);
+    let has_narrow = missing.any() || random.chance(0.5);
     // The prediction interval contains the confidence interval.
-    let truth = match (hidden.any(), effect.side) {
+    let truth = match (missing.any(), effect.side) {
         (false, _) => Some(side == Side::Below),
         (true, Side::Below) => None,
         (true, _) => Some(false),
     };
-    let rationale = match (hidden.any(), truth) {
+    let rationale = match (missing.any(), truth) {
         (false, _) => format!(
             "The 95% prediction interval from {low} to {high} {} wholly below 1.",
             if side == Side::Below {
@@ -226,13 +226,13 @@ fn whole(random: &mut Random) -> Option<Case> {
             effect.place()
         ),
     };
-    let spare_hidden = has_narrow && !hidden.any();
+    let distractor_missing = has_narrow && !missing.any();
     Some(Case {
         truth,
         rationale,
         slots: slots!(scene; measure, estimate = effect.estimate,
-            narrow = show(has_narrow, effect.ci()), wide = hidden.show(0, format!("{low} to {high}")),
-            spare = spare(random, spare_hidden)),
+            narrow = show(has_narrow, effect.ci()), wide = missing.show(0, format!("{low} to {high}")),
+            distractor = distractor(random, distractor_missing)),
     })
 }
 
@@ -240,14 +240,14 @@ fn computed(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let measure = scene.measure;
     let decimals = measure.decimals + 1;
-    let [error, tau] =
-        [0.2, 0.5].map(|most| Num::new(measure.width * random.between(0.1, most), decimals));
-    let t = Num::new(random.pick(&[2.06, 2.1, 2.13, 2.18, 2.26, 2.36]), 2);
-    let difference = Num::new(measure.width * random.between(-2.2, 2.2), decimals);
+    let [error, tau] = [0.2, 0.5]
+        .map(|most| PrintedNumber::new(measure.width * random.between(0.1, most), decimals));
+    let t = PrintedNumber::new(random.pick(&[2.06, 2.1, 2.13, 2.18, 2.26, 2.36]), 2);
+    let difference = PrintedNumber::new(measure.width * random.between(-2.2, 2.2), decimals);
     let half = t.value * error.value.hypot(tau.value);
     let [low, high] = [-half, half].map(|step| difference.value + step);
     let side = Side::of(low, high, 0.0, 0.06 * half)?;
-    let [low, high] = [low, high].map(|end| Num::new(end, decimals));
+    let [low, high] = [low, high].map(|end| PrintedNumber::new(end, decimals));
     let end = match side {
         Side::Below => "wholly below 0",
         Side::Above => "wholly above 0",
@@ -260,6 +260,6 @@ fn computed(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth: side.below(),
         rationale,
-        slots: slots!(scene; difference, error, tau, t, spare = any_spare(random)),
+        slots: slots!(scene; difference, error, tau, t, distractor = any_distractor(random)),
     })
 }

@@ -4,11 +4,11 @@
 //! look and below 0.05 at the last; Pocock (1977), the same nominal level at every look; spending alpha in
 //! proportion to the information (Lan and DeMets 1983).
 
-use crate::print::{Num, P, above_or_below, short};
+use crate::distractors::{MissingFigure, lacks};
+use crate::numbers::{PValue, PrintedNumber, above_or_below, short};
 use crate::random::Random;
-use crate::spare::{Hidden, lacks};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const FAMILY: Family = Family {
     name: "interim-look",
@@ -20,14 +20,14 @@ pub(crate) const FAMILY: Family = Family {
             pocock,
             "A trial of {treatment} plans {looks} looks at {event} with Pocock's boundary, a nominal \
              level of {nominal} at each. At this look, the p value for {event}: {p}; that for \
-             {other}: {second}; and {spare}. Has the boundary been [crossed|missed]?",
+             {other}: {second}; and {distractor}. Has the boundary been [crossed|missed]?",
         ),
         trained(
             "haybittle-peto",
             2,
             haybittle_peto,
             "A trial of {treatment} looks at {event} {looks} times, the last look being the final \
-             analysis. Number of this look: {look}; p value: {p}; and {spare}. By the Haybittle-Peto \
+             analysis. Number of this look: {look}; p value: {p}; and {distractor}. By the Haybittle-Peto \
              rule, p below 0.001 at an interim look and below 0.05 at the last, has the boundary \
              been [crossed|missed]?",
         ),
@@ -36,14 +36,14 @@ pub(crate) const FAMILY: Family = Family {
             2,
             spent,
             "Alpha of 0.05 is spent in proportion to the information. Events of {event} planned in \
-             all: {all}; so far: {now}; and {spare}. Is the alpha spent up to now [above|below] \
+             all: {all}; so far: {now}; and {distractor}. Is the alpha spent up to now [above|below] \
              {limit}?",
         ),
         held(
             "held-stop",
             2,
             haybittle_peto,
-            "{Spare}. {Event} on {treatment} is analysed {looks} times, at the end for the last \
+            "{Distractor}. {Event} on {treatment} is analysed {looks} times, at the end for the last \
              time. P value now: {p}; number of this analysis: {look}. If p has to be below 0.001 \
              before the end and below 0.05 at the end, is that [achieved|not achieved]?",
         ),
@@ -58,10 +58,11 @@ fn pocock(random: &mut Random) -> Option<Case> {
         ("four", "0.0182", 0.0182),
         ("five", "0.0158", 0.0158),
     ]);
-    let [p, second] = [0; 2].map(|_| P::new(random.between(0.0007_f64.ln(), 0.3_f64.ln()).exp()));
+    let [p, second] =
+        [0; 2].map(|_| PValue::new(random.between(0.0007_f64.ln(), 0.3_f64.ln()).exp()));
     let crossed = p.below(level)?;
-    let hidden = Hidden::draw(random, 1);
-    let rationale = match hidden.any() {
+    let missing = MissingFigure::draw(random, 1);
+    let rationale = match missing.any() {
         true => format!(
             "The p value for {}, to be compared with {nominal}, is missing, and that for {} does \
              not stand for it.",
@@ -77,10 +78,10 @@ fn pocock(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(crossed),
+        truth: (!missing.any()).then_some(crossed),
         rationale,
-        slots: slots!(scene; looks, nominal, p = hidden.show(0, p.number()),
-            second = second.number(), spare = hidden.spare(random)),
+        slots: slots!(scene; looks, nominal, p = missing.show(0, p.number()),
+            second = second.number(), distractor = missing.distractor(random)),
     })
 }
 
@@ -92,31 +93,31 @@ fn haybittle_peto(random: &mut Random) -> Option<Case> {
     } else {
         random.whole(1, count - 1)
     };
-    let p = P::new(random.between(0.0002_f64.ln(), 0.3_f64.ln()).exp());
+    let p = PValue::new(random.between(0.0002_f64.ln(), 0.3_f64.ln()).exp());
     let (strict, lax) = (p.below(0.001)?, p.below(0.05)?);
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let last = look == count;
     let limit = if last { "0.05" } else { "0.001" };
     let crossed = if last { lax } else { strict };
     let truth = match () {
-        () if hidden.is(0) => match (strict, lax) {
+        () if missing.is(0) => match (strict, lax) {
             (true, _) => Some(true),
             (_, false) => Some(false),
             _ => None,
         },
-        () if hidden.is(1) => None,
+        () if missing.is(1) => None,
         () => Some(crossed),
     };
     let number = p.number();
     let rationale = match truth {
-        None if hidden.is(0) => format!(
+        None if missing.is(0) => format!(
             "A p value of {number} is enough at the last of {looks} looks but not before, and the number of \
              this look is missing."
         ),
         None => format!(
             "At look {look} of {looks} p has to be below {limit}, and the p value itself is missing."
         ),
-        Some(crossed) if hidden.is(0) => format!(
+        Some(crossed) if missing.is(0) => format!(
             "Whichever of the {looks} looks this is, a p value of {number} is {} what its boundary \
              requires.",
             above_or_below(!crossed)
@@ -129,8 +130,8 @@ fn haybittle_peto(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth,
         rationale,
-        slots: slots!(scene; looks, look = hidden.show(0, look), p = hidden.show(1, number),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; looks, look = missing.show(0, look), p = missing.show(1, number),
+            distractor = missing.distractor(random)),
     })
 }
 
@@ -139,18 +140,18 @@ fn spent(random: &mut Random) -> Option<Case> {
     let all = random.whole(10, 60) * 10;
     let now = (f64::from(all) * random.between(0.15, 0.9)) as u32;
     let value = 0.05 * f64::from(now) / f64::from(all);
-    let limit = Num::new(
+    let limit = PrintedNumber::new(
         random.pick(&[0.01, 0.015, 0.02, 0.025, 0.03, 0.035, 0.04]),
         3,
     );
     if (value - limit.value).abs() < 0.001 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let above = value > limit.value;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the alpha spent",
             &[
                 ("number of events planned", &all),
@@ -165,9 +166,9 @@ fn spent(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; limit, all = hidden.show(0, all), now = hidden.show(1, now),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; limit, all = missing.show(0, all), now = missing.show(1, now),
+            distractor = missing.distractor(random)),
     })
 }

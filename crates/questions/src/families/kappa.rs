@@ -3,9 +3,9 @@
 //! Rule: kappa = (observed − expected) / (1 − expected), the expected agreement from the readers'
 //! shares of positive calls (Cohen 1960).
 
-use crate::print::{Num, above_or_below};
+use crate::distractors::MissingFigure;
+use crate::numbers::{PrintedNumber, above_or_below};
 use crate::random::Random;
-use crate::spare::Hidden;
 use crate::wording::{Case, Family, slots, trained};
 
 pub(crate) const FAMILY: Family = Family {
@@ -17,7 +17,7 @@ pub(crate) const FAMILY: Family = Family {
             1,
             observed,
             "Two readers each judged the same {size} scans for {disease}; scans on which they agreed: {agreed}; \
-             {spare}. Is their observed agreement, before any correction for chance, [above|below] \
+             {distractor}. Is their observed agreement, before any correction for chance, [above|below] \
              {threshold}%?",
         ),
         trained(
@@ -25,14 +25,14 @@ pub(crate) const FAMILY: Family = Family {
             2,
             given_expected,
             "Two readers each judged the same scans for {disease}. Observed agreement: {observed}; agreement \
-             expected by chance: {expected}; and {spare}. Is Cohen's kappa [above|below] {limit}?",
+             expected by chance: {expected}; and {distractor}. Is Cohen's kappa [above|below] {limit}?",
         ),
         trained(
             "from-shares",
             3,
             from_shares,
             "Two readers each judged the same scans for {disease}. Share of positive calls, first \
-             reader: {first}; second reader: {second}; observed agreement: {observed}; and {spare}. \
+             reader: {first}; second reader: {second}; observed agreement: {observed}; and {distractor}. \
              Is Cohen's kappa [above|below] {limit}?",
         ),
     ],
@@ -67,9 +67,9 @@ fn observed(random: &mut Random) -> Option<Case> {
     if (share - f64::from(threshold)).abs() < 1.0 {
         return None;
     }
-    let hidden = Hidden::draw(random, 1);
+    let missing = MissingFigure::draw(random, 1);
     let above = share > f64::from(threshold);
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => format!(
             "The number of agreements out of {size} scans is missing, so the share cannot be \
              compared with {threshold}%."
@@ -80,14 +80,14 @@ fn observed(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
         slots: slots!(
             disease,
             size,
             threshold,
-            agreed = hidden.show(0, agreed),
-            spare = hidden.spare(random)
+            agreed = missing.show(0, agreed),
+            distractor = missing.distractor(random)
         ),
     })
 }
@@ -101,18 +101,18 @@ fn given_expected(random: &mut Random) -> Option<Case> {
     if (kappa - value).abs() < 0.03 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     // Kappa is never above the observed agreement.
-    if hidden.is(1) && f64::from(observed) < 100.0 * value + 3.0 {
+    if missing.is(1) && f64::from(observed) < 100.0 * value + 3.0 {
         return None;
     }
     let above = kappa > value;
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "An agreement of {expected}% by chance says nothing about kappa without the observed \
              agreement, which is missing."
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "From an observed agreement of {observed}% the missing agreement by chance has to be \
              taken off before kappa is known."
         ),
@@ -122,14 +122,14 @@ fn given_expected(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
         slots: slots!(
             disease,
             limit,
-            observed = hidden.show(0, format!("{observed}%")),
-            expected = hidden.show(1, format!("{expected}%")),
-            spare = hidden.spare(random)
+            observed = missing.show(0, format!("{observed}%")),
+            expected = missing.show(1, format!("{expected}%")),
+            distractor = missing.distractor(random)
         ),
     })
 }
@@ -142,19 +142,19 @@ fn from_shares(random: &mut Random) -> Option<Case> {
     let expected = a * b + (1.0 - a) * (1.0 - b);
     // Agreement can be no larger than the shares allow.
     let most = 100.0 - f64::from(first.abs_diff(second));
-    let observed = Num::new(random.between(100.0 * expected + 2.0, most), 0);
+    let observed = PrintedNumber::new(random.between(100.0 * expected + 2.0, most), 0);
     let (limit, value) = random.pick(&LIMITS);
     let kappa = (observed.value / 100.0 - expected) / (1.0 - expected);
     if (kappa - value).abs() < 0.03 || observed.value > most {
         return None;
     }
-    let hidden = Hidden::draw(random, 1);
+    let missing = MissingFigure::draw(random, 1);
     // A missing agreement matters where the largest possible one is enough.
-    if hidden.any() && (most / 100.0 - expected) / (1.0 - expected) < value + 0.03 {
+    if missing.any() && (most / 100.0 - expected) / (1.0 - expected) < value + 0.03 {
         return None;
     }
     let above = kappa > value;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => format!(
             "Positive calls of {first}% and {second}% give the agreement by chance, but the \
              observed agreement is missing."
@@ -167,15 +167,15 @@ fn from_shares(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
         slots: slots!(
             disease,
             limit,
             first = format!("{first}%"),
             second = format!("{second}%"),
-            observed = hidden.show(0, format!("{observed}%")),
-            spare = hidden.spare(random)
+            observed = missing.show(0, format!("{observed}%")),
+            distractor = missing.distractor(random)
         ),
     })
 }

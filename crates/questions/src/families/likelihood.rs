@@ -3,11 +3,11 @@
 //! Rule: odds after = likelihood ratio × odds before; LR+ = sensitivity / (1 − specificity),
 //! LR− = (1 − sensitivity) / specificity (Deeks and Altman 2004). Independent findings multiply.
 
-use crate::print::{Num, Side};
+use crate::distractors::{MissingFigure, any_distractor};
+use crate::numbers::{PrintedNumber, Side};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare};
+use crate::scenes::disease;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::disease;
 
 pub(crate) const FAMILY: Family = Family {
     name: "likelihood-ratio",
@@ -18,7 +18,7 @@ pub(crate) const FAMILY: Family = Family {
             1,
             of_the_test,
             "For a test for {disease}, these figures are known. Sensitivity: {sensitivity}; \
-             specificity: {specificity}; and {spare}. Is the likelihood ratio of a positive result \
+             specificity: {specificity}; and {distractor}. Is the likelihood ratio of a positive result \
              [above|below] {threshold}?",
         ),
         trained(
@@ -26,7 +26,7 @@ pub(crate) const FAMILY: Family = Family {
             2,
             |random| point(random, Finding::Present),
             "Pre-test probability of {disease}: {pretest}. A finding is present, with this \
-             likelihood ratio: {ratio}. Moreover, {spare}. Is the post-test probability \
+             likelihood ratio: {ratio}. Moreover, {distractor}. Is the post-test probability \
              [above|below] {threshold}%?",
         ),
         trained(
@@ -34,14 +34,14 @@ pub(crate) const FAMILY: Family = Family {
             2,
             |random| point(random, Finding::Absent),
             "A negative test comes back; likelihood ratio of a negative result: {ratio}; pre-test \
-             probability: {pretest}; and {spare}. Is the probability of {disease} now \
+             probability: {pretest}; and {distractor}. Is the probability of {disease} now \
              [below|above] {threshold}%?",
         ),
         trained(
             "range",
             2,
             |random| open(random, Finding::Present, Known::Pretest),
-            "{Disease} was thought to have a probability between {range}, and {spare}. A positive \
+            "{Disease} was thought to have a probability between {range}, and {distractor}. A positive \
              test has a likelihood ratio of {ratio}. Is the probability after it [above|below] \
              {threshold}%?",
         ),
@@ -50,7 +50,7 @@ pub(crate) const FAMILY: Family = Family {
             3,
             |random| open(random, Finding::Present, Known::Ratio),
             "A sign of {disease} has a likelihood ratio of {ratio} (95% CI {low} to {high}); \
-             {spare}. It is present at a pre-test probability of {pretest}. Judged by that \
+             {distractor}. It is present at a pre-test probability of {pretest}. Judged by that \
              interval, is the post-test probability [above|below] {threshold}%?",
         ),
         trained(
@@ -58,14 +58,14 @@ pub(crate) const FAMILY: Family = Family {
             3,
             |random| open(random, Finding::Both, Known::Pretest),
             "Two independent findings with likelihood ratios of {ratio} and {second} are present \
-             in a patient whose probability of {disease} was put between {range}; {spare}. Is the \
+             in a patient whose probability of {disease} was put between {range}; {distractor}. Is the \
              probability now [above|below] {threshold}%?",
         ),
         held(
             "held-range-absent",
             2,
             |random| open(random, Finding::Absent, Known::Pretest),
-            "If the probability of {disease} was between {range} beforehand, and {spare}, does a \
+            "If the probability of {disease} was between {range} beforehand, and {distractor}, does a \
              test result with likelihood ratio {ratio} put it [under|over] {threshold}%?",
         ),
         held(
@@ -73,7 +73,7 @@ pub(crate) const FAMILY: Family = Family {
             2,
             |random| point(random, Finding::Present),
             "Probability of {disease} at first: {pretest}. Likelihood ratio of the result: {ratio}. \
-             {Spare}. Is what follows a probability [over|under] {threshold}%, where treatment \
+             {Distractor}. Is what follows a probability [over|under] {threshold}%, where treatment \
              begins?",
         ),
     ],
@@ -102,11 +102,11 @@ fn after(pretest: u32, ratio: f64) -> f64 {
     100.0 * odds / (1.0 + odds)
 }
 
-fn draw_ratio(random: &mut Random, finding: Finding) -> Num {
+fn draw_ratio(random: &mut Random, finding: Finding) -> PrintedNumber {
     match finding {
-        Finding::Absent => Num::new(random.between(0.03, 0.45), 2),
-        Finding::Present => Num::new(random.between(0.5, 3.0).exp(), 1),
-        Finding::Both => Num::new(random.between(0.5, 2.0).exp(), 1),
+        Finding::Absent => PrintedNumber::new(random.between(0.03, 0.45), 2),
+        Finding::Present => PrintedNumber::new(random.between(0.5, 3.0).exp(), 1),
+        Finding::Both => PrintedNumber::new(random.between(0.5, 2.0).exp(), 1),
     }
 }
 
@@ -138,19 +138,19 @@ fn of_the_test(random: &mut Random) -> Option<Case> {
     if (ratio - f64::from(threshold)).abs() < 0.1 * f64::from(threshold) {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     // A missing sensitivity does not matter where even 100% would be too little.
     let most = 100.0 / f64::from(100 - specificity);
-    if hidden.is(0) && most < 1.1 * f64::from(threshold) {
+    if missing.is(0) && most < 1.1 * f64::from(threshold) {
         return None;
     }
     let above = ratio > f64::from(threshold);
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "The likelihood ratio is sensitivity over false positive rate, and next to a \
              specificity of {specificity}% the sensitivity is missing."
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "The likelihood ratio is sensitivity over false positive rate, and next to a \
              sensitivity of {sensitivity}% the specificity is missing."
         ),
@@ -162,14 +162,14 @@ fn of_the_test(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
         slots: slots!(
             disease,
             threshold,
-            spare = hidden.spare(random),
-            sensitivity = hidden.show(0, format!("{sensitivity}%")),
-            specificity = hidden.show(1, format!("{specificity}%"))
+            distractor = missing.distractor(random),
+            sensitivity = missing.show(0, format!("{sensitivity}%")),
+            specificity = missing.show(1, format!("{specificity}%"))
         ),
     })
 }
@@ -181,20 +181,20 @@ fn point(random: &mut Random, finding: Finding) -> Option<Case> {
     let threshold = draw_threshold(random, finding);
     let value = after(pretest, ratio.value);
     let side = side(value, value, threshold)?;
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     // A missing ratio does not matter where the probability was below already.
-    if finding == Finding::Absent && hidden.is(1) && pretest <= threshold {
+    if finding == Finding::Absent && missing.is(1) && pretest <= threshold {
         return None;
     }
-    if finding != Finding::Absent && hidden.is(1) && pretest >= threshold {
+    if finding != Finding::Absent && missing.is(1) && pretest >= threshold {
         return None;
     }
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "A likelihood ratio of {ratio} changes a probability, and the one before the result is \
              missing."
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "From {pretest}% the probability changes by the likelihood ratio of the result, which \
              is missing."
         ),
@@ -210,7 +210,7 @@ fn point(random: &mut Random, finding: Finding) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: if hidden.any() {
+        truth: if missing.any() {
             None
         } else {
             truth(finding, side)
@@ -219,9 +219,9 @@ fn point(random: &mut Random, finding: Finding) -> Option<Case> {
         slots: slots!(
             disease,
             threshold,
-            pretest = hidden.show(0, format!("{pretest}%")),
-            ratio = hidden.show(1, &ratio),
-            spare = hidden.spare(random)
+            pretest = missing.show(0, format!("{pretest}%")),
+            ratio = missing.show(1, &ratio),
+            distractor = missing.distractor(random)
         ),
     })
 }
@@ -233,7 +233,8 @@ fn open(random: &mut Random, finding: Finding, known: Known) -> Option<Case> {
     let first = random.whole(2, 55);
     let last = first + random.whole(4, 25);
     let spread = random.between(0.15, 0.6).exp();
-    let [low, high] = [ratio.value / spread, ratio.value * spread].map(|end| Num::new(end, 1));
+    let [low, high] =
+        [ratio.value / spread, ratio.value * spread].map(|end| PrintedNumber::new(end, 1));
     let threshold = draw_threshold(random, finding);
     let product = match finding {
         Finding::Both => ratio.value * second.value,
@@ -275,7 +276,7 @@ fn open(random: &mut Random, finding: Finding, known: Known) -> Option<Case> {
             high,
             pretest = format!("{first}%"),
             range = format!("{first}% and {last}%"),
-            spare = any_spare(random)
+            distractor = any_distractor(random)
         ),
     })
 }

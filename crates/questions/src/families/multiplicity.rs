@@ -5,11 +5,11 @@
 //! false discovery rate (up to the largest i with the i-th smallest p value at most i·q / m; Benjamini
 //! and Hochberg 1995).
 
-use crate::print::{P, short};
+use crate::distractors::{MissingFigure, distractor, show};
+use crate::numbers::{PValue, short};
 use crate::random::Random;
-use crate::spare::{Hidden, show, spare};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const MULTIPLICITY: Family = Family {
     name: "multiplicity",
@@ -20,7 +20,7 @@ pub(crate) const MULTIPLICITY: Family = Family {
             2,
             bonferroni,
             "For {event} with {treatment} against {comparator}, a paper reports a p value of \
-             {p}. Number of tests in the paper: {tests}; and {spare}. At an overall alpha of \
+             {p}. Number of tests in the paper: {tests}; and {distractor}. At an overall alpha of \
              {alpha}, is this difference [significant|not significant] after Bonferroni correction?",
         ),
         trained(
@@ -28,7 +28,7 @@ pub(crate) const MULTIPLICITY: Family = Family {
             2,
             bonferroni,
             "Alpha = {alpha} is shared equally among all tests of a paper on {treatment}; number of \
-             tests: {tests}. The p value of the test on {event} is {p}, and {spare}. Is this \
+             tests: {tests}. The p value of the test on {event} is {p}, and {distractor}. Is this \
              result [significant|not significant]?",
         ),
         trained(
@@ -36,14 +36,14 @@ pub(crate) const MULTIPLICITY: Family = Family {
             3,
             |random| stepwise(random, &["0.05", "0.01"], holm, HOLM),
             "Four outcomes of a trial of {treatment} were tested, with these p values: A, {a}; B, \
-             {b}; C, {c}; D, {d}. Moreover, {spare}. By Holm's procedure at a family-wise level of \
+             {b}; C, {c}; D, {d}. Moreover, {distractor}. By Holm's procedure at a family-wise level of \
              {level}, is the difference in outcome {asked} [significant|not significant]?",
         ),
         held(
             "held-step-down",
             3,
             |random| stepwise(random, &["0.05", "0.01"], holm, HOLM),
-            "{Spare}. Holm's procedure holds the family-wise error at {level} over four \
+            "{Distractor}. Holm's procedure holds the family-wise error at {level} over four \
              outcomes in {population}, whose p values are: A, {a}; B, {b}; C, {c}; D, {d}. Is \
              the hypothesis of no effect on outcome {asked} [rejected|not rejected]?",
         ),
@@ -51,7 +51,7 @@ pub(crate) const MULTIPLICITY: Family = Family {
             "held-corrected",
             2,
             bonferroni,
-            "{Spare} in a paper on {treatment} and {event}. The p value is {p}. Number of tests: \
+            "{Distractor} in a paper on {treatment} and {event}. The p value is {p}. Number of tests: \
              {tests}. Is it [under|not under] the Bonferroni threshold for an overall alpha of \
              {alpha}?",
         ),
@@ -67,14 +67,14 @@ pub(crate) const FALSE_DISCOVERY: Family = Family {
             3,
             |random| stepwise(random, &["0.05", "0.10"], step_up, STEP_UP),
             "Four markers of {event} were tested, with these p values: A, {a}; B, {b}; C, {c}; D, \
-             {d}. Moreover, {spare}. With the Benjamini-Hochberg procedure at a false discovery \
+             {d}. Moreover, {distractor}. With the Benjamini-Hochberg procedure at a false discovery \
              rate of {level}, is marker {asked} [a discovery|not a discovery]?",
         ),
         trained(
             "controlled",
             3,
             |random| stepwise(random, &["0.05", "0.10"], step_up, STEP_UP),
-            "{Spare}. A study in {population} holds the false discovery rate at {level} by the \
+            "{Distractor}. A study in {population} holds the false discovery rate at {level} by the \
              Benjamini-Hochberg procedure. Its four p values are: A, {a}; B, {b}; C, {c}; D, \
              {d}. Is the finding on {asked} [among|not among] the discoveries?",
         ),
@@ -83,7 +83,7 @@ pub(crate) const FALSE_DISCOVERY: Family = Family {
             2,
             expected_false,
             "Of the markers of {event} in {population}, a screen called this many discoveries: \
-             {found}; false discovery rate: {rate}; and {spare}. If just \
+             {found}; false discovery rate: {rate}; and {distractor}. If just \
              that share of them is false, is the number of false ones [above|below] {limit}?",
         ),
     ],
@@ -101,18 +101,18 @@ fn bonferroni(random: &mut Random) -> Option<Case> {
         ("0.01", 0.01),
         ("0.10", 0.10),
     ]);
-    let p = P::draw(random);
+    let p = PValue::draw(random);
     let count = random.pick(&[2, 3, 4, 5, 6, 8, 10, 12, 15, 20]);
     let limit = level / f64::from(count);
-    let hidden = Hidden::draw(random, 1);
+    let missing = MissingFigure::draw(random, 1);
     let (small, below) = (p.below(level)?, p.below(limit)?);
     let number = p.number();
-    let truth = match (hidden.any(), small) {
+    let truth = match (missing.any(), small) {
         (true, true) => None,
         (true, false) => Some(false),
         (false, _) => Some(below),
     };
-    let rationale = match (truth, hidden.any()) {
+    let rationale = match (truth, missing.any()) {
         (None, _) => format!(
             "A p value of {number} is less than {alpha}, but the corrected threshold depends on \
              the missing number of tests."
@@ -131,8 +131,8 @@ fn bonferroni(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth,
         rationale,
-        slots: slots!(scene; alpha, p = number, tests = hidden.show(0, count),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; alpha, p = number, tests = missing.show(0, count),
+            distractor = missing.distractor(random)),
     })
 }
 
@@ -161,7 +161,7 @@ fn stepwise(
     let scene = Scene::draw(random);
     let level = random.pick(levels);
     let alpha: f64 = level.parse().expect("a level");
-    let p = [0; 4].map(|_| P::new(random.between(0.0007_f64.ln(), 0.2_f64.ln()).exp()));
+    let p = [0; 4].map(|_| PValue::new(random.between(0.0007_f64.ln(), 0.2_f64.ln()).exp()));
     let thresholds = [1, 2, 3, 4].map(|part| alpha * f64::from(part) / 4.0);
     let quotients = [1, 2, 3, 4].map(|part| alpha / f64::from(part));
     for p in &p {
@@ -180,7 +180,7 @@ fn stepwise(
         rule(values, asked, alpha)
     };
     let (smallest, largest) = (with(0.0), with(1.0));
-    // Both procedures are monotone in every p value, so the ends tell of all values between.
+    // Both procedures are monotone in every p value, so its smallest and largest value bound all others.
     let truth = (smallest == largest).then_some(smallest);
     let name = NAMES[asked];
     let rationale = match (truth, missing) {
@@ -206,11 +206,11 @@ fn stepwise(
         ),
     };
     let [a, b, c, d] = [0, 1, 2, 3].map(|nth| show(missing != Some(nth), p[nth].number()));
-    let spare_hidden = missing.is_none();
+    let distractor_missing = missing.is_none();
     Some(Case {
         truth,
         rationale,
-        slots: slots!(scene; level, a, b, c, d, asked = name, spare = spare(random, spare_hidden)),
+        slots: slots!(scene; level, a, b, c, d, asked = name, distractor = distractor(random, distractor_missing)),
     })
 }
 
@@ -232,14 +232,14 @@ fn expected_false(random: &mut Random) -> Option<Case> {
     if off < 0.3 || expected > 4.0 * f64::from(limit) || f64::from(limit) > 4.0 * expected {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let above = expected > f64::from(limit);
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "A false discovery rate of {rate}% is a share of the discoveries, whose number is \
              missing."
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "How many of {found} discoveries are false depends on the rate, which is \
              missing."
         ),
@@ -251,10 +251,10 @@ fn expected_false(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; limit, found = hidden.show(0, found),
-            rate = hidden.show(1, format!("{rate}%")), spare = hidden.spare(random)),
+        slots: slots!(scene; limit, found = missing.show(0, found),
+            rate = missing.show(1, format!("{rate}%")), distractor = missing.distractor(random)),
     })
 }
 

@@ -3,11 +3,11 @@
 //! Rule: 100 divided by the difference of two risks in percentage points (Laupacis, Sackett and
 //! Roberts 1988); its interval comes from the ends of the difference's (Altman 1998).
 
-use crate::print::{Num, Side, short};
+use crate::distractors::{MissingFigure, any_distractor};
+use crate::numbers::{PrintedNumber, Side, short};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const FAMILY: Family = Family {
     name: "nnt",
@@ -18,28 +18,28 @@ pub(crate) const FAMILY: Family = Family {
             1,
             from_difference,
             "The absolute risk reduction in {event} with {treatment} in {population} was \
-             {difference}, and {spare}. Is the number needed to treat [below|above] {threshold}?",
+             {difference}, and {distractor}. Is the number needed to treat [below|above] {threshold}?",
         ),
         trained(
             "risks",
             2,
             |random| from_risks(random, Effect::Benefit),
             "Risk of {event} in {population} on {comparator}: {control}; on {treatment}: {treated}. \
-             Moreover, {spare}. Is the number needed to treat [below|above] {threshold}?",
+             Moreover, {distractor}. Is the number needed to treat [below|above] {threshold}?",
         ),
         trained(
             "harm",
             2,
             |random| from_risks(random, Effect::Harm),
             "A side effect was counted. Risk on {treatment}: {treated}; on {comparator}: \
-             {control}; and {spare}. Is the number needed to harm [below|above] {threshold}?",
+             {control}; and {distractor}. Is the number needed to harm [below|above] {threshold}?",
         ),
         trained(
             "interval",
             3,
             from_interval,
             "The absolute risk reduction in {event} with {treatment} was {reduction} percentage \
-             points (95% CI {low} to {high}), and {spare}. Judged by that interval, is the number \
+             points (95% CI {low} to {high}), and {distractor}. Judged by that interval, is the number \
              needed to treat [below|above] {threshold}?",
         ),
         trained(
@@ -47,14 +47,14 @@ pub(crate) const FAMILY: Family = Family {
             3,
             from_interval,
             "{Treatment} lowers the risk of {event} by {reduction} percentage points, 95% \
-             confidence interval {low} to {high}; {spare}. Judged by that interval, are \
+             confidence interval {low} to {high}; {distractor}. Judged by that interval, are \
              [fewer|more] than {threshold} people treated for each one who benefits?",
         ),
         held(
             "held-interval",
             3,
             from_interval,
-            "{Spare}. The risk of {event} falls by {reduction} percentage points with \
+            "{Distractor}. The risk of {event} falls by {reduction} percentage points with \
              {treatment}, with 95% limits of {low} and {high}. Does it take [fewer|more] than \
              {threshold} people to prevent one case?",
         ),
@@ -63,7 +63,7 @@ pub(crate) const FAMILY: Family = Family {
             2,
             |random| from_risks(random, Effect::Benefit),
             "A service draws a line at a number needed to treat of {threshold}. Risk of {event} on \
-             {treatment}: {treated}; on {comparator}: {control}; {spare}. Is the number \
+             {treatment}: {treated}; on {comparator}: {control}; {distractor}. Is the number \
              [under|over] that line?",
         ),
     ],
@@ -77,8 +77,8 @@ enum Effect {
     Harm,
 }
 
-/// Where the numbers from `least` to `most` stand to the threshold; none where rounding one of them
-/// to a whole number, up or down, could hide the answer, and where it is too plain to be asked.
+/// The position of the numbers from `least` to `most` relative to the threshold; none when rounding one of them to a
+/// whole number, up or down, could change the answer, and when the answer is too obvious.
 fn side(least: f64, most: f64, threshold: u32) -> Option<Side> {
     let threshold = f64::from(threshold);
     if threshold > 3.0 * most || threshold < least / 3.0 {
@@ -97,12 +97,12 @@ fn end(side: Side, threshold: u32) -> String {
 
 fn from_difference(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
-    let difference = Num::new(random.between(0.4, 14.0), 1);
+    let difference = PrintedNumber::new(random.between(0.4, 14.0), 1);
     let number = 100.0 / difference.value;
     let threshold = random.pick(&THRESHOLDS);
     let side = side(number, number, threshold)?;
-    let hidden = Hidden::draw(random, 1);
-    let rationale = match hidden.any() {
+    let missing = MissingFigure::draw(random, 1);
+    let rationale = match missing.any() {
         true => format!(
             "A number needed to treat of {threshold} is a risk reduction of {} percentage points, \
              and the reduction found is missing.",
@@ -114,41 +114,41 @@ fn from_difference(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: if hidden.any() { None } else { side.below() },
+        truth: if missing.any() { None } else { side.below() },
         rationale,
-        slots: slots!(scene; threshold, spare = hidden.spare(random),
-            difference = hidden.show(0, format!("{difference} percentage points"))),
+        slots: slots!(scene; threshold, distractor = missing.distractor(random),
+            difference = missing.show(0, format!("{difference} percentage points"))),
     })
 }
 
 fn from_risks(random: &mut Random, effect: Effect) -> Option<Case> {
     let scene = Scene::draw(random);
     let decimals = random.pick(&[0, 1]);
-    let high = Num::new(random.between(3.0, 40.0), decimals);
-    let low = Num::new(high.value * random.between(0.3, 0.95), decimals);
-    let difference = Num::new(high.value - low.value, 1);
+    let high = PrintedNumber::new(random.between(3.0, 40.0), decimals);
+    let low = PrintedNumber::new(high.value * random.between(0.3, 0.95), decimals);
+    let difference = PrintedNumber::new(high.value - low.value, 1);
     if difference.value < 0.4 || low.value < 0.5 {
         return None;
     }
     let number = 100.0 / difference.value;
     let threshold = random.pick(&THRESHOLDS);
     let side = side(number, number, threshold)?;
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let (treated, control, name) = match effect {
         Effect::Benefit => (&low, &high, "treat"),
         Effect::Harm => (&high, &low, "harm"),
     };
     // The larger risk alone bounds the difference.
-    if hidden.any() && 100.0 / high.value > f64::from(threshold) * 0.9 {
+    if missing.any() && 100.0 / high.value > f64::from(threshold) * 0.9 {
         return None;
     }
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "The risk of {control}% on {} needs the missing risk on {} beside it before a number \
              needed to {name} can be computed.",
             scene.comparator, scene.treatment
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "The risk of {treated}% on {} needs the missing risk on {} beside it before a number \
              needed to {name} can be computed.",
             scene.treatment, scene.comparator
@@ -161,18 +161,18 @@ fn from_risks(random: &mut Random, effect: Effect) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: if hidden.any() { None } else { side.below() },
+        truth: if missing.any() { None } else { side.below() },
         rationale,
-        slots: slots!(scene; threshold, treated = hidden.show(0, format!("{treated}%")),
-            control = hidden.show(1, format!("{control}%")), spare = hidden.spare(random)),
+        slots: slots!(scene; threshold, treated = missing.show(0, format!("{treated}%")),
+            control = missing.show(1, format!("{control}%")), distractor = missing.distractor(random)),
     })
 }
 
 fn from_interval(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
-    let reduction = Num::new(random.between(1.0, 12.0), 1);
+    let reduction = PrintedNumber::new(random.between(1.0, 12.0), 1);
     let half = reduction.value * random.between(0.15, 0.8);
-    let [low, high] = [-half, half].map(|step| Num::new(reduction.value + step, 1));
+    let [low, high] = [-half, half].map(|step| PrintedNumber::new(reduction.value + step, 1));
     if low.value < 0.3 || low.value >= reduction.value {
         return None;
     }
@@ -187,6 +187,6 @@ fn from_interval(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth: side.below(),
         rationale,
-        slots: slots!(scene; reduction, low, high, threshold, spare = any_spare(random)),
+        slots: slots!(scene; reduction, low, high, threshold, distractor = any_distractor(random)),
     })
 }

@@ -4,11 +4,11 @@
 //! others, CONSORT extension, 2012); equivalent where the 90% interval lies within both margins, which
 //! is two one-sided tests at 5% (Schuirmann 1987).
 
-use crate::print::{Level, Num, ONE_SIDED, Side, USUAL};
+use crate::distractors::{MissingFigure, any_distractor, show};
+use crate::numbers::{Level, ONE_SIDED, PrintedNumber, Side, USUAL};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare, show};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const NON_INFERIORITY: Family = Family {
     name: "non-inferiority",
@@ -19,7 +19,7 @@ pub(crate) const NON_INFERIORITY: Family = Family {
             1,
             |random| open(random, Scale::Failure),
             "The risk of {event} with {treatment} minus that with {comparator} was {estimate} \
-             percentage points ({level}% CI {ci}); {spare}. Up to {margin} points more are \
+             percentage points ({level}% CI {ci}); {distractor}. Up to {margin} points more are \
              acceptable. Is the true difference [within|beyond] what is acceptable?",
         ),
         trained(
@@ -28,7 +28,7 @@ pub(crate) const NON_INFERIORITY: Family = Family {
             |random| open(random, Scale::Response),
             "A response rate up to {margin} percentage points lower than with {comparator} would \
              be acceptable. In {population}, {treatment} minus {comparator} was {estimate} points, \
-             {level}% confidence interval {ci}, and {spare}. Is the true difference \
+             {level}% confidence interval {ci}, and {distractor}. Is the true difference \
              [within|beyond] what is acceptable?",
         ),
         trained(
@@ -36,7 +36,7 @@ pub(crate) const NON_INFERIORITY: Family = Family {
             1,
             |random| shown(random, Scale::Failure),
             "Non-inferiority margin for {event}, in percentage points: {margin}; difference \
-             ({treatment} minus {comparator}): {estimate}; its {level}% CI: {ci}; and {spare}. Was \
+             ({treatment} minus {comparator}): {estimate}; its {level}% CI: {ci}; and {distractor}. Was \
              non-inferiority of {treatment} [shown|not shown]?",
         ),
         trained(
@@ -44,7 +44,7 @@ pub(crate) const NON_INFERIORITY: Family = Family {
             1,
             |random| shown(random, Scale::Hazard),
             "Hazard ratio for {event} with {treatment} against {comparator}: {estimate}; \
-             non-inferiority margin: {margin}; {level}% CI: {ci}; and {spare}. Did the trial \
+             non-inferiority margin: {margin}; {level}% CI: {ci}; and {distractor}. Did the trial \
              [establish|fail to establish] non-inferiority?",
         ),
         held(
@@ -52,14 +52,14 @@ pub(crate) const NON_INFERIORITY: Family = Family {
             1,
             |random| open(random, Scale::Hazard),
             "Suppose that a hazard ratio for {event} up to {margin} is acceptable. With \
-             {treatment}, a study finds {estimate}, with {level}% limits of {ci}, and {spare}. Is \
+             {treatment}, a study finds {estimate}, with {level}% limits of {ci}, and {distractor}. Is \
              the true ratio [within|beyond] what is acceptable?",
         ),
         held(
             "held-criterion",
             2,
             |random| shown(random, Scale::Response),
-            "{Spare} when response rates were compared, {treatment} minus {comparator}. In \
+            "{Distractor} when response rates were compared, {treatment} minus {comparator}. In \
              percentage points, the margin (of loss): {margin}; the {level}% CI: {ci}; the \
              difference: {estimate}. Is the criterion for non-inferiority [met|missed]?",
         ),
@@ -75,7 +75,7 @@ pub(crate) const EQUIVALENCE: Family = Family {
             2,
             equivalent_open,
             "Differences in {what} of up to {margin} {unit} either way count as equivalent. \
-             {Treatment} minus {comparator} was {estimate} (95% CI {ci}), and {spare}. Does the \
+             {Treatment} minus {comparator} was {estimate} (95% CI {ci}), and {distractor}. Does the \
              true difference lie [within|outside] that range?",
         ),
         trained(
@@ -84,21 +84,21 @@ pub(crate) const EQUIVALENCE: Family = Family {
             two_one_sided,
             "Equivalence in {what} was to be shown by two one-sided tests at the 5% level, with a \
              margin of {margin} {unit} either way. {Treatment} minus {comparator}: {estimate}; 95% \
-             CI: {wide}; 90% CI: {narrow}; and {spare}. Was equivalence [shown|not shown]?",
+             CI: {wide}; 90% CI: {narrow}; and {distractor}. Was equivalence [shown|not shown]?",
         ),
         trained(
             "bounds",
             2,
             equivalent_open,
             "For {what}, {treatment} may be {margin} {unit} lower or higher than {comparator} and \
-             still count as the same; {spare}. The difference found was {estimate}, 95% confidence \
+             still count as the same; {distractor}. The difference found was {estimate}, 95% confidence \
              interval {ci}. Is it [inside|outside] these bounds in truth?",
         ),
         held(
             "held-interchange",
             3,
             two_one_sided,
-            "{Spare}. In {what}, {treatment} minus {comparator} gave {estimate} {unit}; 90% CI: \
+            "{Distractor}. In {what}, {treatment} minus {comparator} gave {estimate} {unit}; 90% CI: \
              {narrow}; 95% CI: {wide}. By two one-sided tests, each at the 5% level, is \
              equivalence within {margin} {unit} either way [established|not established]?",
         ),
@@ -119,17 +119,17 @@ enum Scale {
 struct Drawn {
     scene: Scene,
     level: Level,
-    estimate: Num,
-    low: Num,
-    high: Num,
-    margin: Num,
+    estimate: PrintedNumber,
+    low: PrintedNumber,
+    high: PrintedNumber,
+    margin: PrintedNumber,
     /// Whether the interval lies on the good side of the margin.
     good: Option<bool>,
     /// The margin in words.
     limit: String,
 }
 
-/// A scene in which nobody is compared with placebo.
+/// A scene whose comparator is not placebo.
 fn active(random: &mut Random) -> Scene {
     let mut scene = Scene::draw(random);
     scene.comparator = random.pick(&["standard treatment", "the older treatment", "usual care"]);
@@ -142,19 +142,20 @@ fn draw(random: &mut Random, scale: Scale) -> Option<Drawn> {
     let (estimate, low, high, margin);
     match scale {
         Scale::Failure | Scale::Response => {
-            margin = Num::new(f64::from(random.pick(&[2, 3, 4, 5, 6, 8, 10])), 0);
+            margin = PrintedNumber::new(f64::from(random.pick(&[2, 3, 4, 5, 6, 8, 10])), 0);
             let sign = if scale == Scale::Response { -1.0 } else { 1.0 };
             let difference = sign * margin.value * random.between(-0.8, 2.2);
             let half = margin.value * random.between(0.2, 1.1);
-            estimate = Num::new(difference, 1);
-            [low, high] = [-half, half].map(|step| Num::new(difference + step, 1));
+            estimate = PrintedNumber::new(difference, 1);
+            [low, high] = [-half, half].map(|step| PrintedNumber::new(difference + step, 1));
         }
         Scale::Hazard => {
-            margin = Num::new(random.pick(&[1.15, 1.20, 1.25, 1.30, 1.33, 1.40, 1.50]), 2);
+            margin =
+                PrintedNumber::new(random.pick(&[1.15, 1.20, 1.25, 1.30, 1.33, 1.40, 1.50]), 2);
             let log = margin.value.ln() * random.between(-0.6, 2.4);
             let half = margin.value.ln() * random.between(0.25, 1.4);
-            estimate = Num::new(log.exp(), 2);
-            [low, high] = [-half, half].map(|step| Num::new((log + step).exp(), 2));
+            estimate = PrintedNumber::new(log.exp(), 2);
+            [low, high] = [-half, half].map(|step| PrintedNumber::new((log + step).exp(), 2));
         }
     }
     let (limit, good) = match scale {
@@ -208,7 +209,7 @@ fn open(random: &mut Random, scale: Scale) -> Option<Case> {
         truth: drawn.good,
         rationale,
         slots: slots!(scene; margin, estimate, level = percent, ci = format!("{low} to {high}"),
-            spare = any_spare(random)),
+            distractor = any_distractor(random)),
     })
 }
 
@@ -224,13 +225,13 @@ fn shown(random: &mut Random, scale: Scale) -> Option<Case> {
         ..
     } = &drawn;
     let percent = drawn.level.percent;
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let good_for_any = match scale {
         Scale::Failure => high.value <= 0.0,
         Scale::Response => low.value >= 0.0,
         Scale::Hazard => high.value <= 1.0,
     };
-    if hidden.is(0) && good_for_any {
+    if missing.is(0) && good_for_any {
         return None;
     }
     let beyond = match scale {
@@ -238,7 +239,7 @@ fn shown(random: &mut Random, scale: Scale) -> Option<Case> {
         _ => estimate.value > margin.value,
     };
     // An estimate beyond the margin settles it without the interval.
-    let truth = match (hidden.is(0), hidden.is(1)) {
+    let truth = match (missing.is(0), missing.is(1)) {
         (true, _) => None,
         (_, true) => {
             if beyond {
@@ -249,7 +250,7 @@ fn shown(random: &mut Random, scale: Scale) -> Option<Case> {
         }
         _ => Some(drawn.good == Some(true)),
     };
-    let rationale = match (hidden.is(0), hidden.is(1), drawn.good) {
+    let rationale = match (missing.is(0), missing.is(1), drawn.good) {
         (true, ..) => format!(
             "A {percent}% confidence interval from {low} to {high} shows non-inferiority or not \
              depending on the margin, which is missing."
@@ -281,12 +282,12 @@ fn shown(random: &mut Random, scale: Scale) -> Option<Case> {
     Some(Case {
         truth,
         rationale,
-        slots: slots!(scene; margin = hidden.show(0, margin), estimate, level = percent,
-            ci = hidden.show(1, format!("{low} to {high}")), spare = hidden.spare(random)),
+        slots: slots!(scene; margin = missing.show(0, margin), estimate, level = percent,
+            ci = missing.show(1, format!("{low} to {high}")), distractor = missing.distractor(random)),
     })
 }
 
-/// Whether an interval lies within the margins (or, wholly, without).
+/// Whether an interval lies within the margins; false when it lies wholly outside.
 fn within(low: f64, high: f64, margin: f64) -> Option<Option<bool>> {
     if low.abs() == margin || high.abs() == margin {
         return None;
@@ -302,10 +303,11 @@ fn equivalent_open(random: &mut Random) -> Option<Case> {
     let scene = active(random);
     let measure = scene.measure;
     let decimals = measure.decimals;
-    let margin = Num::new(measure.width * random.between(0.8, 2.5), decimals);
+    let margin = PrintedNumber::new(measure.width * random.between(0.8, 2.5), decimals);
     let half = margin.value * random.between(0.2, 1.0);
     let middle = margin.value * random.between(-2.2, 2.2);
-    let [low, estimate, high] = [-half, 0.0, half].map(|step| Num::new(middle + step, decimals));
+    let [low, estimate, high] =
+        [-half, 0.0, half].map(|step| PrintedNumber::new(middle + step, decimals));
     if low.value >= estimate.value || high.value <= estimate.value || margin.value == 0.0 {
         return None;
     }
@@ -323,7 +325,7 @@ fn equivalent_open(random: &mut Random) -> Option<Case> {
         truth,
         rationale,
         slots: slots!(scene; margin, estimate, ci = format!("{low} to {high}"),
-            spare = any_spare(random)),
+            distractor = any_distractor(random)),
     })
 }
 
@@ -331,12 +333,12 @@ fn two_one_sided(random: &mut Random) -> Option<Case> {
     let scene = active(random);
     let measure = scene.measure;
     let decimals = measure.decimals + 1;
-    let margin = Num::new(measure.width * random.between(0.8, 2.5), decimals);
+    let margin = PrintedNumber::new(measure.width * random.between(0.8, 2.5), decimals);
     let error = margin.value * random.between(0.12, 0.5);
     let middle = margin.value * random.between(-0.9, 0.9);
     let [estimate, low, high, wide_low, wide_high] =
         [0.0, -ONE_SIDED.z, ONE_SIDED.z, -USUAL.z, USUAL.z]
-            .map(|z| Num::new(middle + z * error, decimals));
+            .map(|z| PrintedNumber::new(middle + z * error, decimals));
     let narrow = within(low.value, high.value, margin.value)? == Some(true);
     let wide = within(wide_low.value, wide_high.value, margin.value)? == Some(true);
     let (has_narrow, has_wide) = random.pick(&[(true, true), (true, false), (false, true)]);
@@ -346,7 +348,7 @@ fn two_one_sided(random: &mut Random) -> Option<Case> {
         true => (false, false),
         false => (has_narrow, has_wide),
     };
-    let near = |end: &Num| (end.value.abs() - margin.value).abs() < 0.08 * margin.value;
+    let near = |end: &PrintedNumber| (end.value.abs() - margin.value).abs() < 0.08 * margin.value;
     if !has_narrow && has_wide && (wide != narrow || near(&low) || near(&high)) {
         return None;
     }
@@ -365,12 +367,12 @@ fn two_one_sided(random: &mut Random) -> Option<Case> {
              equivalence within {margin} is shown."
         ),
     };
-    let spare_hidden = has_narrow && has_wide;
+    let distractor_missing = has_narrow && has_wide;
     Some(Case {
         truth: (has_narrow || has_wide).then_some(narrow),
         rationale,
         slots: slots!(scene; margin, estimate, narrow = show(has_narrow, format!("{low} to {high}")),
             wide = show(has_wide, format!("{wide_low} to {wide_high}")),
-            spare = crate::spare::spare(random, spare_hidden)),
+            distractor = crate::distractors::distractor(random, distractor_missing)),
     })
 }

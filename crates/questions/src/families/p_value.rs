@@ -5,11 +5,11 @@
 //! test the one-sided p value is half of the two-sided one where the effect goes the predicted way,
 //! and one minus that half where it goes the other way.
 
-use crate::print::P;
+use crate::distractors::{MissingFigure, show};
+use crate::numbers::PValue;
 use crate::random::Random;
-use crate::spare::{Hidden, show};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const FAMILY: Family = Family {
     name: "p-value",
@@ -20,7 +20,7 @@ pub(crate) const FAMILY: Family = Family {
             1,
             two_outcomes,
             "A trial of {treatment} in {population} reports these p values: {other}, {second}; \
-             {event}, {first}. {Spare}. At alpha = {alpha}, is the difference in {event} \
+             {event}, {first}. {Distractor}. At alpha = {alpha}, is the difference in {event} \
              [statistically significant|not statistically significant]?",
         ),
         trained(
@@ -29,7 +29,7 @@ pub(crate) const FAMILY: Family = Family {
             two_outcomes,
             "With a two-sided significance level of {alpha} set in advance, {treatment} was \
              compared with {comparator}. The p value for {event}: {first}. The p value for {other}: \
-             {second}. Moreover, {spare}. Is the null hypothesis for {event} [rejected|not \
+             {second}. Moreover, {distractor}. Is the null hypothesis for {event} [rejected|not \
              rejected]?",
         ),
         trained(
@@ -37,7 +37,7 @@ pub(crate) const FAMILY: Family = Family {
             2,
             fewer,
             "In a trial of {treatment} against {comparator}, the two-sided p value for {event} was \
-             {p}. Group with fewer cases: {group}. {Spare}. At alpha = {alpha}, was {event} \
+             {p}. Group with fewer cases: {group}. {Distractor}. At alpha = {alpha}, was {event} \
              [significantly less frequent|not significantly less frequent] with {treatment}?",
         ),
         trained(
@@ -46,13 +46,13 @@ pub(crate) const FAMILY: Family = Family {
             one_sided,
             "Before the trial, a one-sided test at alpha = {alpha} was chosen, to show fewer cases of \
              {event} with {treatment}. Two-sided p value: {p}; group with fewer cases: {group}; and \
-             {spare}. Is the one-sided test [significant|not significant]?",
+             {distractor}. Is the one-sided test [significant|not significant]?",
         ),
         held(
             "held-conclude",
             2,
             fewer,
-            "{Event} was compared in {population} at alpha = {alpha}. {Spare}. Group with fewer \
+            "{Event} was compared in {population} at alpha = {alpha}. {Distractor}. Group with fewer \
              cases: {group}. Two-sided p value: {p}. Is the risk [shown|not shown] to be lower with \
              {treatment}?",
         ),
@@ -60,7 +60,7 @@ pub(crate) const FAMILY: Family = Family {
             "held-which",
             1,
             two_outcomes,
-            "{Spare}; the p values were {second} for {other} and {first} for {event}. Does the \
+            "{Distractor}; the p values were {second} for {other} and {first} for {event}. Does the \
              test on {event} [reach|miss] significance at alpha = {alpha}?",
         ),
     ],
@@ -77,12 +77,12 @@ const ALPHAS: [(&str, f64); 5] = [
 fn two_outcomes(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let (alpha, level) = random.pick(&ALPHAS);
-    let [p, other] = [P::draw(random), P::draw(random)];
-    let hidden = Hidden::draw(random, 1);
-    let other_known = hidden.any() || random.chance(0.5);
+    let [p, other] = [PValue::draw(random), PValue::draw(random)];
+    let missing = MissingFigure::draw(random, 1);
+    let other_known = missing.any() || random.chance(0.5);
     let significant = p.below(level)?;
     let (event, number) = (scene.event, p.number());
-    let rationale = match (hidden.any(), significant) {
+    let rationale = match (missing.any(), significant) {
         (true, _) => format!(
             "The p value for {event} is what the level of {alpha} has to be compared with, and it \
              is missing."
@@ -96,38 +96,38 @@ fn two_outcomes(random: &mut Random) -> Option<Case> {
              not statistically significant."
         ),
     };
-    let spare = match other_known {
-        true => hidden.spare(random),
-        false => crate::spare::spare(random, false),
+    let distractor = match other_known {
+        true => missing.distractor(random),
+        false => crate::distractors::distractor(random, false),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(significant),
+        truth: (!missing.any()).then_some(significant),
         rationale,
-        slots: slots!(scene; alpha, first = hidden.show(0, &number),
-            second = show(other_known, other.number()), spare),
+        slots: slots!(scene; alpha, first = missing.show(0, &number),
+            second = show(other_known, other.number()), distractor),
     })
 }
 
 /// Which group had fewer cases: the treated one, the other one, or not reported.
-fn group(random: &mut Random, scene: &Scene, hidden: Hidden) -> (bool, String) {
+fn group(random: &mut Random, scene: &Scene, missing: MissingFigure) -> (bool, String) {
     let treated = random.chance(0.6);
     let name = if treated {
         scene.treatment
     } else {
         scene.comparator
     };
-    (treated, hidden.show(1, name))
+    (treated, missing.show(1, name))
 }
 
 fn fewer(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let (alpha, level) = random.pick(&ALPHAS);
-    let p = P::draw(random);
-    let hidden = Hidden::draw(random, 2);
-    let (treated, group) = group(random, &scene, hidden);
+    let p = PValue::draw(random);
+    let missing = MissingFigure::draw(random, 2);
+    let (treated, group) = group(random, &scene, missing);
     let significant = p.below(level)?;
     let number = p.number();
-    let truth = match (hidden.is(0), hidden.is(1)) {
+    let truth = match (missing.is(0), missing.is(1)) {
         (true, _) => treated.then_some(()).map_or(Some(false), |()| None),
         (_, true) => {
             if significant {
@@ -139,7 +139,7 @@ fn fewer(random: &mut Random) -> Option<Case> {
         _ => Some(significant && treated),
     };
     let (event, name) = (scene.event, scene.treatment);
-    let rationale = match (hidden.is(0), hidden.is(1), significant, treated) {
+    let rationale = match (missing.is(0), missing.is(1), significant, treated) {
         (true, _, _, true) => format!(
             "Fewer cases of {event} with {name} are significant at {alpha} or not, depending on the \
              missing p value."
@@ -168,20 +168,20 @@ fn fewer(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth,
         rationale,
-        slots: slots!(scene; alpha, p = hidden.show(0, &number), group,
-            spare = hidden.spare(random)),
+        slots: slots!(scene; alpha, p = missing.show(0, &number), group,
+            distractor = missing.distractor(random)),
     })
 }
 
 fn one_sided(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let (alpha, level) = random.pick(&[("0.05", 0.05), ("0.025", 0.025), ("0.01", 0.01)]);
-    let p = P::draw(random);
-    let hidden = Hidden::draw(random, 2);
-    let (treated, group) = group(random, &scene, hidden);
+    let p = PValue::draw(random);
+    let missing = MissingFigure::draw(random, 2);
+    let (treated, group) = group(random, &scene, missing);
     let small = p.below(2.0 * level)?;
     let (number, name) = (p.number(), scene.treatment);
-    let truth = match (hidden.is(0), hidden.is(1)) {
+    let truth = match (missing.is(0), missing.is(1)) {
         (true, _) => {
             if treated {
                 None
@@ -198,7 +198,7 @@ fn one_sided(random: &mut Random) -> Option<Case> {
         }
         _ => Some(small && treated),
     };
-    let rationale = match (hidden.is(0), hidden.is(1), small, treated) {
+    let rationale = match (missing.is(0), missing.is(1), small, treated) {
         (_, false, _, false) => format!(
             "The cases were not fewer with {name}, so the one-sided p value is above 0.5 and the \
              test at {alpha} is not significant."
@@ -223,7 +223,7 @@ fn one_sided(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth,
         rationale,
-        slots: slots!(scene; alpha, p = hidden.show(0, &number), group,
-            spare = hidden.spare(random)),
+        slots: slots!(scene; alpha, p = missing.show(0, &number), group,
+            distractor = missing.distractor(random)),
     })
 }

@@ -3,11 +3,11 @@
 //! Rules: in a large sample the half width of a 95% interval of a mean is 1.96·SD / √n; so k times
 //! narrower takes k² times the patients.
 
-use crate::print::{Num, above_or_below};
+use crate::distractors::{MissingFigure, lacks};
+use crate::numbers::{PrintedNumber, above_or_below};
 use crate::random::Random;
-use crate::spare::{Hidden, lacks};
+use crate::scenes::{Marker, Scene};
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::{Marker, Scene};
 
 pub(crate) const FAMILY: Family = Family {
     name: "precision",
@@ -18,7 +18,7 @@ pub(crate) const FAMILY: Family = Family {
             1,
             narrower,
             "Two studies estimate the effect of {treatment} on {what} in {unit}. First study, 95% \
-             CI: {first}; second study, 95% CI: {second}; and {spare}. Is the first study the \
+             CI: {first}; second study, 95% CI: {second}; and {distractor}. Is the first study the \
              [more|less] precise one?",
         ),
         trained(
@@ -26,7 +26,7 @@ pub(crate) const FAMILY: Family = Family {
             2,
             half_width,
             "Mean {marker} was measured in a large sample. Standard deviation, in \
-             {marker_unit}: {deviation}; number of people: {size}; and {spare}. Is half the width of \
+             {marker_unit}: {deviation}; number of people: {size}; and {distractor}. Is half the width of \
              the 95% confidence interval of the mean, 1.96 standard errors, [above|below] {limit}?",
         ),
         trained(
@@ -34,14 +34,14 @@ pub(crate) const FAMILY: Family = Family {
             2,
             more_patients,
             "The confidence interval for {event} with {treatment} is to become {times} times as \
-             narrow. Patients so far: {size}; patients of the new trial: {planned}; and {spare}. With \
+             narrow. Patients so far: {size}; patients of the new trial: {planned}; and {distractor}. With \
              the same spread, are the new patients alone [enough|too few] for that?",
         ),
         held(
             "held-margin",
             2,
             half_width,
-            "{Spare}. A survey of {marker} (in {marker_unit}) had many people: {size}; their \
+            "{Distractor}. A survey of {marker} (in {marker_unit}) had many people: {size}; their \
              standard deviation: {deviation}. Does the mean have a margin of error, at 95% and \
              with 1.96, [greater|smaller] than {limit}?",
         ),
@@ -54,20 +54,20 @@ fn narrower(random: &mut Random) -> Option<Case> {
     let [first, second] = [0; 2].map(|_| {
         let middle = measure.width * random.between(-2.0, 2.0);
         let half = measure.width * random.between(0.4, 2.0);
-        [-half, half].map(|step| Num::new(middle + step, measure.decimals + 1))
+        [-half, half].map(|step| PrintedNumber::new(middle + step, measure.decimals + 1))
     });
-    let width = |ends: &[Num; 2]| ends[1].value - ends[0].value;
+    let width = |ends: &[PrintedNumber; 2]| ends[1].value - ends[0].value;
     let [w1, w2] = [width(&first), width(&second)];
     if (w1 / w2 - 1.0).abs() < 0.04 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
-    let text = |ends: &[Num; 2]| format!("{} to {}", ends[0], ends[1]);
+    let missing = MissingFigure::draw(random, 2);
+    let text = |ends: &[PrintedNumber; 2]| format!("{} to {}", ends[0], ends[1]);
     let more = w1 < w2;
     let decimals = measure.decimals + 1;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the comparison",
             &[
                 ("first interval", &text(&first)),
@@ -83,27 +83,28 @@ fn narrower(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(more),
+        truth: (!missing.any()).then_some(more),
         rationale,
-        slots: slots!(scene; first = hidden.show(0, text(&first)), second = hidden.show(1, text(&second)),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; first = missing.show(0, text(&first)), second = missing.show(1, text(&second)),
+            distractor = missing.distractor(random)),
     })
 }
 
 fn half_width(random: &mut Random) -> Option<Case> {
     let marker = Marker::draw(random);
-    let deviation = Num::new(marker.deviation * random.between(0.7, 1.3), marker.decimals);
+    let deviation =
+        PrintedNumber::new(marker.deviation * random.between(0.7, 1.3), marker.decimals);
     let size = random.whole(60, 900);
     let value = 1.96 * deviation.value / f64::from(size).sqrt();
-    let limit = Num::new(value * random.between(0.5, 1.7), marker.decimals + 1);
+    let limit = PrintedNumber::new(value * random.between(0.5, 1.7), marker.decimals + 1);
     if (value / limit.value - 1.0).abs() < 0.05 || limit.value == 0.0 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let above = value > limit.value;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the width of the interval",
             &[
                 ("standard deviation", &deviation),
@@ -117,15 +118,15 @@ fn half_width(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
         slots: slots!(
             limit,
             marker = marker.name,
             marker_unit = marker.unit,
-            deviation = hidden.show(0, &deviation),
-            size = hidden.show(1, size),
-            spare = hidden.spare(random)
+            deviation = missing.show(0, &deviation),
+            size = missing.show(1, size),
+            distractor = missing.distractor(random)
         ),
     })
 }
@@ -139,11 +140,11 @@ fn more_patients(random: &mut Random) -> Option<Case> {
     if (f64::from(planned) / f64::from(needed) - 1.0).abs() < 0.06 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let enough = planned > needed;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             &format!("whether there are {factor} times as many"),
             &[
                 ("number of patients so far", &size),
@@ -157,9 +158,9 @@ fn more_patients(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(enough),
+        truth: (!missing.any()).then_some(enough),
         rationale,
-        slots: slots!(scene; times, size = hidden.show(0, size), planned = hidden.show(1, planned),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; times, size = missing.show(0, size), planned = missing.show(1, planned),
+            distractor = missing.distractor(random)),
     })
 }

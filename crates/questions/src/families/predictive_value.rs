@@ -4,11 +4,11 @@
 //! Rule: Bayes' theorem; of those with a positive result, the ill are sens·prev out of
 //! sens·prev + (1 − spec)·(1 − prev) (Altman and Bland 1994).
 
-use crate::print::{Side, above_or_below};
+use crate::distractors::{MissingFigure, any_distractor};
+use crate::numbers::{Side, above_or_below};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare};
+use crate::scenes::disease;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::disease;
 
 pub(crate) const FAMILY: Family = Family {
     name: "predictive-value",
@@ -19,7 +19,7 @@ pub(crate) const FAMILY: Family = Family {
             1,
             counted,
             "Of the people tested for {disease}, the number with a positive result was {positive}, \
-             and of these the number who had it was {ill}; {spare}. Is the positive predictive \
+             and of these the number who had it was {ill}; {distractor}. Is the positive predictive \
              value [above|below] {threshold}%?",
         ),
         trained(
@@ -27,7 +27,7 @@ pub(crate) const FAMILY: Family = Family {
             2,
             |random| figures(random, Test::Positive),
             "A test for {disease} is described as follows. Sensitivity: {sensitivity}; specificity: \
-             {specificity}; prevalence: {pretest}; and {spare}. Is the positive predictive value \
+             {specificity}; prevalence: {pretest}; and {distractor}. Is the positive predictive value \
              [above|below] {threshold}%?",
         ),
         trained(
@@ -35,7 +35,7 @@ pub(crate) const FAMILY: Family = Family {
             2,
             |random| figures(random, Test::Negative),
             "Probability of {disease} beforehand: {pretest}. The test is negative; its specificity: \
-             {specificity}, its sensitivity: {sensitivity}. Moreover, {spare}. Is the probability \
+             {specificity}, its sensitivity: {sensitivity}. Moreover, {distractor}. Is the probability \
              of {disease} now [below|above] {threshold}%?",
         ),
         trained(
@@ -43,7 +43,7 @@ pub(crate) const FAMILY: Family = Family {
             3,
             |random| range(random, Test::Positive),
             "Before testing, the probability of {disease} is known only to lie between {range}, and \
-             {spare}. The test (sensitivity: {sensitivity}, specificity: {specificity}) is \
+             {distractor}. The test (sensitivity: {sensitivity}, specificity: {specificity}) is \
              positive. Is the probability now [above|below] {threshold}%?",
         ),
         trained(
@@ -51,7 +51,7 @@ pub(crate) const FAMILY: Family = Family {
             3,
             |random| range(random, Test::Negative),
             "Colleagues put the pre-test probability of {disease} between {range}. A test is \
-             negative (specificity: {specificity}, sensitivity: {sensitivity}); {spare}. Is the \
+             negative (specificity: {specificity}, sensitivity: {sensitivity}); {distractor}. Is the \
              probability now [below|above] {threshold}%?",
         ),
         held(
@@ -59,7 +59,7 @@ pub(crate) const FAMILY: Family = Family {
             3,
             |random| range(random, Test::Positive),
             "Screening for {disease} has these properties: sensitivity: {sensitivity}, specificity: \
-             {specificity}. If the prevalence is somewhere between {range}, and {spare}, is the \
+             {specificity}. If the prevalence is somewhere between {range}, and {distractor}, is the \
              share of people with {disease} among those who test positive [greater|less] than \
              {threshold}%?",
         ),
@@ -67,14 +67,14 @@ pub(crate) const FAMILY: Family = Family {
             "held-safe",
             2,
             |random| figures(random, Test::Negative),
-            "{Spare}. A negative test has come back (specificity: {specificity}; sensitivity: \
+            "{Distractor}. A negative test has come back (specificity: {specificity}; sensitivity: \
              {sensitivity}), and the risk of {disease} before it was: {pretest}. Is the remaining \
              risk [under|over] {threshold}%?",
         ),
     ],
 };
 
-/// What the test says.
+/// The result of the test.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Test {
     Positive,
@@ -118,14 +118,14 @@ fn counted(random: &mut Random) -> Option<Case> {
     if (share - f64::from(threshold)).abs() < 1.0 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let above = share > f64::from(threshold);
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "To have {ill} people with {disease} among those who test positive gives no share as \
              long as their whole number is missing."
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "How many of the {positive} people with a positive result had {disease} is missing, so \
              their share cannot be told."
         ),
@@ -136,14 +136,14 @@ fn counted(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
         slots: slots!(
             disease,
             threshold,
-            positive = hidden.show(0, positive),
-            ill = hidden.show(1, ill),
-            spare = hidden.spare(random)
+            positive = missing.show(0, positive),
+            ill = missing.show(1, ill),
+            distractor = missing.distractor(random)
         ),
     })
 }
@@ -178,21 +178,21 @@ fn figures(random: &mut Random, test: Test) -> Option<Case> {
     let [sensitivity, specificity, first, threshold] = draw_test(random, test);
     let value = after(test, sensitivity, specificity, first);
     let side = side(value, value, threshold)?;
-    let hidden = Hidden::draw(random, 3);
+    let missing = MissingFigure::draw(random, 3);
     let result = test.name();
-    if hidden.any() && settled(test, hidden, [sensitivity, specificity, first, threshold]) {
+    if missing.any() && settled(test, missing, [sensitivity, specificity, first, threshold]) {
         return None;
     }
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "How often people with {disease} test {result} is missing, and a specificity of \
              {specificity}% and a probability of {first}% do not replace it."
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "How often people without {disease} test {result} is missing, and a sensitivity of \
              {sensitivity}% and a probability of {first}% do not replace it."
         ),
-        () if hidden.is(2) => format!(
+        () if missing.is(2) => format!(
             "A sensitivity of {sensitivity}% and a specificity of {specificity}% say little \
              without the missing probability before the test."
         ),
@@ -204,15 +204,19 @@ fn figures(random: &mut Random, test: Test) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: if hidden.any() { None } else { test.truth(side) },
+        truth: if missing.any() {
+            None
+        } else {
+            test.truth(side)
+        },
         rationale,
         slots: slots!(
             disease,
             threshold,
-            spare = hidden.spare(random),
-            sensitivity = hidden.show(0, format!("{sensitivity}%")),
-            specificity = hidden.show(1, format!("{specificity}%")),
-            pretest = hidden.show(2, format!("{first}%"))
+            distractor = missing.distractor(random),
+            sensitivity = missing.show(0, format!("{sensitivity}%")),
+            specificity = missing.show(1, format!("{specificity}%")),
+            pretest = missing.show(2, format!("{first}%"))
         ),
     })
 }
@@ -220,11 +224,11 @@ fn figures(random: &mut Random, test: Test) -> Option<Case> {
 /// Whether the missing figure could be anything from 1% to 99% without changing the answer.
 fn settled(
     test: Test,
-    hidden: Hidden,
+    missing: MissingFigure,
     [sensitivity, specificity, first, threshold]: [u32; 4],
 ) -> bool {
     let [low, high] = [1, 99].map(|any| {
-        let pick = |nth, value| if hidden.is(nth) { any } else { value };
+        let pick = |nth, value| if missing.is(nth) { any } else { value };
         after(
             test,
             pick(0, sensitivity),
@@ -261,7 +265,7 @@ fn range(random: &mut Random, test: Test) -> Option<Case> {
             sensitivity = format!("{sensitivity}%"),
             specificity = format!("{specificity}%"),
             range = format!("{first}% and {last}%"),
-            spare = any_spare(random)
+            distractor = any_distractor(random)
         ),
     })
 }

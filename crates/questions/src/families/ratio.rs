@@ -4,12 +4,12 @@
 //! direction of its side (Altman, Machin, Bryant and Gardner, *Statistics with Confidence*, 2000).
 //! One limit can be enough.
 
+use crate::distractors::{any_distractor, distractor, show};
 use crate::effect::{Effect, RATIOS};
-use crate::print::{Num, Side, USUAL, any_level, direction};
+use crate::numbers::{PrintedNumber, Side, USUAL, any_level, direction};
 use crate::random::Random;
-use crate::spare::{any_spare, show, spare};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const FAMILY: Family = Family {
     name: "ratio",
@@ -20,7 +20,7 @@ pub(crate) const FAMILY: Family = Family {
             1,
             open,
             "In {population}, {treatment} compared with {comparator} had {a_measure} of {estimate} \
-             for {event} (95% CI {ci}); {spare}. Does {treatment} [reduce|increase] the risk of \
+             for {event} (95% CI {ci}); {distractor}. Does {treatment} [reduce|increase] the risk of \
              {event}?",
         ),
         trained(
@@ -28,14 +28,14 @@ pub(crate) const FAMILY: Family = Family {
             1,
             open,
             "A pooled {measure} of {estimate} (95% CI {ci}) compares {treatment} with \
-             {comparator} for {event}, and {spare}. Is the risk [lower|higher] with {treatment}?",
+             {comparator} for {event}, and {distractor}. Is the risk [lower|higher] with {treatment}?",
         ),
         trained(
             "at-level",
             2,
             shown,
             "For {event}, {treatment} against {comparator} gave {abbreviation} {estimate} \
-             ({level}% CI {ci}; p value {p}), and {spare}. At the {alpha}% level, did {treatment} \
+             ({level}% CI {ci}; p value {p}), and {distractor}. At the {alpha}% level, did {treatment} \
              [significantly {verb}|fail to significantly {verb}] the risk of {event}?",
         ),
         trained(
@@ -51,14 +51,14 @@ pub(crate) const FAMILY: Family = Family {
             1,
             open,
             "The authors write that {treatment} [reduces|increases] the risk of {event}. Their \
-             {measure} is {estimate}, with 95% limits of {low} and {high}, and {spare}. Is the \
+             {measure} is {estimate}, with 95% limits of {low} and {high}, and {distractor}. Is the \
              claim right?",
         ),
         held(
             "held-evidence",
             2,
             shown,
-            "{Spare} in a study of {event}. It found {abbreviation} {estimate} with {treatment}, p \
+            "{Distractor} in a study of {event}. It found {abbreviation} {estimate} with {treatment}, p \
              value {p}, {level}% CI {ci}. Is {a_noun} in risk [shown|not shown] at the \
              {alpha}% level?",
         ),
@@ -82,7 +82,7 @@ fn open(random: &mut Random) -> Option<Case> {
         truth: effect.side.below(),
         rationale: format!("The 95% confidence interval {}, so {end}.", effect.place()),
         slots: slots!(scene; measure, a_measure, estimate = effect.estimate, ci = effect.ci(),
-            low = effect.low, high = effect.high, spare = any_spare(random)),
+            low = effect.low, high = effect.high, distractor = any_distractor(random)),
     })
 }
 
@@ -126,13 +126,13 @@ fn shown(random: &mut Random) -> Option<Case> {
              whether {noun} is significant."
         ),
     };
-    let spare_hidden = random.chance(0.5);
+    let distractor_missing = random.chance(0.5);
     Some(Case {
         truth,
         rationale,
         slots: slots!(scene; abbreviation, estimate, level = percent, alpha,
             ci = show(has_ci, effect.ci()), p = show(has_p, effect.p.number()),
-            verb = asked.verb, a_noun = noun, spare = spare(random, spare_hidden)),
+            verb = asked.verb, a_noun = noun, distractor = distractor(random, distractor_missing)),
     })
 }
 
@@ -149,7 +149,7 @@ fn one_limit(random: &mut Random) -> Option<Case> {
         high,
         ..
     } = &effect;
-    let limit: &Num = if has_low { low } else { high };
+    let limit: &PrintedNumber = if has_low { low } else { high };
     let name = if has_low { "lower" } else { "upper" };
     let beyond = if has_low {
         limit.value > 1.0

@@ -2,14 +2,14 @@
 //!
 //! Rule: people selected for a first value x have an expected second value of μ + r·(x − μ), with the
 //! population mean μ and the test-retest correlation r, where both measurements have the same spread
-//! (Bland and Altman 1994). Only a control group tells an effect from it.
+//! (Bland and Altman 1994). Only a control group distinguishes an effect from it.
 
+use crate::distractors::{MissingFigure, any_distractor, lacks};
 use crate::effect::Effect;
-use crate::print::{Num, Side, USUAL, above_or_below};
+use crate::numbers::{PrintedNumber, Side, USUAL, above_or_below};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare, lacks};
+use crate::scenes::{Marker, Scene};
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::{Marker, Scene};
 
 pub(crate) const FAMILY: Family = Family {
     name: "regression-to-mean",
@@ -21,7 +21,7 @@ pub(crate) const FAMILY: Family = Family {
             controlled,
             "People selected for extreme values of {what} were randomised. It changed by {treated} \
              {unit} with {treatment} and by {control} with {comparator}; difference {estimate} (95% \
-             CI {ci}); {spare}. Apart from regression to the mean, which both groups share, does \
+             CI {ci}); {distractor}. Apart from regression to the mean, which both groups share, does \
              {treatment} [reduce|increase] {what}?",
         ),
         trained(
@@ -29,7 +29,7 @@ pub(crate) const FAMILY: Family = Family {
             2,
             expected,
             "Mean {marker} in the population, in {marker_unit}: {mean}; mean at the first visit of \
-             people selected for high values: {first}; test-retest correlation: {r}; and {spare}. \
+             people selected for high values: {first}; test-retest correlation: {r}; and {distractor}. \
              Without treatment and with equal spread at both visits, is their expected mean at the \
              second visit [above|below] {limit}?",
         ),
@@ -40,14 +40,14 @@ pub(crate) const FAMILY: Family = Family {
             "People selected for high {marker} had this mean at the first visit, in \
              {marker_unit}: {first}; at the second, after {treatment} and without a control \
              group: {second}; mean of the population: {mean}; test-retest correlation: {r}. \
-             Moreover, {spare}. With equal spread at both visits, is the fall [larger|smaller] than \
+             Moreover, {distractor}. With equal spread at both visits, is the fall [larger|smaller] than \
              regression to the mean alone predicts?",
         ),
         held(
             "held-second",
             2,
             expected,
-            "{Spare}. Those with high {marker} were invited again, untreated; the spread stays the \
+            "{Distractor}. Those with high {marker} were invited again, untreated; the spread stays the \
              same. Test-retest correlation: {r}; mean of the population, in {marker_unit}: \
              {mean}; mean at the first visit: {first}. Should their next mean be [over|under] \
              {limit}?",
@@ -60,8 +60,8 @@ fn controlled(random: &mut Random) -> Option<Case> {
     let measure = scene.measure;
     let effect = Effect::difference(random, USUAL, measure.width, measure.decimals)?;
     let shared = measure.width * random.between(-6.0, -3.0);
-    let control = Num::new(shared, measure.decimals);
-    let treated = Num::new(control.value + effect.estimate.value, measure.decimals);
+    let control = PrintedNumber::new(shared, measure.decimals);
+    let treated = PrintedNumber::new(control.value + effect.estimate.value, measure.decimals);
     let end = match effect.side {
         Side::Below => format!("{} is reduced beyond what both groups share", measure.name),
         Side::Above => format!(
@@ -78,20 +78,20 @@ fn controlled(random: &mut Random) -> Option<Case> {
         truth: effect.side.below(),
         rationale,
         slots: slots!(scene; treated, control, estimate = effect.estimate, ci = effect.ci(),
-            spare = any_spare(random)),
+            distractor = any_distractor(random)),
     })
 }
 
 /// Marker, mean of the population, mean of those selected, correlation.
-fn selected(random: &mut Random) -> (Marker, Num, Num, Num) {
+fn selected(random: &mut Random) -> (Marker, PrintedNumber, PrintedNumber, PrintedNumber) {
     let marker = Marker::draw(random);
-    let mean = Num::new(
+    let mean = PrintedNumber::new(
         marker.mean + marker.deviation * random.between(-0.2, 0.2),
         marker.decimals,
     );
     let first = mean.value + marker.deviation * random.between(1.0, 2.2);
-    let first = Num::new(first, marker.decimals);
-    let r = Num::new(random.between(0.3, 0.9), 2);
+    let first = PrintedNumber::new(first, marker.decimals);
+    let r = PrintedNumber::new(random.between(0.3, 0.9), 2);
     (marker, mean, first, r)
 }
 
@@ -99,18 +99,18 @@ fn expected(random: &mut Random) -> Option<Case> {
     let (marker, mean, first, r) = selected(random);
     let above = first.value - mean.value;
     let value = mean.value + r.value * above;
-    let limit = Num::new(
+    let limit = PrintedNumber::new(
         mean.value + above * random.between(0.1, 0.95),
         marker.decimals,
     );
     if (value - limit.value).abs() < 0.05 * above {
         return None;
     }
-    let hidden = Hidden::draw(random, 3);
+    let missing = MissingFigure::draw(random, 3);
     let truth = value > limit.value;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the expected second mean",
             &[
                 ("population mean", &mean),
@@ -126,16 +126,16 @@ fn expected(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(truth),
+        truth: (!missing.any()).then_some(truth),
         rationale,
         slots: slots!(
             limit,
             marker = marker.name,
             marker_unit = marker.unit,
-            mean = hidden.show(0, &mean),
-            first = hidden.show(1, &first),
-            r = hidden.show(2, &r),
-            spare = hidden.spare(random)
+            mean = missing.show(0, &mean),
+            first = missing.show(1, &first),
+            r = missing.show(2, &r),
+            distractor = missing.distractor(random)
         ),
     })
 }
@@ -144,7 +144,7 @@ fn fall(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let (marker, mean, first, r) = selected(random);
     let above = first.value - mean.value;
-    let second = Num::new(
+    let second = PrintedNumber::new(
         first.value - above * random.between(0.05, 0.95),
         marker.decimals,
     );
@@ -153,11 +153,11 @@ fn fall(random: &mut Random) -> Option<Case> {
     if (fell - predicted).abs() < 0.06 * above {
         return None;
     }
-    let hidden = Hidden::draw(random, 4);
+    let missing = MissingFigure::draw(random, 4);
     let larger = fell > predicted;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the comparison with the predicted fall",
             &[
                 ("population mean", &mean),
@@ -173,10 +173,10 @@ fn fall(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(larger),
+        truth: (!missing.any()).then_some(larger),
         rationale,
         slots: slots!(scene; marker = marker.name, marker_unit = marker.unit,
-            mean = hidden.show(0, &mean), first = hidden.show(1, &first), r = hidden.show(2, &r),
-            second = hidden.show(3, &second), spare = hidden.spare(random)),
+            mean = missing.show(0, &mean), first = missing.show(1, &first), r = missing.show(2, &r),
+            second = missing.show(3, &second), distractor = missing.distractor(random)),
     })
 }

@@ -5,11 +5,11 @@
 //! (p₁ − p₂)² for proportions (Lachin 1981), and 4·((1.96 + z) / ln HR)² events in two equal groups for
 //! a hazard ratio (Schoenfeld 1981).
 
-use crate::print::Num;
+use crate::distractors::MissingFigure;
+use crate::numbers::PrintedNumber;
 use crate::random::Random;
-use crate::spare::Hidden;
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const SAMPLE_SIZE: Family = Family {
     name: "sample-size",
@@ -21,7 +21,7 @@ pub(crate) const SAMPLE_SIZE: Family = Family {
             dropout,
             "By its calculation a trial of {treatment} needs {needed} patients per group with \
              complete data. Recruited per group: {recruited}; share lost before the end, in each \
-             group: {lost}; and {spare}. Are the patients that remain [enough|too few]?",
+             group: {lost}; and {distractor}. Are the patients that remain [enough|too few]?",
         ),
         trained(
             "means",
@@ -29,7 +29,7 @@ pub(crate) const SAMPLE_SIZE: Family = Family {
             means,
             "Per group, a trial of {treatment} against {comparator} has this many patients: {size}. \
              Standard deviation of {what}, in {unit}: {sd}; difference to be detected: {delta}; and \
-             {spare}. With the normal approximation, 1.96 for a two-sided 5% level and {z} for \
+             {distractor}. With the normal approximation, 1.96 for a two-sided 5% level and {z} for \
              {power}% power, is the number [enough|too small]?",
         ),
         trained(
@@ -37,7 +37,7 @@ pub(crate) const SAMPLE_SIZE: Family = Family {
             3,
             proportions,
             "In {population}, the expected risk of {event} on {comparator} is: {control}; on \
-             {treatment}: {treated}; patients per group: {size}; and {spare}. With the normal \
+             {treatment}: {treated}; patients per group: {size}; and {distractor}. With the normal \
              approximation (unpooled variance), 1.96 for a two-sided 5% level and {z} for {power}% \
              power, is the number [enough|too small]?",
         ),
@@ -45,7 +45,7 @@ pub(crate) const SAMPLE_SIZE: Family = Family {
             "held-power",
             2,
             means,
-            "{Spare}. For {what}, a difference to be detected of: {delta} (in {unit}); standard \
+            "{Distractor}. For {what}, a difference to be detected of: {delta} (in {unit}); standard \
              deviation: {sd}; patients in each of two groups: {size}. By the normal approximation \
              at a two-sided 5% level (1.96), with {z} for {power}%, is the power [above|below] \
              {power}%?",
@@ -54,7 +54,7 @@ pub(crate) const SAMPLE_SIZE: Family = Family {
             "held-complete",
             1,
             dropout,
-            "{Spare}. Each group of a trial of {treatment} has to end with {needed} patients. \
+            "{Distractor}. Each group of a trial of {treatment} has to end with {needed} patients. \
              Share lost before the end, in each group: {lost}; recruited per group: {recruited}. \
              Will the groups be [large enough|too small]?",
         ),
@@ -70,7 +70,7 @@ pub(crate) const EVENTS: Family = Family {
             2,
             |random| events(random, false),
             "Two equal groups, {treatment} and {comparator}, are to be compared by the log-rank \
-             test. Hazard ratio to be detected: {ratio}; number of events: {count}; and {spare}. By \
+             test. Hazard ratio to be detected: {ratio}; number of events: {count}; and {distractor}. By \
              Schoenfeld's formula with 1.96 for a two-sided 5% level and {z} for {power}% power, \
              are the events [enough|too few]?",
         ),
@@ -79,7 +79,7 @@ pub(crate) const EVENTS: Family = Family {
             3,
             |random| events(random, true),
             "A trial of {treatment} has {patients} patients in two equal groups. Share expected to \
-             have {event}: {share}; hazard ratio to be detected: {ratio}; and {spare}. By \
+             have {event}: {share}; hazard ratio to be detected: {ratio}; and {distractor}. By \
              Schoenfeld's formula with 1.96 for a two-sided 5% level and {z} for {power}% power, \
              are the expected events [enough|too few]?",
         ),
@@ -89,7 +89,7 @@ pub(crate) const EVENTS: Family = Family {
             planned,
             "The analysis of {event} on {treatment} and {comparator} was planned for {needed} \
              events. Patients: {patients}; share of them with an event so far: {share}; and \
-             {spare}. Have the planned events been [reached|missed]?",
+             {distractor}. Have the planned events been [reached|missed]?",
         ),
     ],
 };
@@ -116,17 +116,17 @@ fn dropout(random: &mut Random) -> Option<Case> {
     if (remain - f64::from(needed)).abs() < 1.5 {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     // Fewer than needed to begin with are too few whatever the loss.
-    if hidden.is(1) && recruited <= needed {
+    if missing.is(1) && recruited <= needed {
         return None;
     }
     let truth = remain > f64::from(needed);
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "With {lost}% lost, whether {needed} remain depends on the missing number recruited."
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "Of {recruited} recruited per group, whether {needed} remain depends on the missing \
              share lost."
         ),
@@ -137,10 +137,10 @@ fn dropout(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(truth),
+        truth: (!missing.any()).then_some(truth),
         rationale,
-        slots: slots!(scene; needed, recruited = hidden.show(0, recruited),
-            lost = hidden.show(1, format!("{lost}%")), spare = hidden.spare(random)),
+        slots: slots!(scene; needed, recruited = missing.show(0, recruited),
+            lost = missing.show(1, format!("{lost}%")), distractor = missing.distractor(random)),
     })
 }
 
@@ -148,26 +148,26 @@ fn means(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let measure = scene.measure;
     let (z, quantile, power) = random.pick(&POWERS);
-    let sd = Num::new(measure.width * random.between(3.0, 8.0), measure.decimals);
-    let delta = Num::new(sd.value * random.between(0.2, 0.7), measure.decimals);
+    let sd = PrintedNumber::new(measure.width * random.between(3.0, 8.0), measure.decimals);
+    let delta = PrintedNumber::new(sd.value * random.between(0.2, 0.7), measure.decimals);
     if delta.value <= 0.0 {
         return None;
     }
     let needed = 2.0 * ((1.96 + quantile) * sd.value / delta.value).powi(2);
     let size = (needed * random.between(0.4, 1.8)).round();
     let truth = enough(size, needed)?;
-    let hidden = Hidden::draw(random, 3);
+    let missing = MissingFigure::draw(random, 3);
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "A standard deviation of {sd} and a difference of {delta} need about {needed:.0} per \
              group, but the number there is missing."
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "For a difference of {delta} {}, the number needed grows with the square of the \
              standard deviation, which is missing.",
             measure.unit
         ),
-        () if hidden.is(2) => format!(
+        () if missing.is(2) => format!(
             "With a standard deviation of {sd}, the number needed depends on the difference to be \
              detected, which is missing."
         ),
@@ -178,10 +178,10 @@ fn means(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(truth),
+        truth: (!missing.any()).then_some(truth),
         rationale,
-        slots: slots!(scene; z, power, size = hidden.show(0, size), sd = hidden.show(1, &sd),
-            delta = hidden.show(2, &delta), spare = hidden.spare(random)),
+        slots: slots!(scene; z, power, size = missing.show(0, size), sd = missing.show(1, &sd),
+            delta = missing.show(2, &delta), distractor = missing.distractor(random)),
     })
 }
 
@@ -195,17 +195,17 @@ fn proportions(random: &mut Random) -> Option<Case> {
     let needed = (1.96 + quantile).powi(2) * variance / (p - q).powi(2);
     let size = (needed * random.between(0.4, 1.8)).round();
     let truth = enough(size, needed)?;
-    let hidden = Hidden::draw(random, 3);
+    let missing = MissingFigure::draw(random, 3);
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "Without the expected risk on {}, {treated}% on {} has nothing to be compared with.",
             scene.comparator, scene.treatment
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "Without the expected risk on {}, {control}% on {} has nothing to be compared with.",
             scene.treatment, scene.comparator
         ),
-        () if hidden.is(2) => format!(
+        () if missing.is(2) => format!(
             "Risks of {control}% and {treated}% need about {needed:.0} per group, but the number \
              there is missing."
         ),
@@ -216,18 +216,18 @@ fn proportions(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(truth),
+        truth: (!missing.any()).then_some(truth),
         rationale,
-        slots: slots!(scene; z, power, control = hidden.show(0, format!("{control}%")),
-            treated = hidden.show(1, format!("{treated}%")), size = hidden.show(2, size),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; z, power, control = missing.show(0, format!("{control}%")),
+            treated = missing.show(1, format!("{treated}%")), size = missing.show(2, size),
+            distractor = missing.distractor(random)),
     })
 }
 
 fn events(random: &mut Random, patients: bool) -> Option<Case> {
     let scene = Scene::draw(random);
     let (z, quantile, power) = random.pick(&POWERS);
-    let ratio = Num::new(random.between(0.55, 0.82), 2);
+    let ratio = PrintedNumber::new(random.between(0.55, 0.82), 2);
     let needed = 4.0 * ((1.96 + quantile) / ratio.value.ln()).powi(2);
     let share = random.whole(10, 70);
     let mut count = (needed * random.between(0.4, 1.8)).round();
@@ -236,16 +236,16 @@ fn events(random: &mut Random, patients: bool) -> Option<Case> {
         count = size * f64::from(share) / 100.0;
     }
     let truth = enough(count, needed)?;
-    let hidden = Hidden::draw(random, 2);
-    if patients && hidden.is(1) && size < 1.1 * needed {
+    let missing = MissingFigure::draw(random, 2);
+    if patients && missing.is(1) && size < 1.1 * needed {
         return None;
     }
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "How many events {power}% power needs depends on the hazard ratio to be detected, which \
              is missing."
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "For a hazard ratio of {ratio} about {needed:.0} events are needed, but how many to \
              expect is missing."
         ),
@@ -256,11 +256,11 @@ fn events(random: &mut Random, patients: bool) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(truth),
+        truth: (!missing.any()).then_some(truth),
         rationale,
-        slots: slots!(scene; z, power, patients = size, ratio = hidden.show(0, &ratio),
-            count = hidden.show(1, count), share = hidden.show(1, format!("{share}%")),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; z, power, patients = size, ratio = missing.show(0, &ratio),
+            count = missing.show(1, count), share = missing.show(1, format!("{share}%")),
+            distractor = missing.distractor(random)),
     })
 }
 
@@ -276,17 +276,17 @@ fn planned(random: &mut Random) -> Option<Case> {
     if off < 1.0 + 0.006 * patients {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
-    if hidden.is(1) && patients < 1.1 * f64::from(needed) {
+    let missing = MissingFigure::draw(random, 2);
+    if missing.is(1) && patients < 1.1 * f64::from(needed) {
         return None;
     }
     let truth = count > f64::from(needed);
     let rationale = match () {
-        () if hidden.is(0) => format!(
+        () if missing.is(0) => format!(
             "A share of {share}% is {needed} events or not depending on the number of patients, \
              which is missing."
         ),
-        () if hidden.is(1) => format!(
+        () if missing.is(1) => format!(
             "How many of {patients} patients have had an event is missing, so {needed} cannot be \
              compared with it."
         ),
@@ -297,9 +297,9 @@ fn planned(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(truth),
+        truth: (!missing.any()).then_some(truth),
         rationale,
-        slots: slots!(scene; needed, patients = hidden.show(0, patients),
-            share = hidden.show(1, format!("{share}%")), spare = hidden.spare(random)),
+        slots: slots!(scene; needed, patients = missing.show(0, patients),
+            share = missing.show(1, format!("{share}%")), distractor = missing.distractor(random)),
     })
 }

@@ -1,14 +1,14 @@
 //! Small counts, and counts without their denominators.
 //!
-//! Rules: the chi-squared test of a two-by-two table wants every expected count to be at least 5, else
+//! Rules: the chi-squared test of a two-by-two table requires every expected count to be at least 5, else
 //! Fisher's exact test (Cochran 1954); with no event among n the upper 95% limit of the risk is about
 //! 3 / n (Hanley and Lippman-Hand 1983); cases are compared as shares of those at risk.
 
-use crate::print::{Num, above_or_below, lower_or_higher};
+use crate::distractors::{MissingFigure, lacks};
+use crate::numbers::{PrintedNumber, above_or_below, lower_or_higher};
 use crate::random::Random;
-use crate::spare::{Hidden, lacks};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const EXPECTED: Family = Family {
     name: "small-counts",
@@ -19,7 +19,7 @@ pub(crate) const EXPECTED: Family = Family {
             1,
             cells,
             "The expected counts of a two-by-two table of {event} by treatment are, in its four \
-             cells, A: {a}; B: {b}; C: {c}; D: {d}. Moreover, {spare}. By the rule that each \
+             cells, A: {a}; B: {b}; C: {c}; D: {d}. Moreover, {distractor}. By the rule that each \
              should be at least 5, is the chi-squared test [appropriate|inappropriate]?",
         ),
         trained(
@@ -27,7 +27,7 @@ pub(crate) const EXPECTED: Family = Family {
             2,
             no_event,
             "Not one case of {event} was seen on {treatment}. Number of patients treated: {size}; \
-             and {spare}. By the rule of three, is the upper 95% limit of its risk [above|below] \
+             and {distractor}. By the rule of three, is the upper 95% limit of its risk [above|below] \
              {limit}%?",
         ),
         trained(
@@ -35,7 +35,7 @@ pub(crate) const EXPECTED: Family = Family {
             3,
             smallest,
             "Patients on {treatment}: {n1}; on {comparator}: {n2}; with {event} in both groups \
-             together: {events}; and {spare}. If the smallest expected count of the two-by-two table \
+             together: {events}; and {distractor}. If the smallest expected count of the two-by-two table \
              should be at least 5 for a chi-squared test, does the rule call for [Fisher's exact \
              test|the chi-squared test]?",
         ),
@@ -43,7 +43,7 @@ pub(crate) const EXPECTED: Family = Family {
             "held-exact",
             3,
             smallest,
-            "{Spare}. {Event} is compared in a two-by-two table. In both groups together, with \
+            "{Distractor}. {Event} is compared in a two-by-two table. In both groups together, with \
              {event}: {events}; on {comparator}, patients: {n2}; on {treatment}, patients: {n1}. \
              Is the smallest expected count [under|over] 5?",
         ),
@@ -59,7 +59,7 @@ pub(crate) const DENOMINATOR: Family = Family {
             1,
             equal_groups,
             "Two groups of the same size were followed in {population}. Cases of {event}, on \
-             {treatment}: {a}; on {comparator}: {b}; and {spare}. Was the share with {event} \
+             {treatment}: {a}; on {comparator}: {b}; and {distractor}. Was the share with {event} \
              [lower|higher] on {treatment}?",
         ),
         trained(
@@ -67,7 +67,7 @@ pub(crate) const DENOMINATOR: Family = Family {
             2,
             sizes,
             "Cases of {event}, on {treatment}: {a}; on {comparator}: {b}. Patients, on {treatment}: \
-             {n1}; on {comparator}: {n2}. Moreover, {spare}. Was the share with {event} \
+             {n1}; on {comparator}: {n2}. Moreover, {distractor}. Was the share with {event} \
              [lower|higher] on {treatment}?",
         ),
         trained(
@@ -75,14 +75,14 @@ pub(crate) const DENOMINATOR: Family = Family {
             2,
             sizes,
             "Cases of {event}, on {treatment}: {a}; on {comparator}: {b}. Person-years, on \
-             {treatment}: {n1}; on {comparator}: {n2}. Moreover, {spare}. Was the incidence rate \
+             {treatment}: {n1}; on {comparator}: {n2}. Moreover, {distractor}. Was the incidence rate \
              [lower|higher] on {treatment}?",
         ),
         held(
             "held-frequency",
             2,
             sizes,
-            "{Spare}. Patients, on {comparator}: {n2}; on {treatment}: {n1}. Cases of {event}, on \
+            "{Distractor}. Patients, on {comparator}: {n2}; on {treatment}: {n1}. Cases of {event}, on \
              {comparator}: {b}; on {treatment}: {a}. Was {event}, for its group, [rarer|more \
              common] on {treatment}?",
         ),
@@ -101,26 +101,26 @@ fn cells(random: &mut Random) -> Option<Case> {
         without * (1.0 - share),
     ];
     let turn = random.whole(0, 3) as usize;
-    let counts = [0, 1, 2, 3].map(|nth: usize| Num::new(all[(nth + turn) % 4], 1));
+    let counts = [0, 1, 2, 3].map(|nth: usize| PrintedNumber::new(all[(nth + turn) % 4], 1));
     if counts.iter().any(|count| (count.value - 5.0).abs() < 0.15) {
         return None;
     }
-    let hidden = Hidden::draw(random, 1);
-    // Two are missing in the first one's stead: from three the fourth could be computed.
+    let missing = MissingFigure::draw(random, 1);
+    // Two are missing in place of the first one: the fourth could be computed from three.
     let nth = random.whole(0, 3) as usize;
     let other = (nth + random.whole(1, 3) as usize) % 4;
-    let known = |cell: usize| !hidden.any() || (cell != nth && cell != other);
-    let seen: Vec<&Num> = (0..4)
+    let known = |cell: usize| !missing.any() || (cell != nth && cell != other);
+    let seen: Vec<&PrintedNumber> = (0..4)
         .filter(|cell| known(*cell))
         .map(|cell| &counts[cell])
         .collect();
     let small = seen.iter().find(|count| count.value < 5.0);
-    let truth = match (small, hidden.any()) {
+    let truth = match (small, missing.any()) {
         (Some(_), _) => Some(false),
         (None, false) => Some(true),
         (None, true) => None,
     };
-    let rationale = match (small, hidden.any()) {
+    let rationale = match (small, missing.any()) {
         (Some(count), _) => format!(
             "One expected count, {count}, is below 5, so by the rule the chi-squared test is \
              inappropriate."
@@ -135,12 +135,12 @@ fn cells(random: &mut Random) -> Option<Case> {
             seen[0], seen[1]
         ),
     };
-    let show = |cell: usize| crate::spare::show(known(cell), &counts[cell]);
+    let show = |cell: usize| crate::distractors::show(known(cell), &counts[cell]);
     Some(Case {
         truth,
         rationale,
         slots: slots!(scene; a = show(0), b = show(1), c = show(2), d = show(3),
-            spare = hidden.spare(random)),
+            distractor = missing.distractor(random)),
     })
 }
 
@@ -148,13 +148,13 @@ fn no_event(random: &mut Random) -> Option<Case> {
     let scene = Scene::draw(random);
     let size = random.whole(20, 900);
     let value = 300.0 / f64::from(size);
-    let limit = Num::new(value * random.between(0.5, 1.8), 1);
+    let limit = PrintedNumber::new(value * random.between(0.5, 1.8), 1);
     if (value / limit.value - 1.0).abs() < 0.08 || limit.value < 0.2 {
         return None;
     }
-    let hidden = Hidden::draw(random, 1);
+    let missing = MissingFigure::draw(random, 1);
     let above = value > limit.value;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => format!(
             "A limit of {limit}% takes about {:.0} patients without a case, and the number treated \
              is missing.",
@@ -167,9 +167,9 @@ fn no_event(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; limit, size = hidden.show(0, size), spare = hidden.spare(random)),
+        slots: slots!(scene; limit, size = missing.show(0, size), distractor = missing.distractor(random)),
     })
 }
 
@@ -185,15 +185,15 @@ fn smallest(random: &mut Random) -> Option<Case> {
     if (value - 5.0).abs() < 0.15 || value > 15.0 {
         return None;
     }
-    let hidden = Hidden::draw(random, 3);
+    let missing = MissingFigure::draw(random, 3);
     // Without one size, the other one bounds the smallest count by half the events or less.
-    if hidden.any() && !hidden.is(2) && events < 11 {
+    if missing.any() && !missing.is(2) && events < 11 {
         return None;
     }
     let small = value < 5.0;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the smallest expected count",
             &[
                 ("first number of patients", &n1),
@@ -208,10 +208,10 @@ fn smallest(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(small),
+        truth: (!missing.any()).then_some(small),
         rationale,
-        slots: slots!(scene; n1 = hidden.show(0, n1), n2 = hidden.show(1, n2),
-            events = hidden.show(2, events), spare = hidden.spare(random)),
+        slots: slots!(scene; n1 = missing.show(0, n1), n2 = missing.show(1, n2),
+            events = missing.show(2, events), distractor = missing.distractor(random)),
     })
 }
 
@@ -221,11 +221,11 @@ fn equal_groups(random: &mut Random) -> Option<Case> {
     if a == b {
         return None;
     }
-    let hidden = Hidden::draw(random, 2);
+    let missing = MissingFigure::draw(random, 2);
     let lower = a < b;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the comparison of shares",
             &[
                 ("first number of cases", &a),
@@ -240,10 +240,10 @@ fn equal_groups(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(lower),
+        truth: (!missing.any()).then_some(lower),
         rationale,
-        slots: slots!(scene; a = hidden.show(0, a), b = hidden.show(1, b),
-            spare = hidden.spare(random)),
+        slots: slots!(scene; a = missing.show(0, a), b = missing.show(1, b),
+            distractor = missing.distractor(random)),
     })
 }
 
@@ -257,11 +257,11 @@ fn sizes(random: &mut Random) -> Option<Case> {
     if (first - second).abs() < 0.8 {
         return None;
     }
-    let hidden = Hidden::draw(random, 4);
+    let missing = MissingFigure::draw(random, 4);
     let lower = first < second;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the comparison",
             &[
                 ("first number of cases", &a),
@@ -279,9 +279,9 @@ fn sizes(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(lower),
+        truth: (!missing.any()).then_some(lower),
         rationale,
-        slots: slots!(scene; a = hidden.show(0, a), b = hidden.show(1, b), n1 = hidden.show(2, n1),
-            n2 = hidden.show(3, n2), spare = hidden.spare(random)),
+        slots: slots!(scene; a = missing.show(0, a), b = missing.show(1, b), n1 = missing.show(2, n1),
+            n2 = missing.show(3, n2), distractor = missing.distractor(random)),
     })
 }

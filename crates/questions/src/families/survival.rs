@@ -5,12 +5,12 @@
 //! Zelen and Feinleib 1969): compare ages at death, or take the lead time off, or compare mortality among
 //! all who were invited.
 
+use crate::distractors::{MissingFigure, any_distractor, lacks};
 use crate::effect::Effect;
-use crate::print::{Num, Side, USUAL, above_or_below, lower_or_higher};
+use crate::numbers::{PrintedNumber, Side, USUAL, above_or_below, lower_or_higher};
 use crate::random::Random;
-use crate::spare::{Hidden, any_spare, lacks};
+use crate::scenes::Scene;
 use crate::wording::{Case, Family, held, slots, trained};
-use crate::words::Scene;
 
 pub(crate) const MEDIAN: Family = Family {
     name: "median-survival",
@@ -21,13 +21,13 @@ pub(crate) const MEDIAN: Family = Family {
             1,
             read_off,
             "On {treatment}, {first}% were alive at {t1} months and {second}% at {t2} months; \
-             {spare}. Is the median survival [above|below] {time} months?",
+             {distractor}. Is the median survival [above|below] {time} months?",
         ),
         trained(
             "constant-hazard",
             2,
             median_of_rate,
-            "On {treatment}, the hazard of death per month is constant: {rate}; and {spare}. Is \
+            "On {treatment}, the hazard of death per month is constant: {rate}; and {distractor}. Is \
              the median survival [above|below] {time} months?",
         ),
         trained(
@@ -35,13 +35,13 @@ pub(crate) const MEDIAN: Family = Family {
             2,
             mean_of_median,
             "With a constant hazard of death in {population} on {treatment}, the median survival in \
-             months is: {median}; and {spare}. Is the mean survival [above|below] {time} months?",
+             months is: {median}; and {distractor}. Is the mean survival [above|below] {time} months?",
         ),
         held(
             "held-half",
             1,
             read_off,
-            "{Spare}. After {t1} months {first}% of those on {treatment} were alive, after {t2} \
+            "{Distractor}. After {t1} months {first}% of those on {treatment} were alive, after {t2} \
              months {second}%. Is the time after which half of them were alive \
              [longer|shorter] than {time} months?",
         ),
@@ -58,14 +58,14 @@ pub(crate) const LEAD_TIME: Family = Family {
             mortality,
             "Screening for {disease} raised survival for five years after diagnosis from {low}% to \
              {high}%. The risk ratio of death from {disease} among all invited was {estimate} (95% \
-             CI {ci}), and {spare}. Among all invited, is this risk [lower|higher] with screening?",
+             CI {ci}), and {distractor}. Among all invited, is this risk [lower|higher] with screening?",
         ),
         trained(
             "age-at-death",
             2,
             age_at_death,
             "Of {disease}, mean age at diagnosis, screened: {a1}; unscreened: {a2}. Mean years from \
-             diagnosis to death, screened: {s1}; unscreened: {s2}. Moreover, {spare}. Is the mean \
+             diagnosis to death, screened: {s1}; unscreened: {s2}. Moreover, {distractor}. Is the mean \
              age at death [higher|lower] in the screened?",
         ),
         trained(
@@ -73,14 +73,14 @@ pub(crate) const LEAD_TIME: Family = Family {
             2,
             corrected,
             "Screening finds {disease} earlier by this lead time in years: {lead}. Mean years from \
-             diagnosis to death, screened: {s1}; unscreened: {s2}; and {spare}. Once the lead \
+             diagnosis to death, screened: {s1}; unscreened: {s2}; and {distractor}. Once the lead \
              time is taken off, is survival [longer|shorter] in the screened?",
         ),
         held(
             "held-later",
             2,
             age_at_death,
-            "{Spare}. Mean years from diagnosis of {disease} to death, unscreened: {s2}; screened: \
+            "{Distractor}. Mean years from diagnosis of {disease} to death, unscreened: {s2}; screened: \
              {s1}. Mean age at diagnosis, unscreened: {a2}; screened: {a1}. On average, did the \
              screened die at a [greater|lesser] age?",
         ),
@@ -124,7 +124,7 @@ fn read_off(random: &mut Random) -> Option<Case> {
     Some(Case {
         truth,
         rationale,
-        slots: slots!(scene; first, second, t1, t2, time, spare = any_spare(random)),
+        slots: slots!(scene; first, second, t1, t2, time, distractor = any_distractor(random)),
     })
 }
 
@@ -136,12 +136,12 @@ fn time_near(random: &mut Random, value: f64) -> Option<u32> {
 
 fn median_of_rate(random: &mut Random) -> Option<Case> {
     let scene = Scene::grave(random);
-    let rate = Num::new(random.between(-4.2, -2.3).exp(), 3);
+    let rate = PrintedNumber::new(random.between(-4.2, -2.3).exp(), 3);
     let median = std::f64::consts::LN_2 / rate.value;
     let time = time_near(random, median)?;
-    let hidden = Hidden::draw(random, 1);
+    let missing = MissingFigure::draw(random, 1);
     let above = median > f64::from(time);
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => format!(
             "A median survival of {time} months is a constant hazard of about {:.3} per month, and \
              the hazard found is missing.",
@@ -154,20 +154,20 @@ fn median_of_rate(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; time, rate = hidden.show(0, &rate), spare = hidden.spare(random)),
+        slots: slots!(scene; time, rate = missing.show(0, &rate), distractor = missing.distractor(random)),
     })
 }
 
 fn mean_of_median(random: &mut Random) -> Option<Case> {
     let scene = Scene::grave(random);
-    let median = Num::new(random.between(4.0, 48.0), 1);
+    let median = PrintedNumber::new(random.between(4.0, 48.0), 1);
     let mean = median.value / std::f64::consts::LN_2;
     let time = time_near(random, mean)?;
-    let hidden = Hidden::draw(random, 1);
+    let missing = MissingFigure::draw(random, 1);
     let above = mean > f64::from(time);
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => format!(
             "A mean of {time} months is a median of about {:.1} months with a constant hazard, and \
              the median found is missing.",
@@ -180,9 +180,9 @@ fn mean_of_median(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(above),
+        truth: (!missing.any()).then_some(above),
         rationale,
-        slots: slots!(scene; time, median = hidden.show(0, &median), spare = hidden.spare(random)),
+        slots: slots!(scene; time, median = missing.show(0, &median), distractor = missing.distractor(random)),
     })
 }
 
@@ -222,26 +222,26 @@ fn mortality(random: &mut Random) -> Option<Case> {
             high,
             estimate = effect.estimate,
             ci = effect.ci(),
-            spare = any_spare(random)
+            distractor = any_distractor(random)
         ),
     })
 }
 
 fn age_at_death(random: &mut Random) -> Option<Case> {
     let disease = screened(random);
-    let a2 = Num::new(random.between(60.0, 74.0), 1);
-    let a1 = Num::new(a2.value - random.between(0.5, 5.0), 1);
-    let s2 = Num::new(random.between(2.0, 7.0), 1);
-    let s1 = Num::new(s2.value + random.between(0.3, 5.5), 1);
+    let a2 = PrintedNumber::new(random.between(60.0, 74.0), 1);
+    let a1 = PrintedNumber::new(a2.value - random.between(0.5, 5.0), 1);
+    let s2 = PrintedNumber::new(random.between(2.0, 7.0), 1);
+    let s1 = PrintedNumber::new(s2.value + random.between(0.3, 5.5), 1);
     let [first, second] = [a1.value + s1.value, a2.value + s2.value];
     if (first - second).abs() < 0.15 {
         return None;
     }
-    let hidden = Hidden::draw(random, 4);
+    let missing = MissingFigure::draw(random, 4);
     let higher = first > second;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "the comparison of ages at death",
             &[
                 ("screened age at diagnosis", &a1),
@@ -257,33 +257,33 @@ fn age_at_death(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(higher),
+        truth: (!missing.any()).then_some(higher),
         rationale,
         slots: slots!(
             disease,
-            a1 = hidden.show(0, &a1),
-            a2 = hidden.show(1, &a2),
-            s1 = hidden.show(2, &s1),
-            s2 = hidden.show(3, &s2),
-            spare = hidden.spare(random)
+            a1 = missing.show(0, &a1),
+            a2 = missing.show(1, &a2),
+            s1 = missing.show(2, &s1),
+            s2 = missing.show(3, &s2),
+            distractor = missing.distractor(random)
         ),
     })
 }
 
 fn corrected(random: &mut Random) -> Option<Case> {
     let disease = screened(random);
-    let lead = Num::new(random.between(0.5, 4.5), 1);
-    let s2 = Num::new(random.between(2.0, 8.0), 1);
-    let s1 = Num::new(s2.value + lead.value * random.between(0.1, 2.0), 1);
+    let lead = PrintedNumber::new(random.between(0.5, 4.5), 1);
+    let s2 = PrintedNumber::new(random.between(2.0, 8.0), 1);
+    let s1 = PrintedNumber::new(s2.value + lead.value * random.between(0.1, 2.0), 1);
     let left = s1.value - lead.value;
     if (left - s2.value).abs() < 0.15 || left <= 0.0 {
         return None;
     }
-    let hidden = Hidden::draw(random, 3);
+    let missing = MissingFigure::draw(random, 3);
     let longer = left > s2.value;
-    let rationale = match hidden.any() {
+    let rationale = match missing.any() {
         true => lacks(
-            hidden,
+            missing,
             "survival without lead time",
             &[
                 ("lead time", &lead),
@@ -298,14 +298,14 @@ fn corrected(random: &mut Random) -> Option<Case> {
         ),
     };
     Some(Case {
-        truth: (!hidden.any()).then_some(longer),
+        truth: (!missing.any()).then_some(longer),
         rationale,
         slots: slots!(
             disease,
-            lead = hidden.show(0, &lead),
-            s1 = hidden.show(1, &s1),
-            s2 = hidden.show(2, &s2),
-            spare = hidden.spare(random)
+            lead = missing.show(0, &lead),
+            s1 = missing.show(1, &s1),
+            s2 = missing.show(2, &s2),
+            distractor = missing.distractor(random)
         ),
     })
 }

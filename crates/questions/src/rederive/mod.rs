@@ -38,7 +38,7 @@ pub(super) fn numbers(text: &str) -> Vec<f64> {
         .collect()
 }
 
-/// What the groups of `pattern` catch in `text`; `#` in it stands for a number.
+/// What the groups of `pattern` catch in `text`; `#` in it matches a number.
 fn find<const N: usize>(text: &str, pattern: &str) -> Option<[f64; N]> {
     let found = regex(&pattern.replace('#', r"(-?\d+(?:\.\d+)?)")).captures(text)?;
     Some(std::array::from_fn(|i| found[i + 1].parse().unwrap()))
@@ -93,7 +93,7 @@ fn maybe_range(text: &str, name: &str) -> Option<[f64; 2]> {
 const FIGURE: &str = r"(not reported|-?\d+(?:\.\d+)?)";
 const ANY: &str = r"(?:not reported|-?\d+(?:\.\d+)?)";
 
-/// The figures of the treated and of the control group, each time that `lead` stands before "on this
+/// The figures of the treated and of the control group, each time that `lead` precedes "on this
 /// group: …; on that group: …".
 fn arms(text: &str, lead: &str) -> Vec<[Option<f64>; 2]> {
     let pattern = format!("{lead}on ([A-Za-z -]+): {FIGURE}%?; on ([A-Za-z -]+): {FIGURE}");
@@ -115,7 +115,7 @@ fn arms(text: &str, lead: &str) -> Vec<[Option<f64>; 2]> {
         .collect()
 }
 
-/// The same where it stands once.
+/// The same, for a `lead` that occurs once.
 fn two_arms(text: &str, lead: &str) -> [Option<f64>; 2] {
     let found = arms(text, lead);
     assert_eq!(found.len(), 1, "{lead} in {text:?}");

@@ -1,4 +1,4 @@
-//! Numbers as they are printed, the label rules on printed numbers, and the filling of templates.
+//! Numbers as they are printed, and rules that compare printed numbers.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use statrs::function::erf::erfc;
 
 use crate::random::Random;
 
-/// A number as the question prints it. Its value is read back from the print, so that whatever is
-/// computed from it follows from what the reader sees.
+/// A number as the question prints it. Its value is that of the printed text, so that everything computed from it
+/// follows from what the reader sees.
 #[derive(Clone, Debug)]
-pub(crate) struct Num {
+pub(crate) struct PrintedNumber {
     text: String,
     /// Value of the printed text.
     pub(crate) value: f64,
 }
 
-impl Num {
-    /// `value` with so many decimals.
-    pub(crate) fn new(value: f64, decimals: usize) -> Num {
+impl PrintedNumber {
+    /// `value` rounded to this many decimals.
+    pub(crate) fn new(value: f64, decimals: usize) -> PrintedNumber {
         let text = format!("{value:.decimals$}");
         let value: f64 = text.parse().expect("a printed number");
         // "-0.0" is zero.
@@ -26,11 +26,11 @@ impl Num {
         } else {
             text
         };
-        Num { text, value }
+        PrintedNumber { text, value }
     }
 }
 
-impl fmt::Display for Num {
+impl fmt::Display for PrintedNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -41,12 +41,12 @@ pub(crate) fn above_or_below(above: bool) -> &'static str {
     if above { "above" } else { "below" }
 }
 
-/// The word for it.
+/// "lower" or "higher".
 pub(crate) fn lower_or_higher(lower: bool) -> &'static str {
     if lower { "lower" } else { "higher" }
 }
 
-/// The word for it.
+/// "significant" or "not significant".
 pub(crate) fn significant_or_not(significant: bool) -> &'static str {
     if significant {
         "significant"
@@ -67,7 +67,7 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
-/// Where an interval stands to a value.
+/// The position of an interval relative to a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// Wholly below.
@@ -79,8 +79,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// The side of the interval from `low` to `high`; none where an end comes within `gap` of the
-    /// value (touching it at least).
+    /// The side of the interval from `low` to `high`; none when an end equals the value or is within `gap` of it.
     pub(crate) fn of(low: f64, high: f64, value: f64, gap: f64) -> Option<Side> {
         let near = |end: f64| end == value || (end - value).abs() < gap;
         match () {
@@ -91,7 +90,7 @@ impl Side {
         }
     }
 
-    /// Whether it is below: open where it is on both sides.
+    /// Whether it is below; none (open) when it is on both sides.
     pub(crate) fn below(self) -> Option<bool> {
         match self {
             Side::Below => Some(true),
@@ -100,7 +99,7 @@ impl Side {
         }
     }
 
-    /// Whether it is above: open where it is on both sides.
+    /// Whether it is above; none (open) when it is on both sides.
     pub(crate) fn above(self) -> Option<bool> {
         self.below().map(|below| !below)
     }
@@ -114,7 +113,7 @@ pub(crate) struct Level {
     pub(crate) z: f64,
 }
 
-/// The level of every question that names no other level of significance.
+/// The level of every question that states no other.
 pub(crate) const USUAL: Level = Level {
     percent: 95,
     alpha: 5,
@@ -132,7 +131,7 @@ const STRICT: Level = Level {
     z: 2.575829,
 };
 
-/// A level for a question that states it; the usual one in most draws.
+/// A level for a question that states it: most often the usual one.
 pub(crate) fn any_level(random: &mut Random) -> Level {
     match random.unit() {
         u if u < 0.6 => USUAL,
@@ -142,14 +141,14 @@ pub(crate) fn any_level(random: &mut Random) -> Level {
 }
 
 /// A p value as it is printed: `p = 0.034`, or `p < 0.001`.
-pub(crate) struct P {
+pub(crate) struct PValue {
     text: String,
     /// The printed value; for `p < 0.001` that bound.
     pub(crate) value: f64,
 }
 
-impl P {
-    /// The print without `p`: `= 0.034` as `0.034`, `< 0.001` as `below 0.001`.
+impl PValue {
+    /// The value without `p`: `0.034` for `p = 0.034`, `below 0.001` for `p < 0.001`.
     pub(crate) fn number(&self) -> String {
         match self.text.strip_prefix("p = ") {
             Some(number) => number.to_owned(),
@@ -157,32 +156,32 @@ impl P {
         }
     }
 
-    /// The print of `value` with three decimals.
-    pub(crate) fn new(value: f64) -> P {
+    /// `value` as printed, with three decimals.
+    pub(crate) fn new(value: f64) -> PValue {
         if value < 0.001 {
-            return P {
+            return PValue {
                 text: "p < 0.001".to_owned(),
                 value: 0.001,
             };
         }
-        let number = Num::new(value, 3);
-        P {
+        let number = PrintedNumber::new(value, 3);
+        PValue {
             text: format!("p = {number}"),
             value: number.value,
         }
     }
 
     /// The two-sided p value of a standard normal statistic.
-    pub(crate) fn of_z(z: f64) -> P {
-        P::new(erfc(z.abs() / std::f64::consts::SQRT_2))
+    pub(crate) fn of_z(z: f64) -> PValue {
+        PValue::new(erfc(z.abs() / std::f64::consts::SQRT_2))
     }
 
-    /// A p value, small ones as likely as large ones on the log scale.
-    pub(crate) fn draw(random: &mut Random) -> P {
-        P::new(random.between(0.0007_f64.ln(), 0.7_f64.ln()).exp())
+    /// A p value drawn uniformly on the log scale.
+    pub(crate) fn draw(random: &mut Random) -> PValue {
+        PValue::new(random.between(0.0007_f64.ln(), 0.7_f64.ln()).exp())
     }
 
-    /// Whether it lies below `threshold`; none where rounding could hide the answer.
+    /// Whether it is below `threshold`; none when rounding leaves that open.
     pub(crate) fn below(&self, threshold: f64) -> Option<bool> {
         if self.text.contains('<') {
             return (threshold >= self.value).then_some(true);
@@ -192,13 +191,13 @@ impl P {
     }
 }
 
-impl fmt::Display for P {
+impl fmt::Display for PValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-/// The words of one direction of an effect.
+/// A direction of an effect, with its words.
 #[derive(Clone, Copy)]
 pub(crate) struct Direction {
     pub(crate) side: Side,
@@ -225,72 +224,21 @@ pub(crate) fn direction(random: &mut Random) -> Direction {
     random.pick(&[DOWN, UP])
 }
 
-/// The template with its slots filled and its claims chosen; `{Name}` takes the slot `name` with a
-/// capital, `[this|that]` is `this` where `first` is set.
-pub(crate) fn fill(template: &str, slots: &[(&'static str, String)], first: bool) -> String {
-    let mut out = String::with_capacity(2 * template.len());
-    fill_into(&mut out, template, slots, first);
-    out
-}
-
-fn fill_into(out: &mut String, mut rest: &str, slots: &[(&'static str, String)], first: bool) {
-    while let Some(start) = rest.find(['{', '[']) {
-        out.push_str(&rest[..start]);
-        let close = if rest[start..].starts_with('{') {
-            '}'
-        } else {
-            ']'
-        };
-        let (inside, after) = rest[start + 1..]
-            .split_once(close)
-            .expect("a closed bracket");
-        match close {
-            '}' => slot_into(out, inside, slots),
-            _ => {
-                let (this, that) = inside.split_once('|').expect("a claim and its opposite");
-                fill_into(out, if first { this } else { that }, slots, first);
-            }
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-}
-
-fn slot_into(out: &mut String, name: &str, slots: &[(&'static str, String)]) {
-    let key = name.to_lowercase();
-    let (_, value) = slots
-        .iter()
-        .find(|(slot, _)| *slot == key)
-        .unwrap_or_else(|| panic!("no slot {name}"));
-    match name == key {
-        true => out.push_str(value),
-        false => out.push_str(&capital(value)),
-    }
-}
-
-/// The text with a capital first letter.
-pub(crate) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Num, P, Side, fill, short};
+    use super::{PValue, PrintedNumber, Side, short};
 
     #[test]
-    fn numbers_are_worth_what_they_print() {
-        assert_eq!(Num::new(0.848, 2).value, 0.85);
-        assert_eq!(Num::new(-0.04, 1).to_string(), "0.0");
+    fn numbers_have_the_value_that_they_print() {
+        assert_eq!(PrintedNumber::new(0.848, 2).value, 0.85);
+        assert_eq!(PrintedNumber::new(-0.04, 1).to_string(), "0.0");
         assert_eq!(short(0.05 / 5.0), "0.01");
         assert_eq!(short(0.05 / 6.0), "about 0.0083");
-        assert_eq!(P::of_z(1.959964).to_string(), "p = 0.050");
-        assert_eq!(P::of_z(-4.0).to_string(), "p < 0.001");
-        assert_eq!(P::of_z(1.959964).below(0.05), None);
-        assert_eq!(P::of_z(4.0).below(0.0005), None);
-        assert_eq!(P::of_z(4.0).below(0.01), Some(true));
+        assert_eq!(PValue::of_z(1.959964).to_string(), "p = 0.050");
+        assert_eq!(PValue::of_z(-4.0).to_string(), "p < 0.001");
+        assert_eq!(PValue::of_z(1.959964).below(0.05), None);
+        assert_eq!(PValue::of_z(4.0).below(0.0005), None);
+        assert_eq!(PValue::of_z(4.0).below(0.01), Some(true));
     }
 
     #[test]
@@ -300,19 +248,5 @@ mod tests {
         let side = Side::of(0.60, 0.95, 1.0, 0.0).unwrap();
         assert_eq!((side.below(), side.above()), (Some(true), Some(false)));
         assert!(Side::of(0.60, 1.00, 1.0, 0.0).is_none());
-    }
-
-    #[test]
-    fn templates_are_filled_with_and_without_a_capital_and_choose_a_claim() {
-        let slots = [("drug", "the new drug".to_owned())];
-        let template = "{Drug} or {drug}: [more|less than {drug}]?";
-        assert_eq!(
-            fill(template, &slots, true),
-            "The new drug or the new drug: more?"
-        );
-        assert_eq!(
-            fill(template, &slots, false),
-            "The new drug or the new drug: less than the new drug?"
-        );
     }
 }

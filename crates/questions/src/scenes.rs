@@ -1,15 +1,15 @@
-//! The people, treatments, outcomes and diseases that questions speak of. Treatments are invented
-//! or general ("drug A", "the new diuretic"), so that no made-up result sticks to a real one. None
-//! of these names holds a digit: every number of a question is one of its figures.
+//! The populations, treatments, outcomes and diseases that questions are about. Treatments are invented or general
+//! ("drug A", "the new diuretic"), so that no invented result is attached to a real one. No name contains a digit: every
+//! number in a question is one of its figures.
 
 use crate::random::Random;
 
-/// A field of care, from which whole scenes are drawn.
+/// A field of medicine, from which whole scenes are drawn.
 #[derive(Clone, Copy)]
 struct Field {
     population: &'static str,
     treatments: &'static [&'static str],
-    /// Bad events: what a treatment should make rarer.
+    /// Harmful events, which a treatment should make rarer.
     events: &'static [&'static str],
     measures: &'static [Measure],
 }
@@ -51,7 +51,7 @@ impl Scene {
         }
     }
 
-    /// A scene of a disease that people die of.
+    /// A scene about a disease with a substantial mortality.
     pub(crate) fn grave(random: &mut Random) -> Scene {
         loop {
             let scene = Scene::draw(random);
@@ -119,7 +119,7 @@ const MARKERS: &[Marker] = &[
     marker("walking speed", "cm/s", 112.0, 21.0, 1),
 ];
 
-/// A disease that a test looks for.
+/// A disease that a test is for.
 pub(crate) fn disease(random: &mut Random) -> &'static str {
     random.pick(DISEASES)
 }
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_holds_a_digit_or_a_full_stop() {
+    fn no_name_contains_a_digit_or_a_full_stop() {
         let fields = FIELDS.iter().flat_map(|field| {
             let measures = field.measures.iter().flat_map(|m| [&m.name, &m.unit]);
             [&field.population]
