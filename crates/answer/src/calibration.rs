@@ -1,39 +1,39 @@
-//! Probabilities that mean what they say: temperature, and a bias for each label, fitted on rows that
-//! nothing was trained on.
+//! Calibration of probabilities: a temperature, and a bias for each label, fitted on examples that were not trained on.
 //!
-//! With `z` the three labels' logits (any constant may be added to them):
+//! With `z` the logits of the three labels (up to an additive constant):
 //!
 //! ```text
 //! p = softmax(z / T + b)
 //! ```
 //!
-//! A [`Fit::Temperature`] has `b = 0`: it never changes which label is the most probable (Guo et al.
-//! 2017, "On calibration of modern neural networks"). A [`Fit::Bias`] may: it also mends a leaning
-//! towards one label (Zhao et al. 2021, "Calibrate before use"). Both are the most probable parameters
-//! under a weak normal prior, without which a handful of rows that are all right would ask for
-//! certainty:
+//! [`Fit::Temperature`] has `b = 0` and never changes which label is the most probable (Guo et al. 2017, "On calibration
+//! of modern neural networks"). [`Fit::Bias`] may change it: it also corrects a preference for one label (Zhao et al.
+//! 2021, "Calibrate before use"). Both are maximum a posteriori estimates under a weak normal prior, without which a few
+//! examples that are all answered correctly would give a temperature of 0:
 //!
 //! ```text
 //! minimise  Σ -ln p[truth]  +  (1/T - 1)² / (2 · 3²)  +  Σ_l b[l]² / (2 · 3²)
 //! ```
 //!
-//! which is convex in `1/T` and `b`, so Newton's method finds the one minimum.
+//! This is convex in `1/T` and `b`, so Newton's method finds the only minimum.
 
 use serde::{Deserialize, Serialize};
 use verdict_data::Label;
 
-/// Standard deviation of the prior on `1/T - 1` and on each bias.
-const SPREAD: f64 = 3.0;
-/// Smallest `1/T`: a model that knows nothing ends here, not at a negative temperature.
-const FLATTEST: f64 = 0.01;
+use crate::labels::softmax;
 
-/// What is fitted.
+/// Standard deviation of the prior on `1/T - 1` and on each bias.
+const PRIOR_DEVIATION: f64 = 3.0;
+/// Smallest `1/T`, the limit for a model whose logits carry no information; keeps the temperature positive.
+const LEAST_INVERSE: f64 = 0.01;
+
+/// Which parameters are fitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// The probabilities stay as the model gives them.
+    /// None: the model's own probabilities.
     None,
-    /// One number for all labels.
+    /// A temperature for all labels.
     #[default]
     Temperature,
     /// A temperature, and a bias for each label.
@@ -41,7 +41,7 @@ pub enum Fit {
 }
 
 impl Fit {
-    /// All of them, in the order of tables.
+    /// All kinds, in the order of tables.
     pub const ALL: [Fit; 3] = [Fit::None, Fit::Temperature, Fit::Bias];
 
     /// The name in flags and files.
@@ -54,10 +54,10 @@ impl Fit {
     }
 }
 
-/// A row to fit on: the labels' logits in the order of [`Label::ALL`], and the truth.
-pub type Row = ([f64; 3], Label);
+/// An example to fit on: the labels' logits in the order of [`Label::ALL`], and the true label.
+pub type LabelledLogits = ([f64; 3], Label);
 
-/// What turns a model's logits of the labels into probabilities.
+/// Parameters that turn the model's label logits into probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -67,13 +67,13 @@ pub struct Calibration {
     pub bias: [f64; 3],
 }
 
-/// Both fits on the same rows: what stands in an adapter's `calibration.json`.
+/// Both fits on the same examples: the content of an adapter's `calibration.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibrations {
-    /// Rows that they were fitted on.
+    /// Number of examples that they were fitted on.
     pub rows: usize,
-    /// Mean of `-ln p[truth]` on these rows as the model gives them, in nats.
+    /// Mean of `-ln p[truth]` on these examples before calibration, in nats.
     pub log_loss: f64,
     /// Temperature alone.
     pub temperature: Calibration,
@@ -85,7 +85,7 @@ pub struct Calibrations {
 pub const FILE: &str = "calibration.json";
 
 impl Default for Calibration {
-    /// Leaves probabilities as they are.
+    /// No change of the probabilities.
     fn default() -> Self {
         Calibration {
             temperature: 1.0,
@@ -95,8 +95,8 @@ impl Default for Calibration {
 }
 
 impl Calibration {
-    /// The best parameters for these rows; of no rows, those that change nothing.
-    pub fn fit(fit: Fit, rows: &[Row]) -> Calibration {
+    /// Fits the parameters; without examples, probabilities stay unchanged.
+    pub fn fit(fit: Fit, rows: &[LabelledLogits]) -> Calibration {
         let free = match fit {
             _ if rows.is_empty() => 0,
             Fit::None => 0,
@@ -105,7 +105,7 @@ impl Calibration {
         };
         let mut at = [1.0, 0.0, 0.0, 0.0];
         let mut best = objective(&at, rows);
-        // Newton's steps shrink the error quadratically; a hundred are never needed.
+        // Newton's method converges quadratically; it never needs a hundred steps.
         for _ in 0..if free == 0 { 0 } else { 100 } {
             let step = newton(&at, rows, free);
             let mut share = 1.0;
@@ -114,7 +114,7 @@ impl Calibration {
                 for (value, step) in next.iter_mut().zip(step) {
                     *value -= share * step;
                 }
-                next[0] = next[0].max(FLATTEST);
+                next[0] = next[0].max(LEAST_INVERSE);
                 let value = objective(&next, rows);
                 if value < best {
                     (at, best) = (next, value);
@@ -144,13 +144,13 @@ impl Calibration {
         }))
     }
 
-    /// As [`Calibration::probabilities`], from uncalibrated probabilities.
+    /// Calibrates uncalibrated probabilities.
     pub fn recalibrate(&self, probabilities: [f32; 3]) -> [f64; 3] {
         self.probabilities(logits(probabilities))
     }
 
-    /// Mean of `-ln p[truth]`, in nats; 0 of no rows.
-    pub fn log_loss(&self, rows: &[Row]) -> f64 {
+    /// Mean of `-ln p[truth]`, in nats; 0 without examples.
+    pub fn log_loss(&self, rows: &[LabelledLogits]) -> f64 {
         let losses = rows
             .iter()
             .map(|(logits, truth)| -self.probabilities(*logits)[truth.index()].ln());
@@ -160,7 +160,7 @@ impl Calibration {
 
 impl Calibrations {
     /// Both fits.
-    pub fn fit(rows: &[Row]) -> Calibrations {
+    pub fn fit(rows: &[LabelledLogits]) -> Calibrations {
         Calibrations {
             rows: rows.len(),
             log_loss: Calibration::default().log_loss(rows),
@@ -181,25 +181,18 @@ impl Calibrations {
 
 /// Logits that give these probabilities.
 pub fn logits(probabilities: [f32; 3]) -> [f64; 3] {
-    // A label that was rounded to nothing stays finite.
+    // A probability that was rounded to 0 gets a finite logit.
     probabilities.map(|p| f64::from(p.max(f32::MIN_POSITIVE)).ln())
 }
 
-fn softmax(logits: [f64; 3]) -> [f64; 3] {
-    let most = logits.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    let powers = logits.map(|z| (z - most).exp());
-    let total: f64 = powers.iter().sum();
-    powers.map(|power| power / total)
-}
-
-/// Probabilities of a row where `at` is `1/T` and the biases.
+/// Probabilities of an example where `at` is `1/T` and the biases.
 fn row_probabilities(at: &[f64; 4], logits: &[f64; 3]) -> [f64; 3] {
     softmax(std::array::from_fn(|label| {
         at[0] * logits[label] + at[1 + label]
     }))
 }
 
-fn objective(at: &[f64; 4], rows: &[Row]) -> f64 {
+fn objective(at: &[f64; 4], rows: &[LabelledLogits]) -> f64 {
     let loss: f64 = rows
         .iter()
         .map(|(logits, truth)| -row_probabilities(at, logits)[truth.index()].ln())
@@ -209,15 +202,15 @@ fn objective(at: &[f64; 4], rows: &[Row]) -> f64 {
         .zip([1.0, 0.0, 0.0, 0.0])
         .map(|(value, mean)| (value - mean).powi(2))
         .sum();
-    loss + prior / (2.0 * SPREAD * SPREAD)
+    loss + prior / (2.0 * PRIOR_DEVIATION * PRIOR_DEVIATION)
 }
 
 /// The inverse Hessian times the gradient, over the first `free` of the four parameters.
-fn newton(at: &[f64; 4], rows: &[Row], free: usize) -> [f64; 4] {
+fn newton(at: &[f64; 4], rows: &[LabelledLogits], free: usize) -> [f64; 4] {
     let (mut gradient, mut hessian) = ([0.0; 4], [[0.0; 4]; 4]);
     for (logits, truth) in rows {
         let p = row_probabilities(at, logits);
-        // What the parameters multiply: column 0 the logits, 1 to 3 each label alone.
+        // The factor of each parameter: the logit for `1/T`, an indicator of the label for each bias.
         let feature = |parameter: usize, label: usize| match parameter {
             0 => logits[label],
             _ => f64::from(u8::from(parameter == label + 1)),
@@ -237,7 +230,7 @@ fn newton(at: &[f64; 4], rows: &[Row], free: usize) -> [f64; 4] {
             }
         }
     }
-    let precision = 1.0 / (SPREAD * SPREAD);
+    let precision = 1.0 / (PRIOR_DEVIATION * PRIOR_DEVIATION);
     for i in 0..free {
         gradient[i] += (at[i] - if i == 0 { 1.0 } else { 0.0 }) * precision;
         hessian[i][i] += precision;
@@ -245,7 +238,7 @@ fn newton(at: &[f64; 4], rows: &[Row], free: usize) -> [f64; 4] {
     solve(hessian, gradient, free)
 }
 
-/// Solves a positive definite system of the first `size` unknowns; the others are 0.
+/// Solves a positive definite system in the first `size` unknowns; the others are 0.
 fn solve(mut matrix: [[f64; 4]; 4], mut right: [f64; 4], size: usize) -> [f64; 4] {
     for pivot in 0..size {
         for row in pivot + 1..size {
@@ -270,13 +263,13 @@ fn solve(mut matrix: [[f64; 4]; 4], mut right: [f64; 4], size: usize) -> [f64; 4
 mod tests {
     use super::*;
 
-    /// Forty rows of a model that is too sure of itself and leans towards Yes.
-    fn rows() -> Vec<Row> {
+    /// Forty examples of an overconfident model that prefers Yes.
+    fn rows() -> Vec<LabelledLogits> {
         (0..40)
             .map(|n| {
                 let truth = Label::ALL[n % 3];
                 let mut logits = [2.0 + f64::from(n as u32 % 5), 0.5, 0.25 * (n % 7) as f64];
-                // Right in three of four rows.
+                // Correct in three of four examples.
                 if n % 4 != 0 {
                     logits[truth.index()] += 4.0;
                 }
@@ -295,7 +288,7 @@ mod tests {
             let found = Calibration::fit(fit, &rows());
             let expected: Calibration =
                 serde_json::from_value(golden[fit.as_str()].clone()).unwrap();
-            // The minimum is flat: an error of ε in the objective is one of √ε in the parameters.
+            // Near the minimum, an error of ε in the objective is one of √ε in the parameters.
             assert!(
                 (found.temperature - expected.temperature).abs() < 1e-6,
                 "{found:?} against {expected:?}"
@@ -342,8 +335,8 @@ mod tests {
     }
 
     #[test]
-    fn few_rows_that_are_all_right_do_not_ask_for_certainty() {
-        let rows: Vec<Row> = (0..5).map(|_| ([1.0, 0.0, 0.0], Label::Yes)).collect();
+    fn a_few_correct_examples_do_not_give_certainty() {
+        let rows: Vec<LabelledLogits> = (0..5).map(|_| ([1.0, 0.0, 0.0], Label::Yes)).collect();
         for fit in [Fit::Temperature, Fit::Bias] {
             let found = Calibration::fit(fit, &rows);
             assert!(found.temperature > 0.05, "{found:?}");
@@ -354,15 +347,15 @@ mod tests {
     }
 
     #[test]
-    fn logits_that_mislead_are_flattened_not_turned_round() {
-        let rows: Vec<Row> = (0..50).map(|_| ([9.0, 0.0, 0.0], Label::No)).collect();
+    fn misleading_logits_are_flattened_not_inverted() {
+        let rows: Vec<LabelledLogits> = (0..50).map(|_| ([9.0, 0.0, 0.0], Label::No)).collect();
         let found = Calibration::fit(Fit::Temperature, &rows);
         let p = found.probabilities([9.0, 0.0, 0.0]);
         assert!(p[0] >= p[1] && p[0] < 0.4, "{p:?}");
     }
 
     #[test]
-    fn probabilities_and_logits_are_one_anothers_inverse() {
+    fn logits_and_probabilities_are_inverse() {
         let p = [0.7_f32, 0.2, 0.1];
         let again = Calibration::default().recalibrate(p);
         for (a, b) in again.iter().zip(p) {

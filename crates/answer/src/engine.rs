@@ -1,56 +1,56 @@
-//! What answering asks of a model: sequences with a cache, extended many at a time, and the logits after
-//! each. Those stay where the model made them: few of them are ever wanted.
+//! The interface between answering and the model: sequences with a KV cache, extended many at a time, and the logits
+//! after each. Logits stay on the device, since few of them are ever read.
 
 use std::error::Error;
 
 use verdict_model::{AdapterBank, KvCache, Model};
 pub use verdict_model::{Chunk, LogitRow, Logits};
 
-/// A model with its adapters and a cache. [`ModelEngine`] is the real one.
-pub trait Engine {
-    /// Size of the vocabulary: the length of one row of logits.
-    fn vocabulary(&self) -> usize;
-    /// Most tokens that one sequence may have.
+/// A model with its adapters and a KV cache, implemented by [`ModelInferenceEngine`] and by a scripted model for tests.
+pub trait InferenceEngine {
+    /// Number of rows of the embedding, and of logits.
+    fn vocab_size(&self) -> usize;
+    /// Maximum number of tokens in a sequence.
     fn max_positions(&self) -> usize;
     /// Number of adapters.
     fn adapters(&self) -> usize;
     /// Name of an adapter.
     fn adapter_name(&self, adapter: usize) -> &str;
-    /// Opens an empty sequence and gives its number.
+    /// Opens an empty sequence and returns its number.
     fn add_sequence(&mut self) -> usize;
-    /// Opens a sequence that begins as another one stands, and gives its number.
+    /// Opens a copy of a sequence and returns its number.
     ///
     /// # Errors
-    /// What the model says.
+    /// Errors of the model.
     fn fork(&mut self, sequence: usize) -> Result<usize, Box<dyn Error + Send + Sync>>;
     /// Closes a sequence.
     fn release(&mut self, sequence: usize);
-    /// Appends each chunk's tokens to its sequence, all in one packed batch. The logits of `probes` are sure
-    /// to be asked for.
+    /// Appends each chunk's tokens to its sequence, all in one packed batch. `probes` are tokens whose logits will be
+    /// read.
     ///
     /// # Errors
-    /// What the model says.
+    /// Errors of the model.
     fn extend(
         &mut self,
         chunks: &[Chunk<'_>],
         probes: &[u32],
     ) -> Result<(), Box<dyn Error + Send + Sync>>;
-    /// The logits after each chunk of the last extension, also when sequences were forked or closed since.
+    /// The logits after each chunk of the last extension; still valid after sequences were forked or released.
     fn logits(&self) -> Logits<'_>;
 }
 
-/// The real model with a cache of its own.
+/// A model with a KV cache of its own.
 #[derive(Debug)]
-pub struct ModelEngine<'m> {
+pub struct ModelInferenceEngine<'m> {
     model: &'m Model,
     bank: &'m AdapterBank,
     cache: KvCache,
 }
 
-impl<'m> ModelEngine<'m> {
+impl<'m> ModelInferenceEngine<'m> {
     /// An engine with an empty cache.
-    pub fn new(model: &'m Model, bank: &'m AdapterBank) -> ModelEngine<'m> {
-        ModelEngine {
+    pub fn new(model: &'m Model, bank: &'m AdapterBank) -> ModelInferenceEngine<'m> {
+        ModelInferenceEngine {
             model,
             bank,
             cache: model.new_cache(),
@@ -58,8 +58,8 @@ impl<'m> ModelEngine<'m> {
     }
 }
 
-impl Engine for ModelEngine<'_> {
-    fn vocabulary(&self) -> usize {
+impl InferenceEngine for ModelInferenceEngine<'_> {
+    fn vocab_size(&self) -> usize {
         self.model.config().vocab_size
     }
 

@@ -1,4 +1,4 @@
-//! Why questions could not be answered.
+//! Errors of answering.
 
 use thiserror::Error;
 
@@ -6,52 +6,52 @@ use crate::grammar::GrammarError;
 use crate::labels::LabelError;
 use crate::prompt::PromptError;
 
-/// Why questions could not be answered.
+/// An error of answering.
 #[derive(Debug, Error)]
 pub enum AnswerError {
-    /// A question could not be made into a prompt.
+    /// A question has no prompt.
     #[error("question {number}: {source}")]
     Prompt {
-        /// Place of the question among those asked, from 1.
+        /// Number of the question, from 1.
         number: usize,
-        /// What was wrong with it.
+        /// The cause.
         source: PromptError,
     },
     /// The tokenizer cannot score labels.
     #[error(transparent)]
     Label(#[from] LabelError),
-    /// The format cannot be guaranteed.
+    /// The tokenizer cannot be used for constrained decoding.
     #[error(transparent)]
     Grammar(#[from] GrammarError),
-    /// A question names an adapter that is not there.
-    #[error("question {number} asks for adapter {adapter}, expected one below {adapters}")]
+    /// A question names an adapter that is not loaded.
+    #[error("question {number} names adapter {adapter}, expected a number below {adapters}")]
     NoAdapter {
-        /// Place of the question among those asked, from 1.
+        /// Number of the question, from 1.
         number: usize,
         /// The adapter's number.
         adapter: usize,
-        /// How many there are.
+        /// Number of adapters.
         adapters: usize,
     },
-    /// The answer's limit leaves no room for a prompt.
+    /// The maximum number of new tokens leaves no room for a prompt.
     #[error(
-        "an answer of up to {answer} tokens leaves no room for a question, the model takes {positions} tokens in all"
+        "an answer of up to {answer} tokens leaves no room for a question: the model has {positions} positions"
     )]
     NoRoom {
-        /// Most tokens of an answer.
+        /// Maximum number of new tokens.
         answer: usize,
-        /// Most tokens of a sequence.
+        /// Positions of the model.
         positions: usize,
     },
-    /// The model's output is not a number.
+    /// The model's logits are not finite.
     #[error(
-        "question {number}: the model's output holds NaN or is infinite, expected finite numbers"
+        "question {number}: the model's logits contain NaN or infinity, expected finite numbers"
     )]
     NotFinite {
-        /// Place of the question among those asked, from 1.
+        /// Number of the question, from 1.
         number: usize,
     },
-    /// The model could not run.
-    #[error("the model could not answer: {0}")]
+    /// The model failed.
+    #[error("the model failed: {0}")]
     Engine(Box<dyn std::error::Error + Send + Sync>),
 }

@@ -1,48 +1,47 @@
-//! The guaranteed answer: ` Yes|No|Uncertain. Rationale: ` and one sentence that ends.
+//! Constrained decoding: ` Yes|No|Uncertain. Rationale: ` and one complete sentence.
 //!
 //! ```text
 //! answer   = " " ("Yes" | "No" | "Uncertain") ". Rationale:" sentence end-of-text
-//! sentence = what `sentence::standing` calls a rationale: one sentence, no citation, 20 to 400 characters
+//! sentence = a rationale by `sentence::rationale_state`: one sentence without a citation, 20 to 400 characters
 //! ```
 //!
-//! The label is the most probable one by [`crate::labels`]; the fixed words after it are appended as
-//! they stand; from there on a [`Writer`] takes the model's most liked token that the language
-//! admits. Nothing is compiled and no mask of what is admitted is made: the model's first wish is
-//! nearly always admitted, and to check one wish is to read a few hundred characters.
+//! The label is the most probable one by [`crate::labels`], and the fixed words after it are appended unchanged. From
+//! there, a [`Writer`] takes the model's best token that the language admits. No automaton is compiled and no mask over
+//! the vocabulary is computed: the model's first sampler is nearly always admitted, and checking one candidate means
+//! reading a few hundred characters.
 //!
-//! An answer cannot be cut half way. The writer knows its budget of tokens and characters. Before
-//! it would be overdrawn, the writer goes back to the place where the model itself was nearest to
-//! ending the sentence and ends it there.
+//! Answers are never truncated in mid-sentence. The writer has a limit of tokens and characters; when it is reached, the
+//! sentence ends at the place where the model was most likely to end it.
 
 use thiserror::Error;
 use tokenizers::{DecoderWrapper, Tokenizer};
 use verdict_data::Label;
 use verdict_model::LogitRow;
 
-use crate::choose::Choice;
 use crate::prompt;
-use crate::sentence::{MAX_CHARS, Standing, standing};
+use crate::sampler::TokenSampler;
+use crate::sentence::{MAX_CHARS, RationaleState, rationale_state};
 
-/// What stands where not even a sentence of the shortest length could be made of what a model wrote.
-const LAST_RESORT: &str = " No reason was stated.";
-/// Ways to end a sentence, in the order in which they are tried.
+/// The rationale where the model's text contains no usable sentence.
+const FALLBACK: &str = " No reason was stated.";
+/// Endings of a sentence, in the order in which they are tried.
 const ENDINGS: [&str; 3] = [".", ").", "]."];
-/// Wishes of the model that are tried for one token; after that many refusals the sentence ends.
-const WISHES: usize = 2000;
-/// The fewest tokens that an answer may be given: the fixed words and a sentence.
+/// Maximum number of candidates that are tried for one token before the sentence is ended.
+const MAX_CANDIDATES: usize = 2000;
+/// Smallest allowed maximum of new tokens: room for the fixed words and a sentence.
 pub const MIN_TOKENS: usize = 24;
 
-/// Why the format cannot be guaranteed with this tokenizer.
+/// An error of a tokenizer or limit that rules out constrained decoding.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum GrammarError {
-    /// Tokens that are not byte strings.
+    /// The tokens are not byte strings.
     #[error(
         "the tokenizer's decoder is {found}, expected a byte-level one (GPT-2, Llama 3, Qwen, SmolLM2): \
          SentencePiece vocabularies (Llama 1 and 2, TinyLlama, Mistral) are not supported; take a model of \
          one of these families"
     )]
     NotByteLevel {
-        /// The kind of decoder that the tokenizer has.
+        /// The kind of the tokenizer's decoder.
         found: String,
     },
     /// The tokenizer cannot write the fixed words or a full stop.
@@ -50,18 +49,18 @@ pub enum GrammarError {
     FixedText {
         /// The text.
         text: String,
-        /// What came of it.
+        /// Why.
         reason: String,
     },
-    /// Fewer tokens than the shortest answer takes.
-    #[error("the limit for an answer is {found} tokens, expected at least {MIN_TOKENS}")]
+    /// The maximum number of new tokens is too small.
+    #[error("the maximum number of new tokens is {found}, expected at least {MIN_TOKENS}")]
     TooFewTokens {
-        /// The limit that was asked for.
+        /// The requested maximum.
         found: usize,
     },
 }
 
-/// The answer language over one tokenizer. Costs nothing to make and may be shared between threads.
+/// The answer grammar for one tokenizer. Cheap to make; may be shared between threads.
 #[derive(Clone, Debug)]
 pub struct Grammar<'t> {
     tokenizer: &'t Tokenizer,
@@ -72,7 +71,7 @@ pub struct Grammar<'t> {
 }
 
 impl<'t> Grammar<'t> {
-    /// The language over `tokenizer`, whose end-of-text token is `eos`.
+    /// The grammar for `tokenizer`, whose end-of-text token is `eos`.
     ///
     /// # Errors
     /// [`GrammarError::NotByteLevel`] or [`GrammarError::FixedText`].
@@ -111,7 +110,7 @@ impl<'t> Grammar<'t> {
         Ok(grammar)
     }
 
-    /// Further tokens that end a text.
+    /// Adds tokens that end a text.
     pub(crate) fn add_ends(&mut self, ends: &[u32]) {
         self.ends.extend(ends);
     }
@@ -121,13 +120,13 @@ impl<'t> Grammar<'t> {
         &self.openings[label.index()]
     }
 
-    /// The token of a full stop, whose logit a [`Writer`] asks for at nearly every step.
+    /// The token of a full stop, whose logit a [`Writer`] reads at nearly every step.
     pub fn full_stop(&self) -> u32 {
         self.full_stop
     }
 
-    /// A writer for the sentence after the opening. `max_tokens` is the limit of the whole answer,
-    /// opening and end-of-text included.
+    /// A writer for the sentence after the opening. `max_tokens` is the maximum for the whole answer, including opening
+    /// and end-of-text token.
     ///
     /// # Errors
     /// [`GrammarError::TooFewTokens`] for fewer than [`MIN_TOKENS`].
@@ -135,18 +134,18 @@ impl<'t> Grammar<'t> {
         if max_tokens < MIN_TOKENS {
             return Err(GrammarError::TooFewTokens { found: max_tokens });
         }
-        // One token each for the full stop and the end-of-text.
+        // The full stop and the end-of-text token take one each.
         let room = max_tokens.saturating_sub(self.opening(label).len() + 2);
         Ok(Writer {
             grammar: self,
             room,
             bytes: Vec::new(),
-            steps: Vec::new(),
+            stops: Vec::new(),
             fell_back: false,
         })
     }
 
-    /// The bytes of a token; `None` for control tokens and numbers that name no token.
+    /// The bytes of a token; `None` for control tokens and unknown ids.
     fn bytes(&self, token: u32) -> Option<Vec<u8>> {
         if self
             .tokenizer
@@ -163,7 +162,7 @@ impl<'t> Grammar<'t> {
             .collect()
     }
 
-    /// Tokens of a constant text, checked to give the text back.
+    /// The tokens of a constant text, after checking that they decode to it.
     fn fixed(&self, text: &str) -> Result<Vec<u32>, GrammarError> {
         let failed = |reason: String| GrammarError::FixedText {
             text: text.into(),
@@ -187,56 +186,60 @@ impl<'t> Grammar<'t> {
     }
 }
 
-/// What a writer did with the model's logits.
+/// The outcome of a decoding step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It took this token; the model has to be asked again with it.
+    /// This token was appended; the answer continues.
     Took(u32),
-    /// The sentence is done.
+    /// The answer is complete.
     Done,
 }
 
-/// Writes one sentence, token by token.
+/// Decodes one sentence, token by token.
 #[derive(Clone, Debug)]
 pub struct Writer<'g, 't> {
     grammar: &'g Grammar<'t>,
-    /// Tokens that may still be taken.
+    /// Number of tokens that may still be appended.
     room: usize,
     bytes: Vec<u8>,
-    /// Places where a full stop would have ended the sentence: how many bytes stood there, and how
-    /// far the full stop's logit was below the model's first wish.
-    steps: Vec<(usize, f32)>,
-    /// Nothing could be made of what the model wrote.
+    /// Places where a full stop would have completed the sentence: the length in bytes, and the logit of the full stop
+    /// relative to the largest.
+    stops: Vec<(usize, f32)>,
+    /// Whether the sentence is the fallback.
     fell_back: bool,
 }
 
 impl Writer<'_, '_> {
-    /// Takes the model's best token, given the logits after all that stands so far.
+    /// Appends the best admitted token, from the logits after the text so far.
     ///
     /// # Errors
-    /// A GPU that fails.
+    /// A GPU error.
     pub fn step(
         &mut self,
         logits: LogitRow<'_>,
-        choice: &mut Choice<'_>,
+        sampler: &mut TokenSampler<'_>,
     ) -> verdict_model::Result<Step> {
         let whole = self.whole();
-        let closable = self.standing_with(b".").is_some_and(Standing::is_rationale);
+        let closable = self
+            .state_with(b".")
+            .is_some_and(RationaleState::is_rationale);
         if closable {
             let stop = logits.values(&[self.grammar.full_stop])?[0];
-            self.steps.push((self.bytes.len(), stop - logits.largest()));
+            self.stops.push((self.bytes.len(), stop - logits.largest()));
         }
-        for token in choice.wishes(logits)?.take(WISHES) {
+        for token in sampler.candidates(logits)?.take(MAX_CANDIDATES) {
             let token = token?;
             let bytes = self.grammar.bytes(token);
-            // What stands before a new line is the whole of such a wish: ".\n" is a full stop.
+            // Of a token with a line break only the part before it counts: ".\n" is a full stop.
             let line = bytes
                 .as_ref()
                 .and_then(|bytes| bytes.split(|byte| *byte == b'\n').next());
             let cut =
                 line.filter(|line| bytes.as_ref().is_some_and(|bytes| line.len() < bytes.len()));
             if let Some(line) = cut
-                && self.standing_with(line).is_some_and(Standing::is_rationale)
+                && self
+                    .state_with(line)
+                    .is_some_and(RationaleState::is_rationale)
             {
                 self.bytes.extend(line);
                 return Ok(Step::Done);
@@ -246,21 +249,21 @@ impl Writer<'_, '_> {
                 self.bytes.push(b'.');
                 return Ok(Step::Done);
             }
-            let standing = bytes.as_ref().and_then(|bytes| self.standing_with(bytes));
-            match standing {
-                Some(standing) if standing != Standing::Refused => {
+            let state = bytes.as_ref().and_then(|bytes| self.state_with(bytes));
+            match state {
+                Some(state) if state != RationaleState::Impossible => {
                     if self.room == 0 {
                         self.close();
                         return Ok(Step::Done);
                     }
                     self.room -= 1;
                     self.bytes.extend(bytes.unwrap_or_default());
-                    return Ok(match standing {
-                        Standing::Closed => Step::Done,
+                    return Ok(match state {
+                        RationaleState::Final => Step::Done,
                         _ => Step::Took(token),
                     });
                 }
-                // The sentence stands, and the model would go on beyond it.
+                // The sentence is complete, and the model would continue beyond it.
                 _ if let Some(length) = whole => {
                     self.bytes.truncate(length);
                     return Ok(Step::Done);
@@ -273,50 +276,50 @@ impl Writer<'_, '_> {
         Ok(Step::Done)
     }
 
-    /// The sentence so far, without the blank before it. Whole once a step said [`Step::Done`].
+    /// The sentence so far, without the space before it; complete after [`Step::Done`].
     pub fn sentence(&self) -> String {
         String::from_utf8_lossy(&self.bytes).trim_start().to_owned()
     }
 
-    /// Whether the sentence is the fixed one that stands where the model wrote no usable one.
+    /// Whether the sentence is the fallback that replaces an unusable one.
     pub fn fell_back(&self) -> bool {
         self.fell_back
     }
 
-    /// How many bytes of what stands are a rationale: all but a blank at the end, or none are.
+    /// Length of the text without a trailing space, if that is a rationale.
     fn whole(&self) -> Option<usize> {
         let bare = self.bytes.strip_suffix(b" ").unwrap_or(&self.bytes);
         let text = std::str::from_utf8(bare).ok()?;
-        standing(text).is_rationale().then_some(bare.len())
+        rationale_state(text).is_rationale().then_some(bare.len())
     }
 
-    /// The standing of what stands with `more` after it. A character may still lack its last bytes.
-    fn standing_with(&self, more: &[u8]) -> Option<Standing> {
+    /// The state of the text with `more` appended; the last character may be incomplete.
+    fn state_with(&self, more: &[u8]) -> Option<RationaleState> {
         let bytes = [self.bytes.as_slice(), more].concat();
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Some(standing(text)),
+            Ok(text) => Some(rationale_state(text)),
             Err(error) if error.error_len().is_none() => {
                 let whole = std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?;
-                Some(match standing(whole) {
-                    Standing::Refused => Standing::Refused,
-                    _ => Standing::Open,
+                Some(match rationale_state(whole) {
+                    RationaleState::Impossible => RationaleState::Impossible,
+                    _ => RationaleState::Incomplete,
                 })
             }
             Err(_) => None,
         }
     }
 
-    /// So near to the longest sentence that a refusal may be for its length.
+    /// Whether the text is so long that tokens may be rejected for its length.
     fn full(&self) -> bool {
         self.bytes.len() + 32 > MAX_CHARS
     }
 
-    /// Ends the sentence within what stands.
+    /// Ends the sentence within the text so far.
     fn close(&mut self) {
-        // In the second half of what was written, the place where the model was nearest to a stop.
+        // Preferably in the second half of the text, where the full stop was most likely.
         let half = self.bytes.len() / 2;
         let nearest = |from: usize| {
-            let late = self.steps.iter().filter(move |(length, _)| *length >= from);
+            let late = self.stops.iter().filter(move |(length, _)| *length >= from);
             late.copied()
                 .max_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
         };
@@ -328,19 +331,21 @@ impl Writer<'_, '_> {
         for length in (0..=self.bytes.len()).rev() {
             for ending in ENDINGS {
                 let bytes = [&self.bytes[..length], ending.as_bytes()].concat();
-                if std::str::from_utf8(&bytes).is_ok_and(|text| standing(text).is_rationale()) {
+                if std::str::from_utf8(&bytes)
+                    .is_ok_and(|text| rationale_state(text).is_rationale())
+                {
                     self.bytes = bytes;
                     return;
                 }
             }
         }
-        self.bytes = LAST_RESORT.into();
+        self.bytes = FALLBACK.into();
         self.fell_back = true;
     }
 }
 
-/// The byte that a letter stands for in a byte-level vocabulary, as GPT-2 laid it down: printable
-/// characters stand for themselves, the other 68 bytes for the letters from U+0100 on.
+/// The byte that a character represents in GPT-2's byte-level vocabulary: printable characters represent themselves, the
+/// characters from U+0100 on the other 68 bytes.
 fn byte_of(letter: char) -> Option<u8> {
     match u32::from(letter) {
         code @ (0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff) => Some(code as u8),
@@ -356,7 +361,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_has_one_letter() {
+    fn every_byte_has_one_character() {
         let mut seen: Vec<u8> = (0..0x200)
             .filter_map(char::from_u32)
             .filter_map(byte_of)
@@ -368,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_resort_is_a_rationale() {
-        assert!(standing(LAST_RESORT).is_rationale());
+    fn the_fallback_is_a_rationale() {
+        assert!(rationale_state(FALLBACK).is_rationale());
     }
 }

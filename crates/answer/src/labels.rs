@@ -1,26 +1,26 @@
-//! The probabilities of the three answers: of all tokens of ` Yes`, ` No` and ` Uncertain`.
+//! The probabilities of the labels, scored by all tokens of ` Yes`, ` No` and ` Uncertain`.
 //!
-//! A completion begins with one of the three, and their first tokens differ. The first token's
-//! probability stands in the logits after the prompt; where a label has more tokens (` Un` + `certain`),
-//! the others' follow from the logits after those before. With `t(l, i)` the tokens of label `l`, and
-//! `z(l, i)` the logits over the vocabulary after the prompt and the tokens of `l` before `i`:
+//! A completion begins with one of the three, and their first tokens differ. The probability of the first token follows
+//! from the logits after the prompt; where a label has more tokens (` Un` + `certain`), those of the others follow from
+//! the logits after the preceding ones. With `t(l, i)` the tokens of label `l`, and `z(l, i)` the logits over the
+//! vocabulary after the prompt and the tokens of `l` before `i`:
 //!
 //! ```text
 //! log_probabilities[l] = Σ_i ( z(l, i)[t(l, i)] - ln Σ_v exp(z(l, i)[v]) )
 //! probabilities[l]     = exp(log_probabilities[l]) / Σ_k exp(log_probabilities[k])
-//! other                = 1 - Σ_l exp(log_probabilities[l])          what the model would rather say
+//! other                = 1 - Σ_l exp(log_probabilities[l])          all other beginnings of an answer
 //! ```
 //!
-//! The label is the one with the highest probability, the earlier of [`Label::ALL`] in a tie.
+//! The predicted label is the one with the highest probability, the earlier of [`Label::ALL`] in a tie.
 
 use thiserror::Error;
 use tokenizers::Tokenizer;
 use verdict_data::Label;
-use verdict_model::{LogitRow, log_sum_exp};
+use verdict_model::LogitRow;
 
 use crate::prompt::{self, PromptError};
 
-/// Why a tokenizer cannot score labels.
+/// An error of a tokenizer that cannot score labels.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum LabelError {
     /// Two labels begin with the same token.
@@ -41,31 +41,31 @@ pub enum LabelError {
     NoToken {
         /// The label's text.
         text: String,
-        /// What the tokenizer said.
+        /// The tokenizer's error.
         reason: String,
     },
 }
 
-/// The tokens of each label, as a completion begins, in the order of [`Label::ALL`].
+/// The tokens of each label at the beginning of a completion, in the order of [`Label::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelTokens {
     first: [u32; 3],
     rest: [Vec<u32>; 3],
 }
 
-/// What the model says about the answer.
+/// The scores of the labels after a prompt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LabelScores {
     /// Natural logarithm of the probability that a completion begins with the label.
     pub log_probabilities: [f32; 3],
-    /// Probabilities of the three labels among themselves; they sum to 1.
+    /// Probabilities of the three labels, normalised to a sum of 1.
     pub probabilities: [f32; 3],
     /// Probability mass outside the three labels, 0 to 1.
     pub other: f32,
 }
 
 impl LabelTokens {
-    /// The tokens of ` Yes`, ` No` and ` Uncertain`, as a completion begins.
+    /// The tokens of ` Yes`, ` No` and ` Uncertain`.
     ///
     /// # Errors
     /// [`LabelError::SameToken`] where two are the same, [`LabelError::NoToken`] where one is missing.
@@ -84,7 +84,7 @@ impl LabelTokens {
                 .split_first()
                 .ok_or_else(|| missing("it encodes to nothing".into()))?;
             tokens[label.index()] = *first;
-            // The tokens that begin within the label's word: a blank and its letters.
+            // The tokens that begin within the label: a space and its letters.
             let word = 1 + label.as_str().len();
             let starts = encoding.get_offsets().iter().skip(1);
             let within = starts.take_while(|(start, _)| *start < word).count();
@@ -110,15 +110,15 @@ impl LabelTokens {
         self.first
     }
 
-    /// A label's tokens after the first; of most tokenizers none.
+    /// A label's tokens after the first; with most tokenizers there are none.
     pub fn rest(&self, label: Label) -> &[u32] {
         &self.rest[label.index()]
     }
 
-    /// Natural logarithms of the first tokens' probabilities, from the logits after a prompt's last token.
+    /// Log-probabilities of the labels' first tokens, from the logits after a prompt.
     ///
     /// # Errors
-    /// A GPU that fails.
+    /// A GPU error.
     pub fn first(&self, logits: LogitRow<'_>) -> verdict_model::Result<[f64; 3]> {
         let values = logits.values(&self.first)?;
         let total = logits.log_sum();
@@ -128,26 +128,21 @@ impl LabelTokens {
     }
 }
 
-/// Natural logarithm of a token's probability in these logits.
+/// Log-probability of a token.
 ///
 /// # Errors
-/// A GPU that fails.
+/// A GPU error.
 pub fn log_probability(logits: LogitRow<'_>, token: u32) -> verdict_model::Result<f64> {
     Ok(f64::from(logits.values(&[token])?[0]) - logits.log_sum())
 }
 
 impl LabelScores {
-    /// The scores of labels whose whole texts have these natural logarithms of probabilities.
+    /// The scores from the labels' log-probabilities, each summed over all tokens.
     pub fn of(log_probabilities: [f64; 3]) -> LabelScores {
         let named: f64 = log_probabilities.iter().map(|p| p.exp()).sum();
-        let most = log_probabilities
-            .into_iter()
-            .fold(f64::NEG_INFINITY, f64::max);
-        let powers = log_probabilities.map(|p| (p - most).exp());
-        let total: f64 = powers.iter().sum();
         LabelScores {
             log_probabilities: log_probabilities.map(|p| p as f32),
-            probabilities: powers.map(|power| (power / total) as f32),
+            probabilities: softmax(log_probabilities).map(|p| p as f32),
             other: (1.0 - named).clamp(0.0, 1.0) as f32,
         }
     }
@@ -157,17 +152,19 @@ impl LabelScores {
         best(self.probabilities)
     }
 
-    /// Whether the logits were numbers: a NaN or a +∞ anywhere in the vocabulary is in the sum, a −∞ is found
-    /// at the labels alone (elsewhere it only says that a token is impossible).
+    /// Whether the logits were finite: NaN or +∞ anywhere in the vocabulary is detected through the sum, −∞ only at the
+    /// labels (elsewhere it merely excludes a token).
     pub fn is_finite(&self) -> bool {
         self.log_probabilities.iter().all(|p| p.is_finite())
     }
 }
 
-/// Softmax over three labels' logits, or over the logarithms of their probabilities.
-pub fn probabilities(logits: [f32; 3]) -> [f32; 3] {
-    let total = log_sum_exp(&logits);
-    logits.map(|z| (f64::from(z) - total).exp() as f32)
+/// Softmax over the labels' logits, or over the logarithms of their probabilities.
+pub fn softmax(logits: [f64; 3]) -> [f64; 3] {
+    let largest = logits.into_iter().fold(f64::NEG_INFINITY, f64::max);
+    let powers = logits.map(|z| (z - largest).exp());
+    let total: f64 = powers.iter().sum();
+    powers.map(|power| power / total)
 }
 
 /// The label of the highest of three values, the earlier in a tie.
@@ -192,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_found() {
+    fn logits_that_are_not_finite_are_detected() {
         let row = |at: usize, value: f32| {
             let mut logits = vec![1.0; 9];
             logits[at] = value;

@@ -1,48 +1,55 @@
-//! The one prompt renderer, the one answer grammar, the one label scorer, and answering in batches.
+//! Prompts, the answer grammar, label scoring and batched answering.
 //!
 //! | file | what |
 //! |---|---|
-//! | [`prompt`] | what the model reads, and its tokens |
-//! | [`calibration`] | probabilities that mean what they say, fitted on rows nothing was trained on |
-//! | [`labels`] | the probabilities of the three answers, from the prompt's own pass |
-//! | [`sentence`] | what a rationale is, decided on any beginning of it |
-//! | [`grammar`] | the guaranteed answer: tokens that keep to that language, and always an end |
-//! | [`choose`] | which token next: greedy, or drawn |
-//! | [`engine`] | what answering asks of a model |
-//! | [`generate`] | many questions and adapters at once |
-//! | [`error`] | why questions could not be answered |
-//! | [`verdict`] | the answer as a value, and the strict reading of a text |
+//! | [`prompt`] | prompts and completions, and their tokens |
+//! | [`calibration`] | temperature and bias, fitted on the validation set |
+//! | [`labels`] | the probabilities of the labels, by all their tokens |
+//! | [`sentence`] | whether a prefix can become a rationale |
+//! | [`grammar`] | constrained decoding of a rationale within a token limit |
+//! | [`sampler`] | the next token: greedy or sampled |
+//! | [`engine`] | the interface to the model |
+//! | [`request`] | questions, and the limits and sampling of their answers |
+//! | `text` | from tokens to an answer, with the tokenizer alone |
+//! | `batch` | prompts, label scoring and answers in shared passes |
+//! | [`answerer`] | answers many questions with many adapters in one batch |
+//! | [`error`] | errors of answering |
+//! | [`verdict`] | the answer as a value, and its strict parser |
 //!
-//! Nothing here prints, and nothing here reads or writes files.
+//! This crate neither prints nor reads or writes files.
 
-// The tests below `tests/` speak to this crate as its users do.
+// Lets the tests in `tests/` use this crate by its public name.
 #[cfg(test)]
 extern crate self as verdict_answer;
 
+pub mod answerer;
+mod batch;
 pub mod calibration;
-pub mod choose;
 pub mod engine;
 pub mod error;
-pub mod generate;
 pub mod grammar;
 pub mod labels;
 pub mod prompt;
+pub mod request;
+pub mod sampler;
 pub mod sentence;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod text;
 pub mod verdict;
 
+pub use answerer::Answerer;
 pub use calibration::{Calibration, Calibrations, Fit};
-pub use choose::Sampling;
-pub use engine::{Chunk, Engine, LogitRow, Logits, ModelEngine};
+pub use engine::{Chunk, InferenceEngine, LogitRow, Logits, ModelInferenceEngine};
 pub use error::AnswerError;
-pub use generate::{Answerer, Question, Settings};
 pub use grammar::{Grammar, GrammarError};
 pub use labels::{LabelScores, LabelTokens};
 pub use prompt::{
-    ContextCuts, Encoded, EncodedPrompt, PromptError, check_embedding, encode_item, encode_prompt,
-    fit_prompt, prompt_limit,
+    ContextCuts, EncodedExample, EncodedPrompt, PromptError, check_embedding, encode_item,
+    encode_prompt, fit_prompt, prompt_limit,
 };
+pub use request::{AnswerSettings, Question};
+pub use sampler::Sampling;
 pub use verdict::{Mode, Parsed, Verdict, parse_answer};

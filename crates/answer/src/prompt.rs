@@ -1,20 +1,19 @@
-//! What the model reads: the prompt, the completion, and their tokens.
+//! The prompt, the completion, and their tokens.
 //!
 //! ```text
-//! Context: {context}          (this line only where there is a context)
+//! Context: {context}          (only if there is a context)
 //! Q: {question}
-//! A:                          | the prompt ends here, the completion begins with a blank
+//! A:                          | end of the prompt; the completion begins with a space
 //!    Yes. Rationale: {rationale}<end of text>
 //! ```
 //!
-//! Prompt and completion are encoded apart and joined, so that the prompt's tokens while learning
-//! are the prompt's tokens while answering. There is no chat template.
+//! Prompt and completion are encoded separately and joined, so that a prompt has the same tokens in training and in
+//! answering. There is no chat template.
 //!
-//! A prompt has the same limit in training and in answering: [`prompt_limit`] of the most tokens of a
-//! row. When a prompt is too long, its context loses its first sentences, as few as the limit asks: an
-//! abstract's answer stands in its results, at the end. Where not even the last sentence fits, its last
-//! words stay; when nothing is left, the context's line goes too. A question is never cut: one that does
-//! not fit is an error.
+//! A prompt also has the same limit in both: [`prompt_limit`] of the maximum sequence length. A context that is too long
+//! loses as few of its first sentences as necessary, because the results of an abstract, which contain the answer, are at
+//! its end. Where not even the last sentence fits, its last words are kept; where nothing fits, the context's line is left
+//! out. Questions are never cut: one that does not fit is an error.
 
 use std::fmt;
 
@@ -23,61 +22,61 @@ use thiserror::Error;
 use tokenizers::{Encoding, Tokenizer};
 use verdict_data::{Item, Label, latest_sentences};
 
-/// Most tokens of a row where the settings do not say: every abstract of PubMedQA's labelled part fits
-/// with its question and answer (the longest takes 839 tokens of Qwen3's tokenizer).
-pub const ROW_TOKENS: usize = 1024;
+/// Default maximum sequence length: every abstract of PubMedQA's labelled part fits with its question and answer (the
+/// longest takes 839 tokens of Qwen3's tokenizer).
+pub const DEFAULT_MAX_LENGTH: usize = 1024;
 
-/// Most tokens of an answer where the settings do not say, end-of-text included.
-pub const ANSWER_TOKENS: usize = 96;
+/// Default maximum number of new tokens in an answer, including the end-of-text token.
+pub const DEFAULT_ANSWER_TOKENS: usize = 96;
 
-/// Most tokens of a prompt in rows of at most `row_tokens`: all but [`ANSWER_TOKENS`] for the answer, or
-/// but a quarter in short rows.
-pub const fn prompt_limit(row_tokens: usize) -> usize {
-    let answer = match row_tokens / 4 {
-        quarter if quarter < ANSWER_TOKENS => quarter,
-        _ => ANSWER_TOKENS,
+/// Maximum number of tokens in a prompt, from the maximum sequence length: all but [`DEFAULT_ANSWER_TOKENS`], or
+/// three quarters of a short sequence.
+pub const fn prompt_limit(max_length: usize) -> usize {
+    let answer = match max_length / 4 {
+        quarter if quarter < DEFAULT_ANSWER_TOKENS => quarter,
+        _ => DEFAULT_ANSWER_TOKENS,
     };
-    row_tokens - answer
+    max_length - answer
 }
 
-/// What stands before the context.
+/// The prefix of the context.
 const CONTEXT: &str = "Context: ";
 
-/// Why a prompt could not be encoded.
+/// An error of encoding a prompt or an example.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PromptError {
-    /// The question alone fills more than there is room for.
+    /// The question does not fit, even without a context.
     #[error(
         "the question {question:?} takes {tokens} tokens with its prompt, expected at most {limit}"
     )]
     QuestionTooLong {
         /// The beginning of the question.
         question: String,
-        /// Tokens of the prompt without any context.
+        /// Tokens of the prompt without a context.
         tokens: usize,
-        /// Tokens that the prompt may take.
+        /// Maximum number of tokens in the prompt.
         limit: usize,
     },
-    /// The completion and its end-of-text token leave no room for a prompt.
+    /// The completion leaves no room for a prompt.
     #[error(
         "the answer takes {tokens} tokens with its end-of-text, expected fewer than the limit of {limit}"
     )]
     CompletionTooLong {
-        /// Tokens of the completion, end-of-text included.
+        /// Tokens of the completion, including the end-of-text token.
         tokens: usize,
-        /// The limit of the whole sequence.
+        /// Maximum sequence length.
         limit: usize,
     },
-    /// There is nothing to ask.
+    /// The question is empty.
     #[error("the question is empty, expected a text")]
     EmptyQuestion,
-    /// The text spells one of the model's control tokens, which would end or change the prompt.
-    #[error("the text holds the model's control token {token:?}, expected plain text")]
+    /// The text contains one of the model's control tokens, which would end or change the prompt.
+    #[error("the text contains the model's control token {token:?}, expected plain text")]
     ControlToken {
-        /// The token as the text spells it.
+        /// The token as text.
         token: String,
     },
-    /// The tokenizer has a token for which the model has no embedding.
+    /// The tokenizer has a token without a row in the model's embedding.
     #[error(
         "the text {token:?} is token {id}, and the model's embedding has only {rows} rows: the tokenizer \
          and the weights do not belong together; use this model's own tokenizer, or take {token:?} out of the text"
@@ -93,53 +92,53 @@ pub enum PromptError {
     /// The tokenizer could not encode the text.
     #[error("the tokenizer could not encode the text: {0}")]
     Tokenizer(String),
-    /// Any of the others, met in a row of a data set.
-    #[error("item {id:?}: {source}")]
+    /// Any other error, with the example of a data set in which it occurred.
+    #[error("example {id:?}: {source}")]
     Item {
-        /// Name of the row.
+        /// Id of the example.
         id: String,
-        /// What was wrong with it.
+        /// The error.
         source: Box<PromptError>,
     },
 }
 
-/// The tokens of one whole training sequence.
+/// The tokens of one training example.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    /// Prompt, completion and end-of-text.
+pub struct EncodedExample {
+    /// Prompt, completion and end-of-text token.
     pub tokens: Vec<u32>,
-    /// How many of them are the prompt: the index of the completion's first token.
+    /// Length of the prompt: the index of the completion's first token.
     pub prompt_tokens: usize,
-    /// Tokens that the limit cut from the prompt's context.
+    /// Number of tokens cut from the context.
     pub cut: usize,
 }
 
 /// The tokens of a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedPrompt {
-    /// What the model reads.
+    /// The tokens.
     pub tokens: Vec<u32>,
-    /// Tokens that the limit cut from the context.
+    /// Number of tokens cut from the context.
     pub cut: usize,
 }
 
-/// How often and how far contexts were cut to fit their prompts.
+/// How many contexts were cut, and by how much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ContextCuts {
-    /// Rows looked at.
+    /// Examples counted.
     pub rows: usize,
-    /// Rows whose context was cut.
+    /// Examples whose context was cut.
     pub cut: usize,
-    /// Tokens cut, of all of these rows together.
+    /// Tokens cut in total.
     pub tokens_cut: usize,
-    /// Tokens of these rows' prompts as they would be uncut.
+    /// Tokens of these examples' prompts before cutting.
     pub tokens_whole: usize,
-    /// Tokens cut from the row that lost most.
+    /// Largest number of tokens cut from one example.
     pub most_cut: usize,
 }
 
 impl ContextCuts {
-    /// Counts one more row: tokens of its prompt as it is, and those cut from it.
+    /// Counts an example: tokens of its prompt, and tokens cut from it.
     pub fn add(&mut self, prompt_tokens: usize, cut: usize) {
         self.rows += 1;
         if cut > 0 {
@@ -151,15 +150,13 @@ impl ContextCuts {
     }
 }
 
-/// One line for people, such as `the context of 3 of 100 rows is cut from the front, by 12.5 % of their prompts'
-/// tokens (at most 210 tokens)`.
+/// One line, such as `3 of 100 contexts cut at the front, by 12.5 % of their prompts' tokens (at most 210 tokens)`.
 impl fmt::Display for ContextCuts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = 100.0 * self.tokens_cut as f64 / self.tokens_whole.max(1) as f64;
         write!(
             f,
-            "the context of {} of {} rows is cut from the front, by {share:.1} % of their prompts' tokens \
-             (at most {} tokens)",
+            "{} of {} contexts cut at the front, by {share:.1} % of their prompts' tokens (at most {} tokens)",
             self.cut, self.rows, self.most_cut
         )
     }
@@ -167,8 +164,8 @@ impl fmt::Display for ContextCuts {
 
 /// The prompt: `Q: {question}\nA:`, after `Context: {context}\n` where there is a context.
 ///
-/// Every run of white space becomes one blank, so that a question cannot open a line of its own.
-/// An empty context counts as none.
+/// Every run of white space becomes one space, so that a question cannot start a new line. An empty context counts as
+/// none.
 pub fn render(question: &str, context: Option<&str>) -> String {
     let question = one_line(question);
     match context.map(one_line).filter(|text| !text.is_empty()) {
@@ -177,20 +174,20 @@ pub fn render(question: &str, context: Option<&str>) -> String {
     }
 }
 
-/// What follows the prompt: ` {label}. Rationale: {rationale}`.
+/// The completion: ` {label}. Rationale: {rationale}`.
 pub fn completion(label: Label, rationale: &str) -> String {
     format!("{} {}", opening(label), one_line(rationale))
 }
 
-/// The fixed beginning of a completion, up to where the sentence begins: ` {label}. Rationale:`.
+/// The fixed beginning of a completion, before the sentence: ` {label}. Rationale:`.
 pub fn opening(label: Label) -> String {
     format!(" {label}. Rationale:")
 }
 
-/// The tokens of a prompt, at most `limit`, as [`fit_prompt`] gives them.
+/// The tokens of a prompt, at most `limit`: see [`fit_prompt`].
 ///
 /// # Errors
-/// Those of [`fit_prompt`].
+/// As [`fit_prompt`].
 pub fn encode_prompt(
     tokenizer: &Tokenizer,
     question: &str,
@@ -200,10 +197,10 @@ pub fn encode_prompt(
     Ok(fit_prompt(tokenizer, question, context, limit)?.tokens)
 }
 
-/// The tokens of a prompt, at most `limit`, the context's beginning cut where it must be.
+/// The tokens of a prompt, at most `limit`, with the beginning of the context cut if necessary.
 ///
 /// # Errors
-/// [`PromptError::QuestionTooLong`] where the question does not fit without any context,
+/// [`PromptError::QuestionTooLong`] where the question does not fit without its context,
 /// [`PromptError::EmptyQuestion`], [`PromptError::ControlToken`], [`PromptError::Tokenizer`].
 pub fn fit_prompt(
     tokenizer: &Tokenizer,
@@ -224,7 +221,7 @@ pub fn fit_prompt(
             cut: 0,
         });
     }
-    // What cannot be encoded here could not be encoded whole either.
+    // A part cannot fail to encode where the whole did not.
     let fits = |context: &str| prompt(context).is_ok_and(|encoding| encoding.len() <= limit);
     let kept = prompt(latest_sentences(&context, fits))?;
     match kept.len() <= limit {
@@ -240,20 +237,20 @@ pub fn fit_prompt(
     }
 }
 
-/// The tokens of a whole row: prompt, completion, end-of-text; at most `max_tokens`.
+/// The tokens of a training example: prompt, completion and end-of-text token; at most `max_tokens`.
 ///
-/// The completion and its end-of-text are always kept whole; the prompt's context gives way. The prompt is
-/// the one that is asked later, of at most [`prompt_limit`] tokens, unless the completion leaves less room.
+/// The completion is kept whole; the context is cut. The prompt is the one used in answering, of at most [`prompt_limit`]
+/// tokens, unless the completion leaves less room.
 ///
 /// # Errors
-/// [`PromptError::Item`], which names the row and holds what [`encode_prompt`] found, or
+/// [`PromptError::Item`], which names the example, with an error of [`encode_prompt`] or
 /// [`PromptError::CompletionTooLong`].
 pub fn encode_item(
     tokenizer: &Tokenizer,
     item: &Item,
     max_tokens: usize,
     eos: u32,
-) -> Result<Encoded, PromptError> {
+) -> Result<EncodedExample, PromptError> {
     let in_item = |source| PromptError::Item {
         id: item.id.clone(),
         source: Box::new(source),
@@ -277,14 +274,14 @@ pub fn encode_item(
     let prompt_tokens = tokens.len();
     tokens.extend_from_slice(answer.get_ids());
     tokens.push(eos);
-    Ok(Encoded {
+    Ok(EncodedExample {
         tokens,
         prompt_tokens,
         cut,
     })
 }
 
-/// Checks that a model with `rows` rows of embedding has one for each token.
+/// Checks that an embedding of `rows` rows has one for each token.
 ///
 /// # Errors
 /// [`PromptError::BeyondEmbedding`].
@@ -303,8 +300,8 @@ pub fn check_embedding(
     }
 }
 
-/// Encodes a text; `begin` adds what the tokenizer puts before a text (a begin-of-text token, for
-/// models that have one). A control token spelt out in the text is an error.
+/// Encodes a text; `begin` adds the tokenizer's prefix (a begin-of-text token, for models that have one). A control token
+/// spelled out in the text is an error.
 pub(crate) fn encode(
     tokenizer: &Tokenizer,
     text: &str,
@@ -331,12 +328,12 @@ pub(crate) fn encode(
     Ok(encoding)
 }
 
-/// The text with every run of white space as one blank, none at its ends.
+/// The text, trimmed, with every run of white space replaced by one space.
 pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Enough of a question to find it again.
+/// The beginning of a question, for error messages.
 fn beginning(question: &str) -> String {
     match question.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &question[..end]),

@@ -1,92 +1,89 @@
-//! The language of a rationale: one sentence without a citation, decided prefix by prefix.
+//! The language of rationales, one sentence without a citation, decided for every prefix.
 //!
-//! [`standing`] says of any text whether it can still become a rationale, already is one, or
-//! cannot. It works on the text alone, so that a model's next token is judged by the text it would
-//! make. Citations are what [`verdict_data::citations`] calls so, and what is `Complete` here is
-//! exactly one sentence to [`verdict_data::sentences`]: the builder, the grammar and the evaluation
-//! cannot disagree.
+//! [`rationale_state`] classifies a text: it is a rationale, can become one, or cannot. It looks at the text alone, so that a
+//! token is admitted by the text that it would give. Citations are those of [`verdict_data::citations`], and a complete
+//! rationale is exactly one sentence to [`verdict_data::sentences`], so that building, decoding and evaluation agree.
 
 use verdict_data::citations;
 
-/// Characters of the shortest rationale.
+/// Minimum number of characters in a rationale.
 pub const MIN_CHARS: usize = 20;
-/// Characters of the longest rationale.
+/// Maximum number of characters in a rationale.
 pub const MAX_CHARS: usize = 400;
-/// Words of the shortest rationale.
+/// Minimum number of words in a rationale.
 const MIN_WORDS: usize = 3;
 
-/// Abbreviations after whose dot any word may follow. Each is one of those after which the
-/// splitter never ends a sentence.
-const MIDWAY: &[&str] = &[
+/// Abbreviations that never end a sentence; any word may follow their dot. The sentence splitter has them all.
+const NEVER_END: &[&str] = &[
     "vs", "e.g", "i.e", "cf", "approx", "ca", "dr", "fig", "spp", "subsp", "ssp", "resp",
 ];
-/// Abbreviations after whose dot a small letter or a digit may follow, and which may end a sentence.
-const EITHER: &[&str] = &[
+/// Abbreviations that may end a sentence; otherwise a lower-case letter or a digit follows their dot.
+const MAY_END: &[&str] = &[
     "u.s", "u.s.a", "u.k", "e.u", "i.v", "i.m", "i.p", "s.c", "p.o", "b.i.d", "t.i.d", "q.i.d",
     "q.d", "b.d", "o.d", "a.m", "p.m", "s.d", "s.e",
 ];
 
-/// Whether a text can be or become a rationale.
+/// Whether a text is or can become a rationale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// No continuation of it is a rationale.
-    Refused,
-    /// It is not a rationale yet.
-    Open,
-    /// It is a rationale; a few continuations may be, too ("0." in "0.85").
+pub enum RationaleState {
+    /// Neither it nor any continuation is a rationale.
+    Impossible,
+    /// It is not a rationale, but a continuation can be.
+    Incomplete,
+    /// It is a rationale, and so may be a continuation ("0." in "0.85").
     Complete,
     /// It is a rationale, and no continuation is.
-    Closed,
+    Final,
 }
 
-impl Standing {
-    /// Is the text a rationale as it stands?
+impl RationaleState {
+    /// Whether the text is a rationale.
     pub fn is_rationale(self) -> bool {
-        matches!(self, Standing::Complete | Standing::Closed)
+        matches!(self, RationaleState::Complete | RationaleState::Final)
     }
 }
 
-/// The standing of what follows `Rationale:`, the blank before the sentence included.
-pub fn standing(text: &str) -> Standing {
+/// The state of the text after `Rationale:`, including the space before the sentence.
+pub fn rationale_state(text: &str) -> RationaleState {
     if text.is_empty() {
-        return Standing::Open;
+        return RationaleState::Incomplete;
     }
     let Some(sentence) = text.strip_prefix(' ') else {
-        return Standing::Refused;
+        return RationaleState::Impossible;
     };
     let mut reader = Reader::default();
     for (at, character) in sentence.char_indices() {
         if !reader.take(&sentence[..at], character) {
-            return Standing::Refused;
+            return RationaleState::Impossible;
         }
     }
     if reader.count > MAX_CHARS || citations::contains(sentence) {
-        return Standing::Refused;
+        return RationaleState::Impossible;
     }
     match reader.ended(sentence) {
         Some(stem) if reader.count >= MIN_CHARS && words(sentence) >= MIN_WORDS => {
-            match sentence.ends_with('.') && goes_on(stem) {
-                true => Standing::Complete,
-                false => Standing::Closed,
+            match sentence.ends_with('.') && may_continue(stem) {
+                true => RationaleState::Complete,
+                false => RationaleState::Final,
             }
         }
-        _ => Standing::Open,
+        _ => RationaleState::Incomplete,
     }
 }
 
-/// What has been read of a sentence.
+/// The state of reading a sentence.
 #[derive(Default)]
 struct Reader {
     count: usize,
-    /// Closing brackets still owed, the next one last.
-    owed: Vec<char>,
+    /// Closing brackets that are still missing, the next one last.
+    unclosed: Vec<char>,
     last: Option<char>,
-    /// The last mark stands where only a digit can follow: " .05".
+    /// Whether only a digit can follow the last mark: " .05".
     needs_digit: bool,
 }
 
 impl Reader {
-    /// Reads the next character; false where no sentence goes on so. `before` is all before it.
+    /// Reads the next character; false where no sentence can continue with it. `before` is the text before it.
     fn take(&mut self, before: &str, character: char) -> bool {
         let fits = match (self.last, character) {
             (None, c) => c.is_alphanumeric(),
@@ -122,7 +119,7 @@ impl Reader {
         fits
     }
 
-    /// May `next` follow the mark that ends `before`?
+    /// Whether `next` may follow the mark that ends `before`.
     fn after_mark(&self, before: &str, next: char) -> bool {
         let Some(stem) = before.strip_suffix('.') else {
             return false;
@@ -142,47 +139,48 @@ impl Reader {
         let lower = word.to_lowercase();
         " ,;:)]".contains(next)
             && (is_letter(word)
-                || MIDWAY.contains(&lower.as_str())
-                || EITHER.contains(&lower.as_str()))
+                || NEVER_END.contains(&lower.as_str())
+                || MAY_END.contains(&lower.as_str()))
     }
 
-    /// After "i.v. " and "E. " no capital may follow: there the splitter might see a new sentence.
+    /// Whether `next` may follow a dot and a space: after "i.v. " and "E. " no capital may, since the splitter could
+    /// see a new sentence.
     fn after_dot_and_blank(&self, before: &str, next: char) -> bool {
         match before.strip_suffix(". ") {
-            Some(stem) if !MIDWAY.contains(&last_word(stem).to_lowercase().as_str()) => {
+            Some(stem) if !NEVER_END.contains(&last_word(stem).to_lowercase().as_str()) => {
                 next.is_lowercase() || next.is_ascii_digit()
             }
             _ => true,
         }
     }
 
-    /// Keeps count of brackets; false for one that closes nothing.
+    /// Matches brackets; false for one that closes nothing.
     fn brackets(&mut self, character: char) -> bool {
         match character {
-            '(' => self.owed.push(')'),
-            '[' => self.owed.push(']'),
-            ')' | ']' => return self.owed.pop() == Some(character),
+            '(' => self.unclosed.push(')'),
+            '[' => self.unclosed.push(']'),
+            ')' | ']' => return self.unclosed.pop() == Some(character),
             _ => {}
         }
         true
     }
 
-    /// What stands before the mark that ends `sentence`; none where no mark ends it.
+    /// The text before the mark that ends `sentence`; `None` where no mark ends it.
     fn ended<'s>(&self, sentence: &'s str) -> Option<&'s str> {
         let stem = sentence.strip_suffix(['.', '!', '?'])?;
-        let midway = MIDWAY.contains(&last_word(stem).to_lowercase().as_str());
-        (!self.needs_digit && self.owed.is_empty() && !midway).then_some(stem)
+        let midway = NEVER_END.contains(&last_word(stem).to_lowercase().as_str());
+        (!self.needs_digit && self.unclosed.is_empty() && !midway).then_some(stem)
     }
 }
 
-/// May a sentence go on after `stem` and a full stop? After digits ("0.85"), and after a letter
-/// alone or between dots ("E. coli", "i.v. drugs"), by [`Reader::after_mark`].
-fn goes_on(stem: &str) -> bool {
+/// Whether a sentence may continue after `stem` and a full stop: after digits ("0.85"), and after a single letter or
+/// one between dots ("E. coli", "i.v. drugs"), by [`Reader::after_mark`].
+fn may_continue(stem: &str) -> bool {
     stem.ends_with(|c: char| c.is_ascii_digit())
         || last_word(stem).rsplit('.').next().is_some_and(is_letter)
 }
 
-/// The last run of letters, digits, inner dots and apostrophes: the t of "doesn't" is no initial.
+/// The last run of letters, digits, inner dots and apostrophes, so that the t of "doesn't" is not an initial.
 fn last_word(text: &str) -> &str {
     let part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '\'' | '’');
     let before = text.trim_end_matches(part);
@@ -203,11 +201,11 @@ fn words(sentence: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Standing::{Closed, Complete, Open, Refused};
+    use super::RationaleState::{Complete, Final, Impossible, Incomplete};
     use super::*;
 
     #[test]
-    fn sentences_are_complete_and_every_beginning_of_them_is_not_refused() {
+    fn every_prefix_of_a_sentence_is_possible() {
         for sentence in [
             "Vitamin D lowers the risk a little.",
             "The interval runs from 0.60 to 1.05 and so includes 1.",
@@ -222,40 +220,45 @@ mod tests {
             "It rose in half of them [95% CI 1 to 2].",
         ] {
             let text = format!(" {sentence}");
-            assert!(standing(&text).is_rationale(), "{sentence:?}");
+            assert!(rationale_state(&text).is_rationale(), "{sentence:?}");
             for (end, _) in text.char_indices() {
-                assert_ne!(standing(&text[..end]), Refused, "{:?}", &text[..end]);
+                assert_ne!(
+                    rationale_state(&text[..end]),
+                    Impossible,
+                    "{:?}",
+                    &text[..end]
+                );
             }
             assert_eq!(verdict_data::sentences(sentence).count(), 1, "{sentence:?}");
         }
     }
 
     #[test]
-    fn closed_means_that_nothing_can_follow() {
+    fn nothing_can_follow_a_final_rationale() {
         for (sentence, want) in [
             ("The ratio in the trial was 0.", Complete),
             ("They all had to take vitamin D.", Complete),
             ("It was given to them i.v.", Complete),
-            ("It lowers the risk a little.", Closed),
-            ("One drug works and the other doesn't.", Closed),
-            ("The second share was the patient’s.", Closed),
-            ("It lowers the risk (a little).", Closed),
-            ("Does the ratio say 5?", Closed),
+            ("It lowers the risk a little.", Final),
+            ("One drug works and the other doesn't.", Final),
+            ("The second share was the patient’s.", Final),
+            ("It lowers the risk (a little).", Final),
+            ("Does the ratio say 5?", Final),
         ] {
             let text = format!(" {sentence}");
-            assert_eq!(standing(&text), want, "{sentence:?}");
-            let follows = |next: char| standing(&format!("{text}{next}")) != Refused;
+            assert_eq!(rationale_state(&text), want, "{sentence:?}");
+            let follows = |next: char| rationale_state(&format!("{text}{next}")) != Impossible;
             let followers: Vec<char> = (' '..='\u{17f}').filter(|next| follows(*next)).collect();
             assert_eq!(
                 followers.is_empty(),
-                want == Closed,
+                want == Final,
                 "{sentence:?}: {followers:?}"
             );
         }
     }
 
     #[test]
-    fn unfinished_text_is_open() {
+    fn unfinished_text_is_incomplete() {
         for text in [
             "",
             " ",
@@ -266,12 +269,12 @@ mod tests {
             " Antidisestablishmentarianism.",
             " The ratio in the trial was .",
         ] {
-            assert_eq!(standing(text), Open, "{text:?}");
+            assert_eq!(rationale_state(text), Incomplete, "{text:?}");
         }
     }
 
     #[test]
-    fn what_cannot_become_a_rationale_is_refused() {
+    fn text_that_cannot_become_a_rationale_is_impossible() {
         for text in [
             "No blank before it",
             "  Two blanks before it",
@@ -294,9 +297,9 @@ mod tests {
             " It helps [12]",
             " It helps, see www.example.org/x",
         ] {
-            assert_eq!(standing(text), Refused, "{text:?}");
+            assert_eq!(rationale_state(text), Impossible, "{text:?}");
         }
         let long = format!(" {}", "word ".repeat(100));
-        assert_eq!(standing(&long), Refused);
+        assert_eq!(rationale_state(&long), Impossible);
     }
 }

@@ -1,4 +1,4 @@
-//! For tests, here and in crates above: a tiny tokenizer and a scripted model.
+//! Test support for this crate and its users: a tiny tokenizer and a scripted model.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -7,9 +7,9 @@ use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Tokenizer};
 
-use crate::engine::{Chunk, Engine, Logits};
+use crate::engine::{Chunk, InferenceEngine, Logits};
 
-/// Words that the tiny tokenizer knows as one token each, besides the 256 bytes.
+/// Words with a token of their own in the tiny tokenizer, besides the 256 bytes.
 const WORDS: &[&str] = &[
     " Yes",
     " No",
@@ -51,13 +51,13 @@ const WORDS: &[&str] = &[
 /// Text of the tiny tokenizer's end-of-text token.
 pub const EOS: &str = "<|endoftext|>";
 
-/// A byte-level BPE tokenizer of 256 bytes, about 35 words with the merges that lead to them, and
-/// the end-of-text token last. It splits text as GPT-2's does.
+/// A byte-level BPE tokenizer with 256 bytes, about 35 words with their merges, and the end-of-text token last. It
+/// splits text as GPT-2's does.
 pub fn tokenizer() -> Tokenizer {
     tokenizer_of(WORDS)
 }
 
-/// A tokenizer of the same kind that knows these words.
+/// A tokenizer of the same kind with these words.
 pub fn tokenizer_of(words: &[&str]) -> Tokenizer {
     let letter: HashMap<u8, char> = bytes_to_letters();
     let mut vocabulary: HashMap<String, u32> = HashMap::new();
@@ -112,24 +112,26 @@ fn bytes_to_letters() -> HashMap<u8, char> {
         .collect()
 }
 
-/// What a scripted model thinks: the logits after a history of tokens, for an adapter.
+/// The logits of a scripted model after a sequence of tokens, for an adapter.
 pub type Think<'f> = Box<dyn Fn(&[u32], Option<usize>) -> Vec<f32> + 'f>;
 
-/// A model that returns planned logits and writes down what it was asked.
+/// A model that returns planned logits and records the calls.
 pub struct Scripted<'f> {
     vocabulary: usize,
     adapters: Vec<String>,
     histories: Vec<Option<Vec<u32>>>,
     think: Think<'f>,
     logits: Vec<f32>,
-    /// For every call of `extend`: the number of tokens of each chunk, in order.
+    /// Number of tokens of each chunk, for every call of `extend`.
     pub calls: Vec<Vec<usize>>,
-    /// Most tokens of one sequence.
+    /// Largest number of sequences that were open at once.
+    pub most_open: usize,
+    /// Maximum number of tokens in a sequence.
     pub positions: usize,
 }
 
 impl<'f> Scripted<'f> {
-    /// A model over `tokenizer`'s vocabulary with these adapters, which thinks as told.
+    /// A model with the vocabulary of `tokenizer`, these adapters and these logits.
     pub fn new(tokenizer: &Tokenizer, adapters: &[&str], think: Think<'f>) -> Scripted<'f> {
         Scripted {
             vocabulary: tokenizer.get_vocab_size(true),
@@ -138,12 +140,13 @@ impl<'f> Scripted<'f> {
             think,
             logits: Vec::new(),
             calls: Vec::new(),
+            most_open: 0,
             positions: 4096,
         }
     }
 
-    /// A model that answers each prompt with the text that `plan` gives for it (and the adapter),
-    /// then ends. Where the answer has left the plan, it wants to end.
+    /// A model that answers each prompt with the text that `plan` returns for it and the adapter, then with the
+    /// end-of-text token, which is also its sampler where the answer has departed from the plan.
     pub fn saying(
         tokenizer: &'f Tokenizer,
         adapters: &[&str],
@@ -177,12 +180,13 @@ impl<'f> Scripted<'f> {
 
     fn put(&mut self, history: Vec<u32>) -> usize {
         self.histories.push(Some(history));
+        self.most_open = self.most_open.max(self.open());
         self.histories.len() - 1
     }
 }
 
-impl Engine for Scripted<'_> {
-    fn vocabulary(&self) -> usize {
+impl InferenceEngine for Scripted<'_> {
+    fn vocab_size(&self) -> usize {
         self.vocabulary
     }
 

@@ -1,31 +1,40 @@
-//! The answer as a value, and the strict reading of an answer's text.
+//! The answer as a value, and the strict parser of an answer's text.
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use verdict_data::{Label, sentences};
 
-/// How much of an answer is written, and how.
+/// How an answer is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// The model writes what it likes, up to an end-of-text, a new line or the limit.
+    /// Unconstrained decoding, up to an end-of-text token, a line break or the maximum number of new tokens.
     Free,
-    /// The grammar admits only well-formed answers.
+    /// Constrained decoding: the grammar admits only format-valid answers.
     Guaranteed,
-    /// Nothing is written: the label and its probabilities come from the prompt's own pass.
+    /// No text: label and probabilities alone.
     Label,
 }
 
 impl Mode {
-    /// The modes that write, in the order of tables.
+    /// The modes that generate text, in the order of tables.
     pub const WRITTEN: [Mode; 2] = [Mode::Free, Mode::Guaranteed];
 
-    /// The name in tables and files.
+    /// The name in files.
     pub fn as_str(self) -> &'static str {
         match self {
             Mode::Free => "free",
             Mode::Guaranteed => "guaranteed",
             Mode::Label => "label",
+        }
+    }
+
+    /// The name in tables and messages.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Mode::Free => "unconstrained",
+            Mode::Guaranteed => "constrained",
+            Mode::Label => "label only",
         }
     }
 }
@@ -36,44 +45,42 @@ impl std::fmt::Display for Mode {
     }
 }
 
-/// One answered question. Serialises to the object that `--json` prints.
+/// The answer to one question. Serialises to the object that `--json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The question as it was asked.
+    /// The question.
     pub question: String,
-    /// The answer's label; none where a free-running answer does not have the format.
+    /// The label; `None` where an unconstrained answer is not format-valid.
     pub label: Option<Label>,
-    /// Probabilities of the three labels among themselves, by all their tokens, in the order
-    /// of [`Label::ALL`]. In JSON an object with the labels' words as keys.
+    /// Probabilities of the three labels, normalised among them, in the order of [`Label::ALL`]. In JSON an object with
+    /// the labels as keys.
     #[serde(with = "by_label")]
     pub probabilities: [f32; 3],
-    /// Probability that the model gave to other beginnings of an answer, 0 to 1. Above 0.5 it would
-    /// rather have said something else than any of the labels.
+    /// Probability that an answer begins with none of the labels, 0 to 1.
     pub other: f32,
-    /// The rationale; none where a free-running answer does not have the format.
+    /// The rationale; `None` where an unconstrained answer is not format-valid.
     pub rationale: Option<String>,
-    /// The whole answer, without blanks at its ends; empty where none was written.
+    /// The whole answer, trimmed; empty in [`Mode::Label`].
     pub answer: String,
-    /// Name of the adapter; none for the base model.
+    /// Name of the adapter; `None` for the base model.
     pub adapter: Option<String>,
-    /// How the answer was written.
+    /// How the answer was decoded.
     pub mode: Mode,
-    /// The label that the answer's first word names, in whatever case and with whatever after it, where the
-    /// answer has no other form; none where it names none, or where nothing was written.
+    /// The label that the first word names, in any case and whatever follows it; `None` where it names none.
     #[serde(default)]
     pub first_word: Option<Label>,
-    /// Whether the rationale is the fixed sentence that stands where the model wrote no usable one.
+    /// Whether the rationale is the fallback, the fixed sentence that replaces an unusable one.
     #[serde(default)]
     pub fallback: bool,
-    /// Whether the answer has the format: see [`parse_answer`]. An answer that was not written has none.
+    /// Whether the answer is format-valid: see [`parse_answer`]. False in [`Mode::Label`].
     pub format_ok: bool,
-    /// Tokens of the answer, without the end-of-text.
+    /// Number of tokens of the answer, without the end-of-text token.
     pub tokens: usize,
-    /// Milliseconds from the question's entry into a batch to its last token.
+    /// Milliseconds from the prompt's admission to the batch to the last token.
     pub latency_ms: f64,
 }
 
-/// The parts of a well-formed answer.
+/// The parts of a format-valid answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
     /// The label.
@@ -82,9 +89,9 @@ pub struct Parsed {
     pub rationale: String,
 }
 
-/// Reads an answer strictly: `{Label}. Rationale: {one sentence}`, the label one of the three words
-/// as they are written, one blank after each full stop and colon, the sentence on one line, with
-/// an end mark, and followed by nothing. Blanks around the whole are allowed. `None` otherwise.
+/// Parses an answer strictly: `{Label}. Rationale: {one sentence}`, with the label spelled exactly, one space after each
+/// full stop and colon, and the sentence on one line, ended by a full stop, question mark or exclamation mark and
+/// followed by nothing. Spaces around the whole are allowed. `None` where the answer is not format-valid.
 pub fn parse_answer(answer: &str) -> Option<Parsed> {
     let answer = answer.trim_matches(' ');
     let (label, rationale) = Label::ALL.into_iter().find_map(|label| {
@@ -105,7 +112,7 @@ pub fn parse_answer(answer: &str) -> Option<Parsed> {
     })
 }
 
-/// The label that a text's first word names, whatever its case and what follows it: `yes, because …`.
+/// The label that the first word of a text names, in any case and whatever follows it: `yes, because …`.
 pub fn first_word(answer: &str) -> Option<Label> {
     let start = answer.trim_start_matches(|c: char| !c.is_alphanumeric());
     let end = start.find(|c: char| !c.is_alphanumeric());
@@ -114,7 +121,7 @@ pub fn first_word(answer: &str) -> Option<Label> {
     Label::ALL.into_iter().find(named)
 }
 
-/// Three numbers as an object with the labels' words as keys.
+/// Three numbers as an object with the labels as keys.
 mod by_label {
     use super::*;
 
@@ -150,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_only_well_formed_answers() {
+    fn only_format_valid_answers_are_parsed() {
         for (text, label) in [
             (
                 "Yes. Rationale: It lowers the risk (RR 0.85 vs. placebo).",
@@ -190,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_word_names_a_label_in_any_form() {
+    fn the_first_word_names_a_label_in_any_case() {
         for (text, label) in [
             ("Yes. Rationale: It does.", Some(Label::Yes)),
             (" no, it does not", Some(Label::No)),
@@ -206,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_the_words_of_the_contract() {
+    fn json_has_the_documented_fields() {
         let verdict = Verdict {
             question: "Does it help?".into(),
             label: Some(Label::No),

@@ -126,11 +126,11 @@ pub fn prompt_tokens(asked: Option<usize>, run: Option<&TrainSettings>) -> usize
     asked.unwrap_or_else(|| run.map_or_else(|| trained(&TrainSettings::default()), trained))
 }
 
-/// Notes how contexts are cut to fit their prompts, where some are.
+/// Notes how contexts cut to fit their prompts, where some are.
 pub fn tell_cuts<'p>(
     of: &str,
     prompts: impl Iterator<Item = &'p EncodedPrompt>,
-    settings: &verdict_answer::Settings,
+    settings: &verdict_answer::AnswerSettings,
     printer: &Printer,
 ) {
     let mut cuts = ContextCuts::default();
@@ -466,7 +466,7 @@ mod tests {
         assert_eq!(prompt_tokens(Some(300), Some(&run)), 300);
         assert_eq!(
             prompt_tokens(None, None),
-            verdict_answer::Settings::default().max_prompt_tokens
+            verdict_answer::AnswerSettings::default().max_prompt_tokens
         );
     }
 

@@ -13,7 +13,7 @@ pub fn grouped(number: usize) -> String {
     text
 }
 
-/// `part` of `whole` in per cent with one decimal; a little is `< 0.1 %`, not nothing.
+/// `part` of `whole` in per cent with one decimal; less than that, but not 0, is `< 0.1 %`.
 pub fn percent(part: usize, whole: usize) -> String {
     let share = 100.0 * part as f64 / whole.max(1) as f64;
     match part > 0 && share < 0.05 {
@@ -22,8 +22,8 @@ pub fn percent(part: usize, whole: usize) -> String {
     }
 }
 
-/// A number to four significant digits, without zeros that say nothing: `1.44`, `−0.5`, `1,532`, `2e-5`; `–` where
-/// it is no number.
+/// A number to four significant digits without trailing zeros: `1.44`, `−0.5`, `1,532`, `2e-5`; `–` where it is not
+/// finite.
 pub fn significant(value: f64) -> String {
     if !value.is_finite() {
         return "–".into();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_grouped_and_a_little_is_not_nothing() {
+    fn numbers_are_grouped_and_small_shares_are_not_zero() {
         assert_eq!(
             [0, 999, 1000, 1_234_567].map(grouped),
             ["0", "999", "1,000", "1,234,567"]

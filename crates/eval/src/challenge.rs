@@ -56,7 +56,7 @@ pub fn why(id: &str) -> Option<&'static str> {
 mod tests {
     use std::collections::HashSet;
 
-    use verdict_answer::sentence::standing;
+    use verdict_answer::sentence::rationale_state;
 
     use super::*;
 
@@ -72,7 +72,7 @@ mod tests {
         for item in &items {
             let rationale = format!(" {}", item.rationale);
             assert!(
-                standing(&rationale).is_rationale(),
+                rationale_state(&rationale).is_rationale(),
                 "{}: {}",
                 item.id,
                 item.rationale

@@ -37,7 +37,7 @@ pub struct Look {
     /// [`rows_hash`] of each benchmark's questions, in their order; empty in looks of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<String>,
-    /// Name of the run's folder; empty in looks of earlier versions.
+    /// Canonical path of the run's folder; as it was typed, or empty, in looks of earlier versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run: String,
     /// Tells one look from all others: the same in each place; empty in looks of earlier versions.
@@ -46,8 +46,10 @@ pub struct Look {
 }
 
 impl Look {
-    /// A look of a run now, at benchmarks with the hashes of their questions.
-    pub fn now(run: String, benchmarks: Vec<(String, String)>, systems: Vec<String>) -> Look {
+    /// A look of the run in this folder now, at benchmarks with the hashes of their questions. The folder's path is
+    /// made canonical: one run has one name, from wherever it is evaluated.
+    pub fn now(run: &Path, benchmarks: Vec<(String, String)>, systems: Vec<String>) -> Look {
+        let run = run.canonicalize().unwrap_or_else(|_| run.to_owned());
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -58,7 +60,7 @@ impl Look {
             benchmarks,
             systems,
             rows,
-            run,
+            run: run.display().to_string(),
             id: format!("{:x}-{:x}", since.as_nanos(), std::process::id()),
         }
     }
@@ -141,6 +143,10 @@ pub struct Recorded {
 pub fn record(folder: &Path, shared: &[PathBuf], look: Look) -> Result<Recorded, EvalError> {
     let mut looks = read(folder)?;
     append(&folder.join(FILE), &look)?;
+    // Whatever path this run had then: it may have been moved, and earlier versions wrote it as it was typed.
+    for own in &mut looks {
+        own.run.clone_from(&look.run);
+    }
     let mut faults = Vec::new();
     for place in shared {
         let path = place.join(SHARED);
@@ -198,7 +204,7 @@ mod tests {
     fn look(run: &str, benchmarks: &[(&str, &str)]) -> Look {
         let own = |(name, hash): &(&str, &str)| ((*name).to_owned(), (*hash).to_owned());
         Look::now(
-            run.to_owned(),
+            Path::new(run),
             benchmarks.iter().map(own).collect(),
             vec!["base".into()],
         )
@@ -256,6 +262,38 @@ mod tests {
         let nowhere = [folders.path().join("none")];
         let found = record(&place("fifth"), &nowhere, look("fifth", &[("test", "t")])).unwrap();
         assert_eq!((found.looks.len(), found.faults.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_run_is_counted_once_by_whatever_path_it_is_named() {
+        let folders = tempfile::tempdir().unwrap();
+        let [run, data, other] = ["run", "data", "other"].map(|name| folders.path().join(name));
+        for folder in [&run, &data, &other] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let at = |path: &Path| {
+            let benchmarks = vec![("test".to_owned(), "t".to_owned())];
+            let look = Look::now(path, benchmarks, vec!["base".into()]);
+            let found = record(&run, std::slice::from_ref(&data), look).unwrap();
+            (
+                count(&found.looks, "test", "t"),
+                runs(&found.looks, "test", "t"),
+            )
+        };
+        assert_eq!(at(&run), (1, 1));
+        assert_eq!(at(&other.join("../run")), (2, 1));
+        // Moved since: looks in the run's own folder are its own.
+        let moved = folders.path().join("moved");
+        std::fs::rename(&run, &moved).unwrap();
+        let look = Look::now(&moved, vec![("test".into(), "t".into())], Vec::new());
+        let found = record(&moved, std::slice::from_ref(&data), look).unwrap();
+        assert_eq!(
+            (
+                count(&found.looks, "test", "t"),
+                runs(&found.looks, "test", "t")
+            ),
+            (3, 1)
+        );
     }
 
     #[test]

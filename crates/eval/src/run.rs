@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 use verdict_answer::calibration::logits;
-use verdict_answer::{AnswerError, Answerer, Engine, Mode, Question, Settings, Verdict};
+use verdict_answer::{
+    AnswerError, AnswerSettings, Answerer, InferenceEngine, Mode, Question, Verdict,
+};
 use verdict_data::Item;
 
 /// Why an evaluation did not come about.
@@ -94,11 +96,11 @@ pub struct Answered {
 /// # Errors
 /// [`EvalError`], which names benchmark and item where one is at fault.
 pub fn ask(
-    engine: &mut dyn Engine,
+    engine: &mut dyn InferenceEngine,
     answerer: &Answerer<'_>,
     benchmarks: &[Asked<'_>],
     models: &[Option<usize>],
-    settings: &Settings,
+    settings: &AnswerSettings,
     done: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<Vec<Answered>>>, EvalError> {
     check(benchmarks, models)?;

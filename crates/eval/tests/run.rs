@@ -2,7 +2,7 @@
 
 use tokenizers::Tokenizer;
 use verdict_answer::testing::{Scripted, eos, tokenizer};
-use verdict_answer::{Answerer, Fit, Mode, Settings};
+use verdict_answer::{AnswerSettings, Answerer, Fit, Mode};
 use verdict_data::{Item, Label};
 use verdict_eval::compare::compare;
 use verdict_eval::robustness::Changed;
@@ -73,9 +73,9 @@ fn asked(
 ) -> Result<Vec<Vec<Vec<Answered>>>, EvalError> {
     let mut engine = Scripted::saying(tokenizer, &ADAPTERS, plan);
     let answerer = Answerer::new(tokenizer, eos(tokenizer)).unwrap();
-    let settings = Settings {
+    let settings = AnswerSettings {
         max_answer_tokens: most,
-        ..Settings::default()
+        ..AnswerSettings::default()
     };
     let models = [None, Some(0), Some(1)];
     let mut last = 0;
@@ -158,6 +158,11 @@ fn benchmark(name: &str, items: Vec<Item>) -> Benchmark {
 
 /// Two benchmarks, the first 18 of the first answered in full, with everything that can be judged.
 fn evaluation() -> Evaluation {
+    evaluation_of(|_| ())
+}
+
+/// As [`evaluation`], with the answers changed before they are judged.
+fn evaluation_of(change: impl FnOnce(&mut [Vec<Vec<Answered>>])) -> Evaluation {
     let tokenizer = tokenizer();
     let benchmarks = [benchmark("test", items(30)), benchmark("small", items(3))];
     let changed = Changed::new(&benchmarks, 3);
@@ -172,6 +177,7 @@ fn evaluation() -> Evaluation {
     asks.push(changed.asked());
     let mut answered = asked(&tokenizer, &asks, 48).unwrap();
     let otherwise = answered.pop().unwrap();
+    change(&mut answered);
     let validation: Vec<Vec<ValidationRow>> = answered[0]
         .iter()
         .map(|of_model| {
@@ -293,6 +299,76 @@ fn what_was_written_is_judged_by_mode() {
         "an ensemble writes none"
     );
     assert_eq!(report.benchmarks[1].systems[0].written[0].format.total, 3);
+}
+
+#[test]
+fn free_running_answers_are_read_by_their_first_word_too() {
+    let report = evaluation().report;
+    let base = &report.benchmarks[0].systems[0];
+    let free = base.written(Mode::Free).unwrap();
+    // The base says Yes to all, once in the form; six of the 18 are Yes.
+    assert_eq!(free.right.count, 1);
+    let lenient = free.right_first_word.unwrap();
+    assert_eq!((lenient.count, lenient.total), (6, 18));
+    assert_eq!(
+        base.written(Mode::Guaranteed).unwrap().right_first_word,
+        None
+    );
+    assert_eq!(free.fallbacks, None, "only a constrained answer has one");
+}
+
+#[test]
+fn fallback_rationales_are_counted_and_shown_where_there_are_any() {
+    // The base model of the script writes no usable sentence; here it does, and one answer of r4 does not.
+    let with = |fallbacks: &[(usize, usize)]| {
+        evaluation_of(|answers| {
+            for (model, of_model) in answers.iter_mut().flat_map(|of| of.iter_mut().enumerate()) {
+                for (place, answer) in of_model.iter_mut().enumerate() {
+                    if let Some([_, constrained]) = &mut answer.written {
+                        assert_eq!(constrained.mode, Mode::Guaranteed);
+                        constrained.fallback = fallbacks.contains(&(model, place));
+                    }
+                }
+            }
+        })
+    };
+    let shown = |evaluation: &Evaluation| {
+        let [text, markdown, html] = [
+            evaluation.report.text(),
+            evaluation.report.markdown(),
+            evaluation.html(),
+        ];
+        [text, markdown, html].map(|of| of.contains("fallback"))
+    };
+    assert_eq!(shown(&with(&[])), [false; 3]);
+    let one = with(&[(1, 4)]);
+    assert_eq!(shown(&one), [true; 3]);
+    let of = |system: usize| {
+        let written = one.report.benchmarks[0].systems[system].written(Mode::Guaranteed);
+        written.unwrap().fallbacks.unwrap()
+    };
+    assert_eq!((of(0).count, of(1).count, of(1).total), (0, 1, 18));
+    assert!(
+        one.report
+            .text()
+            .lines()
+            .all(|line| line.chars().count() <= 80),
+        "{}",
+        one.report.text()
+    );
+    let marked = one.predictions.iter();
+    let marked = marked.filter(|one| one.guaranteed.as_ref().is_some_and(|of| of.fallback));
+    assert_eq!(marked.count(), 1);
+}
+
+#[test]
+fn contexts_are_spoken_of_only_where_there_are_some() {
+    let mut report = evaluation().report;
+    let words = "a longer context loses its first sentences";
+    assert_eq!(report.benchmarks[0].contexts, 0);
+    assert!(!report.markdown().contains(words));
+    report.benchmarks[1].contexts = 1;
+    assert!(report.markdown().contains(words));
 }
 
 #[test]
@@ -547,7 +623,7 @@ fn every_error_names_what_is_at_fault() {
     let error = asked(&tokenizer, &[test], 3).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the limit for an answer is 3 tokens, expected at least 24"
+        "the maximum number of new tokens is 3, expected at least 24"
     );
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");

@@ -1,14 +1,27 @@
-//! A page as one HTML file: no script, nothing loaded from elsewhere, light or dark as the reader's system is.
+//! Renders a page as a single HTML file: no script, no external resources, in the reader's light or dark theme.
 
+use crate::escape::escape;
 use crate::page::{Block, Cell, Example, Figure, Page, Samples, Table};
 use crate::svg::WIDTH;
 use verdict_common::grouped;
 
-/// Bytes of a text that needs a column of some width.
+/// From how many bytes on a text gets a wide column.
 const LONG: usize = 40;
 
-/// The whole file; read again every so many seconds where there are some.
-pub(crate) fn write(page: &Page, every_s: Option<u32>) -> String {
+impl Page {
+    /// The page as a single HTML file: no script, no external resources.
+    pub fn html(&self) -> String {
+        write(self, None)
+    }
+
+    /// As [`Page::html`], for content that still changes: the browser reloads the file at this interval.
+    pub fn live_html(&self, every_s: u32) -> String {
+        write(self, Some(every_s))
+    }
+}
+
+/// The whole file, reloaded every so many seconds if a number is given.
+fn write(page: &Page, every_s: Option<u32>) -> String {
     let title = escape(&page.title);
     let again = every_s.map_or(String::new(), |every_s| {
         format!("<meta http-equiv=\"refresh\" content=\"{every_s}\">\n")
@@ -38,10 +51,10 @@ pub(crate) fn write(page: &Page, every_s: Option<u32>) -> String {
     body.out
 }
 
-/// The file as far as it is written, and how many of each kind it holds: their addresses are numbered.
+/// The file so far, with the number of elements of each kind, from which their ids are made.
 struct Body {
     out: String,
-    /// Addresses of the sections.
+    /// Ids of the sections.
     ids: Vec<String>,
     sections: usize,
     figures: usize,
@@ -110,18 +123,7 @@ impl Body {
     }
 }
 
-/// Text as HTML and SVG show it, within an element or a double-quoted attribute. Characters that XML forbids, which
-/// say nothing to a reader either, become U+FFFD.
-pub fn escape(text: &str) -> String {
-    let forbidden = |c: char| {
-        (c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r'))
-            || matches!(c, '\u{fffe}' | '\u{ffff}')
-    };
-    let text = text.replace(forbidden, "\u{fffd}");
-    html_escape::encode_double_quoted_attribute(&text).into_owned()
-}
-
-/// Style rules that the figures bring, each once.
+/// The style rules that the figures need, each once.
 fn styles(page: &Page) -> String {
     let mut styles: Vec<&str> = Vec::new();
     for block in page.blocks.iter().flat_map(Block::all) {
@@ -133,7 +135,7 @@ fn styles(page: &Page) -> String {
     styles.concat()
 }
 
-/// The sections' names as addresses within the page, no two the same.
+/// Ids of the sections, made from their names; all different.
 fn ids(page: &Page) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for block in &page.blocks {
@@ -162,11 +164,11 @@ fn contents(out: &mut String, page: &Page, ids: &[String]) {
 }
 
 fn write_figure(out: &mut String, figure: &Figure, number: usize) {
-    let (title, told) = (escape(&figure.title), escape(&figure.told));
+    let (title, description) = (escape(&figure.title), escape(&figure.description));
     *out += &format!(
         "<figure>\n<figcaption>{title}</figcaption>\n\
          <svg viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" aria-labelledby=\"f{number}t f{number}d\">\
-         <title id=\"f{number}t\">{title}</title><desc id=\"f{number}d\">{told}</desc>{}</svg>\n</figure>\n",
+         <title id=\"f{number}t\">{title}</title><desc id=\"f{number}d\">{description}</desc>{}</svg>\n</figure>\n",
         figure.height, figure.body
     );
 }
@@ -178,7 +180,7 @@ fn write_table(out: &mut String, table: &Table, number: usize) {
         true => format!("<details>\n<summary id=\"{name}\">{caption}</summary>\n"),
         false => format!("<p class=\"caption\" id=\"{name}\">{caption}</p>\n"),
     };
-    // Whoever has no pointer must be able to scroll it too.
+    // tabindex makes the table scrollable from the keyboard.
     *out += &format!(
         "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-labelledby=\"{name}\">\n<table aria-labelledby=\"{name}\">\n"
     );
@@ -216,7 +218,7 @@ fn write_table(out: &mut String, table: &Table, number: usize) {
     }
 }
 
-/// Filters as radio buttons: a rule of the style sheet hides what the chosen one leaves out.
+/// Filters as radio buttons: a style rule hides the samples that the checked choice excludes.
 fn write_samples(out: &mut String, samples: &Samples, number: usize) {
     let name = format!("s{number}");
     *out += "<style>\n";
@@ -256,7 +258,7 @@ fn write_samples(out: &mut String, samples: &Samples, number: usize) {
     *out += "</div>\n";
 }
 
-/// A sample, its article with these attributes.
+/// A sample, with these attributes on its article element.
 fn write_example(out: &mut String, example: &Example, attributes: &str) {
     *out += &format!("<article class=\"example\"{attributes}>\n<p class=\"from\">");
     for badge in &example.badges {
@@ -289,7 +291,7 @@ mod tests {
     fn figure(style: &'static str) -> Block {
         Block::Figure(Figure {
             title: "A \"figure\"".into(),
-            told: "what it says".into(),
+            description: "what it says".into(),
             height: 10.0,
             body: String::new(),
             style,
@@ -297,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_of_one_name_have_addresses_of_their_own() {
+    fn sections_with_the_same_name_have_different_ids() {
         let page = Page {
             title: "x".into(),
             blocks: vec![
@@ -316,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_of_a_figure_stand_once_and_only_where_it_does() {
+    fn style_rules_of_figures_are_written_once_and_only_where_needed() {
         let page = |blocks| {
             let title = "x".into();
             write(&Page { title, blocks }, None)
@@ -329,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn folds_hold_blocks_and_filters_choose_among_samples() {
+    fn folds_contain_blocks_and_filters_select_samples() {
         let sample = |text: &str, choice| {
             let example = Example {
                 badges: Vec::new(),
@@ -379,20 +381,12 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_still_changes_is_read_again() {
+    fn a_live_page_is_reloaded() {
         let page = Page::default();
         let again = "<meta http-equiv=\"refresh\" content=\"5\">\n";
         assert!(!page.html().contains("refresh"));
         let live = page.live_html(5);
         assert_eq!(live.replace(again, ""), page.html());
         assert_ne!(live, page.html());
-    }
-
-    #[test]
-    fn what_xml_forbids_is_replaced() {
-        assert_eq!(
-            escape("a\0b\u{1b}c\n<&\">\u{ffff}é"),
-            "a\u{fffd}b\u{fffd}c\n&lt;&amp;&quot;&gt;\u{fffd}é"
-        );
     }
 }

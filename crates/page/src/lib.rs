@@ -1,15 +1,16 @@
-//! Pages for people: a title and blocks of text, tables and figures, written as Markdown and as one HTML file that
-//! loads nothing, runs nothing and is light or dark as the reader's system is.
+//! Self-contained pages: a title and blocks of text, tables and figures, rendered as Markdown and as a single HTML file
+//! without scripts or external resources that follows the reader's light or dark theme.
 //!
-//! A [`Page`] says what stands on it, once for both; its texts are plain, and the writers escape them. [`charts`] draws
-//! numbers, [`svg`] anything. Nothing here knows what the pages are about, reads a clock or touches a file: the same
-//! page gives the same bytes.
+//! A [`Page`] describes the content once for both formats. Its texts are plain; the renderers escape them. [`charts`]
+//! draws numbers, [`svg`] draws anything else. Nothing here depends on the subject of a page, on a clock or on files:
+//! the same page gives the same bytes.
 
 pub mod charts;
+mod escape;
 mod html;
 mod markdown;
 mod page;
 pub mod svg;
 
-pub use html::escape;
+pub use escape::escape;
 pub use page::{Badge, Block, Cell, Example, Figure, Filter, Fold, Page, Part, Samples, Table};

@@ -1,13 +1,15 @@
-//! A page as Markdown: tables, no figures. Whatever comes from data is escaped, so that it is shown, not obeyed.
+//! Renders a page as Markdown, without figures. All text is escaped, so that data cannot act as markup.
 
 use crate::page::{Block, Cell, Example, Page, Table};
 use verdict_common::grouped;
 
-/// The whole file.
-pub(crate) fn write(page: &Page) -> String {
-    let mut out = format!("# {}\n", escape(&page.title));
-    write_blocks(&mut out, &page.blocks);
-    out
+impl Page {
+    /// The page as Markdown, without figures.
+    pub fn markdown(&self) -> String {
+        let mut out = format!("# {}\n", escape(&self.title));
+        write_blocks(&mut out, &self.blocks);
+        out
+    }
 }
 
 fn write_blocks(out: &mut String, blocks: &[Block]) {
@@ -68,7 +70,7 @@ fn write_table(out: &mut String, table: &Table) {
     }
 }
 
-/// A name as it is typed; one that would end the quotes early is escaped instead.
+/// Text in backticks; escaped instead where backticks cannot quote it.
 fn code(text: &str) -> String {
     let fits = !text.is_empty()
         && !text.contains(['`', '|', '\\', '<', '&'])
@@ -79,7 +81,7 @@ fn code(text: &str) -> String {
     }
 }
 
-/// Text that Markdown shows as it is: on one line, with nothing that it or HTML would take for mark-up.
+/// Text that Markdown shows literally: on one line, with Markdown and HTML markup escaped.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
     for character in text.chars() {

@@ -1,68 +1,49 @@
-//! What stands on a page and in which order, apart from how it is written down.
+//! The content of a page, independent of the format in which it is rendered.
 
-use crate::{html, markdown};
-
-/// A page before it is Markdown or HTML. Its texts are plain: whoever writes them escapes them.
+/// A page. Its texts are plain; [`Page::html`] and [`Page::markdown`] escape them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
-    /// The heading of all, and the browser's title.
+    /// The top heading, and the title of the browser window.
     pub title: String,
-    /// What stands below it, in this order.
+    /// The content below the title, in order.
     pub blocks: Vec<Block>,
 }
 
-impl Page {
-    /// The page as one HTML file: no script, nothing loaded from elsewhere.
-    pub fn html(&self) -> String {
-        html::write(self, None)
-    }
-
-    /// As [`Page::html`], of something that still changes: the browser reads the file again every so many seconds.
-    pub fn live_html(&self, every_s: u32) -> String {
-        html::write(self, Some(every_s))
-    }
-
-    /// The page as Markdown: tables, no figures.
-    pub fn markdown(&self) -> String {
-        markdown::write(self)
-    }
-}
-
-/// A piece of a page.
+/// An element of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
-    /// A heading; what stands before the first one is the summary, and a table of contents follows it in HTML.
+    /// A section heading. Blocks before the first one are the summary; in HTML a table of contents follows them.
     Section(String),
     /// A paragraph.
     Text(String),
-    /// Lines, each with a bullet.
+    /// A bulleted list.
     List(Vec<String>),
     /// A table.
     Table(Table),
-    /// Drawn in HTML alone: its figures should stand in a table too. Neighbours stand side by side where there is room.
+    /// A figure, in HTML only: its numbers should be in a table too. Adjacent figures share a row where there is room.
     Figure(Figure),
-    /// A sample, set apart from what the page says itself.
+    /// A sample, set apart from the text.
     Example(Example),
-    /// Details, which HTML shows when they are asked for: no sections among them.
+    /// Blocks that are collapsed in HTML; without sections.
     Fold(Fold),
-    /// Samples that a reader filters, in HTML alone.
+    /// Samples with filters, in HTML only.
     Samples(Samples),
 }
 
-/// Blocks behind a line.
+/// Collapsed blocks behind a summary line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fold {
-    /// What they hold.
+    /// The summary line.
     pub summary: String,
     /// The blocks.
     pub blocks: Vec<Block>,
 }
 
-/// Samples with the filters that leave out some of them: one choice of each filter is on at a time, the first being
-/// all. Works without a script.
+/// Samples that the reader can filter, without a script: one choice of each filter is active at a time, at first
+/// "all".
 #[derive(Clone, Debug, PartialEq)]
 pub struct Samples {
-    /// What they are.
+    /// The caption.
     pub caption: String,
     /// The filters.
     pub filters: Vec<Filter>,
@@ -70,17 +51,17 @@ pub struct Samples {
     pub rows: Vec<(Vec<usize>, Example)>,
 }
 
-/// A way to choose among samples.
+/// A filter of samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
-    /// What is chosen by.
+    /// Its name.
     pub name: String,
-    /// The choices, "all" left out.
+    /// The choices, without "all".
     pub choices: Vec<String>,
 }
 
 impl Block {
-    /// The block, and those folded into it.
+    /// The block and all blocks folded into it.
     pub(crate) fn all(&self) -> Box<dyn Iterator<Item = &Block> + '_> {
         let inner: &[Block] = match self {
             Block::Fold(fold) => &fold.blocks,
@@ -90,23 +71,23 @@ impl Block {
     }
 }
 
-/// A sample: where it is from, then its parts.
+/// A sample with its source and texts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    /// What marks it.
+    /// Labels shown with it.
     pub badges: Vec<Badge>,
-    /// Where it is from.
+    /// Its source.
     pub source: String,
-    /// Its name there, where it has one.
+    /// Its id in the source, or empty.
     pub id: String,
     /// Its texts.
     pub parts: Vec<Part>,
 }
 
-/// A word in a coloured field.
+/// A word on a coloured background.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Badge {
-    /// Class of its colour in the style sheet: `yes`, `no`, `uncertain`.
+    /// CSS class of its colour: `yes`, `no`, `uncertain`.
     pub class: &'static str,
     /// The word.
     pub text: String,
@@ -115,41 +96,41 @@ pub struct Badge {
 /// A text of an [`Example`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
-    /// Class of its type in HTML: `question` is bold, `context` is faint, the empty one is plain.
+    /// CSS class: `question` is bold, `context` is faint, empty is plain.
     pub class: &'static str,
-    /// What Markdown, which has no classes, says before it: `Q: `.
+    /// Prefix in Markdown, which has no classes: `Q: `.
     pub lead: String,
     /// The text.
     pub text: String,
 }
 
-/// A drawing with its names.
+/// A drawing with its title and description.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// What it shows.
+    /// The title.
     pub title: String,
-    /// What it says, in words, for whoever does not see it.
-    pub told: String,
-    /// Height, in the units of [`crate::svg::WIDTH`], which is its width.
+    /// The content in words, for screen readers.
+    pub description: String,
+    /// Height, in the units of its width, [`crate::svg::WIDTH`].
     pub height: f64,
-    /// The inside of the SVG: see [`crate::svg::Svg`].
+    /// The content of the SVG element: see [`crate::svg::Svg`].
     pub body: String,
-    /// Style rules that the body needs beyond those of every page; a page holds them once. Mostly empty.
+    /// CSS rules that the body needs besides those of every page; a page contains them once. Often empty.
     pub style: &'static str,
 }
 
-/// A table under its caption.
+/// A table with its caption.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// What it holds.
+    /// The caption.
     pub caption: String,
-    /// Names of its columns.
+    /// Column names.
     pub head: Vec<String>,
-    /// Its rows, each as wide as `head`.
+    /// The rows, each as long as `head`.
     pub rows: Vec<Vec<Cell>>,
-    /// The last row sums up the others.
+    /// Whether the last row is a total.
     pub total: bool,
-    /// Details, which HTML shows when they are asked for.
+    /// Whether the table is collapsed in HTML.
     pub folded: bool,
 }
 
@@ -165,7 +146,7 @@ impl Table {
         }
     }
 
-    /// Whether a column stands at the right, as numbers do.
+    /// Whether a column is right-aligned, as numbers are.
     pub(crate) fn right(&self, column: usize) -> bool {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         let mut cells = cells.filter(|cell| !matches!(cell, Cell::Text(text) if text.is_empty()));
@@ -173,12 +154,12 @@ impl Table {
     }
 }
 
-/// What stands in a table.
+/// A cell of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// Words.
+    /// Text.
     Text(String),
-    /// A name or a hash, set as it is typed.
+    /// A name or a hash, in a monospaced font.
     Code(String),
     /// A count.
     Number(usize),

@@ -1,24 +1,24 @@
-//! A small writer of SVG: rectangles, lines, marks and texts that take their colours from the page.
+//! A small SVG writer: rectangles, lines, marks and texts that take their colours from the page's style sheet.
 //!
-//! Not plotters: its SVG has fixed colours and no class, title or role, so that it can be neither dark nor read out,
-//! and it guesses widths of texts without a font.
+//! The plotters crate is not used: its SVG has fixed colours and no classes, titles or roles, so it neither follows a
+//! dark theme nor works with screen readers.
 
-use crate::escape;
+use crate::escape::escape;
 
-/// Units of a figure's width; about a phone's pixels, so that its texts are not scaled down there.
+/// Width of a figure, about that of a phone in pixels, so that text is not scaled down there.
 pub const WIDTH: f64 = 340.0;
 /// Height of a line of text.
 pub const LINE: f64 = 18.0;
 
-/// The inside of a picture.
+/// The content of an SVG element.
 #[derive(Clone, Debug, Default)]
 pub struct Svg {
     body: String,
 }
 
-/// Where a text stands by its point.
+/// How a text is aligned to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
+pub enum Anchor {
     /// The point is its left end.
     Start,
     /// The point is its middle.
@@ -27,7 +27,7 @@ pub enum At {
     End,
 }
 
-/// Marks that are told apart without their colour.
+/// Marks that can be told apart without colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// ●
@@ -45,7 +45,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// All of them.
+    /// All shapes.
     pub const ALL: [Shape; 6] = [
         Shape::Circle,
         Shape::Square,
@@ -55,7 +55,7 @@ impl Shape {
         Shape::Cross,
     ];
 
-    /// Corners around a middle, for a radius of 1; none for what is round. All look about as large.
+    /// Corners around the centre for a radius of 1; none for the circle. Sized to look equally large.
     fn corners(self) -> &'static [[f64; 2]] {
         match self {
             Shape::Circle => &[],
@@ -82,27 +82,34 @@ impl Shape {
 }
 
 impl Svg {
-    /// A bar, with a word that shows when it is pointed at.
-    pub fn bar(&mut self, class: &str, [x, y, width, height]: [f64; 4], told: &str) {
+    /// A bar with a tooltip.
+    pub fn bar(&mut self, class: &str, [x, y, width, height]: [f64; 4], tooltip: &str) {
         self.body += &format!(
             "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{height:.1}\">",
             width.max(0.0)
         );
-        self.told(told);
+        self.tooltip(tooltip);
         self.body += "</rect>";
     }
 
-    /// A line through points, with a word that shows when it is pointed at.
-    pub fn curve(&mut self, class: &str, points: &[[f64; 2]], told: &str) {
+    /// A line through points, with a tooltip.
+    pub fn curve(&mut self, class: &str, points: &[[f64; 2]], tooltip: &str) {
         let points = points.iter().map(|[x, y]| format!("{x:.1},{y:.1}"));
         let points = points.collect::<Vec<_>>().join(" ");
         self.body += &format!("<polyline class=\"{class}\" points=\"{points}\">");
-        self.told(told);
+        self.tooltip(tooltip);
         self.body += "</polyline>";
     }
 
-    /// A mark on a point, of a radius, with a word that shows when it is pointed at.
-    pub fn mark(&mut self, class: &str, shape: Shape, [x, y]: [f64; 2], radius: f64, told: &str) {
+    /// A mark on a point, with a tooltip.
+    pub fn mark(
+        &mut self,
+        class: &str,
+        shape: Shape,
+        [x, y]: [f64; 2],
+        radius: f64,
+        tooltip: &str,
+    ) {
         let corners = shape.corners();
         let end = if corners.is_empty() {
             self.body += &format!(
@@ -117,41 +124,41 @@ impl Svg {
             self.body += &format!("<polygon class=\"{class}\" points=\"{corners}\">");
             "</polygon>"
         };
-        self.told(told);
+        self.tooltip(tooltip);
         self.body += end;
     }
 
-    /// Names of colours in a row of their own, from the top; returns where the next thing may begin.
+    /// A legend of colours in one row at the top; returns the y coordinate below it.
     pub fn swatches(&mut self, names: &[(&str, &str)]) -> f64 {
         let mut x = 0.0;
         for (class, name) in names {
             self.bar(class, [x, 2.0, 11.0, 11.0], "");
-            self.text("", At::Start, [x + 16.0, 12.0], name);
-            x += 16.0 + wide(name) + 14.0;
+            self.text("", Anchor::Start, [x + 16.0, 12.0], name);
+            x += 16.0 + text_width(name) + 14.0;
         }
         LINE + 8.0
     }
 
-    /// A line of two names: the left one is cut where the right one needs the room.
+    /// A line with two texts; the left one is truncated where the right one needs the room.
     pub fn names(&mut self, y: f64, left: &str, right: &str) {
-        let right = fitting(right, WIDTH - 3.0 * LINE);
-        let room = WIDTH - wide(&right) - 8.0;
-        self.text("", At::Start, [0.0, y], &fitting(left, room));
-        self.text("number", At::End, [WIDTH, y], &right);
+        let right = truncated(right, WIDTH - 3.0 * LINE);
+        let room = WIDTH - text_width(&right) - 8.0;
+        self.text("", Anchor::Start, [0.0, y], &truncated(left, room));
+        self.text("number", Anchor::End, [WIDTH, y], &right);
     }
 
-    fn told(&mut self, told: &str) {
-        if !told.is_empty() {
-            self.body += &format!("<title>{}</title>", escape(told));
+    fn tooltip(&mut self, tooltip: &str) {
+        if !tooltip.is_empty() {
+            self.body += &format!("<title>{}</title>", escape(tooltip));
         }
     }
 
-    /// A line of text on its base line.
-    pub fn text(&mut self, class: &str, at: At, [x, y]: [f64; 2], text: &str) {
+    /// A line of text at its baseline.
+    pub fn text(&mut self, class: &str, at: Anchor, [x, y]: [f64; 2], text: &str) {
         let anchor = match at {
-            At::Start => "start",
-            At::Middle => "middle",
-            At::End => "end",
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
         };
         self.body += &format!(
             "<text class=\"{class}\" text-anchor=\"{anchor}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
@@ -166,19 +173,19 @@ impl Svg {
         );
     }
 
-    /// What was drawn.
+    /// The finished SVG content.
     pub fn done(self) -> String {
         self.body
     }
 }
 
-/// About how wide a text is: most letters are narrower.
-pub fn wide(text: &str) -> f64 {
+/// Estimated width of a text; most letters are narrower.
+pub fn text_width(text: &str) -> f64 {
     6.6 * text.chars().count() as f64
 }
 
-/// A text that fits into a width, cut where it must be.
-pub fn fitting(text: &str, width: f64) -> String {
+/// A text truncated to a width.
+pub fn truncated(text: &str, width: f64) -> String {
     let room = (width / 6.6) as usize;
     match text.chars().count() > room {
         true => {

@@ -1,4 +1,4 @@
-//! A page in a browser, on a phone and on a desk, by day and by night: what its reader would see.
+//! Pages in a browser, in phone and desktop widths, with a light and a dark theme.
 
 mod samples;
 
@@ -7,10 +7,10 @@ use std::path::Path;
 use verdict_page::{Block, Figure, Page};
 use verdict_testkit::browser::{Browser, View};
 
-/// A phone and a desk.
+/// Widths of a phone and of a desktop screen.
 const WIDTHS: [u64; 2] = [390, 1280];
 
-/// Looks at a page in every way; `VERDICT_PICTURES` names a folder that keeps what it looked like.
+/// Checks a page in every width and theme; screenshots are kept in the folder that `VERDICT_PICTURES` names.
 fn looks(browser: &mut Browser, name: &str, html: &str) -> Vec<View> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("page.html");
@@ -38,7 +38,7 @@ fn a_reader_sees_all_of_a_page() {
     let html = page.html();
     for view in looks(&mut browser, "all", &html) {
         assert_eq!(view.faults, [""; 0]);
-        // About as many texts as the page holds were looked at, and each could be read.
+        // About as many texts as the page has were checked, and each is readable.
         assert!(
             view.texts > 200 && view.contrast >= 4.5,
             "{} {}",
@@ -69,7 +69,7 @@ fn what_a_reader_would_stumble_over_is_found() {
             title: "x".into(),
             blocks: vec![Block::Figure(Figure {
                 title: "a".into(),
-                told: "b".into(),
+                description: "b".into(),
                 height: 60.0,
                 body: body.into(),
                 style: "",
@@ -119,7 +119,7 @@ fn what_a_reader_would_stumble_over_is_found() {
     }
 }
 
-/// What is wrong with a page on a desk by day.
+/// Faults of a page in desktop width with the light theme.
 fn look(browser: &mut Browser, html: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("page.html");

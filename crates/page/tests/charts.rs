@@ -1,5 +1,5 @@
-//! The charts, held to their promises: well-formed SVG, nothing outside the picture, no number that is none, no text
-//! upon another, whatever the numbers; and snapshots of one of each.
+//! Properties of all charts for any input: well-formed SVG, nothing outside the figure, no NaN, no overlapping texts; and
+//! a snapshot of each.
 
 mod drawing;
 mod samples;
@@ -8,8 +8,8 @@ use drawing::Drawing;
 use proptest::prelude::*;
 use samples::samples;
 use verdict_page::charts::{
-    Axis, Bar, Bin, Column, Curve, Dot, Reference, Series, Unit, bars, columns, confusion, dots,
-    lines, reliability, spark, steps,
+    Axis, Bar, Bin, Column, Dot, Reference, RiskCurve, Series, Unit, bars, columns, confusion,
+    dots, lines, reliability, risk_coverage, spark,
 };
 
 #[test]
@@ -20,7 +20,7 @@ fn each_chart_as_it_is() {
         let text = format!(
             "{}\n{}\n{:.0}\n{}",
             figure.title,
-            figure.told,
+            figure.description,
             figure.height,
             drawing.pretty()
         );
@@ -105,15 +105,15 @@ proptest! {
     }
 
     #[test]
-    fn steps_hold(
+    fn risk_coverage_holds(
         title in name(),
         curves in prop::collection::vec((name(), points(), prop::option::of(0..50_usize)), 0..14),
     ) {
-        let curves: Vec<Curve> = curves
+        let curves: Vec<RiskCurve> = curves
             .into_iter()
-            .map(|(name, points, operating)| Curve { name, points, operating })
+            .map(|(name, points, operating)| RiskCurve { name, points, operating })
             .collect();
-        Drawing::read(&steps(&title, &curves)).holds();
+        Drawing::read(&risk_coverage(&title, &curves)).holds();
     }
 
     #[test]
@@ -133,7 +133,7 @@ proptest! {
     ) {
         let rows: Vec<Column> = rows
             .into_iter()
-            .map(|(name, rows)| Column { told: name.clone(), name, rows })
+            .map(|(name, rows)| Column { tooltip: name.clone(), name, rows })
             .collect();
         Drawing::read(&columns(&title, "", &rows)).holds_within(4.0);
     }
@@ -145,7 +145,7 @@ proptest! {
     ) {
         let rows: Vec<Bar> = rows
             .into_iter()
-            .map(|(name, told, part)| Bar { name, part, told })
+            .map(|(name, value, part)| Bar { name, part, value })
             .collect();
         Drawing::read(&bars(&title, "", whole, &rows)).holds();
     }
@@ -176,13 +176,13 @@ fn without_numbers_a_chart_says_so() {
         lines("a", [&axis, &axis], &[lost]),
         dots("a", &axis, &[], &[]),
         reliability("a", &[]),
-        steps("a", &[]),
+        risk_coverage("a", &[]),
         confusion("a", &[], &["Yes"], &[]),
         spark("a", &[], Unit::Number),
         columns("a", "b", &[]),
         bars("a", "b", 0, &[]),
     ] {
-        assert_eq!(figure.told, "nothing to show yet");
+        assert_eq!(figure.description, "nothing to show yet");
         Drawing::read(&figure).holds();
     }
 }
@@ -202,11 +202,14 @@ fn a_gap_is_left_where_a_number_is_none() {
     let figure = lines("a", [&axis, &axis], &[series]);
     // One line in the legend, two in the plot; marks on the five that there are, and in the legend.
     assert_eq!((count(&figure, "curve"), count(&figure, "spot")), (3, 6));
-    assert_eq!(figure.told, "loss over loss. r16: 1 at 0, then 6 at 5.");
+    assert_eq!(
+        figure.description,
+        "loss over loss. r16: 1 at 0, then 6 at 5."
+    );
 }
 
 #[test]
-fn twelve_series_differ_without_their_colours_and_more_are_told() {
+fn twelve_series_differ_without_their_colours_and_the_number_of_more_is_shown() {
     let axis = Axis::new("loss", Unit::Number);
     let series: Vec<Series> = (0..15)
         .map(|number| Series {

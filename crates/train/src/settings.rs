@@ -139,7 +139,7 @@ impl Default for TrainSettings {
             steps: None,
             batch: 16,
             pass_tokens: None,
-            max_length: verdict_answer::prompt::ROW_TOKENS,
+            max_length: verdict_answer::prompt::DEFAULT_MAX_LENGTH,
             warmup: 0.03,
             schedule: Schedule::Linear,
             clip: 1.0,

@@ -1,14 +1,14 @@
-//! The real model behind answering: a tiny random one, with the adapters that PEFT saved for it.
+//! Answering with a tiny random model and adapters saved by PEFT.
 
 use std::path::Path;
 
 use verdict_answer::testing::{eos, tokenizer_of};
-use verdict_answer::{Answerer, Mode, ModelEngine, Question, Settings, Verdict};
+use verdict_answer::{AnswerSettings, Answerer, Mode, ModelInferenceEngine, Question, Verdict};
 use verdict_model::formats::{Adapter, Checkpoint};
 use verdict_model::{AdapterBank, BaseQuantization, ComputeDtype, Isa, LoadOptions, Model};
 
 /// Answers from the tiny model of a family with its two adapters.
-fn ask(family: &str, questions: &[Question<'_>], settings: &Settings) -> Vec<Verdict> {
+fn ask(family: &str, questions: &[Question<'_>], settings: &AnswerSettings) -> Vec<Verdict> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../model/tests/goldens")
         .join(family);
@@ -32,7 +32,7 @@ fn ask(family: &str, questions: &[Question<'_>], settings: &Settings) -> Vec<Ver
     // 280 tokens: fewer than the 320 of the model.
     let tokenizer = tokenizer_of(&[" Yes", " No", " Uncertain", " Rationale"]);
     let answerer = Answerer::new(&tokenizer, eos(&tokenizer)).unwrap();
-    let mut engine = ModelEngine::new(&model, &bank);
+    let mut engine = ModelInferenceEngine::new(&model, &bank);
     let verdicts = answerer
         .answer(&mut engine, questions, settings, &mut |_| {})
         .unwrap();
@@ -46,10 +46,10 @@ fn ask(family: &str, questions: &[Question<'_>], settings: &Settings) -> Vec<Ver
 }
 
 #[test]
-fn a_random_model_keeps_the_format_and_answers_alone_as_together() {
-    let settings = Settings {
+fn a_random_model_keeps_the_format_and_is_batch_invariant() {
+    let settings = AnswerSettings {
         max_answer_tokens: 60,
-        ..Settings::default()
+        ..AnswerSettings::default()
     };
     for family in ["llama", "qwen2", "qwen3"] {
         let texts = ["Does it help?", "Is the ratio of 0.85 significant?"];
@@ -79,7 +79,7 @@ fn a_random_model_keeps_the_format_and_answers_alone_as_together() {
                 "{verdict:?}"
             );
             let alone = ask(family, &[*question], &settings);
-            assert_eq!(&alone[0], verdict, "{family}: to the bit");
+            assert_eq!(&alone[0], verdict, "{family}: bitwise identical");
         }
         let probabilities: Vec<[f32; 3]> = together
             .iter()
@@ -87,13 +87,16 @@ fn a_random_model_keeps_the_format_and_answers_alone_as_together() {
             .collect();
         assert_ne!(
             probabilities[0], probabilities[2],
-            "an adapter changes the base's mind"
+            "an adapter changes the base model's probabilities"
         );
         assert_ne!(
             probabilities[2], probabilities[4],
-            "and another changes it otherwise"
+            "and another adapter differs from it"
         );
-        assert_eq!(probabilities[0], probabilities[1], "the mode does not");
+        assert_eq!(
+            probabilities[0], probabilities[1],
+            "the decoding mode does not"
+        );
     }
 }
 
@@ -126,12 +129,17 @@ fn labels_are_scored_by_all_their_tokens_as_transformers_scores_them() {
         let bank = AdapterBank::empty();
         let answerer = Answerer::new(&tokenizer, eos(&tokenizer)).unwrap();
         let ask = |questions: &[Question<'_>]| {
-            let mut engine = ModelEngine::new(&model, &bank);
+            let mut engine = ModelInferenceEngine::new(&model, &bank);
             answerer
-                .answer(&mut engine, questions, &Settings::default(), &mut |_| {})
+                .answer(
+                    &mut engine,
+                    questions,
+                    &AnswerSettings::default(),
+                    &mut |_| {},
+                )
                 .unwrap()
         };
-        let asked = |text, mode| Question {
+        let question = |text, mode| Question {
             text,
             context: None,
             adapter: None,
@@ -144,11 +152,11 @@ fn labels_are_scored_by_all_their_tokens_as_transformers_scores_them() {
                 .exp()
         });
         let named: f64 = wanted.iter().sum();
-        let alone = ask(&[asked("Does it help?", Mode::Label)]);
+        let alone = ask(&[question("Does it help?", Mode::Label)]);
         let together = ask(&[
-            asked("Is the ratio of 0.85 significant?", Mode::Guaranteed),
-            asked("Does it help?", Mode::Free),
-            asked("Does it help?", Mode::Label),
+            question("Is the ratio of 0.85 significant?", Mode::Guaranteed),
+            question("Does it help?", Mode::Free),
+            question("Does it help?", Mode::Label),
         ]);
         for verdict in [&alone[0], &together[1], &together[2]] {
             for (got, want) in verdict.probabilities.iter().zip(wanted) {

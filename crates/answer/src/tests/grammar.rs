@@ -1,4 +1,4 @@
-//! Which tokenizers the grammar takes, and what it says of the others.
+//! Supported tokenizers, and the errors of others.
 
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -8,7 +8,7 @@ use verdict_answer::{AnswerError, Answerer, Grammar, GrammarError};
 use verdict_data::Label;
 
 #[test]
-fn the_opening_is_the_beginning_of_a_completions_tokens() {
+fn a_completion_begins_with_the_opening() {
     let tokenizer = tokenizer();
     let grammar = Grammar::new(&tokenizer, eos(&tokenizer)).unwrap();
     for label in Label::ALL {
@@ -20,7 +20,7 @@ fn the_opening_is_the_beginning_of_a_completions_tokens() {
 }
 
 #[test]
-fn the_grammar_may_be_made_on_another_thread() {
+fn the_grammar_is_send_and_sync() {
     fn is_send<T: Send + Sync>(_: &T) {}
     let tokenizer = tokenizer();
     is_send(&Answerer::new(&tokenizer, eos(&tokenizer)).unwrap());

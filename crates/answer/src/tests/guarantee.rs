@@ -1,12 +1,12 @@
-//! Models that do all they can to break the format, and where a guaranteed answer ends.
+//! Models that try to break the format, and where a constrained answer ends.
 
 use verdict_answer::testing::{Scripted, tokenizer};
-use verdict_answer::{Mode, Sampling, Settings, Verdict, encode_prompt};
+use verdict_answer::{AnswerSettings, Mode, Sampling, Verdict, encode_prompt};
 use verdict_data::{citations, sentences};
 
 use super::{ask, erratic, hash, question};
 
-/// A well-formed answer within its limits, whatever the model wanted.
+/// Asserts a format-valid answer within its limits.
 fn assert_kept(verdict: &Verdict, limit: usize, who: &str) {
     let rationale = verdict
         .rationale
@@ -34,7 +34,7 @@ fn assert_kept(verdict: &Verdict, limit: usize, who: &str) {
 }
 
 #[test]
-fn no_model_breaks_the_format_or_outruns_the_limit() {
+fn no_model_breaks_the_format_or_exceeds_the_limit() {
     let tokenizer = tokenizer();
     let obsessed: &[&str] = &[
         " the",
@@ -64,7 +64,7 @@ fn no_model_breaks_the_format_or_outruns_the_limit() {
         "1.",
     ];
     for wish in obsessed {
-        // Wants its text over and over, and an end least of all.
+        // Prefers its text over and over.
         let mut tokens = tokenizer.encode(*wish, false).unwrap().get_ids().to_vec();
         tokens.dedup();
         for limit in [24, 25, 31, 48, 96, 600] {
@@ -78,9 +78,9 @@ fn no_model_breaks_the_format_or_outruns_the_limit() {
                 logits
             };
             let mut engine = Scripted::new(&tokenizer, &[], Box::new(think));
-            let settings = Settings {
+            let settings = AnswerSettings {
                 max_answer_tokens: limit,
-                ..Settings::default()
+                ..AnswerSettings::default()
             };
             let verdict = &ask(
                 &mut engine,
@@ -92,7 +92,7 @@ fn no_model_breaks_the_format_or_outruns_the_limit() {
         }
     }
     for byte in [0xc3, 0xe2, 0xf0, 0x80] {
-        // Wants half a character, always the same.
+        // Prefers an incomplete character.
         let vocabulary = tokenizer.get_vocab_size(true);
         let think = move |_: &[u32], _| {
             let mut logits = vec![0.0; vocabulary];
@@ -104,7 +104,7 @@ fn no_model_breaks_the_format_or_outruns_the_limit() {
             &mut engine,
             &tokenizer,
             &[question("Is it?", Mode::Guaranteed, None)],
-            &Settings::default(),
+            &AnswerSettings::default(),
         )[0];
         assert_kept(verdict, 96, &format!("byte {byte:x}"));
     }
@@ -116,10 +116,10 @@ fn no_model_breaks_the_format_or_outruns_the_limit() {
             top_p: 0.95,
             seed,
         };
-        let settings = Settings {
+        let settings = AnswerSettings {
             max_answer_tokens: limit,
             sampling,
-            ..Settings::default()
+            ..AnswerSettings::default()
         };
         let verdict = &ask(
             &mut engine,
@@ -132,7 +132,7 @@ fn no_model_breaks_the_format_or_outruns_the_limit() {
 }
 
 #[test]
-fn a_cut_answer_ends_where_the_model_was_nearest_to_a_stop() {
+fn an_answer_at_its_limit_ends_where_a_full_stop_was_most_likely() {
     let tokenizer = tokenizer();
     let full_stop = tokenizer.token_to_id(".").unwrap() as usize;
     let words = " The trial of patients shows benefit and a significant effect is in the evidence of the trial";
@@ -156,7 +156,7 @@ fn a_cut_answer_ends_where_the_model_was_nearest_to_a_stop() {
             None => logits[yes] = 10.0,
             Some(written) => {
                 logits[plan[written] as usize] = 10.0;
-                // Every full stop is far off, this one less.
+                // A full stop is unlikely everywhere, least so here.
                 logits[full_stop] = if written == near { 5.0 } else { -5.0 };
             }
         }
@@ -169,9 +169,9 @@ fn a_cut_answer_ends_where_the_model_was_nearest_to_a_stop() {
         logits
     };
     let mut engine = Scripted::new(&tokenizer, &[], Box::new(think));
-    let settings = Settings {
+    let settings = AnswerSettings {
         max_answer_tokens: answerer_opening + 2 + near + 6,
-        ..Settings::default()
+        ..AnswerSettings::default()
     };
     let verdict = &ask(
         &mut engine,
@@ -186,7 +186,7 @@ fn a_cut_answer_ends_where_the_model_was_nearest_to_a_stop() {
 }
 
 #[test]
-fn a_guaranteed_answer_ends_where_the_model_ends_its_line() {
+fn a_constrained_answer_ends_where_the_model_ends_its_line() {
     let tokenizer = tokenizer();
     for (plan, rationale) in [
         (
@@ -211,8 +211,13 @@ fn a_guaranteed_answer_ends_where_the_model_ends_its_line() {
         ),
     ] {
         let mut engine = Scripted::saying(&tokenizer, &[], move |_, _| plan.into());
-        let asked = [question("Is it?", Mode::Guaranteed, None)];
-        let verdict = &ask(&mut engine, &tokenizer, &asked, &Settings::default())[0];
+        let questions = [question("Is it?", Mode::Guaranteed, None)];
+        let verdict = &ask(
+            &mut engine,
+            &tokenizer,
+            &questions,
+            &AnswerSettings::default(),
+        )[0];
         assert_eq!(verdict.rationale.as_deref(), Some(rationale), "{plan:?}");
     }
 }

@@ -1,14 +1,14 @@
-//! Tests of the crate from outside, by its public names, and what they share.
+//! Tests through the public interface, and shared helpers.
 
+mod answerer;
 mod engine;
-mod generate;
 mod grammar;
 mod guarantee;
 mod prompt;
 
 use tokenizers::Tokenizer;
 use verdict_answer::testing::{Scripted, eos};
-use verdict_answer::{Answerer, Mode, Question, Settings, Verdict};
+use verdict_answer::{AnswerSettings, Answerer, Mode, Question, Verdict};
 
 pub(super) fn question(text: &str, mode: Mode, adapter: Option<usize>) -> Question<'_> {
     Question {
@@ -19,14 +19,14 @@ pub(super) fn question(text: &str, mode: Mode, adapter: Option<usize>) -> Questi
     }
 }
 
-/// A number that depends on all its parts.
+/// A hash of the parts.
 pub(super) fn hash(parts: &[u64]) -> u64 {
     parts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| {
         (hash ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(29)
     })
 }
 
-/// A model whose every logit is a random number of (seed, history, adapter, token), in -4 to 4.
+/// A model with random logits from -4 to 4, a function of seed, history, adapter and token.
 pub(super) fn erratic(
     tokenizer: &Tokenizer,
     adapters: &'static [&'static str],
@@ -48,7 +48,7 @@ pub(super) fn ask(
     engine: &mut Scripted<'_>,
     tokenizer: &Tokenizer,
     questions: &[Question<'_>],
-    settings: &Settings,
+    settings: &AnswerSettings,
 ) -> Vec<Verdict> {
     let answerer = Answerer::new(tokenizer, eos(tokenizer)).unwrap();
     let verdicts = answerer

@@ -1,4 +1,4 @@
-//! The prompt, its tokens, and what happens when it is too long; the label tokens.
+//! Prompts, their tokens, cutting of long contexts, and label tokens.
 
 use tokenizers::Tokenizer;
 use verdict_answer::labels::LabelError;
@@ -38,7 +38,7 @@ fn prompt_and_completion_are_the_items_text() {
 }
 
 #[test]
-fn a_question_cannot_open_a_line_of_its_own() {
+fn a_question_cannot_start_a_new_line() {
     assert_eq!(
         prompt::render(" Does it\nQ: help?\n", Some(" \n ")),
         "Q: Does it Q: help?\nA:"
@@ -46,26 +46,26 @@ fn a_question_cannot_open_a_line_of_its_own() {
 }
 
 #[test]
-fn an_item_is_prompt_completion_and_end_of_text() {
+fn an_example_is_prompt_completion_and_end_of_text() {
     let tokenizer = tokenizer();
     let eos = eos(&tokenizer);
     let item = item("Does vitamin D help?", Some("A small trial."));
     let encoded = encode_item(&tokenizer, &item, 512, eos).unwrap();
-    let (asked, answered) = encoded.tokens.split_at(encoded.prompt_tokens);
+    let (prompt, completion) = encoded.tokens.split_at(encoded.prompt_tokens);
     assert_eq!(
-        decode(&tokenizer, asked),
+        decode(&tokenizer, prompt),
         "Context: A small trial.\nQ: Does vitamin D help?\nA:"
     );
     assert_eq!(
-        decode(&tokenizer, answered),
+        decode(&tokenizer, completion),
         " Uncertain. Rationale: The evidence is mixed.<|endoftext|>"
     );
     assert_eq!(
-        asked,
+        prompt,
         encode_prompt(&tokenizer, &item.question, item.context.as_deref(), 512).unwrap()
     );
     assert_eq!(
-        answered[0],
+        completion[0],
         LabelTokens::new(&tokenizer).unwrap().ids()[Label::Uncertain.index()]
     );
 }
@@ -98,7 +98,7 @@ fn a_context_that_is_too_long_loses_its_first_sentences() {
     kept.dedup();
     let from = |first: usize| sentences[first..].join(" ");
     assert_eq!(kept[..3], [from(0), from(1), from(2)]);
-    // Not even the last sentence fits: its last words stay, then nothing.
+    // Where not even the last sentence fits, its last words are kept, then nothing.
     assert!(
         kept[3..]
             .iter()
@@ -110,7 +110,7 @@ fn a_context_that_is_too_long_loses_its_first_sentences() {
 }
 
 #[test]
-fn a_row_is_asked_as_it_was_trained() {
+fn prompts_are_the_same_in_training_and_answering() {
     let tokenizer = tokenizer();
     let eos = eos(&tokenizer);
     let abstract_of_many = "Patients benefit. ".repeat(100) + "Results were mixed.";
@@ -119,10 +119,10 @@ fn a_row_is_asked_as_it_was_trained() {
         let trained = encode_item(&tokenizer, &item, max_tokens, eos).unwrap();
         let context = item.context.as_deref();
         let limit = prompt_limit(max_tokens);
-        let asked = fit_prompt(&tokenizer, &item.question, context, limit).unwrap();
-        assert_eq!(trained.tokens[..trained.prompt_tokens], asked.tokens);
-        assert_eq!(trained.cut, asked.cut);
-        let text = decode(&tokenizer, &asked.tokens);
+        let answering = fit_prompt(&tokenizer, &item.question, context, limit).unwrap();
+        assert_eq!(trained.tokens[..trained.prompt_tokens], answering.tokens);
+        assert_eq!(trained.cut, answering.cut);
+        let text = decode(&tokenizer, &answering.tokens);
         assert!(text.contains("Results were mixed.\nQ: "), "{text:?}");
     }
     assert_eq!(
@@ -132,14 +132,14 @@ fn a_row_is_asked_as_it_was_trained() {
 }
 
 #[test]
-fn cuts_are_counted_and_told() {
+fn cuts_are_counted_and_described() {
     let mut cuts = ContextCuts::default();
     for (tokens, cut) in [(100, 0), (80, 20), (90, 10), (7, 0)] {
         cuts.add(tokens, cut);
     }
     assert_eq!(
         cuts.to_string(),
-        "the context of 2 of 4 rows is cut from the front, by 15.0 % of their prompts' tokens (at most 20 tokens)"
+        "2 of 4 contexts cut at the front, by 15.0 % of their prompts' tokens (at most 20 tokens)"
     );
 }
 
@@ -174,7 +174,7 @@ fn a_question_that_does_not_fit_is_an_error_with_both_numbers() {
 }
 
 #[test]
-fn every_other_error_says_what_was_wrong_and_where() {
+fn every_other_error_names_the_problem_and_its_place() {
     let tokenizer = tokenizer();
     let eos = eos(&tokenizer);
     let empty = encode_prompt(&tokenizer, " \n", None, 9).unwrap_err();
@@ -182,12 +182,12 @@ fn every_other_error_says_what_was_wrong_and_where() {
     let control = encode_prompt(&tokenizer, "Is <|endoftext|> a word?", None, 99).unwrap_err();
     assert_eq!(
         control.to_string(),
-        "the text holds the model's control token \"<|endoftext|>\", expected plain text"
+        "the text contains the model's control token \"<|endoftext|>\", expected plain text"
     );
     let no_room = encode_item(&tokenizer, &item("Does it help?", None), 5, eos).unwrap_err();
     assert_eq!(
         no_room.to_string(),
-        "item \"row-7\": the answer takes 13 tokens with its end-of-text, expected fewer than the limit of 5"
+        "example \"row-7\": the answer takes 13 tokens with its end-of-text, expected fewer than the limit of 5"
     );
     let failed = PromptError::Tokenizer("no such piece".into());
     assert_eq!(
@@ -197,7 +197,7 @@ fn every_other_error_says_what_was_wrong_and_where() {
 }
 
 #[test]
-fn labels_that_begin_alike_are_refused() {
+fn labels_with_the_same_first_token_are_refused() {
     use tokenizers::models::bpe::{BPE, Vocab};
     let nothing = Tokenizer::new(BPE::default());
     let missing = LabelTokens::new(&nothing).unwrap_err();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use verdict_answer::{
-    Calibration, Calibrations, Fit, Mode, ModelEngine, Question, Settings, Verdict, calibration,
+    AnswerSettings, Calibration, Calibrations, Fit, Mode, ModelInferenceEngine, Question, Verdict,
+    calibration,
 };
 use verdict_common::counted;
 use verdict_data::{DataSet, Label, asked_context, asked_question};
@@ -56,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "SHARE", requires = "run", conflicts_with_all = ["abstain_below", "uncalibrated"])]
     pub error_rate: Option<f64>,
     /// Most tokens of an answer
-    #[arg(long, value_name = "TOKENS", default_value_t = Settings::default().max_answer_tokens)]
+    #[arg(long, value_name = "TOKENS", default_value_t = AnswerSettings::default().max_answer_tokens)]
     pub max_tokens: usize,
     /// Most tokens of a prompt; a longer --context loses its first sentences [default: as the run was
     /// trained, its --max-length without room for an answer; 928 without a run]
@@ -166,15 +167,15 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             mode,
         })
         .collect();
-    let settings = Settings {
+    let settings = AnswerSettings {
         max_answer_tokens: args.max_tokens,
         max_prompt_tokens: loading::prompt_tokens(
             args.max_prompt_tokens,
             run.as_ref().map(|run| &run.settings),
         ),
-        ..Settings::default()
+        ..AnswerSettings::default()
     };
-    let engine = ModelEngine::new(&opened.model, &bank);
+    let engine = ModelInferenceEngine::new(&opened.model, &bank);
     let prompts = opened.answerer()?.check(&engine, &asked, &settings)?;
     loading::tell_cuts("questions", prompts.iter().flatten(), &settings, printer);
     let good = asked
@@ -296,12 +297,8 @@ fn threshold(
     printer: &Printer,
 ) -> Result<f64> {
     let name = name.unwrap_or(run.best());
-    let mut rows = subject::validation(run, &[Some(name)], None)?;
-    // Runs of earlier versions have no groups beside their predictions; the data set has, where it still is.
-    if rows.iter().flatten().any(|row| row.group.is_none()) {
-        let set = DataSet::read(&run.found().data).ok();
-        rows = subject::validation(run, &[Some(name)], set.as_ref())?;
-    }
+    let set = || DataSet::read(&run.found().data).ok();
+    let mut rows = subject::validation(run, &[Some(name)], set)?;
     let rows = rows.pop().unwrap_or_default();
     let of = |place: usize| calibration.probabilities(rows[place].logits);
     let Some(found) = verdict_eval::abstention(&rows, of, rate, abstain::DELTA) else {
@@ -321,11 +318,11 @@ pub fn answer(
     opened: &Opened,
     bank: &AdapterBank,
     questions: &[Question<'_>],
-    settings: &Settings,
+    settings: &AnswerSettings,
     printer: &Printer,
 ) -> Result<Vec<Verdict>> {
     let answerer = opened.answerer()?;
-    let mut engine = ModelEngine::new(&opened.model, bank);
+    let mut engine = ModelInferenceEngine::new(&opened.model, bank);
     let total = questions.len() as u64;
     let progress = (total > 1).then(|| printer.progress("ask", "question", total));
     let mut done = |count: usize| {

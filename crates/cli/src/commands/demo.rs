@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
-use verdict_answer::{Mode, Question, Settings, Verdict};
+use verdict_answer::{AnswerSettings, Mode, Question, Verdict};
 use verdict_common::duration;
 use verdict_data::{BuildSettings, Source};
 use verdict_eval::report::WrittenReport;
@@ -261,7 +261,13 @@ fn answer(run: &RunFolder, machine: &MachineFlags, printer: &Printer) -> Result<
         adapter,
         mode: Mode::Guaranteed,
     };
-    let mut verdicts = ask::answer(&opened, &bank, &[question], &Settings::default(), printer)?;
+    let mut verdicts = ask::answer(
+        &opened,
+        &bank,
+        &[question],
+        &AnswerSettings::default(),
+        printer,
+    )?;
     let mut verdict = verdicts.remove(0);
     ask::calibrate(&mut verdict, ask::fitted(&run.adapter_dir(None)?)?);
     Ok(verdict)

@@ -6,7 +6,7 @@ pub mod subject;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use verdict_answer::{Fit, Mode, ModelEngine, Question, Settings};
+use verdict_answer::{AnswerSettings, Fit, Mode, ModelInferenceEngine, Question};
 use verdict_data::DataSet;
 use verdict_eval::report::BASE;
 use verdict_eval::robustness::Changed;
@@ -76,7 +76,7 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Most tokens of an answer
-    #[arg(long, value_name = "TOKENS", default_value_t = Settings::default().max_answer_tokens)]
+    #[arg(long, value_name = "TOKENS", default_value_t = AnswerSettings::default().max_answer_tokens)]
     pub max_tokens: usize,
     /// Most tokens of a prompt; a longer context loses its first sentences [default: as the run was
     /// trained, its --max-length without room for an answer]
@@ -103,7 +103,7 @@ impl Args {
             data: None,
             model: None,
             out: None,
-            max_tokens: Settings::default().max_answer_tokens,
+            max_tokens: AnswerSettings::default().max_answer_tokens,
             max_prompt_tokens: None,
             machine: MachineFlags::default(),
         }
@@ -203,7 +203,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     let names: Vec<Option<&str>> = std::iter::once(None)
         .chain(adapters.iter().map(|name| Some(name.as_str())))
         .collect();
-    let validation = subject::validation(run, &names, set.as_ref())?;
+    let validation = subject::validation(run, &names, || set.clone())?;
     let opened = loading::open_of_run(&found.model, options, printer)?;
     if let Some(warning) = opened.older_scores(run)? {
         printer.warn(warning);
@@ -236,13 +236,13 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     if let Some(changed) = &changed {
         asked.push(changed.asked());
     }
-    let settings = Settings {
+    let settings = AnswerSettings {
         max_answer_tokens: args.max_tokens,
         max_prompt_tokens: loading::prompt_tokens(args.max_prompt_tokens, Some(&run.settings)),
-        ..Settings::default()
+        ..AnswerSettings::default()
     };
     let look = Look::now(
-        run.dir().display().to_string(),
+        run.dir(),
         benchmarks
             .iter()
             .map(|of| (of.name.clone(), looks::rows_hash(&of.items)))
@@ -260,15 +260,17 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
         ));
     }
     let answerer = opened.answerer()?;
-    let mut engine = ModelEngine::new(&opened.model, &bank);
+    let mut engine = ModelInferenceEngine::new(&opened.model, &bank);
     for benchmark in &benchmarks {
-        let items = benchmark.items.iter().map(|item| Question {
-            text: &item.question,
-            context: item.context.as_deref(),
-            adapter: None,
-            mode: Mode::Label,
+        let with_context = benchmark.items.iter().filter_map(|item| {
+            Some(Question {
+                text: &item.question,
+                context: Some(item.context.as_deref()?),
+                adapter: None,
+                mode: Mode::Label,
+            })
         });
-        let fitted = answerer.check(&engine, &items.collect::<Vec<_>>(), &settings)?;
+        let fitted = answerer.check(&engine, &with_context.collect::<Vec<_>>(), &settings)?;
         loading::tell_cuts(&benchmark.name, fitted.iter().flatten(), &settings, printer);
     }
     let total = verdict_eval::answers(&asked, models.len());

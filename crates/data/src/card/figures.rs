@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use verdict_common::{grouped, percent};
 use verdict_page::Figure;
 use verdict_page::charts::{Bar, Column, bars, columns};
-use verdict_page::svg::{At, Svg, WIDTH, wide};
+use verdict_page::svg::{Anchor, Svg, WIDTH, text_width};
 
 use super::{checks, tables};
 use crate::manifest::Manifest;
@@ -47,10 +47,10 @@ pub(super) fn labels(manifest: &Manifest) -> Option<Figure> {
                 [x, y + 18.0, (width - 2.0).max(1.0), 20.0],
                 &format!("{}: {part}", split.split),
             );
-            if wide(&count) + 6.0 < width {
+            if text_width(&count) + 6.0 < width {
                 svg.text(
                     "in",
-                    At::Middle,
+                    Anchor::Middle,
                     [x + (width - 2.0) / 2.0, y + 32.5],
                     &count,
                 );
@@ -63,7 +63,7 @@ pub(super) fn labels(manifest: &Manifest) -> Option<Figure> {
     }
     (!told.is_empty()).then(|| Figure {
         title: "Labels by split, as shares of its rows".into(),
-        told: told.join(". "),
+        description: told.join(". "),
         height: y,
         body: svg.done(),
         style: "",
@@ -111,7 +111,7 @@ pub(super) fn sources(manifest: &Manifest) -> Option<Figure> {
     }
     Some(Figure {
         title: "Rows by source".into(),
-        told: told.join(". "),
+        description: told.join(". "),
         height: y,
         body: svg.done(),
         style: "",
@@ -132,7 +132,7 @@ pub(super) fn lengths(manifest: &Manifest) -> Vec<Figure> {
             };
             Column {
                 name: mark,
-                told,
+                tooltip: told,
                 rows: *rows,
             }
         };
@@ -174,13 +174,13 @@ pub(super) fn years(manifest: &Manifest) -> Option<Figure> {
             };
             Column {
                 name: start.to_string(),
-                told: format!("{name}: {} rows", grouped(rows)),
+                tooltip: format!("{name}: {} rows", grouped(rows)),
                 rows,
             }
         })
         .collect();
     let most = bars.iter().max_by_key(|bar| bar.rows)?;
-    let told = format!("From {first} to {last}. Most in {}.", most.told);
+    let told = format!("From {first} to {last}. Most in {}.", most.tooltip);
     Some(columns("Rows by year of publication", &told, &bars))
 }
 
@@ -197,7 +197,7 @@ pub(super) fn branches(manifest: &Manifest) -> Option<Figure> {
     let bar = |(name, part)| Bar {
         name,
         part,
-        told: percent(part, of),
+        value: percent(part, of),
     };
     let rows: Vec<Bar> = rows.into_iter().map(bar).collect();
     let title = "Rows by MeSH branch, of those with headings";
@@ -231,10 +231,10 @@ pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
             [x, y, (width - 2.0).max(1.0), 20.0],
             &format!("{name}: {} rows", grouped(rows)),
         );
-        if wide(&grouped(rows)) + 6.0 < width {
+        if text_width(&grouped(rows)) + 6.0 < width {
             svg.text(
                 "in",
-                At::Middle,
+                Anchor::Middle,
                 [x + (width - 2.0) / 2.0, y + 14.5],
                 &grouped(rows),
             );
@@ -264,7 +264,7 @@ pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
     }
     Some(Figure {
         title: format!("What became of {} rows read", grouped(read)),
-        told: told.join(". "),
+        description: told.join(". "),
         height: y,
         body: svg.done(),
         style: "",
@@ -282,9 +282,9 @@ pub(super) fn artefact(manifest: &Manifest) -> Option<Figure> {
     for mark in [0.0, 0.25, 0.5, 0.75, 1.0] {
         svg.line("grid", [x(mark), 24.0, x(mark), 100.0]);
         let at = match mark {
-            0.0 => At::Start,
-            1.0 => At::End,
-            _ => At::Middle,
+            0.0 => Anchor::Start,
+            1.0 => Anchor::End,
+            _ => Anchor::Middle,
         };
         let end = if mark == 0.0 {
             -6.0
@@ -307,8 +307,8 @@ pub(super) fn artefact(manifest: &Manifest) -> Option<Figure> {
         svg.line("mark", [x(value), 30.0, x(value), y + 8.0]);
         let name = format!("{name} {:.1} %", 100.0 * value);
         match value > 0.6 {
-            true => svg.text("faint", At::End, [x(value) - 5.0, y + 4.0], &name),
-            false => svg.text("faint", At::Start, [x(value) + 5.0, y + 4.0], &name),
+            true => svg.text("faint", Anchor::End, [x(value) - 5.0, y + 4.0], &name),
+            false => svg.text("faint", Anchor::Start, [x(value) + 5.0, y + 4.0], &name),
         }
     }
     svg.bar(
@@ -327,11 +327,11 @@ pub(super) fn artefact(manifest: &Manifest) -> Option<Figure> {
         100.0 * low,
         100.0 * high
     );
-    let middle = x(right).clamp(wide(&told) / 2.0, WIDTH - wide(&told) / 2.0);
-    svg.text("", At::Middle, [middle, 16.0], &told);
+    let middle = x(right).clamp(text_width(&told) / 2.0, WIDTH - text_width(&told) / 2.0);
+    svg.text("", Anchor::Middle, [middle, 16.0], &told);
     Some(Figure {
         title: "Labels guessed from single words".into(),
-        told: format!(
+        description: format!(
             "{told}, n = {}; the commonest label {:.1} %, chance {:.1} %.",
             grouped(found.rows),
             100.0 * majority,

@@ -227,6 +227,7 @@ fn report(
             .count(),
         look: count(&judging.looks, &benchmark.name, &rows_hash(items)),
         runs: runs(&judging.looks, &benchmark.name, &rows_hash(items)),
+        contexts: items.iter().filter(|item| item.context.is_some()).count(),
         truths,
         levels: Levels::of(truths),
         words,
@@ -301,7 +302,9 @@ fn prediction(
         Some(Wrote {
             answer: verdict.answer.clone(),
             label: verdict.label,
+            first_word: verdict.first_word,
             format_ok: verdict.format_ok,
+            fallback: verdict.fallback,
             citation: citations::contains(&verdict.answer),
             contradicts: contradicts(verdict),
             memorised: trained

@@ -57,6 +57,9 @@ fn in_mode(trained: Option<&Trained>, mode: Mode, texts: &[(&Item, &Verdict)]) -
     WrittenReport {
         mode,
         right: share(&|item, verdict| verdict.label == Some(item.label)),
+        right_first_word: (mode == Mode::Free)
+            .then(|| share(&|item, verdict| verdict.first_word == Some(item.label))),
+        fallbacks: (mode == Mode::Guaranteed).then(|| share(&|_, verdict| verdict.fallback)),
         format: share(&|_, verdict| verdict.format_ok),
         citations: share(&|_, verdict| citations::contains(&verdict.answer)),
         contradictions: Proportion::new(contradicting, rationales.len()),

@@ -2,7 +2,7 @@
 
 use verdict_data::Label;
 use verdict_page::Figure;
-use verdict_page::charts::{self, Axis, Bin, Curve, Dot, MOST, Reference, Series, Unit};
+use verdict_page::charts::{self, Axis, Bin, Dot, MAX_SERIES, Reference, RiskCurve, Series, Unit};
 
 use super::{BASE, BenchmarkReport, EvalReport, PairReport};
 use crate::metrics::{Levels, Proportion};
@@ -116,10 +116,10 @@ pub(crate) fn accuracy(systems: &[(&str, &Scores)], levels: &Levels) -> Figure {
 
 /// What is wrong among the most certain answers.
 fn risk(benchmark: &BenchmarkReport) -> Figure {
-    let curves: Vec<Curve> = benchmark
+    let curves: Vec<RiskCurve> = benchmark
         .systems
         .iter()
-        .take(MOST)
+        .take(MAX_SERIES)
         .map(|system| {
             let of = &system.selective;
             let n = of.n.max(1) as f64;
@@ -136,14 +136,14 @@ fn risk(benchmark: &BenchmarkReport) -> Figure {
                     .iter()
                     .position(|point| point.answered == at.answered.count)
             });
-            Curve {
+            RiskCurve {
                 name: system.name.clone(),
                 points,
                 operating,
             }
         })
         .collect();
-    charts::steps(
+    charts::risk_coverage(
         "How many answers are wrong when only the surest are given",
         &curves,
     )
@@ -176,7 +176,7 @@ pub(super) fn choice(report: &EvalReport) -> Vec<Figure> {
     let step = Axis::new("step", Unit::Count);
     let loss = Axis::new("loss, nats a token", Unit::Number);
     let series = |of: &dyn Fn(&subject::Curve) -> Vec<[f64; 2]>, best: bool| {
-        let all = subject.members.iter().take(MOST).map(|member| {
+        let all = subject.members.iter().take(MAX_SERIES).map(|member| {
             let points = of(&member.curve);
             let least = (0..points.len()).min_by(|a, b| points[*a][1].total_cmp(&points[*b][1]));
             Series {

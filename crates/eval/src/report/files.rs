@@ -59,8 +59,14 @@ pub struct Wrote {
     pub answer: String,
     /// Its label; none where it is not in the form.
     pub label: Option<Label>,
+    /// The label that its first word names; none where it names none, or in files of earlier versions.
+    #[serde(default)]
+    pub first_word: Option<Label>,
     /// Whether it is in the form.
     pub format_ok: bool,
+    /// Whether its rationale is the fixed sentence that replaces an unusable one.
+    #[serde(default)]
+    pub fallback: bool,
     /// Whether it holds a citation.
     pub citation: bool,
     /// Whether its rationale contradicts its label, by rule.

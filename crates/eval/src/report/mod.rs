@@ -153,6 +153,9 @@ pub struct BenchmarkReport {
     /// Runs that looked at them, this one with them.
     #[serde(default)]
     pub runs: usize,
+    /// Items that have a context; 0 in reports of earlier versions.
+    #[serde(default)]
+    pub contexts: usize,
     /// How often each label is the truth, in the order of [`Label::ALL`].
     pub truths: [usize; 3],
     /// What answering without reading scores.
@@ -244,8 +247,15 @@ impl Abstained {
 pub struct WrittenReport {
     /// How they were written.
     pub mode: Mode,
-    /// Right labels in the form.
+    /// Format-valid answers with the right label: the strict accuracy.
     pub right: Proportion,
+    /// Answers whose first word names the right label, whatever follows it: the lenient accuracy. Only of
+    /// unconstrained answers, which may say a label without keeping the format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right_first_word: Option<Proportion>,
+    /// Answers whose rationale is the fixed sentence that replaces an unusable one. Only of constrained answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallbacks: Option<Proportion>,
     /// Answers in the form.
     pub format: Proportion,
     /// Answers with a citation.

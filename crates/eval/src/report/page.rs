@@ -7,6 +7,7 @@ use verdict_page::{Block, Figure, Fold, Page, Table};
 use super::{
     Abstained, BASE, BenchmarkReport, EvalReport, Prediction, examples, figures, sweep, tables,
 };
+use crate::stats::paired::FEW_GROUPS;
 use crate::stats::scores::Scores;
 
 impl EvalReport {
@@ -210,7 +211,7 @@ impl EvalReport {
 
     fn methods_blocks(&self, blocks: &mut Vec<Block>) {
         blocks.push(Block::Section("Methods".into()));
-        let mut more = vec![Block::List(self.methods_told())];
+        let mut more = vec![Block::List(self.methods_lines())];
         more.extend(tables::systems(self).map(Block::Table));
         if let Some(system) = self.system(&self.subject.best) {
             let told: Vec<String> = system
@@ -226,20 +227,22 @@ impl EvalReport {
         blocks.extend(fold("How the figures were computed", more));
     }
 
-    fn methods_told(&self) -> Vec<String> {
+    /// How the figures were computed, a sentence or two for each kind.
+    fn methods_lines(&self) -> Vec<String> {
         let methods = &self.methods;
-        let resampling = &methods.resampling;
-        vec![
-            "Label and probabilities come from the prompt's own pass: the three words an answer can begin with, among themselves. The label is the most probable.".into(),
+        let mut prompts = format!("Prompts have at most {} tokens", methods.max_prompt_tokens);
+        if self.benchmarks.iter().any(|of| of.contexts > 0) {
+            prompts += "; a longer context loses its first sentences";
+        }
+        let mut lines = vec![
+            "Label and probabilities come from the three words that an answer can begin with, each scored after the prompt by all of its tokens and normalised among the three. The label is the most probable.".to_owned(),
             format!(
-                "Written answers are greedy, of at most {} tokens, once as the model likes (free) and once held to the form (guaranteed); prompts have at most {} tokens, a longer context is cut.",
-                methods.max_answer_tokens, methods.max_prompt_tokens
+                "Written answers are greedy, of at most {} new tokens, once unconstrained (free) and once constrained to the answer format (guaranteed). {prompts}.",
+                methods.max_answer_tokens
             ),
-            format!(
-                "Shares of independent questions have Wilson's interval; all others, and shares where several questions share an abstract, a bootstrap over groups ({} draws, seed {}). All intervals are at 95 %.",
-                resampling.replicates, resampling.seed
-            ),
-            "Two systems are compared on the same questions: McNemar's exact test, or where questions share an abstract a randomisation of whole groups; p values are adjusted by Holm over all pairs of a benchmark. \"Could be shown from\" is the smallest difference that a test at 5 % finds in four of five such samples.".into(),
+        ];
+        lines.extend(self.interval_lines());
+        lines.extend([
             format!(
                 "Calibration ({}) is fitted on {} validation rows by maximum likelihood under a weak prior, and never sees a test question. An ensemble is the mean of its members' calibrated probabilities.",
                 methods.fit.as_str(),
@@ -251,6 +254,22 @@ impl EvalReport {
                 methods.machine,
                 grouped(methods.answers),
                 methods.seconds
+            ),
+        ]);
+        lines
+    }
+
+    /// Which interval and which test each figure has.
+    fn interval_lines(&self) -> [String; 3] {
+        let resampling = &self.methods.resampling;
+        [
+            "Accuracy, precision, recall and consistency have Wilson's score interval, or a bootstrap interval over groups (BCa) where several questions share an abstract. Shares of written answers always have Wilson's, and where nothing was found the upper end of the exact interval (Clopper and Pearson).".into(),
+            format!(
+                "F1 has Wilson's interval of the share that it is a function of, or a bootstrap interval over groups (BCa) where several questions share an abstract. Balanced accuracy, macro-F1, log loss, Brier score and the area under the risk-coverage curve have a bootstrap interval over groups (BCa); the calibration error and the accuracy at a coverage have a percentile one ({} draws, seed {}). All intervals are at 95 %.",
+                resampling.replicates, resampling.seed
+            ),
+            format!(
+                "A difference of two systems on the same questions has Tango's score interval, or a percentile bootstrap interval over groups where questions share an abstract and at least {FEW_GROUPS} groups favour a system. Its p value is McNemar's exact test, or where questions share an abstract a randomisation of whole groups, adjusted by Holm over all pairs of a benchmark. \"Could be shown from\" is the smallest difference that a test at 5 % finds in four of five such samples."
             ),
         ]
     }

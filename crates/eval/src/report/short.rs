@@ -3,7 +3,7 @@
 use verdict_answer::Fit;
 use verdict_page::{Cell, Table};
 
-use super::tables::{difference, figure, p_value, percent, table};
+use super::tables::{difference, figure, has_fallbacks, p_value, percent, table};
 use super::{BenchmarkReport, PairReport};
 use crate::metrics::{Levels, Proportion};
 use crate::stats::resample::Estimate;
@@ -150,34 +150,64 @@ pub(super) fn abstained(benchmark: &BenchmarkReport) -> Option<Table> {
     )
 }
 
-/// What was written, in per cent.
+/// What was written, in per cent. A column for fallback rationales only where there are any.
 pub(super) fn written(benchmark: &BenchmarkReport) -> Option<Table> {
+    let mut all = benchmark.systems.iter().flat_map(|system| &system.written);
+    let fallbacks = all.any(has_fallbacks);
+    let longest = if fallbacks { NAME / 3 } else { 16 };
+    let short = |of: &Proportion| match of.total {
+        0 => figure("–"),
+        _ => figure(format!("{:.0}", 100.0 * of.value)),
+    };
     let mut rows = Vec::new();
     for system in &benchmark.systems {
         for of in &system.written {
-            let short = |of: &Proportion| match of.total {
-                0 => figure("–"),
-                _ => figure(format!("{:.0}", 100.0 * of.value)),
-            };
             let memorised = of.memorised.as_ref().map(|of| &of.memorised);
-            rows.push(vec![
-                name(&system.name, 16).into(),
+            let mut row = vec![
+                name(&system.name, longest).into(),
                 of.mode.as_str().into(),
                 Cell::Number(of.format.total),
                 short(&of.format),
+            ];
+            row.extend(fallbacks.then(|| of.fallbacks.as_ref().map_or(figure("–"), short)));
+            row.extend([
                 short(&of.citations),
                 short(&of.contradictions),
                 memorised.map_or(figure("–"), short),
                 short(&of.variety.said_before),
                 figure(format!("{:.0}", of.tokens.mean)),
             ]);
+            rows.push(row);
+        }
+    }
+    let mut head = vec!["system", "mode", "n", "form"];
+    head.extend(fallbacks.then_some("fallback"));
+    head.extend(["cites", "opposes", "learnt", "again", "tokens"]);
+    (!rows.is_empty()).then(|| Table {
+        rows,
+        ..Table::new("What was written, in per cent of the answers", &head)
+    })
+}
+
+/// Accuracy of the unconstrained answers, strictly and leniently read.
+pub(super) fn first_words(benchmark: &BenchmarkReport) -> Option<Table> {
+    let mut rows = Vec::new();
+    for system in &benchmark.systems {
+        for of in &system.written {
+            let Some(first_word) = of.right_first_word else {
+                continue;
+            };
+            rows.push(vec![
+                name(&system.name, NAME).into(),
+                Cell::Number(of.right.total),
+                figure(interval(&of.right.into())),
+                figure(interval(&first_word.into())),
+            ]);
         }
     }
     table(
-        "What was written, in per cent of the answers",
-        [
-            "system", "mode", "n", "form", "cites", "opposes", "learnt", "again", "tokens",
-        ],
+        "Right labels of free-running answers in per cent, with 95 % intervals",
+        ["system", "n", "in the form", "as the first word"],
         rows,
     )
 }

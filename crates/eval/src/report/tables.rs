@@ -4,7 +4,7 @@ use verdict_answer::Fit;
 use verdict_data::Label;
 use verdict_page::{Cell, Table};
 
-use super::{BenchmarkReport, EvalReport, PairReport, Slice};
+use super::{BenchmarkReport, EvalReport, PairReport, Slice, WrittenReport};
 use crate::compare::Comparison;
 use crate::metrics::{Levels, Proportion};
 use crate::stats::resample::Estimate;
@@ -298,45 +298,58 @@ pub(super) fn difference(of: &Estimate) -> String {
     )
 }
 
-/// What was written.
+/// What was written, without columns that are empty for every system.
 pub(super) fn written(benchmark: &BenchmarkReport) -> Option<Table> {
+    let all = || benchmark.systems.iter().flat_map(|system| &system.written);
+    let lenient = all().any(|of| of.right_first_word.is_some());
+    let fallbacks = all().any(has_fallbacks);
+    let rate_or_none = |of: Option<&Proportion>| figure(of.map_or("–".into(), rate));
     let mut rows = Vec::new();
     for system in &benchmark.systems {
         for of in &system.written {
-            let memorised = of.memorised.as_ref();
-            rows.push(vec![
+            let memorised = of.memorised.as_ref().map(|of| &of.memorised);
+            let mut row = vec![
                 system.name.as_str().into(),
                 of.mode.as_str().into(),
                 figure(rate(&of.format)),
+                figure(rate(&of.right)),
+            ];
+            row.extend(lenient.then(|| rate_or_none(of.right_first_word.as_ref())));
+            row.extend(fallbacks.then(|| rate_or_none(of.fallbacks.as_ref())));
+            row.extend([
                 figure(rate(&of.citations)),
                 figure(rate(&of.contradictions)),
-                figure(memorised.map_or("–".into(), |of| rate(&of.memorised))),
+                rate_or_none(memorised),
                 figure(rate(&of.variety.said_before)),
                 figure(rate(&of.loops)),
                 figure(format!(
                     "{:.1} / {:.0} / {:.0} / {}",
                     of.tokens.mean, of.tokens.median, of.tokens.p95, of.tokens.max
                 )),
-                figure(rate(&of.right)),
             ]);
+            rows.push(row);
         }
     }
-    table(
-        "What was written",
-        [
-            "system",
-            "mode",
-            "in the form",
-            "with a citation",
-            "contradicts its label",
-            "stands in the training rows",
-            "said before",
-            "runs in a loop",
-            "tokens: mean / median / p95 / most",
-            "right label in the form",
-        ],
+    let mut head = vec!["system", "mode", "in the form", "right label in the form"];
+    head.extend(lenient.then_some("right label as the first word"));
+    head.extend(fallbacks.then_some("fallback rationale"));
+    head.extend([
+        "with a citation",
+        "contradicts its label",
+        "stands in the training rows",
+        "said before",
+        "runs in a loop",
+        "tokens: mean / median / p95 / most",
+    ]);
+    (!rows.is_empty()).then(|| Table {
         rows,
-    )
+        ..Table::new("What was written", &head)
+    })
+}
+
+/// Whether any rationale is the fallback.
+pub(super) fn has_fallbacks(of: &WrittenReport) -> bool {
+    of.fallbacks.is_some_and(|fallbacks| fallbacks.count > 0)
 }
 
 /// Scores on parts, one table for each way to part.

@@ -38,13 +38,14 @@ impl EvalReport {
     }
 }
 
-fn of(benchmark: &BenchmarkReport, report: &EvalReport) -> [Option<verdict_page::Table>; 5] {
+fn of(benchmark: &BenchmarkReport, report: &EvalReport) -> [Option<verdict_page::Table>; 6] {
     [
         short::scores(&benchmark.scored(), &benchmark.levels),
         short::pairs(&benchmark.pairs),
         short::abstained(benchmark),
         short::probabilities(benchmark, report.methods.fit),
         short::written(benchmark),
+        short::first_words(benchmark),
     ]
 }
 

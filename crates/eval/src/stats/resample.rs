@@ -35,18 +35,19 @@ impl From<Proportion> for Estimate {
 }
 
 impl Estimate {
+    /// Whether the value is 0 or 1 in every drawn sample: the bootstrap then gives an interval without width.
+    pub(super) fn is_stuck(&self) -> bool {
+        (self.value == 0.0 || self.value == 1.0) && self.low >= self.high
+    }
+
     /// A share for which every drawn sample is 0, or every one 1, gets Wilson's interval of none, or all, of
     /// `groups`, the groups that it counts rows of: no narrower than it should be, since a share of right rows is at
     /// least the share of groups that are all right. Other shares stay.
     pub(super) fn or_wilson(self, groups: usize) -> Estimate {
-        let count = match self.value {
-            0.0 => 0,
-            1.0 => groups,
-            _ => return self,
-        };
-        if self.low < self.high {
+        if !self.is_stuck() {
             return self;
         }
+        let count = if self.value == 0.0 { 0 } else { groups };
         Estimate {
             value: self.value,
             ..Proportion::new(count, groups).into()

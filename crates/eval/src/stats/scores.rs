@@ -152,7 +152,7 @@ pub fn scores(rows: &[Row], resampling: Resampling) -> Option<Scores> {
             recall: share(truly, 9 + label.index(), &is),
             f1: match groups.are_rows() {
                 true => doubled(Proportion::new(either.0, either.1).into()),
-                false => settled_f1(
+                false => f1_or_wilson(
                     found[3 + label.index()],
                     groups_of(rows, |row| is(row) || said(row)),
                 ),
@@ -161,13 +161,14 @@ pub fn scores(rows: &[Row], resampling: Resampling) -> Option<Scores> {
     });
     let occurring = || labels.iter().filter(|scores| scores.recall.rows.total > 0);
     let recalls: Vec<Estimate> = occurring().map(|scores| scores.recall.estimate()).collect();
+    let f1s: Vec<Estimate> = occurring().map(|scores| scores.f1).collect();
     Some(Scores {
         n: rows.len(),
         groups: groups.count(),
         confusion,
         accuracy: share((confusion.right(), confusion.total()), 0, &|_| true),
         balanced_accuracy: balanced(found[1], groups.are_rows(), &recalls),
-        macro_f1: settled(found[2], occurring().map(|scores| scores.f1)),
+        macro_f1: mean_or_ends(found[2], &f1s),
         labels,
     })
 }
@@ -188,49 +189,45 @@ fn doubled(share: Estimate) -> Estimate {
     }
 }
 
-/// An F1 for which all samples agree at 0 or 1 gets the interval of a J that is so in all of `groups`.
-fn settled_f1(f1: Estimate, groups: usize) -> Estimate {
-    match f1.low == f1.high && (f1.value == 0.0 || f1.value == 1.0) {
+/// A stuck F1 gets the interval of a J that is so in all of `groups`.
+fn f1_or_wilson(f1: Estimate, groups: usize) -> Estimate {
+    match f1.is_stuck() {
         true => doubled(f1.or_wilson(groups)),
         false => f1,
     }
 }
 
-/// Balanced accuracy from its bootstrap and from the recalls. A bootstrap has no width where every recall is 0 or 1
-/// (always the same label), and too little where one of few rows is: the interval then holds that of the mean of the
-/// recalls too.
-fn balanced(drawn: Estimate, independent: bool, recalls: &[Estimate]) -> Estimate {
-    let at_an_end = |of: &Estimate| of.value == 0.0 || of.value == 1.0;
-    if !recalls.iter().any(at_an_end) {
-        return drawn;
-    }
-    let settled = settled(drawn, recalls.iter().copied());
-    // Recalls of rows in groups may go up and down together: the mean of their ends, as for figures that all agree.
-    let mean = match independent {
-        true => mean_of(recalls),
-        false => Some(ends(drawn.value, recalls.iter().copied())),
-    };
-    match mean.filter(|_| settled == drawn) {
-        Some(mean) => Estimate {
-            value: drawn.value,
-            low: drawn.low.min(mean.low),
-            high: drawn.high.max(mean.high),
-        },
-        None => settled,
+/// A stuck mean gets the mean of its parts' ends.
+fn mean_or_ends(figure: Estimate, parts: &[Estimate]) -> Estimate {
+    match figure.is_stuck() {
+        true => ends(figure.value, parts),
+        false => figure,
     }
 }
 
-/// A mean of which all samples agree at 0 or 1 gets the mean of its parts' ends.
-fn settled(figure: Estimate, parts: impl Iterator<Item = Estimate>) -> Estimate {
-    if figure.low < figure.high || (figure.value != 0.0 && figure.value != 1.0) {
-        return figure;
+/// Balanced accuracy from its bootstrap and from the recalls. A bootstrap has no width where every recall is 0 or 1
+/// (always the same label), and too little where one of few rows is: the interval then also covers that of the mean of
+/// the recalls.
+fn balanced(drawn: Estimate, independent: bool, recalls: &[Estimate]) -> Estimate {
+    let at_an_end = |of: &Estimate| of.value == 0.0 || of.value == 1.0;
+    if drawn.is_stuck() || !recalls.iter().any(at_an_end) {
+        return mean_or_ends(drawn, recalls);
     }
-    ends(figure.value, parts)
+    // Recalls of rows in groups may go up and down together: the mean of their ends, as for figures that are stuck.
+    let mean = match independent {
+        true => mean_of(recalls),
+        false => Some(ends(drawn.value, recalls)),
+    };
+    mean.map_or(drawn, |mean| Estimate {
+        value: drawn.value,
+        low: drawn.low.min(mean.low),
+        high: drawn.high.max(mean.high),
+    })
 }
 
 /// The mean of the parts' ends around a value.
-fn ends(value: f64, parts: impl Iterator<Item = Estimate>) -> Estimate {
-    let (lows, highs): (Vec<f64>, Vec<f64>) = parts.map(|part| (part.low, part.high)).unzip();
+fn ends(value: f64, parts: &[Estimate]) -> Estimate {
+    let (lows, highs): (Vec<f64>, Vec<f64>) = parts.iter().map(|of| (of.low, of.high)).unzip();
     Estimate {
         value,
         low: mean(&lows),

@@ -1,17 +1,17 @@
-//! Names against a value, with error bars and reference lines: systems and their accuracy, ranks and theirs.
+//! A dot plot with error bars and reference lines, such as the accuracy of each model.
 
 use super::frame::{BELOW, names_below};
 use super::scale::{Scale, drawable};
-use super::{Axis, ends, figure, nothing};
+use super::{Axis, ends, figure, no_data};
 use crate::Figure;
-use crate::svg::{At, LINE, Shape, Svg, WIDTH, fitting, wide};
+use crate::svg::{Anchor, LINE, Shape, Svg, WIDTH, text_width, truncated};
 
 /// Height of a name and its dot.
 const ROW: f64 = 36.0;
-/// Room for half a dot.
+/// Margin for half a dot.
 const EDGE: f64 = 6.0;
 
-/// A name with its value.
+/// A dot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dot {
     /// The name.
@@ -22,19 +22,19 @@ pub struct Dot {
     pub interval: Option<[f64; 2]>,
 }
 
-/// A value to compare with: chance, the commonest label.
+/// A reference line: chance, the majority label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reference {
-    /// What it is.
+    /// Its name.
     pub name: String,
     /// The value.
     pub value: f64,
 }
 
-/// What a reference line is called, beside it on the side with more room.
+/// The name of a reference line, on the side with more room.
 struct Label {
     at: f64,
-    anchor: At,
+    anchor: Anchor,
     from: f64,
     text: String,
 }
@@ -42,10 +42,10 @@ struct Label {
 impl Label {
     fn new(at: f64, text: &str) -> Label {
         let (anchor, from, room) = match at < WIDTH / 2.0 {
-            true => (At::Start, at + 5.0, WIDTH - at - 5.0),
-            false => (At::End, at - 5.0, at - 5.0),
+            true => (Anchor::Start, at + 5.0, WIDTH - at - 5.0),
+            false => (Anchor::End, at - 5.0, at - 5.0),
         };
-        let text = fitting(text, room);
+        let text = truncated(text, room);
         Label {
             at,
             anchor,
@@ -54,17 +54,17 @@ impl Label {
         }
     }
 
-    /// Whether a line there would go through it.
+    /// Whether a vertical line there would cross the text.
     fn covers(&self, at: f64) -> bool {
-        let width = wide(&self.text);
+        let width = text_width(&self.text);
         match self.anchor {
-            At::Start => (self.from - 2.0..=self.from + width).contains(&at),
+            Anchor::Start => (self.from - 2.0..=self.from + width).contains(&at),
             _ => (self.from - width..=self.from + 2.0).contains(&at),
         }
     }
 }
 
-/// A line for each name, in the order given, each with its value in words beside it.
+/// A row for each dot, in the order given, with its value as text.
 pub fn dots(title: &str, axis: &Axis, dots: &[Dot], references: &[Reference]) -> Figure {
     let shown = |value: &f64| drawable(*value, axis.log);
     let interval = |dot: &Dot| ends(dot.interval).filter(|ends| ends.iter().all(shown));
@@ -72,14 +72,14 @@ pub fn dots(title: &str, axis: &Axis, dots: &[Dot], references: &[Reference]) ->
     let intervals = dots.iter().filter_map(interval).flatten();
     let lines = references.iter().map(|line| line.value);
     if !values.clone().any(|value| shown(&value)) {
-        return nothing(title);
+        return no_data(title);
     }
     let values = values.chain(intervals).chain(lines);
     let x = Scale::over(values, axis, [EDGE, WIDTH - EDGE], 5, true);
     let lines: Vec<(f64, String)> = references
         .iter()
         .filter_map(|line| {
-            let name = format!("{} {}", line.name, axis.unit.told(line.value));
+            let name = format!("{} {}", line.name, axis.unit.format(line.value));
             Some((x.at(line.value)?, name))
         })
         .collect();
@@ -100,7 +100,7 @@ pub fn dots(title: &str, axis: &Axis, dots: &[Dot], references: &[Reference]) ->
     for (number, label) in labels.iter().enumerate() {
         let y = LINE * number as f64;
         svg.text("faint", label.anchor, [label.from, y + 12.0], &label.text);
-        // Its line goes down past the labels below, but not through them.
+        // The line continues past the labels below, but not through them.
         for (below, other) in labels.iter().enumerate().skip(number) {
             if below == number || !other.covers(label.at) {
                 let y = LINE * below as f64;
@@ -112,13 +112,13 @@ pub fn dots(title: &str, axis: &Axis, dots: &[Dot], references: &[Reference]) ->
     for (number, dot) in dots.iter().enumerate() {
         let y = top + ROW * number as f64;
         let interval = interval(dot);
-        let mut value = axis.unit.told(dot.value);
+        let mut value = axis.unit.format(dot.value);
         if let Some(ends) = interval {
             value += &format!(" {}", axis.unit.interval(ends));
         }
-        let told = format!("{}: {value}", dot.name);
+        let text = format!("{}: {value}", dot.name);
         svg.names(y + 14.0, &dot.name, &value);
-        // Lines stand behind the dots and not behind the names.
+        // Grid lines are drawn behind the dots, but not behind the names.
         for at in &grid {
             svg.line("grid", [*at, y + 19.0, *at, y + ROW]);
         }
@@ -136,11 +136,11 @@ pub fn dots(title: &str, axis: &Axis, dots: &[Dot], references: &[Reference]) ->
             }
         }
         if let Some(at) = x.at(dot.value) {
-            svg.mark("spot s0", Shape::Circle, [at, y], 4.5, &told);
+            svg.mark("spot s0", Shape::Circle, [at, y], 4.5, &text);
         }
-        words.push(told);
+        words.push(text);
     }
     words.extend(lines.into_iter().map(|(_, name)| name));
-    let told = format!("{}. {}.", axis.name, words.join(". "));
-    figure(title, told, bottom + BELOW, svg)
+    let description = format!("{}. {}.", axis.name, words.join(". "));
+    figure(title, description, bottom + BELOW, svg)
 }

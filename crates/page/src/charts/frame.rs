@@ -1,17 +1,17 @@
-//! What the charts share: a plot with its axes, the look of a series, and the legend that names it.
+//! Parts that charts share: a plot with axes, the style of a series, and the legend.
 
+use super::axis::Axis;
 use super::scale::Scale;
-use super::{Axis, MOST};
-use crate::svg::{At, LINE, Shape, Svg, WIDTH, fitting, wide};
+use crate::svg::{Anchor, LINE, Shape, Svg, WIDTH, text_width, truncated};
 
-/// Room for half of the last tick's name and of a mark on the edge.
+/// Margin at the right, for half of the last tick's label or of a mark.
 const EDGE: f64 = 10.0;
-/// What a short text may be wider than [`wide`] takes it to be: a per cent sign is as wide as two letters.
+/// How much wider a short text may be than [`wide`] estimates: a per cent sign is as wide as two letters.
 const SLACK: f64 = 3.0;
-/// Height of the names below a plot: ticks, then the axis.
+/// Height of the tick labels and the axis name below a plot.
 pub(super) const BELOW: f64 = 40.0;
 
-/// Two axes and where they stand.
+/// The area of a plot with its two axes.
 pub(super) struct Frame {
     pub(super) x: Scale,
     pub(super) y: Scale,
@@ -21,7 +21,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// A plot of these values between two heights; `top` leaves a line for the name of y above it.
+    /// A plot of these values between two heights; above `top` there has to be room for the name of the y axis.
     pub(super) fn new(
         x: (&Axis, Vec<f64>),
         y: (&Axis, Vec<f64>),
@@ -39,7 +39,7 @@ impl Frame {
         }
     }
 
-    /// A plot of a share against a share, both whole.
+    /// A plot of a share against a share, both axes from 0 to 1.
     pub(super) fn shares([top, bottom]: [f64; 2]) -> Frame {
         let y = Scale::share([bottom, top], "");
         let left = left_of(&y);
@@ -65,14 +65,14 @@ impl Frame {
         }
     }
 
-    /// Grid, ticks and names; `below` is where the ticks of x are named, under the plot or what hangs below it.
+    /// Draws grid, ticks and names; `below` is the y coordinate under which the x ticks are labelled.
     pub(super) fn draw(&self, svg: &mut Svg, [x_name, y_name]: [&str; 2], below: f64) {
-        let name = fitting(y_name, WIDTH);
-        svg.text("faint", At::Start, [0.0, self.top - 12.0], &name);
+        let name = truncated(y_name, WIDTH);
+        svg.text("faint", Anchor::Start, [0.0, self.top - 12.0], &name);
         for (value, name) in &self.y.ticks {
             let Some(y) = self.y.at(*value) else { continue };
             svg.line("grid", [self.left, y, WIDTH, y]);
-            svg.text("faint", At::End, [self.left - 5.0, y + 4.0], name);
+            svg.text("faint", Anchor::End, [self.left - 5.0, y + 4.0], name);
         }
         svg.line("axis", [self.left, self.bottom, WIDTH, self.bottom]);
         names_below(svg, &self.x, below, x_name, |svg, x| {
@@ -80,19 +80,19 @@ impl Frame {
         });
     }
 
-    /// Where a point stands, if it does.
+    /// Coordinates of a point, if it can be drawn.
     pub(super) fn at(&self, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
         Some([self.x.at(x)?, self.y.at(y)?])
     }
 }
 
-/// Room for the names of the ticks of y.
+/// Width of the tick labels of the y axis.
 fn left_of(y: &Scale) -> f64 {
-    let names = y.ticks.iter().map(|(_, name)| wide(name));
+    let names = y.ticks.iter().map(|(_, name)| text_width(name));
     names.fold(0.0, f64::max).min(WIDTH / 3.0) + 6.0 + SLACK
 }
 
-/// Names of the ticks of x that have room, and below them the name of the axis.
+/// Tick labels of the x axis, as many as fit, and below them the name of the axis.
 pub(super) fn names_below(
     svg: &mut Svg,
     x: &Scale,
@@ -104,33 +104,36 @@ pub(super) fn names_below(
     for (value, name) in &x.ticks {
         let Some(at) = x.at(*value) else { continue };
         mark(svg, at);
-        let half = wide(name) / 2.0 + SLACK;
+        let half = text_width(name) / 2.0 + SLACK;
         let middle = at.min(WIDTH - half).max(half);
         if middle - half >= free {
-            svg.text("faint", At::Middle, [middle, below + 17.0], name);
+            svg.text("faint", Anchor::Middle, [middle, below + 17.0], name);
             free = middle + half + 4.0;
         }
     }
-    let name = fitting(name, WIDTH);
-    svg.text("faint", At::End, [WIDTH, below + 34.0], &name);
+    let name = truncated(name, WIDTH);
+    svg.text("faint", Anchor::End, [WIDTH, below + 34.0], &name);
 }
 
-/// How a series looks: no two of the first [`MOST`] share colour and mark and dash.
-#[derive(Clone, Copy)]
-pub(super) struct Look(pub(super) usize);
+/// Series with a style of their own; further ones are drawn faintly and named only in tooltips.
+pub const MAX_SERIES: usize = 12;
 
-impl Look {
-    /// Class of its colour.
+/// The style of a series, by its number: no two of the first [`MAX_SERIES`] have the same colour, mark and dash.
+#[derive(Clone, Copy)]
+pub(super) struct SeriesStyle(pub(super) usize);
+
+impl SeriesStyle {
+    /// CSS class of its colour.
     pub(super) fn colour(self) -> String {
         match self.0 {
-            number if number < MOST => format!("s{number}"),
+            number if number < MAX_SERIES => format!("s{number}"),
             _ => "other".into(),
         }
     }
 
-    /// Classes of its line.
+    /// CSS classes of its line.
     pub(super) fn curve(self) -> String {
-        let dashed = (Shape::ALL.len()..MOST).contains(&self.0);
+        let dashed = (Shape::ALL.len()..MAX_SERIES).contains(&self.0);
         format!(
             "curve {}{}",
             self.colour(),
@@ -143,36 +146,36 @@ impl Look {
         Shape::ALL[self.0 % Shape::ALL.len()]
     }
 
-    /// A mark of it on a point.
-    pub(super) fn spot(self, svg: &mut Svg, at: [f64; 2], told: &str) {
+    /// Draws its mark on a point.
+    pub(super) fn spot(self, svg: &mut Svg, at: [f64; 2], tooltip: &str) {
         let class = format!("spot {}", self.colour());
-        svg.mark(&class, self.shape(), at, 3.2, told);
+        svg.mark(&class, self.shape(), at, 3.2, tooltip);
     }
 }
 
-/// A ring around a point that matters.
-pub(super) fn ring(svg: &mut Svg, at: [f64; 2], told: &str) {
-    svg.mark("ring", Shape::Circle, at, 6.0, told);
+/// Draws a ring around a highlighted point.
+pub(super) fn ring(svg: &mut Svg, at: [f64; 2], tooltip: &str) {
+    svg.mark("ring", Shape::Circle, at, 6.0, tooltip);
 }
 
-/// Series with their names from `top` down, as many to a line as fit; returns where the next thing may begin.
+/// Draws the legend from `top` down; returns the y coordinate below it.
 pub(super) fn legend(svg: &mut Svg, names: &[&str], ringed: Option<&str>, top: f64) -> f64 {
     const SAMPLE: f64 = 24.0;
-    let shown = names.iter().take(MOST).enumerate();
-    let mut entries: Vec<(Option<Look>, String)> = shown
-        .map(|(number, name)| (Some(Look(number)), (*name).to_owned()))
+    let shown = names.iter().take(MAX_SERIES).enumerate();
+    let mut entries: Vec<(Option<SeriesStyle>, String)> = shown
+        .map(|(number, name)| (Some(SeriesStyle(number)), (*name).to_owned()))
         .collect();
-    if let Some(more) = names.len().checked_sub(MOST).filter(|more| *more > 0) {
+    if let Some(more) = names.len().checked_sub(MAX_SERIES).filter(|more| *more > 0) {
         entries.push((
-            Some(Look(MOST)),
+            Some(SeriesStyle(MAX_SERIES)),
             format!("{} more", verdict_common::grouped(more)),
         ));
     }
     entries.extend(ringed.map(|name| (None, name.to_owned())));
     let (mut x, mut y) = (0.0, top);
     for (look, name) in entries {
-        let name = fitting(&name, WIDTH - SAMPLE - 5.0);
-        let width = SAMPLE + 5.0 + wide(&name);
+        let name = truncated(&name, WIDTH - SAMPLE - 5.0);
+        let width = SAMPLE + 5.0 + text_width(&name);
         if x > 0.0 && x + width > WIDTH {
             (x, y) = (0.0, y + LINE);
         }
@@ -181,13 +184,13 @@ pub(super) fn legend(svg: &mut Svg, names: &[&str], ringed: Option<&str>, top: f
             Some(look) => {
                 let line = [[x + 1.0, middle[1]], [x + SAMPLE - 1.0, middle[1]]];
                 svg.curve(&look.curve(), &line, "");
-                if look.0 < MOST {
+                if look.0 < MAX_SERIES {
                     look.spot(svg, middle, "");
                 }
             }
             None => ring(svg, middle, ""),
         }
-        svg.text("", At::Start, [x + SAMPLE + 5.0, y + 12.0], &name);
+        svg.text("", Anchor::Start, [x + SAMPLE + 5.0, y + 12.0], &name);
         x += width + 12.0;
     }
     y + LINE + 6.0

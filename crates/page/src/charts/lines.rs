@@ -1,29 +1,27 @@
-//! Named series over one axis: learning curves.
+//! A line chart of named series, such as learning curves.
 
-use super::frame::{BELOW, Frame, Look, legend, ring};
-use super::{Axis, figure, nothing};
+use super::frame::{BELOW, Frame, MAX_SERIES, SeriesStyle, legend, ring};
+use super::{Axis, figure, no_data};
 use crate::Figure;
 use crate::svg::Svg;
 
-/// Series that have a look of their own; more are drawn faintly and only named when they are pointed at.
-pub const MOST: usize = 12;
 /// Height of the plot.
 const TALL: f64 = 180.0;
-/// Marks on a series of many points.
+/// Number of marks on a series of many points.
 const MARKS: usize = 8;
 
-/// Points with a name.
+/// A named series of points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     /// The name.
     pub name: String,
-    /// x and y, in the order in which they are joined; one that cannot be drawn leaves a gap.
+    /// x and y, in drawing order; a point that cannot be drawn leaves a gap.
     pub points: Vec<[f64; 2]>,
-    /// Which point is ringed as the best.
+    /// Index of the point that is ringed as the best.
     pub best: Option<usize>,
 }
 
-/// The series over each other, x from left to right and y upwards.
+/// All series in one plot.
 pub fn lines(title: &str, [x, y]: [&Axis; 2], series: &[Series]) -> Figure {
     let drawable = |point: &&[f64; 2]| {
         super::scale::drawable(point[0], x.log) && super::scale::drawable(point[1], y.log)
@@ -31,7 +29,7 @@ pub fn lines(title: &str, [x, y]: [&Axis; 2], series: &[Series]) -> Figure {
     let points = series.iter().flat_map(|one| &one.points);
     let (xs, ys): (Vec<f64>, Vec<f64>) = points.filter(drawable).map(|[x, y]| (*x, *y)).unzip();
     if xs.is_empty() {
-        return nothing(title);
+        return no_data(title);
     }
     let best = |one: &Series| one.best.and_then(|best| one.points.get(best).copied());
     let mut svg = Svg::default();
@@ -42,25 +40,25 @@ pub fn lines(title: &str, [x, y]: [&Axis; 2], series: &[Series]) -> Figure {
     let frame = Frame::new((x, xs), (y, ys), [top, bottom]);
     frame.draw(&mut svg, [&x.name, &y.name], bottom);
 
-    let told = |point: [f64; 2]| {
-        let [at, value] = [x.unit.told(point[0]), y.unit.told(point[1])];
+    let describe = |point: [f64; 2]| {
+        let [at, value] = [x.unit.format(point[0]), y.unit.format(point[1])];
         format!("{value} at {at}")
     };
-    // Those without a look of their own stand behind the others.
+    // Series without a style of their own are drawn behind the others.
     for (number, one) in series.iter().enumerate().rev() {
         for run in runs(&frame, &one.points) {
-            svg.curve(&Look(number).curve(), &run, &one.name);
+            svg.curve(&SeriesStyle(number).curve(), &run, &one.name);
         }
     }
     for (number, one) in series.iter().enumerate().rev() {
         let name = &one.name;
-        if number >= MOST && one.points.len() > 1 {
+        if number >= MAX_SERIES && one.points.len() > 1 {
             continue;
         }
         for at in marked(&one.points, number) {
             let point = one.points[at];
             if let Some(place) = frame.at(point) {
-                Look(number).spot(&mut svg, place, &format!("{name}: {}", told(point)));
+                SeriesStyle(number).spot(&mut svg, place, &format!("{name}: {}", describe(point)));
             }
         }
     }
@@ -72,28 +70,28 @@ pub fn lines(title: &str, [x, y]: [&Axis; 2], series: &[Series]) -> Figure {
         ring(
             &mut svg,
             place,
-            &format!("{}, best: {}", one.name, told(point)),
+            &format!("{}, best: {}", one.name, describe(point)),
         );
     }
-    let tell = |one: &Series| {
+    let summary = |one: &Series| {
         let mut drawn = one.points.iter().filter(drawable);
         let first = drawn.next()?;
-        let mut text = format!("{}: {}", one.name, told(*first));
+        let mut text = format!("{}: {}", one.name, describe(*first));
         if let Some(last) = drawn.next_back() {
-            text += &format!(", then {}", told(*last));
+            text += &format!(", then {}", describe(*last));
         }
         if let Some(best) = best(one).filter(|best| drawable(&best)) {
-            text += &format!(", best {}", told(best));
+            text += &format!(", best {}", describe(best));
         }
         Some(text)
     };
-    let words: Vec<String> = series.iter().filter_map(tell).collect();
-    let told = format!("{} over {}. {}.", y.name, x.name, words.join(". "));
-    figure(title, told, bottom + BELOW, svg)
+    let words: Vec<String> = series.iter().filter_map(summary).collect();
+    let description = format!("{} over {}. {}.", y.name, x.name, words.join(". "));
+    figure(title, description, bottom + BELOW, svg)
 }
 
-/// Points that carry a mark: all of a few, some of many, other ones for each series so that they do not hide each
-/// other, and always the last.
+/// Indices of the points that get a mark: all of a few, a selection of many, different ones for each series so that
+/// marks do not hide each other, and always the last.
 fn marked(points: &[[f64; 2]], series: usize) -> Vec<usize> {
     let last = points.len().saturating_sub(1);
     let stride = match points.len() <= MARKS + MARKS / 2 {
@@ -108,8 +106,8 @@ fn marked(points: &[[f64; 2]], series: usize) -> Vec<usize> {
     marked
 }
 
-/// The drawn points between gaps. Of more points than a unit of width can show, the first, the last and the outermost
-/// stay, so that the line covers what it would have covered.
+/// The drawable points between gaps. Where several points share a unit of width, only the first, last, lowest and
+/// highest are kept, so that the line covers the same area.
 pub(super) fn runs(frame: &Frame, points: &[[f64; 2]]) -> Vec<Vec<[f64; 2]>> {
     let places: Vec<Option<[f64; 2]>> = points.iter().map(|point| frame.at(*point)).collect();
     let runs = places.split(Option::is_none);
@@ -138,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_run_keeps_what_it_covers() {
+    fn thinning_keeps_the_covered_area() {
         let wave = |n: usize| [n as f64 / 100.0, (n as f64 / 7.0).sin()];
         let run: Vec<[f64; 2]> = (0..10_000).map(wave).collect();
         let kept = thinned(&run);
@@ -157,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_points_are_all_marked_and_of_many_some_with_the_last() {
+    fn all_of_a_few_points_and_some_of_many_are_marked() {
         assert_eq!(marked(&[[0.0; 2]; 12], 3), (0..12).collect::<Vec<_>>());
         assert_eq!(marked(&[], 0), [0; 0]);
         for series in 0..20 {

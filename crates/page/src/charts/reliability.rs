@@ -1,35 +1,35 @@
-//! Confidence against accuracy, bin by bin: whether probabilities mean what they say.
+//! A reliability diagram: accuracy against confidence, bin by bin.
 
-use super::frame::{BELOW, Frame, Look};
-use super::{Unit, ends, figure, nothing};
-use crate::svg::{At, Shape, Svg, WIDTH};
 use verdict_common::{counted, percent};
 
+use super::frame::{BELOW, Frame, SeriesStyle};
+use super::{Unit, ends, figure, no_data};
 use crate::Figure;
+use crate::svg::{Anchor, Shape, Svg, WIDTH};
 
-/// Height of the plot, and of the mass below it.
+/// Heights of the plot and of the histogram below it.
 const TALL: f64 = 230.0;
 const MASS: f64 = 40.0;
-/// Between the two.
+/// Gap between the two.
 const GAP: f64 = 12.0;
 
-/// Answers of about one confidence.
+/// Answers of similar confidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bin {
     /// Its edges, shares from 0 to 1.
     pub edges: [f64; 2],
-    /// Mean confidence within.
+    /// Mean confidence.
     pub confidence: f64,
-    /// Share that is right.
+    /// Share of right answers.
     pub accuracy: f64,
     /// The ends of the accuracy's error bar.
     pub interval: Option<[f64; 2]>,
-    /// How many they are.
+    /// Number of answers.
     pub rows: usize,
 }
 
-/// Accuracy over mean confidence, the diagonal on which they are equal, and below how many answers stand where. Bins
-/// without answers are left out.
+/// Accuracy against mean confidence, with the diagonal of perfect calibration and a histogram of the answers below.
+/// Empty bins are left out.
 pub fn reliability(title: &str, bins: &[Bin]) -> Figure {
     let bins: Vec<&Bin> = bins.iter().filter(|bin| bin.rows > 0).collect();
     let top = 22.0;
@@ -43,7 +43,7 @@ pub fn reliability(title: &str, bins: &[Bin]) -> Figure {
         .filter_map(|(at, bin)| Some((at?, *bin)))
         .collect();
     if placed.is_empty() {
-        return nothing(title);
+        return no_data(title);
     }
     let mut svg = Svg::default();
     let floor = bottom + GAP + MASS;
@@ -52,7 +52,7 @@ pub fn reliability(title: &str, bins: &[Bin]) -> Figure {
         svg.line("mark", [x1, y1, x2, y2]);
     }
     let line: Vec<[f64; 2]> = placed.iter().map(|(at, _)| *at).collect();
-    svg.curve(&Look(0).curve(), &line, "");
+    svg.curve(&SeriesStyle(0).curve(), &line, "");
 
     let rows: usize = bins
         .iter()
@@ -63,20 +63,20 @@ pub fn reliability(title: &str, bins: &[Bin]) -> Figure {
     let label = format!("{} %", (100.0 * most as f64 / rows.max(1) as f64).round());
     svg.text(
         "faint",
-        At::End,
+        Anchor::End,
         [line_start(&frame) - 5.0, floor - MASS + 8.0],
         &label,
     );
     let mut words = Vec::new();
     for (at, bin) in placed {
         let x = at[0];
-        let mut told = format!(
+        let mut text = format!(
             "confidence {}: {} right",
-            Unit::Percent.told(bin.confidence),
-            Unit::Percent.told(bin.accuracy)
+            Unit::Percent.format(bin.confidence),
+            Unit::Percent.format(bin.accuracy)
         );
         if let Some(ends) = ends(bin.interval) {
-            told += &format!(" {}", Unit::Percent.interval(ends));
+            text += &format!(" {}", Unit::Percent.interval(ends));
             if let [Some(low), Some(high)] = ends.map(|end| frame.y.at(end)) {
                 for line in [
                     [x, low, x, high],
@@ -87,7 +87,7 @@ pub fn reliability(title: &str, bins: &[Bin]) -> Figure {
                 }
             }
         }
-        told += &format!(
+        text += &format!(
             ", {} ({})",
             counted(bin.rows, "answer"),
             percent(bin.rows, rows)
@@ -96,15 +96,15 @@ pub fn reliability(title: &str, bins: &[Bin]) -> Figure {
             let height = (MASS * bin.rows as f64 / most as f64).max(1.0);
             let width = ((b - a).abs() - 1.0).max(1.0);
             let left = a.min(b).min(WIDTH - width - 0.5) + 0.5;
-            svg.bar("bar", [left, floor - height, width, height], &told);
+            svg.bar("bar", [left, floor - height, width, height], &text);
         }
-        svg.mark("spot s0", Shape::Circle, at, 4.0, &told);
-        words.push(told);
+        svg.mark("spot s0", Shape::Circle, at, 4.0, &text);
+        words.push(text);
     }
     figure(title, format!("{}.", words.join(". ")), floor + BELOW, svg)
 }
 
-/// Where the plot begins.
+/// Left edge of the plot.
 fn line_start(frame: &Frame) -> f64 {
     frame.x.at(0.0).unwrap_or(0.0)
 }

@@ -1,36 +1,37 @@
-//! Where a number stands on an axis, and which round numbers are marked there.
+//! The scale of an axis: coordinates of numbers, and the ticks.
 
-use super::{Axis, Unit};
 use verdict_common::significant;
 
-/// Sizes beyond this are not drawn: differences of them would not be finite.
+use super::axis::{Axis, Unit};
+
+/// Larger numbers are not drawn: their differences would not be finite.
 const LARGEST: f64 = 1e300;
-/// Numbers that differ by less than this part of their size stand at one place: f64 leaves room for ticks between
-/// others.
+/// Numbers that differ by less than this share of their size count as equal: beyond it, f64 can represent ticks
+/// between them.
 const SAME: f64 = 1e-9;
 
-/// Powers of ten that are so near have round numbers marked between them.
+/// Up to how many powers of ten a logarithmic axis has ticks between the powers.
 const NEAR: f64 = 1.5;
 
-/// Whether a number has a place on an axis.
+/// Whether a number can be drawn.
 pub(super) fn drawable(value: f64, log: bool) -> bool {
     value.abs() <= LARGEST && (!log || value >= 1.0 / LARGEST)
 }
 
-/// An axis with its place.
+/// The mapping of an axis to coordinates.
 #[derive(Clone, Debug)]
 pub(super) struct Scale {
-    /// Ends, as exponents of ten where it is logarithmic.
+    /// Range of the numbers, as exponents of ten on a logarithmic axis.
     ends: [f64; 2],
-    /// Where the ends stand.
+    /// Coordinates of the ends of the range.
     place: [f64; 2],
     log: bool,
-    /// Marked numbers with their names, ascending.
+    /// Ticks with their labels, ascending.
     pub(super) ticks: Vec<(f64, String)>,
 }
 
 impl Scale {
-    /// The scale that holds these values at a place, with about `most` ticks. `wide` begins and ends at a tick.
+    /// The scale of these values with about `most` ticks; with `wide` the range is extended to ticks.
     pub(super) fn over(
         values: impl IntoIterator<Item = f64>,
         axis: &Axis,
@@ -65,7 +66,7 @@ impl Scale {
         } else {
             let step = Step::of((high - low) / most as f64, axis.unit);
             if wide {
-                // Counts may all lie nearer to one whole number than the next.
+                // All counts may lie between two ticks.
                 let first = step.below(low);
                 let last = step.above(high).max(first + 1.0);
                 scale.ends = [step.at(first), step.at(last)];
@@ -80,7 +81,7 @@ impl Scale {
         Scale::over([0.0, 1.0], &Axis::new(name, Unit::Percent), place, 5, true)
     }
 
-    /// Where a number stands; none where it has no place.
+    /// Coordinate of a number, if it can be drawn.
     pub(super) fn at(&self, value: f64) -> Option<f64> {
         drawable(value, self.log).then(|| {
             let value = if self.log { value.log10() } else { value };
@@ -91,7 +92,7 @@ impl Scale {
     }
 }
 
-/// Ends around values that are all the same.
+/// A range around values that are all equal.
 fn apart([low, high]: [f64; 2], axis: &Axis) -> [f64; 2] {
     let size = low.abs().max(high.abs());
     match axis.unit {
@@ -104,18 +105,18 @@ fn apart([low, high]: [f64; 2], axis: &Axis) -> [f64; 2] {
     }
 }
 
-/// A round distance: 1, 2 or 5 times a power of ten.
+/// A round step: 1, 2 or 5 times a power of ten.
 struct Step {
     digit: f64,
     power: i32,
 }
 
 impl Step {
-    /// The smallest that is no smaller than this.
+    /// The smallest step of at least this size.
     fn of(least: f64, unit: Unit) -> Step {
         let power = least.log10().floor();
         let rest = least / 10_f64.powf(power);
-        // A rounding error must not make of 2 the step 5.
+        // A rounding error must not turn a step of 2 into one of 5.
         let digit = [1.0, 2.0, 5.0]
             .into_iter()
             .find(|digit| rest <= digit + 1e-6);
@@ -132,11 +133,11 @@ impl Step {
         }
     }
 
-    /// So many steps from 0.
+    /// The number at so many steps from 0.
     fn at(&self, steps: f64) -> f64 {
         let number = steps * self.digit;
         match self.power {
-            // A power of ten below 1 is not exact; its inverse is.
+            // Negative powers of ten are not exact; their inverses are.
             power @ -300..0 => number / 10_f64.powi(-power),
             power => number * 10_f64.powi(power),
         }
@@ -158,7 +159,7 @@ impl Step {
         ticks.collect()
     }
 
-    /// The number so many steps from 0, with as many decimals as the step needs.
+    /// The same as text, with as many decimals as the step needs.
     fn name(&self, steps: f64, unit: Unit) -> String {
         let (power, mark) = match unit {
             Unit::Percent => (self.power + 2, " %"),
@@ -189,8 +190,8 @@ impl Step {
     }
 }
 
-/// Ticks between two powers of ten, given by their exponents: whole powers where they are far apart, else 1, 2 and 5
-/// times these, else every digit, else whatever is round.
+/// Ticks between two powers of ten, given by their exponents: whole powers where the range is large, else 1, 2 and 5
+/// times these, else every digit, else any round number.
 fn powers([low, high]: [f64; 2], most: usize) -> Vec<(f64, String)> {
     let whole = (low.ceil() as i32)..=(high.floor() as i32);
     let count = whole.clone().count();
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_that_are_equal_are_pulled_apart() {
+    fn equal_ends_give_a_range() {
         for value in [0.0, 1.0, -3.5, 1e300, 5e-324, 1e-300] {
             for (unit, log) in [
                 (Unit::Number, false),
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_stands_where_its_share_of_the_axis_is() {
+    fn coordinates_are_proportional() {
         let axis = Axis::new("x", Unit::Number);
         let scale = Scale::over([0.0, 10.0], &axis, [20.0, 120.0], 5, true);
         assert_eq!(

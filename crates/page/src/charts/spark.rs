@@ -1,24 +1,24 @@
-//! A small line without axes: how a number that is still changing went so far.
+//! A sparkline: a small line without axes.
 
-use super::frame::{Frame, Look};
+use super::frame::{Frame, SeriesStyle};
 use super::lines::runs;
 use super::scale::{Scale, drawable};
-use super::{Axis, Unit, figure, nothing};
+use super::{Axis, Unit, figure, no_data};
 use crate::Figure;
-use crate::svg::{At, Svg, WIDTH, wide};
+use crate::svg::{Anchor, Svg, WIDTH, text_width};
 
-/// Height of it all.
+/// Height of the figure.
 const TALL: f64 = 44.0;
 
-/// Values in their order, the last one told beside its end.
+/// Values in their order, with the last one as text at the end of the line.
 pub fn spark(title: &str, values: &[f64], unit: Unit) -> Figure {
     let shown = |value: &&f64| drawable(**value, false);
     let drawn: Vec<f64> = values.iter().filter(shown).copied().collect();
     let (Some(first), Some(last)) = (drawn.first(), drawn.last()) else {
-        return nothing(title);
+        return no_data(title);
     };
-    let told = unit.told(*last);
-    let right = WIDTH - wide(&told) - 12.0;
+    let last_text = unit.format(*last);
+    let right = WIDTH - text_width(&last_text) - 12.0;
     let places = (0..values.len()).map(|place| place as f64);
     let axis = Axis::new("", unit);
     let x = Scale::over(places, &axis, [6.0, right.max(7.0)], 1, false);
@@ -31,22 +31,22 @@ pub fn spark(title: &str, values: &[f64], unit: Unit) -> Figure {
         .map(|(place, value)| [place as f64, *value])
         .collect();
     for run in runs(&frame, &points) {
-        svg.curve(&Look(0).curve(), &run, "");
+        svg.curve(&SeriesStyle(0).curve(), &run, "");
     }
     let end = points.iter().rev().find_map(|point| frame.at(*point));
     if let Some(at) = end {
-        Look(0).spot(&mut svg, at, &told);
+        SeriesStyle(0).spot(&mut svg, at, &last_text);
         let y = (at[1] + 4.0).clamp(12.0, TALL - 4.0);
-        svg.text("strong", At::End, [WIDTH, y], &told);
+        svg.text("strong", Anchor::End, [WIDTH, y], &last_text);
     }
     let least = drawn.iter().copied().fold(f64::INFINITY, f64::min);
     let most = drawn.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let told = format!(
-        "{} values: first {}, last {told}, lowest {}, highest {}.",
+    let description = format!(
+        "{} values: first {}, last {last_text}, lowest {}, highest {}.",
         verdict_common::grouped(drawn.len()),
-        unit.told(*first),
-        unit.told(least),
-        unit.told(most)
+        unit.format(*first),
+        unit.format(least),
+        unit.format(most)
     );
-    figure(title, told, TALL, svg)
+    figure(title, description, TALL, svg)
 }

@@ -1,28 +1,28 @@
-//! A figure's SVG as its elements, and what must hold for all of them.
+//! The elements of a figure's SVG, and checks that hold for every chart.
 
 use roxmltree::{Document, Node};
-use verdict_page::svg::{WIDTH, wide};
+use verdict_page::svg::{WIDTH, text_width};
 use verdict_page::{Figure, escape};
 
 /// Coordinates are written with one decimal.
 const ROUNDING: f64 = 0.05 + 1e-9;
-/// How far letters of 12 units reach above and below their base line.
+/// How far letters of 12 units extend above and below their baseline.
 const ABOVE: f64 = 9.0;
 const BELOW: f64 = 3.0;
 
-/// The drawing of a figure.
+/// A parsed figure.
 pub struct Drawing {
     text: String,
     height: f64,
 }
 
 impl Drawing {
-    /// As the page writes it.
+    /// Parses the figure as the page writes it.
     pub fn read(figure: &Figure) -> Drawing {
         let text = format!(
             "<svg><title>{}</title><desc>{}</desc>{}</svg>",
             escape(&figure.title),
-            escape(&figure.told),
+            escape(&figure.description),
             figure.body
         );
         assert!(figure.height.is_finite() && figure.height > 0.0);
@@ -36,13 +36,13 @@ impl Drawing {
         Document::parse(&self.text).unwrap_or_else(|fault| panic!("{fault}\n{}", self.text))
     }
 
-    /// What must hold for every chart.
+    /// Checks what holds for every chart.
     #[track_caller]
     pub fn holds(&self) {
         self.holds_within(0.0);
     }
 
-    /// The same, where texts may reach so far over the right edge.
+    /// As [`Drawing::holds`], where texts may extend beyond the right edge by this much.
     #[track_caller]
     pub fn holds_within(&self, over: f64) {
         let document = self.document();
@@ -71,7 +71,7 @@ impl Drawing {
         }
     }
 
-    /// An element on each line.
+    /// One element per line.
     pub fn pretty(&self) -> String {
         let ends = [
             "</rect>",
@@ -87,7 +87,7 @@ impl Drawing {
         })
     }
 
-    /// Every text.
+    /// All texts.
     pub fn texts(&self) -> Vec<String> {
         let document = self.document();
         let all = document
@@ -97,7 +97,7 @@ impl Drawing {
             .collect()
     }
 
-    /// Dash and mark of each series in the legend: its line and the mark that follows it.
+    /// Dash and mark of each series in the legend.
     pub fn looks(&self) -> Vec<String> {
         let document = self.document();
         let all: Vec<Node> = document.root_element().children().collect();
@@ -135,7 +135,7 @@ impl Drawing {
         Some(["x1", "y1", "x2", "y2"].map(|name| number(line, name)))
     }
 
-    /// The middle of the first circle of a class.
+    /// The centre of the first circle of a class.
     pub fn circle(&self, class: &str) -> Option<[f64; 2]> {
         let document = self.document();
         let mut circles = document
@@ -145,13 +145,13 @@ impl Drawing {
         Some(["cx", "cy"].map(|name| number(circle, name)))
     }
 
-    /// Class of what says this when it is pointed at.
-    pub fn class_of(&self, told: &str) -> Option<String> {
+    /// Class of the element with this tooltip.
+    pub fn class_of(&self, tooltip: &str) -> Option<String> {
         let document = self.document();
         let mut titles = document
             .descendants()
             .filter(|node| node.has_tag_name("title"));
-        let title = titles.find(|node| node.text() == Some(told))?;
+        let title = titles.find(|node| node.text() == Some(tooltip))?;
         Some(title.parent()?.attribute("class")?.to_owned())
     }
 }
@@ -192,7 +192,7 @@ fn last(node: Node) -> [f64; 2] {
     points(node).pop().expect("a point")
 }
 
-/// The outermost points of an element.
+/// The bounding box of an element.
 fn extent(node: Node) -> Vec<[f64; 2]> {
     let of = |name| number(node, name);
     match node.tag_name().name() {
@@ -215,12 +215,12 @@ fn extent(node: Node) -> Vec<[f64; 2]> {
     }
 }
 
-/// What a text covers, as wide as the writer takes it to be.
+/// The estimated box of a text.
 fn text_box(node: Node) -> Option<[f64; 4]> {
     let text = node
         .has_tag_name("text")
         .then(|| node.text().unwrap_or_default())?;
-    let (x, y, width) = (number(node, "x"), number(node, "y"), wide(text));
+    let (x, y, width) = (number(node, "x"), number(node, "y"), text_width(text));
     let left = match node.attribute("text-anchor") {
         Some("start") => x,
         Some("middle") => x - width / 2.0,

@@ -1,8 +1,8 @@
-//! One of each chart, and a page with all of them and with every other block.
+//! A sample of each chart, and a page with all charts and every other kind of block.
 
 use verdict_page::charts::{
-    Axis, Bar, Bin, Column, Curve, Dot, Reference, Series, Unit, bars, columns, confusion, dots,
-    lines, reliability, spark, steps,
+    Axis, Bar, Bin, Column, Dot, Reference, RiskCurve, Series, Unit, bars, columns, confusion,
+    dots, lines, reliability, risk_coverage, spark,
 };
 use verdict_page::{Badge, Block, Cell, Example, Figure, Page, Part, Table};
 
@@ -15,7 +15,7 @@ pub fn samples() -> Vec<(&'static str, Figure)> {
         ("dots", systems()),
         ("dots_ranks", ranks()),
         ("reliability", calibration()),
-        ("steps", coverage()),
+        ("risk_coverage", coverage()),
         ("confusion", answers()),
         ("spark", loss()),
         ("columns", lengths()),
@@ -23,7 +23,7 @@ pub fn samples() -> Vec<(&'static str, Figure)> {
     ]
 }
 
-/// Something that goes up and down, the same each time.
+/// Values that go up and down, the same in each run.
 fn wave(number: usize) -> f64 {
     (number as f64 * 12.9898).sin() * 0.5 + (number as f64 * 4.1414).cos() * 0.5
 }
@@ -128,13 +128,13 @@ fn coverage() -> Figure {
                 (slope * coverage * coverage + 0.05 + 0.03 * wave(answered)).max(0.0),
             ]
         };
-        Curve {
+        RiskCurve {
             name: name.into(),
             points: (1..=63).map(point).collect(),
             operating,
         }
     };
-    steps(
+    risk_coverage(
         "Error among the answers given",
         &[curve("r16", 0.35, Some(38)), curve("base", 0.6, None)],
     )
@@ -159,7 +159,7 @@ fn loss() -> Figure {
 fn lengths() -> Figure {
     let column = |number: usize| Column {
         name: format!("{}{}", 5 * number, if number == 15 { "+" } else { "" }),
-        told: format!(
+        tooltip: format!(
             "from {} words: {} rows",
             5 * number,
             37 * number * (16 - number)
@@ -178,7 +178,7 @@ fn branches() -> Figure {
     let bar = |(name, part): (&str, usize)| Bar {
         name: name.into(),
         part,
-        told: verdict_common::percent(part, 1450),
+        value: verdict_common::percent(part, 1450),
     };
     let rows = [
         ("B Organisms", 1400),

@@ -146,7 +146,7 @@ impl Training<'_> {
     fn calibrate(&self, predictions: &[Prediction], records: &mut [MemberRecord]) -> Result<()> {
         for record in records.iter_mut().filter(|of| of.stopped.is_none()) {
             let name = record.member.name.as_str();
-            let rows: Vec<calibration::Row> = predictions
+            let rows: Vec<calibration::LabelledLogits> = predictions
                 .iter()
                 .filter(|of| of.adapter.as_deref() == Some(name))
                 .map(|of| (of.logits.map(f64::from), of.truth))

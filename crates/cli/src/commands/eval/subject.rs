@@ -93,16 +93,22 @@ fn validated(score: &Score) -> Validated {
     }
 }
 
-/// The validation rows of some models (none is the base), in that order.
+/// The validation rows of some models (none is the base), in that order. `set` gives the groups of rows that do not
+/// name theirs, as those of runs of earlier versions; it is asked only where there are such rows.
 pub fn validation(
     run: &RunFolder,
     models: &[Option<&str>],
-    set: Option<&DataSet>,
+    set: impl FnOnce() -> Option<DataSet>,
 ) -> Result<Vec<Vec<ValidationRow>>> {
     let rows = run.validation()?;
+    let set = rows
+        .iter()
+        .any(|row| row.group.is_none())
+        .then(set)
+        .flatten();
     // With folds, rows to learn from are judged too, by adapters that did not see them.
     let groups: HashMap<&str, &str> = set
-        .into_iter()
+        .iter()
         .flat_map(|set| set.train.iter().chain(&set.validation))
         .map(|item| (item.id.as_str(), item.group.as_str()))
         .collect();

@@ -1,8 +1,9 @@
-//! Batch answering with a scripted model: both modes, shared prompts, forced tokens, company, errors.
+//! Batched answering with a scripted model: both modes, shared prompts, forced tokens, batch invariance, errors.
 
 use verdict_answer::testing::{Scripted, eos, tokenizer};
 use verdict_answer::{
-    AnswerError, Answerer, Mode, Question, Sampling, Settings, Verdict, choose, encode_prompt,
+    AnswerError, AnswerSettings, Answerer, Mode, Question, Sampling, Verdict, encode_prompt,
+    sampler,
 };
 use verdict_data::Label;
 
@@ -22,14 +23,19 @@ fn timeless(verdicts: &[Verdict]) -> Vec<Verdict> {
 }
 
 #[test]
-fn a_model_that_keeps_the_format_answers_alike_in_both_modes() {
+fn a_model_that_keeps_the_format_gives_the_same_answer_in_both_modes() {
     let tokenizer = tokenizer();
     let mut engine = Scripted::saying(&tokenizer, &["tuned"], |_, _| TRUE_ANSWER.into());
     let questions = [
         question("Does vitamin D help?", Mode::Free, Some(0)),
         question("Does vitamin D help?", Mode::Guaranteed, Some(0)),
     ];
-    let verdicts = ask(&mut engine, &tokenizer, &questions, &Settings::default());
+    let verdicts = ask(
+        &mut engine,
+        &tokenizer,
+        &questions,
+        &AnswerSettings::default(),
+    );
     for (verdict, mode) in verdicts.iter().zip(Mode::WRITTEN) {
         assert_eq!(verdict.answer, TRUE_ANSWER.trim());
         assert_eq!(verdict.label, Some(Label::No));
@@ -51,7 +57,7 @@ fn a_model_that_keeps_the_format_answers_alike_in_both_modes() {
 }
 
 #[test]
-fn a_label_alone_costs_one_pass_and_is_that_of_the_guaranteed_answer() {
+fn a_label_alone_takes_one_pass_and_is_that_of_the_constrained_answer() {
     let tokenizer = tokenizer();
     let mut engine = Scripted::saying(&tokenizer, &[], |_, _| TRUE_ANSWER.into());
     let texts = ["Does vitamin D help?", "Does a trial help?"];
@@ -59,13 +65,18 @@ fn a_label_alone_costs_one_pass_and_is_that_of_the_guaranteed_answer() {
         .iter()
         .map(|text| question(text, Mode::Label, None))
         .collect();
-    let verdicts = ask(&mut engine, &tokenizer, &labels, &Settings::default());
+    let verdicts = ask(&mut engine, &tokenizer, &labels, &AnswerSettings::default());
     assert_eq!(engine.calls.len(), 1, "both prompts in one packed pass");
     let written: Vec<Question<'_>> = texts
         .iter()
         .map(|text| question(text, Mode::Guaranteed, None))
         .collect();
-    let written = ask(&mut engine, &tokenizer, &written, &Settings::default());
+    let written = ask(
+        &mut engine,
+        &tokenizer,
+        &written,
+        &AnswerSettings::default(),
+    );
     for (label, written) in verdicts.iter().zip(&written) {
         assert_eq!(label.label, written.label);
         assert_eq!(label.probabilities, written.probabilities);
@@ -76,7 +87,7 @@ fn a_label_alone_costs_one_pass_and_is_that_of_the_guaranteed_answer() {
 }
 
 #[test]
-fn one_prompts_pass_serves_both_modes_and_fixed_words_go_in_one_chunk() {
+fn both_modes_share_the_prompts_pass_and_fixed_words_are_one_chunk() {
     let tokenizer = tokenizer();
     let mut engine = Scripted::saying(&tokenizer, &[], |_, _| TRUE_ANSWER.into());
     let text = "Does vitamin D help?";
@@ -87,7 +98,7 @@ fn one_prompts_pass_serves_both_modes_and_fixed_words_go_in_one_chunk() {
             question(text, Mode::Guaranteed, None),
             question(text, Mode::Free, None),
         ],
-        &Settings::default(),
+        &AnswerSettings::default(),
     );
     let prompt = encode_prompt(&tokenizer, text, None, 512).unwrap().len();
     let opening = tokenizer.encode(" No. Rationale:", false).unwrap().len();
@@ -101,7 +112,7 @@ fn one_prompts_pass_serves_both_modes_and_fixed_words_go_in_one_chunk() {
             .flatten()
             .all(|tokens| *tokens == 1)
     );
-    // The prompt's pass, the opening, one pass a token of the sentence but for the last: after it
+    // A pass for the prompt, one for the opening, and one for each token of the sentence but the last, after which
     // nothing can follow.
     let sentence = tokenizer.encode(TRUE_ANSWER, false).unwrap().len() - opening;
     let mut alone = Scripted::saying(&tokenizer, &[], |_, _| TRUE_ANSWER.into());
@@ -109,17 +120,17 @@ fn one_prompts_pass_serves_both_modes_and_fixed_words_go_in_one_chunk() {
         &mut alone,
         &tokenizer,
         &[question(text, Mode::Guaranteed, None)],
-        &Settings::default(),
+        &AnswerSettings::default(),
     );
     assert_eq!(alone.calls.len(), 1 + sentence);
 }
 
 #[test]
-fn free_answers_stop_at_a_new_line_the_end_of_text_and_the_limit() {
+fn unconstrained_answers_end_at_a_line_break_the_end_of_text_and_the_limit() {
     let tokenizer = tokenizer();
-    let settings = Settings {
+    let settings = AnswerSettings {
         max_answer_tokens: 24,
-        ..Settings::default()
+        ..AnswerSettings::default()
     };
     for (plan, answer, format_ok) in [
         (
@@ -159,7 +170,7 @@ fn free_answers_stop_at_a_new_line_the_end_of_text_and_the_limit() {
 }
 
 #[test]
-fn the_guaranteed_label_is_the_most_probable_one_and_the_grammars_first_wish() {
+fn the_constrained_label_is_the_most_probable_one() {
     let tokenizer = tokenizer();
     let answerer = Answerer::new(&tokenizer, eos(&tokenizer)).unwrap();
     let first_tokens = answerer.labels().ids();
@@ -171,7 +182,7 @@ fn the_guaranteed_label_is_the_most_probable_one_and_the_grammars_first_wish() {
             &mut engine,
             &tokenizer,
             &[question(&text, Mode::Guaranteed, None)],
-            &Settings::default(),
+            &AnswerSettings::default(),
         )[0];
         let [yes, no, uncertain] = verdict.probabilities;
         assert!((yes + no + uncertain - 1.0).abs() < 1e-5);
@@ -182,10 +193,10 @@ fn the_guaranteed_label_is_the_most_probable_one_and_the_grammars_first_wish() {
                 .iter()
                 .all(|p| *p <= verdict.probabilities[label.index()])
         );
-        // What a grammar of the three words would let a greedy model begin with.
+        // The label that a greedy model would choose among the first tokens of the three.
         let prompt = encode_prompt(&tokenizer, &text, None, 512).unwrap();
         let mut engine = erratic(&tokenizer, &[], 5);
-        use verdict_answer::{Chunk, Engine};
+        use verdict_answer::{Chunk, InferenceEngine};
         let sequence = engine.add_sequence();
         let chunk = Chunk {
             sequence,
@@ -194,8 +205,8 @@ fn the_guaranteed_label_is_the_most_probable_one_and_the_grammars_first_wish() {
         };
         engine.extend(&[chunk], &[]).unwrap();
         let sampling = Sampling::default();
-        let first = choose::Choice::new(&sampling, 0)
-            .wishes(engine.logits().row(0))
+        let first = sampler::TokenSampler::new(&sampling, 0)
+            .candidates(engine.logits().row(0))
             .unwrap()
             .map(|token| token.unwrap())
             .find(|token| first_tokens.contains(token));
@@ -209,7 +220,7 @@ fn the_guaranteed_label_is_the_most_probable_one_and_the_grammars_first_wish() {
 }
 
 #[test]
-fn an_answer_does_not_depend_on_its_company() {
+fn answers_are_batch_invariant() {
     let tokenizer = tokenizer();
     let texts: Vec<String> = (0..12)
         .map(|number| format!("Does number {number} help?"))
@@ -228,10 +239,10 @@ fn an_answer_does_not_depend_on_its_company() {
         seed: 3,
     };
     for sampling in [Sampling::default(), sampling] {
-        let settings = Settings {
+        let settings = AnswerSettings {
             sampling,
             max_answer_tokens: 40,
-            ..Settings::default()
+            ..AnswerSettings::default()
         };
         let together = ask(
             &mut erratic(&tokenizer, &["a", "b"], 9),
@@ -239,9 +250,9 @@ fn an_answer_does_not_depend_on_its_company() {
             &questions,
             &settings,
         );
-        let narrow = Settings {
+        let narrow = AnswerSettings {
             max_sequences: 3,
-            max_rows: 30,
+            max_batch_tokens: 30,
             ..settings
         };
         let narrowly = ask(
@@ -269,7 +280,7 @@ fn an_answer_does_not_depend_on_its_company() {
 }
 
 #[test]
-fn the_batch_keeps_its_budget_and_tells_of_progress() {
+fn the_batch_keeps_its_limits_and_reports_progress() {
     let tokenizer = tokenizer();
     let texts: Vec<String> = (0..20)
         .map(|number| format!("Does number {number} help?"))
@@ -279,16 +290,16 @@ fn the_batch_keeps_its_budget_and_tells_of_progress() {
         .map(|text| question(text, Mode::Guaranteed, None))
         .collect();
     let mut engine = Scripted::saying(&tokenizer, &[], |_, _| TRUE_ANSWER.into());
-    let settings = Settings {
+    let settings = AnswerSettings {
         max_sequences: 4,
-        max_rows: 60,
-        ..Settings::default()
+        max_batch_tokens: 60,
+        ..AnswerSettings::default()
     };
     let answerer = Answerer::new(&tokenizer, eos(&tokenizer)).unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     answerer
         .answer(&mut engine, &questions, &settings, &mut |done| {
-            told.push(done)
+            reported.push(done)
         })
         .unwrap();
     for call in &engine.calls {
@@ -297,22 +308,98 @@ fn the_batch_keeps_its_budget_and_tells_of_progress() {
             "{call:?}"
         );
     }
-    assert!(told.is_sorted() && told.last() == Some(&20), "{told:?}");
+    assert!(
+        reported.is_sorted() && reported.last() == Some(&20),
+        "{reported:?}"
+    );
 }
 
 #[test]
-fn every_error_says_what_and_where() {
+fn no_more_sequences_are_open_than_the_settings_allow() {
+    // ` Uncertain` has two tokens: while labels are scored, a prompt has a fork beside its own sequence.
+    let long =
+        verdict_answer::testing::tokenizer_of(&[" Yes", " No", " Un", "certain", " Rationale"]);
+    let texts: Vec<String> = (0..20)
+        .map(|number| format!("Does number {number} help?"))
+        .collect();
+    for tokenizer in [tokenizer(), long] {
+        for modes in [&Mode::WRITTEN[..], &[Mode::Label], &[Mode::Guaranteed]] {
+            let questions: Vec<_> = texts
+                .iter()
+                .flat_map(|text| modes.iter().map(|mode| question(text, *mode, None)))
+                .collect();
+            for max_sequences in [2, 3, 5] {
+                let settings = AnswerSettings {
+                    max_sequences,
+                    max_answer_tokens: 40,
+                    ..AnswerSettings::default()
+                };
+                let mut engine = erratic(&tokenizer, &[], 3);
+                ask(&mut engine, &tokenizer, &questions, &settings);
+                assert!(
+                    engine.most_open <= max_sequences,
+                    "{} of {max_sequences} in {modes:?}",
+                    engine.most_open
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_without_a_usable_sentence_is_marked_as_a_fallback() {
+    let tokenizer = tokenizer();
+    // One long word: no prefix of it is a sentence.
+    let plan = |_: &str, _: Option<usize>| format!(" Yes. Rationale: {}", "a".repeat(100));
+    let mut engine = Scripted::saying(&tokenizer, &[], plan);
+    let settings = AnswerSettings {
+        max_answer_tokens: 24,
+        ..AnswerSettings::default()
+    };
+    let questions = Mode::WRITTEN.map(|mode| question("Does vitamin D help?", mode, None));
+    let [free, guaranteed] = &ask(&mut engine, &tokenizer, &questions, &settings)[..] else {
+        panic!("one verdict for each question");
+    };
+    assert!(guaranteed.fallback && guaranteed.format_ok);
+    assert_eq!(guaranteed.label, Some(Label::Yes));
+    assert_eq!(
+        guaranteed.rationale.as_deref(),
+        Some("No reason was stated.")
+    );
+    // An unconstrained answer stays as the model wrote it.
+    assert_eq!(
+        (free.fallback, free.label, free.rationale.as_deref()),
+        (false, None, None)
+    );
+    assert_eq!(free.first_word, Some(Label::Yes));
+    // A usable sentence is no fallback.
+    let mut engine = Scripted::saying(&tokenizer, &[], |_, _| TRUE_ANSWER.into());
+    let verdicts = ask(
+        &mut engine,
+        &tokenizer,
+        &questions,
+        &AnswerSettings::default(),
+    );
+    assert!(
+        verdicts.iter().all(|verdict| !verdict.fallback),
+        "{verdicts:?}"
+    );
+}
+
+#[test]
+fn every_error_names_the_problem_and_its_place() {
     let tokenizer = tokenizer();
     let answerer = Answerer::new(&tokenizer, eos(&tokenizer)).unwrap();
-    let fail = |engine: &mut Scripted<'_>, questions: &[Question<'_>], settings: &Settings| {
-        let error = answerer
-            .answer(engine, questions, settings, &mut |_| {})
-            .unwrap_err();
-        assert_eq!(engine.open(), 0, "every sequence is released");
-        error.to_string()
-    };
+    let fail =
+        |engine: &mut Scripted<'_>, questions: &[Question<'_>], settings: &AnswerSettings| {
+            let error = answerer
+                .answer(engine, questions, settings, &mut |_| {})
+                .unwrap_err();
+            assert_eq!(engine.open(), 0, "every sequence is released");
+            error.to_string()
+        };
     let good = question("Is it?", Mode::Guaranteed, None);
-    let defaults = Settings::default();
+    let defaults = AnswerSettings::default();
     let mut engine = erratic(&tokenizer, &["a"], 1);
     assert_eq!(
         fail(
@@ -328,23 +415,23 @@ fn every_error_says_what_and_where() {
             &[question("Is it?", Mode::Free, Some(3))],
             &defaults
         ),
-        "question 1 asks for adapter 3, expected one below 1"
+        "question 1 names adapter 3, expected a number below 1"
     );
     assert_eq!(
         fail(
             &mut engine,
             &[good],
-            &Settings {
+            &AnswerSettings {
                 max_answer_tokens: 10,
                 ..defaults
             }
         ),
-        "the limit for an answer is 10 tokens, expected at least 24"
+        "the maximum number of new tokens is 10, expected at least 24"
     );
     engine.positions = 90;
     assert_eq!(
         fail(&mut engine, &[good], &defaults),
-        "an answer of up to 96 tokens leaves no room for a question, the model takes 90 tokens in all"
+        "an answer of up to 96 tokens leaves no room for a question: the model has 90 positions"
     );
     assert!(
         engine.calls.is_empty(),
@@ -356,7 +443,7 @@ fn every_error_says_what_and_where() {
         &[],
         Box::new(move |_, _| vec![f32::NAN; vocabulary]),
     );
-    // Also the sequences of the questions behind the one at fault, and of those that share its prompt.
+    // Also the sequences of later questions, and of questions with the same prompt.
     for questions in [
         vec![good],
         vec![
@@ -367,12 +454,12 @@ fn every_error_says_what_and_where() {
     ] {
         assert_eq!(
             fail(&mut broken, &questions, &defaults),
-            "question 1: the model's output holds NaN or is infinite, expected finite numbers"
+            "question 1: the model's logits contain NaN or infinity, expected finite numbers"
         );
     }
     struct Failing;
-    impl verdict_answer::Engine for Failing {
-        fn vocabulary(&self) -> usize {
+    impl verdict_answer::InferenceEngine for Failing {
+        fn vocab_size(&self) -> usize {
             4096
         }
         fn max_positions(&self) -> usize {
@@ -406,10 +493,7 @@ fn every_error_says_what_and_where() {
         .answer(&mut Failing, &[good], &defaults, &mut |_| {})
         .unwrap_err();
     assert!(matches!(error, AnswerError::Engine(_)));
-    assert_eq!(
-        error.to_string(),
-        "the model could not answer: out of memory"
-    );
+    assert_eq!(error.to_string(), "the model failed: out of memory");
 }
 
 #[test]
@@ -421,7 +505,7 @@ fn every_token_that_ends_a_text_ends_an_answer() {
     let answer = |answerer: &Answerer<'_>| {
         let plan = |_: &str, _: Option<usize>| " Vitamin D lowers the risk of a trial".to_owned();
         let mut engine = Scripted::saying(&tokenizer, &[], plan);
-        let settings = Settings::default();
+        let settings = AnswerSettings::default();
         answerer
             .answer(&mut engine, &[free], &settings, &mut |_| {})
             .unwrap()[0]
@@ -433,10 +517,10 @@ fn every_token_that_ends_a_text_ends_an_answer() {
 }
 
 #[test]
-fn a_label_of_several_tokens_counts_only_as_a_whole() {
+fn a_label_of_several_tokens_is_scored_by_all_of_them() {
     let tokenizer =
         verdict_answer::testing::tokenizer_of(&[" Yes", " No", " Un", "certain", "til"]);
-    // Nine tenths on ` Un`, and after it on `til`: the model does not say Uncertain.
+    // Most of the mass is on ` Un` and then on `til`, so the model does not say Uncertain.
     let id = |text: &str| tokenizer.token_to_id(text).unwrap() as usize;
     let (un, til, yes, no) = (id("ĠUn"), id("til"), id("ĠYes"), id("ĠNo"));
     let vocabulary = tokenizer.get_vocab_size(true);
@@ -454,7 +538,12 @@ fn a_label_of_several_tokens_counts_only_as_a_whole() {
         question("Does it help?", Mode::Label, None),
         question("Does it help?", Mode::Guaranteed, None),
     ];
-    let verdicts = ask(&mut engine, &tokenizer, &questions, &Settings::default());
+    let verdicts = ask(
+        &mut engine,
+        &tokenizer,
+        &questions,
+        &AnswerSettings::default(),
+    );
     for verdict in &verdicts {
         assert_eq!(verdict.label, Some(Label::Yes));
         assert!(

@@ -1,28 +1,27 @@
-//! Which token next: the model's wishes in the order in which they are tried.
+//! Sampling of the next token: candidates in the order in which they are tried.
 //!
-//! Greedy by default. With a temperature, wishes are drawn without replacement from
-//! `softmax(logits / temperature)`, cut to the smallest set of tokens that holds `top_p` of the mass.
-//! To draw until a wish is admitted is to draw from the distribution over the admitted tokens. When
-//! the set is used up, the rest follow from the most probable down.
+//! Greedy by default. With a temperature, candidates are drawn without replacement from
+//! `softmax(logits / temperature)`, restricted to the nucleus: the smallest set of tokens with a probability mass of
+//! `top_p`. Drawing until the grammar admits a candidate samples from the distribution over admitted tokens. After the
+//! nucleus, the other tokens follow by descending probability.
 //!
-//! Random numbers come from a counter (seed, prompt, position, token), so that an answer does not depend
-//! on what is answered beside it.
+//! Random numbers are a function of seed, prompt, position and token, so that answers are batch-invariant.
 
 use std::collections::BinaryHeap;
 
 use verdict_model::LogitRow;
 
-/// Greedy wishes that are asked for one by one; whoever refuses them all gets the whole row.
-const ASKS: usize = 8;
+/// Greedy candidates that are looked up one by one on the device; for further ones all logits are copied from it.
+const LOOKUPS: usize = 8;
 
-/// How tokens are chosen.
+/// How tokens are sampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// 0 is greedy; 1 draws from the model's own distribution.
+    /// 0 is greedy; 1 samples from the model's own distribution.
     pub temperature: f32,
-    /// Draw from the most probable tokens that hold this much of the mass; 1 takes all.
+    /// Sample from the most probable tokens with this probability mass; 1 for all tokens.
     pub top_p: f32,
-    /// Seed of the draws.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
@@ -37,52 +36,54 @@ impl Default for Sampling {
     }
 }
 
-/// The chooser of one answer.
+/// Samples the tokens of one answer.
 #[derive(Clone, Debug)]
-pub struct Choice<'s> {
+pub struct TokenSampler<'s> {
     sampling: &'s Sampling,
     key: u64,
     position: u64,
 }
 
-/// The model's wishes for one token, in the order in which they are tried.
+/// The candidates for one token, in the order in which they are tried.
 #[derive(Debug)]
-pub struct Wishes<'a> {
+pub struct TokenCandidates<'a> {
     logits: LogitRow<'a>,
-    given: Vec<u32>,
+    /// Candidates returned so far.
+    returned: Vec<u32>,
+    /// The nucleus in its random order.
     drawn: std::vec::IntoIter<u32>,
-    /// How often the best of those that were not given may still be asked for.
-    asks: usize,
-    /// All others, the best first; made when they are needed.
+    /// How many more candidates may be looked up on the device.
+    lookups: usize,
+    /// All other tokens by descending logit; filled when needed.
     rest: Option<BinaryHeap<Ranked>>,
 }
 
-impl Wishes<'_> {
+impl TokenCandidates<'_> {
     fn find(&mut self) -> verdict_model::Result<Option<u32>> {
-        let wish = match self.drawn.next() {
+        let candidate = match self.drawn.next() {
             Some(drawn) => Some(drawn),
-            None if self.asks > 0 => {
-                self.asks -= 1;
-                self.logits.best(&self.given)?
+            None if self.lookups > 0 => {
+                self.lookups -= 1;
+                self.logits.best(&self.returned)?
             }
             None => return Ok(self.rest()?.pop().map(|ranked| ranked.1)),
         };
-        self.given.extend(wish);
-        Ok(wish)
+        self.returned.extend(candidate);
+        Ok(candidate)
     }
 
     fn rest(&mut self) -> verdict_model::Result<&mut BinaryHeap<Ranked>> {
         if self.rest.is_none() {
             let logits = self.logits.whole()?;
             let all = (0..).zip(logits.iter());
-            let others = all.filter(|(token, _)| !self.given.contains(token));
+            let others = all.filter(|(token, _)| !self.returned.contains(token));
             self.rest = Some(others.map(|(token, logit)| Ranked(*logit, token)).collect());
         }
         Ok(self.rest.get_or_insert_default())
     }
 }
 
-impl Iterator for Wishes<'_> {
+impl Iterator for TokenCandidates<'_> {
     type Item = verdict_model::Result<u32>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -90,43 +91,45 @@ impl Iterator for Wishes<'_> {
     }
 }
 
-/// The number that names an answer to its chooser: made of the prompt's tokens alone.
+/// Key of an answer's random numbers: a hash of the prompt's tokens.
 pub fn key(prompt: &[u32]) -> u64 {
     prompt.iter().fold(prompt.len() as u64, |key, token| {
         mix(key ^ mix(u64::from(*token)))
     })
 }
 
-impl<'s> Choice<'s> {
-    /// The chooser of the answer that `key` names.
-    pub fn new(sampling: &'s Sampling, key: u64) -> Choice<'s> {
-        Choice {
+impl<'s> TokenSampler<'s> {
+    /// The sampler of the answer with this key.
+    pub fn new(sampling: &'s Sampling, key: u64) -> TokenSampler<'s> {
+        TokenSampler {
             sampling,
             key,
             position: 0,
         }
     }
 
-    /// Every token of the vocabulary once, the one to take first, then what to take where that is
-    /// not admitted.
+    /// Every token of the vocabulary once: the sampled one first, then those to take instead where it is not admitted.
     ///
     /// # Errors
     /// A GPU that fails.
-    pub fn wishes<'a>(&mut self, logits: LogitRow<'a>) -> verdict_model::Result<Wishes<'a>> {
-        let (drawn, asks) = match self.sampling.temperature > 0.0 {
+    pub fn candidates<'a>(
+        &mut self,
+        logits: LogitRow<'a>,
+    ) -> verdict_model::Result<TokenCandidates<'a>> {
+        let (drawn, lookups) = match self.sampling.temperature > 0.0 {
             true => (self.draw(&logits.whole()?), 0),
-            false => (Vec::new(), ASKS),
+            false => (Vec::new(), LOOKUPS),
         };
-        Ok(Wishes {
+        Ok(TokenCandidates {
             logits,
-            given: Vec::new(),
+            returned: Vec::new(),
             drawn: drawn.into_iter(),
-            asks,
+            lookups,
             rest: None,
         })
     }
 
-    /// The nucleus in a drawn order.
+    /// The nucleus in a random order.
     fn draw(&mut self, logits: &[f32]) -> Vec<u32> {
         let temperature = f64::from(self.sampling.temperature);
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -151,7 +154,7 @@ impl<'s> Choice<'s> {
             .collect();
         self.position += 1;
         waiting.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        // Few of them are ever tried.
+        // Few candidates are ever tried.
         waiting.truncate(64);
         waiting.into_iter().map(|(_, id)| id).collect()
     }
@@ -195,29 +198,29 @@ impl Ord for Ranked {
 mod tests {
     use super::*;
 
-    fn wishes(sampling: &Sampling, answer: u64, logits: &[f32]) -> Vec<u32> {
-        let wishes = Choice::new(sampling, answer).wishes(LogitRow::host(logits));
-        wishes.unwrap().map(|token| token.unwrap()).collect()
+    fn candidates(sampling: &Sampling, answer: u64, logits: &[f32]) -> Vec<u32> {
+        let candidates = TokenSampler::new(sampling, answer).candidates(LogitRow::host(logits));
+        candidates.unwrap().map(|token| token.unwrap()).collect()
     }
 
     #[test]
-    fn greedy_wishes_go_down_the_logits() {
+    fn greedy_candidates_are_sorted_by_logit() {
         let sampling = Sampling::default();
         assert_eq!(
-            wishes(&sampling, 0, &[1.0, 3.0, 3.0, -1.0, 2.0]),
+            candidates(&sampling, 0, &[1.0, 3.0, 3.0, -1.0, 2.0]),
             [1, 2, 4, 0, 3]
         );
-        // Far beyond those that are asked for one by one, with ties.
+        // Beyond the candidates that are looked up one by one, with ties.
         let logits: Vec<f32> = (0..600_u32)
             .map(|token| (token * 37 % 100) as f32)
             .collect();
         let mut sorted: Vec<u32> = (0..600).collect();
         sorted.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]));
-        assert_eq!(wishes(&sampling, 0, &logits), sorted);
+        assert_eq!(candidates(&sampling, 0, &logits), sorted);
     }
 
     #[test]
-    fn draws_follow_the_distribution() {
+    fn samples_follow_the_distribution() {
         let sampling = Sampling {
             temperature: 2.0,
             top_p: 1.0,
@@ -226,7 +229,7 @@ mod tests {
         // softmax([2, 0, 4] / 2) = [0.244728, 0.090031, 0.665241]
         let mut counts = [0_u32; 3];
         for answer in 0..20_000 {
-            let first = wishes(&sampling, answer, &[2.0, 0.0, 4.0])[0];
+            let first = candidates(&sampling, answer, &[2.0, 0.0, 4.0])[0];
             counts[first as usize] += 1;
         }
         // Four standard errors of 20,000 draws are at most 0.0136.
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn top_p_leaves_the_tail_for_last() {
+    fn tokens_outside_the_nucleus_come_last() {
         let sampling = Sampling {
             temperature: 1.0,
             top_p: 0.9,
@@ -245,14 +248,14 @@ mod tests {
         };
         for answer in 0..200 {
             // softmax = [0.665, 0.245, 0.090]: the first two hold 0.91.
-            let wishes = wishes(&sampling, answer, &[2.0, 1.0, 0.0]);
-            assert_eq!(wishes.len(), 3);
-            assert_eq!(wishes[2], 2, "{wishes:?}");
+            let candidates = candidates(&sampling, answer, &[2.0, 1.0, 0.0]);
+            assert_eq!(candidates.len(), 3);
+            assert_eq!(candidates[2], 2, "{candidates:?}");
         }
     }
 
     #[test]
-    fn the_same_seed_draws_the_same_and_another_does_not() {
+    fn the_same_seed_gives_the_same_samples_and_another_does_not() {
         let logits = vec![0.0; 1000];
         let draw = |seed, answer| {
             let sampling = Sampling {
@@ -260,7 +263,7 @@ mod tests {
                 top_p: 1.0,
                 seed,
             };
-            wishes(&sampling, answer, &logits)[..8].to_vec()
+            candidates(&sampling, answer, &logits)[..8].to_vec()
         };
         assert_eq!(draw(1, 0), draw(1, 0));
         assert_ne!(draw(1, 0), draw(2, 0));
