@@ -3,7 +3,7 @@
 use std::thread;
 
 use verdict_model::{AdapterSpec, Model};
-use verdict_train::{Engine, Fleet, ModelEngine, TrainSettings};
+use verdict_train::{ModelTrainingEngine, MultiDeviceEngine, TrainSettings, TrainingEngine};
 
 use crate::device::Place;
 use crate::failure::Result;
@@ -57,14 +57,18 @@ impl Models {
     }
 
     /// An engine for these adapters, in the order in which they will be made.
-    pub fn engine<'m>(&'m self, base_name: &str, specs: &[AdapterSpec]) -> Box<dyn Engine + 'm> {
-        let engine = |model: &'m Model| ModelEngine::new(model).base_name(base_name);
+    pub fn engine<'m>(
+        &'m self,
+        base_name: &str,
+        specs: &[AdapterSpec],
+    ) -> Box<dyn TrainingEngine + 'm> {
+        let engine = |model: &'m Model| ModelTrainingEngine::new(model).base_name(base_name);
         let mut engines: Vec<_> = self.models.iter().map(engine).collect();
         match engines.pop() {
             Some(engine) if engines.is_empty() => Box::new(engine),
             last => {
                 engines.extend(last);
-                Box::new(Fleet::new(engines, specs))
+                Box::new(MultiDeviceEngine::new(engines, specs))
             }
         }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
-use verdict_train::Asked;
+use verdict_train::TrainRequest;
 
 use crate::log::Format;
 use crate::printer;
@@ -70,8 +70,8 @@ impl Guard {
     }
 
     /// What was asked for: to stop by Ctrl-C, a checkpoint by SIGUSR1.
-    pub fn asked(&self) -> Asked<'static> {
-        Asked {
+    pub fn asked(&self) -> TrainRequest<'static> {
+        TrainRequest {
             stop: &ASKED,
             checkpoint: &CHECKPOINT,
         }

@@ -80,7 +80,7 @@ pub fn split(
         let shard = Shard {
             index: place + 1,
             of: parts,
-            members: part.iter().map(|index| names[*index].clone()).collect(),
+            adapters: part.iter().map(|index| names[*index].clone()).collect(),
         };
         (shard, cost / all)
     };

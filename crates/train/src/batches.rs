@@ -45,17 +45,17 @@ impl BatchOrder {
 }
 
 /// Name of an example for dropout: its step and its place in the member's own batch.
-pub fn dropout_key(step: usize, place: usize) -> u64 {
-    (step as u64) << 32 | place as u64
+pub fn dropout_key(step: usize, position: usize) -> u64 {
+    (step as u64) << 32 | position as u64
 }
 
 /// One example of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct PackedExample {
     /// Index of the batch in the input of [`pack`].
-    pub member: usize,
+    pub batch: usize,
     /// Place in that batch.
-    pub place: usize,
+    pub position: usize,
 }
 
 /// Packs batches into passes of at most `budget` tokens. `lengths[m][p]` is the number of tokens of
@@ -64,10 +64,10 @@ pub struct Placed {
 /// Each batch is cut, in its own order, into pieces as long as the budget allows; passes take whole
 /// pieces in order. So examples stand in order (sorted by batch), every example once, and no two
 /// pieces of one batch share a pass (together they exceed the budget).
-pub fn pack(lengths: &[Vec<usize>], budget: usize) -> Vec<Vec<Placed>> {
-    let mut passes: Vec<Vec<Placed>> = Vec::new();
+pub fn pack(lengths: &[Vec<usize>], budget: usize) -> Vec<Vec<PackedExample>> {
+    let mut passes: Vec<Vec<PackedExample>> = Vec::new();
     let mut used = usize::MAX; // tokens of the last pass; "full" before the first
-    for (member, lengths) in lengths.iter().enumerate() {
+    for (batch, lengths) in lengths.iter().enumerate() {
         let mut start = 0;
         while start < lengths.len() {
             let mut end = start;
@@ -87,35 +87,39 @@ pub fn pack(lengths: &[Vec<usize>], budget: usize) -> Vec<Vec<Placed>> {
             }
             used += tokens;
             let pass = passes.last_mut().expect("a pass was opened above");
-            pass.extend((start..end).map(|place| Placed { member, place }));
+            pass.extend((start..end).map(|position| PackedExample { batch, position }));
             start = end;
         }
     }
     passes
 }
 
-/// As [`pack`], for batches on several devices: batch `m` goes through device `lanes[m]`, and each
+/// As [`pack`], for batches on several devices: batch `m` goes through device `devices[m]`, and each
 /// device takes at most `budget` tokens of a pass. Each device's share of the passes is what [`pack`]
 /// makes of its batches alone.
-pub fn pack_lanes(lengths: &[Vec<usize>], lanes: &[usize], budget: usize) -> Vec<Vec<Placed>> {
-    let mut passes: Vec<Vec<Placed>> = Vec::new();
-    for lane in 0..lanes.iter().map(|lane| lane + 1).max().unwrap_or(0) {
-        let (members, own): (Vec<usize>, Vec<Vec<usize>>) = (0..lengths.len())
-            .filter(|member| lanes[*member] == lane)
-            .map(|member| (member, lengths[member].clone()))
+pub fn pack_by_device(
+    lengths: &[Vec<usize>],
+    devices: &[usize],
+    budget: usize,
+) -> Vec<Vec<PackedExample>> {
+    let mut passes: Vec<Vec<PackedExample>> = Vec::new();
+    for device in 0..devices.iter().map(|device| device + 1).max().unwrap_or(0) {
+        let (batches, own): (Vec<usize>, Vec<Vec<usize>>) = (0..lengths.len())
+            .filter(|batch| devices[*batch] == device)
+            .map(|batch| (batch, lengths[batch].clone()))
             .unzip();
         for (number, pass) in pack(&own, budget).into_iter().enumerate() {
             if number == passes.len() {
                 passes.push(Vec::new());
             }
-            passes[number].extend(pass.into_iter().map(|placed| Placed {
-                member: members[placed.member],
+            passes[number].extend(pass.into_iter().map(|placed| PackedExample {
+                batch: batches[placed.batch],
                 ..placed
             }));
         }
     }
     for pass in &mut passes {
-        pass.sort_by_key(|placed| (placed.member, placed.place));
+        pass.sort_by_key(|placed| (placed.batch, placed.position));
     }
     passes
 }
@@ -203,7 +207,7 @@ mod tests {
     #[test]
     fn keys_tell_steps_and_places_apart() {
         let keys: std::collections::BTreeSet<u64> = (0..50)
-            .flat_map(|step| (0..50).map(move |place| dropout_key(step, place)))
+            .flat_map(|step| (0..50).map(move |position| dropout_key(step, position)))
             .collect();
         assert_eq!(keys.len(), 2500);
     }
@@ -212,8 +216,8 @@ mod tests {
         #[test]
         fn an_epoch_holds_every_row_once(seed: u64, number in 0usize..5, rows in 1usize..80, batch in 1usize..20) {
             let batches = epoch(seed, number, rows, batch);
-            for (place, rows_of_batch) in batches.iter().enumerate() {
-                let whole = place + 1 < batches.len() || rows % batch == 0;
+            for (position, rows_of_batch) in batches.iter().enumerate() {
+                let whole = position + 1 < batches.len() || rows % batch == 0;
                 prop_assert_eq!(rows_of_batch.len(), if whole { batch } else { rows % batch });
             }
             let mut all = batches.concat();
@@ -237,14 +241,14 @@ mod tests {
         ) {
             let passes = pack(&lengths, budget);
             let all: Vec<(usize, usize)> =
-                passes.concat().iter().map(|placed| (placed.member, placed.place)).collect();
+                passes.concat().iter().map(|placed| (placed.batch, placed.position)).collect();
             let expected: Vec<(usize, usize)> = (0..lengths.len())
-                .flat_map(|member| (0..lengths[member].len()).map(move |place| (member, place)))
+                .flat_map(|batch| (0..lengths[batch].len()).map(move |position| (batch, position)))
                 .collect();
             prop_assert_eq!(all, expected, "in order, so sorted by member");
             for pass in &passes {
                 prop_assert!(!pass.is_empty());
-                let tokens: usize = pass.iter().map(|placed| lengths[placed.member][placed.place]).sum();
+                let tokens: usize = pass.iter().map(|placed| lengths[placed.batch][placed.position]).sum();
                 prop_assert!(tokens <= budget);
             }
         }
@@ -254,23 +258,23 @@ mod tests {
             batches in prop::collection::vec((0usize..4, prop::collection::vec(1usize..60, 0..20)), 0..8),
             budget in 60usize..300,
         ) {
-            let (lanes, lengths): (Vec<usize>, Vec<Vec<usize>>) = batches.into_iter().unzip();
-            let together = pack_lanes(&lengths, &lanes, budget);
+            let (devices, lengths): (Vec<usize>, Vec<Vec<usize>>) = batches.into_iter().unzip();
+            let together = pack_by_device(&lengths, &devices, budget);
             prop_assert!(together.iter().all(|pass| !pass.is_empty()));
-            for lane in 0..4 {
-                let own: Vec<usize> = (0..lanes.len()).filter(|member| lanes[*member] == lane).collect();
-                let alone = pack(&own.iter().map(|member| lengths[*member].clone()).collect::<Vec<_>>(), budget);
-                let here = |pass: &Vec<Placed>| -> Vec<Placed> {
-                    pass.iter().filter(|placed| lanes[placed.member] == lane).copied().collect()
+            for device in 0..4 {
+                let own: Vec<usize> = (0..devices.len()).filter(|batch| devices[*batch] == device).collect();
+                let alone = pack(&own.iter().map(|batch| lengths[*batch].clone()).collect::<Vec<_>>(), budget);
+                let here = |pass: &Vec<PackedExample>| -> Vec<PackedExample> {
+                    pass.iter().filter(|placed| devices[placed.batch] == device).copied().collect()
                 };
-                let found: Vec<Vec<Placed>> = together.iter().map(here).filter(|pass| !pass.is_empty()).collect();
-                let renamed = |pass: &Vec<Placed>| -> Vec<Placed> {
-                    pass.iter().map(|placed| Placed { member: own[placed.member], ..*placed }).collect()
+                let found: Vec<Vec<PackedExample>> = together.iter().map(here).filter(|pass| !pass.is_empty()).collect();
+                let renamed = |pass: &Vec<PackedExample>| -> Vec<PackedExample> {
+                    pass.iter().map(|placed| PackedExample { batch: own[placed.batch], ..*placed }).collect()
                 };
                 prop_assert_eq!(found, alone.iter().map(renamed).collect::<Vec<_>>());
             }
             for pass in &together {
-                prop_assert!(pass.is_sorted_by_key(|placed| (placed.member, placed.place)));
+                prop_assert!(pass.is_sorted_by_key(|placed| (placed.batch, placed.position)));
             }
         }
 
@@ -280,15 +284,15 @@ mod tests {
             budget in 60usize..300,
         ) {
             let together = pack(&lengths, budget);
-            for (member, own) in lengths.iter().enumerate() {
-                let pieces = |passes: &[Vec<Placed>], member: usize| -> Vec<Vec<usize>> {
-                    let of = |pass: &Vec<Placed>| -> Vec<usize> {
-                        pass.iter().filter(|placed| placed.member == member).map(|placed| placed.place).collect()
+            for (batch, own) in lengths.iter().enumerate() {
+                let pieces = |passes: &[Vec<PackedExample>], batch: usize| -> Vec<Vec<usize>> {
+                    let of = |pass: &Vec<PackedExample>| -> Vec<usize> {
+                        pass.iter().filter(|placed| placed.batch == batch).map(|placed| placed.position).collect()
                     };
                     passes.iter().map(of).filter(|piece| !piece.is_empty()).collect()
                 };
                 prop_assert_eq!(
-                    pieces(&together, member),
+                    pieces(&together, batch),
                     pieces(&pack(std::slice::from_ref(own), budget), 0)
                 );
             }

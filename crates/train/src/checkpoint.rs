@@ -57,14 +57,15 @@ pub(crate) struct State {
     pub(crate) pass_tokens: usize,
     /// Bytes of events.jsonl up to here.
     pub(crate) events: u64,
-    /// Every adapter of the plan, in order.
-    pub(crate) jobs: Vec<JobState>,
+    /// Every fit of the plan, in order.
+    #[serde(rename = "jobs")]
+    pub(crate) fits: Vec<FitState>,
 }
 
 /// One adapter's standing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct JobState {
+pub(crate) struct FitState {
     pub(crate) name: String,
     pub(crate) status: crate::run::Status,
     pub(crate) train_loss: Option<f64>,
@@ -195,8 +196,8 @@ impl Checkpoint {
 
     /// The state of an adapter of the plan, and its weights where patience found them best; none where
     /// it was not needed any more.
-    pub(crate) fn adapter(&self, job: usize) -> Result<Option<(AdapterState, Vec<f32>)>> {
-        let name = file_of(job);
+    pub(crate) fn adapter(&self, fit: usize) -> Result<Option<(AdapterState, Vec<f32>)>> {
+        let name = file_of(fit);
         if !self.dir.join(&name).exists() {
             return Ok(None);
         }
@@ -229,8 +230,8 @@ impl Checkpoint {
     }
 }
 
-fn file_of(job: usize) -> String {
-    format!("adapter-{job:04}.safetensors")
+fn file_of(fit: usize) -> String {
+    format!("adapter-{fit:04}.safetensors")
 }
 
 /// A checkpoint while it is written: `put` its files, then [`finish`](Writer::finish). Dropped before,
@@ -267,7 +268,7 @@ impl Writer {
     /// Writes an adapter's state, and its weights where patience found them best.
     pub(crate) fn adapter(
         &mut self,
-        job: usize,
+        fit: usize,
         state: AdapterState,
         best: Option<&[f32]>,
     ) -> Result<()> {
@@ -280,7 +281,7 @@ impl Writer {
         if let Some(best) = best {
             arrays.insert("best".into(), Array::F32(best.to_vec()));
         }
-        self.arrays(&file_of(job), &arrays)
+        self.arrays(&file_of(fit), &arrays)
     }
 
     /// Writes what the last validations found.

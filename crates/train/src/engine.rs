@@ -1,12 +1,12 @@
 //! What training needs of an engine: make adapters, add gradients, step, evaluate, save.
 
-mod fleet;
 mod model;
+mod multi_device;
 
 use std::path::Path;
 
-pub use fleet::{Fleet, plan};
-pub use model::ModelEngine;
+pub use model::ModelTrainingEngine;
+pub use multi_device::{MultiDeviceEngine, plan};
 pub use verdict_model::{AdapterSpec, AdapterState, Example, ExampleLoss, Rate};
 
 use crate::error::EngineError;
@@ -19,7 +19,7 @@ pub const PASS_TOKENS: usize = 1024;
 /// Examples of one call stand sorted by adapter. What an engine says of an example, and what it
 /// adds to an adapter's gradients for the examples of one call, must not depend on the examples of
 /// other adapters in that call.
-pub trait Engine {
+pub trait TrainingEngine {
     /// Makes an adapter that changes nothing yet; returns its index.
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError>;
 
@@ -53,7 +53,7 @@ pub trait Engine {
 
     /// Number of the device on which an adapter stands (none: the bare base). Devices work at the same
     /// time, each on its own share of a call's examples.
-    fn lane(&self, _adapter: Option<usize>) -> usize {
+    fn device_of(&self, _adapter: Option<usize>) -> usize {
         0
     }
 

@@ -10,8 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::early_stopping::EarlyStoppingRule;
 use crate::error::{Error, Result};
-use crate::leaving::DroppedBy;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,8 @@ pub enum EventKind {
     /// Training begins.
     Start {
         /// Names of all members.
-        members: Vec<String>,
+        #[serde(rename = "members")]
+        names: Vec<String>,
         /// Optimizer steps planned.
         steps: usize,
         /// Training rows; with folds, the rows of the pool.
@@ -42,8 +43,8 @@ pub enum EventKind {
         /// Validation rows; with folds none, for each row is in turn learnt from and judged on.
         validation_rows: usize,
         /// Adapters in the batch, those of folds with them; as many as members where not given.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        adapters: Option<usize>,
+        #[serde(rename = "adapters", default, skip_serializing_if = "Option::is_none")]
+        fits: Option<usize>,
     },
     /// A member made an optimizer step. Not told of the folds' adapters.
     Train {
@@ -72,14 +73,16 @@ pub enum EventKind {
         tokens_per_s: f64,
     },
     /// A member was taken out, and why; the others go on.
-    Stopped {
+    #[serde(rename = "stopped")]
+    Diverged {
         /// Names the member, the step and what was found.
         reason: String,
     },
     /// A member left the batch before its steps were done; it is saved all the same.
-    Dropped {
+    #[serde(rename = "dropped")]
+    EarlyStopped {
         /// By which rule.
-        by: DroppedBy,
+        by: EarlyStoppingRule,
         /// The figures that decided.
         reason: String,
         /// The step whose weights are kept.
@@ -206,11 +209,11 @@ mod tests {
     fn all_kinds() -> Vec<EventKind> {
         vec![
             EventKind::Start {
-                members: vec!["r4".into(), "r8".into()],
+                names: vec!["r4".into(), "r8".into()],
                 steps: 93,
                 train_rows: 264,
                 validation_rows: 33,
-                adapters: Some(32),
+                fits: Some(32),
             },
             EventKind::Train {
                 loss: 1.25,
@@ -226,11 +229,11 @@ mod tests {
                 examples_per_s: 10.0,
                 tokens_per_s: 500.0,
             },
-            EventKind::Stopped {
+            EventKind::Diverged {
                 reason: "r4: loss is NaN at step 3".into(),
             },
-            EventKind::Dropped {
-                by: DroppedBy::Halving,
+            EventKind::EarlyStopped {
+                by: EarlyStoppingRule::Halving,
                 reason: "validation loss 1.5".into(),
                 kept: 3,
             },

@@ -19,10 +19,10 @@ use crate::checkpoint::Survey;
 use crate::error::{Error, Result};
 use crate::events::{self, Event, EventLog};
 use crate::files;
+use crate::input_paths::{InputPaths, PATHS};
 use crate::machine::Machine;
-use crate::manifest::{Manifest, MemberRecord};
+use crate::manifest::{AdapterRecord, Manifest};
 use crate::owner;
-use crate::places::{PATHS, Places};
 use crate::predictions::{FoldPrediction, Prediction};
 use crate::settings::TrainSettings;
 use crate::shard::SHARDS;
@@ -69,7 +69,7 @@ pub struct NewRun {
     dir: PathBuf,
     settings: TrainSettings,
     /// Where data set and model are.
-    places: Places,
+    input_paths: InputPaths,
     lock: File,
     made: bool,
     begun: bool,
@@ -111,7 +111,7 @@ impl NewRun {
         refuse(&dir, overwrite, merging)?;
         let settings = settings.clone().resolved();
         Ok(Self {
-            places: Places::of(&settings, &dir),
+            input_paths: InputPaths::of(&settings, &dir),
             dir,
             settings,
             lock,
@@ -154,7 +154,7 @@ impl NewRun {
         let events = fs::metadata(dir.join(EVENTS)).map_or(0, |known| known.len());
         let survey = Survey::of(&dir.join(CHECKPOINTS), events)?;
         Ok(Self {
-            places: Places::read(dir)?,
+            input_paths: InputPaths::read(dir)?,
             dir: path,
             settings,
             lock,
@@ -174,13 +174,13 @@ impl NewRun {
 
     /// The same run, with its data set and model where these settings say.
     pub fn reading(mut self, settings: &TrainSettings) -> Self {
-        self.places = Places::of(settings, &self.dir);
+        self.input_paths = InputPaths::of(settings, &self.dir);
         self
     }
 
     /// The same run, with its data set and model where another run found them.
-    pub(crate) fn reading_as(mut self, places: &Places) -> Self {
-        self.places = places.seen_from(&self.dir);
+    pub(crate) fn reading_as(mut self, input_paths: &InputPaths) -> Self {
+        self.input_paths = input_paths.seen_from(&self.dir);
         self
     }
 
@@ -192,7 +192,7 @@ impl NewRun {
 
     /// Its settings, with paths that lead to data set and model from the current folder.
     pub fn found(&self) -> TrainSettings {
-        self.places.found(&self.dir, &self.settings)
+        self.input_paths.found(&self.dir, &self.settings)
     }
 
     /// What computed the run so far, and what computes it now.
@@ -281,7 +281,7 @@ impl NewRun {
         if !self.dir.join(SETTINGS).exists() {
             files::write(&self.dir.join(SETTINGS), self.settings.to_toml().as_bytes())?;
         }
-        self.places.write(&self.dir)?;
+        self.input_paths.write(&self.dir)?;
         for dir in [self.checkpoints(), self.dir.join(ADAPTERS)] {
             fs::create_dir_all(&dir).map_err(Error::io(&dir, "create the folder"))?;
         }
@@ -444,7 +444,7 @@ pub struct RunFolder {
     /// The resolved settings, as they were given.
     pub settings: TrainSettings,
     /// Where its data set and model are.
-    places: Places,
+    input_paths: InputPaths,
     /// What came out.
     pub manifest: Manifest,
 }
@@ -482,15 +482,15 @@ impl RunFolder {
         let settings = TrainSettings::read(&dir.join(SETTINGS))?;
         let manifest = Manifest::read(&manifest_path)?;
         let run = Self {
-            places: Places::read(dir)?,
+            input_paths: InputPaths::read(dir)?,
             dir: path,
             settings,
             manifest,
         };
         run.record(&run.manifest.best)?;
-        for record in &run.manifest.members {
+        for record in &run.manifest.adapters {
             for file in record.files.keys() {
-                let path = run.folder_of(&record.member.name).join(file);
+                let path = run.folder_of(&record.adapter.name).join(file);
                 fs::metadata(&path).map_err(Error::io(&path, "read"))?;
             }
         }
@@ -504,12 +504,12 @@ impl RunFolder {
 
     /// Its settings, with paths that lead to data set and model from the current folder.
     pub fn found(&self) -> TrainSettings {
-        self.places.found(&self.dir, &self.settings)
+        self.input_paths.found(&self.dir, &self.settings)
     }
 
     /// Where its data set and model are.
-    pub(crate) fn places(&self) -> &Places {
-        &self.places
+    pub(crate) fn input_paths(&self) -> &InputPaths {
+        &self.input_paths
     }
 
     /// Name of the chosen adapter.
@@ -521,17 +521,18 @@ impl RunFolder {
     pub fn names(&self) -> Vec<&str> {
         let saved = self
             .manifest
-            .members
+            .adapters
             .iter()
-            .filter(|record| record.stopped.is_none());
-        saved.map(|record| record.member.name.as_str()).collect()
+            .filter(|record| record.diverged.is_none());
+        saved.map(|record| record.adapter.name.as_str()).collect()
     }
 
     /// How a saved adapter came out. [`Error::NoAdapter`] names those that exist.
-    pub fn record(&self, name: &str) -> Result<&MemberRecord> {
-        let saved = |record: &&MemberRecord| record.stopped.is_none() && record.member.name == name;
+    pub fn record(&self, name: &str) -> Result<&AdapterRecord> {
+        let saved =
+            |record: &&AdapterRecord| record.diverged.is_none() && record.adapter.name == name;
         self.manifest
-            .members
+            .adapters
             .iter()
             .find(saved)
             .ok_or_else(|| Error::NoAdapter {
@@ -544,7 +545,7 @@ impl RunFolder {
     /// PEFT folder of a saved adapter; of the chosen one where no name is given.
     pub fn adapter_dir(&self, name: Option<&str>) -> Result<PathBuf> {
         let record = self.record(name.unwrap_or(self.best()))?;
-        Ok(self.folder_of(&record.member.name))
+        Ok(self.folder_of(&record.adapter.name))
     }
 
     /// As [`adapter_dir`](Self::adapter_dir), after comparing the adapter's files with their hashes in
@@ -555,7 +556,7 @@ impl RunFolder {
     pub fn verified_adapter_dir(&self, name: Option<&str>) -> Result<PathBuf> {
         let record = self.record(name.unwrap_or(self.best()))?;
         self.verify_adapter(record)?;
-        Ok(self.folder_of(&record.member.name))
+        Ok(self.folder_of(&record.adapter.name))
     }
 
     /// Everything that happened.
@@ -582,13 +583,13 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Changed`] for the first file that is not what the run wrote.
     pub fn verify(&self) -> Result<()> {
-        let members = &self.manifest.members;
-        members.iter().try_for_each(|of| self.verify_adapter(of))
+        let adapters = &self.manifest.adapters;
+        adapters.iter().try_for_each(|of| self.verify_adapter(of))
     }
 
-    fn verify_adapter(&self, record: &MemberRecord) -> Result<()> {
+    fn verify_adapter(&self, record: &AdapterRecord) -> Result<()> {
         for (file, expected) in &record.files {
-            let path = self.folder_of(&record.member.name).join(file);
+            let path = self.folder_of(&record.adapter.name).join(file);
             let found = files::sha256(&path)?;
             if found != *expected {
                 return Err(Error::Changed {

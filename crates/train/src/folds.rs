@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 use verdict_data::Label;
 
 use crate::error::Fault;
-use crate::rows::Row;
+use crate::training_set::TokenizedExample;
 
 /// Groups of the pool in the order of their first rows: the rows of each.
-fn groups(pool: &[&Row]) -> Vec<Vec<usize>> {
+fn groups(pool: &[&TokenizedExample]) -> Vec<Vec<usize>> {
     let mut number: BTreeMap<&str, usize> = BTreeMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (place, row) in pool.iter().enumerate() {
@@ -26,7 +26,7 @@ fn groups(pool: &[&Row]) -> Vec<Vec<usize>> {
 }
 
 /// Rows of each label.
-fn counts(pool: &[&Row], rows: &[usize]) -> [usize; 3] {
+fn counts(pool: &[&TokenizedExample], rows: &[usize]) -> [usize; 3] {
     let mut counts = [0; 3];
     rows.iter().for_each(|row| counts[pool[*row].label] += 1);
     counts
@@ -34,7 +34,7 @@ fn counts(pool: &[&Row], rows: &[usize]) -> [usize; 3] {
 
 /// Why the pool cannot be cut into so many folds: each label that it has needs a group for every
 /// fold, for a fold without the label could not be judged by it. All faults at once.
-pub(crate) fn faults(pool: &[&Row], folds: usize) -> Vec<Fault> {
+pub(crate) fn faults(pool: &[&TokenizedExample], folds: usize) -> Vec<Fault> {
     let mut having = [0; 3];
     for group in groups(pool) {
         let counts = counts(pool, &group);
@@ -61,7 +61,12 @@ pub(crate) fn faults(pool: &[&Row], folds: usize) -> Vec<Fault> {
 /// repeat and the group's name. Each goes to the fold where its labels are rarest, in the mean over
 /// its rows and each label's count taken as a share of that label's; in a tie to the fold with the
 /// fewest rows, then to the first.
-pub(crate) fn draw(pool: &[&Row], folds: usize, seed: u64, repeat: usize) -> Vec<usize> {
+pub(crate) fn draw(
+    pool: &[&TokenizedExample],
+    folds: usize,
+    seed: u64,
+    repeat: usize,
+) -> Vec<usize> {
     let groups = groups(pool);
     let drawn = |group: &Vec<usize>| -> [u8; 32] {
         let mut hash = Sha256::new();
@@ -104,8 +109,8 @@ mod tests {
 
     use super::*;
 
-    fn row(place: usize, group: usize, label: usize) -> Row {
-        Row {
+    fn row(place: usize, group: usize, label: usize) -> TokenizedExample {
+        TokenizedExample {
             id: format!("row-{place}"),
             group: format!("g{group}"),
             tokens: vec![1, 2],
@@ -115,12 +120,12 @@ mod tests {
         }
     }
 
-    fn drawn(rows: &[Row], folds: usize, seed: u64, repeat: usize) -> Vec<usize> {
-        let pool: Vec<&Row> = rows.iter().collect();
+    fn drawn(rows: &[TokenizedExample], folds: usize, seed: u64, repeat: usize) -> Vec<usize> {
+        let pool: Vec<&TokenizedExample> = rows.iter().collect();
         draw(&pool, folds, seed, repeat)
     }
 
-    fn single(n: usize) -> Vec<Row> {
+    fn single(n: usize) -> Vec<TokenizedExample> {
         (0..n).map(|place| row(place, place, place % 3)).collect()
     }
 
@@ -138,7 +143,7 @@ mod tests {
     fn a_label_of_too_few_groups_is_named() {
         let mut rows = single(30);
         rows.retain(|row| row.label != 2 || row.group.as_str() < "g2");
-        let pool: Vec<&Row> = rows.iter().collect();
+        let pool: Vec<&TokenizedExample> = rows.iter().collect();
         let having = rows.iter().filter(|row| row.label == 2).count();
         let said: Vec<String> = faults(&pool, 11).iter().map(Fault::to_string).collect();
         let expected = |n: usize, label: &str| {
@@ -160,10 +165,10 @@ mod tests {
         fn single_rows_spread_each_label_evenly(
             labels in prop::collection::vec(0usize..3, 6..90), folds in 2usize..8, seed: u64,
         ) {
-            let rows: Vec<Row> = labels.iter().enumerate().map(|(place, l)| row(place, place, *l)).collect();
+            let rows: Vec<TokenizedExample> = labels.iter().enumerate().map(|(place, l)| row(place, place, *l)).collect();
             let of = drawn(&rows, folds, seed, 0);
             let count = |fold: usize, label: Option<usize>| {
-                let here = |(row, at): &(&Row, &usize)| **at == fold && label.is_none_or(|l| row.label == l);
+                let here = |(row, at): &(&TokenizedExample, &usize)| **at == fold && label.is_none_or(|l| row.label == l);
                 rows.iter().zip(&of).filter(here).count()
             };
             for label in [Some(0), Some(1), Some(2)] {
@@ -177,7 +182,7 @@ mod tests {
         fn no_group_spans_two_folds(
             of_rows in prop::collection::vec((0usize..12, 0usize..3), 1..90), folds in 2usize..8, seed: u64,
         ) {
-            let rows: Vec<Row> =
+            let rows: Vec<TokenizedExample> =
                 of_rows.iter().enumerate().map(|(place, (group, label))| row(place, *group, *label)).collect();
             let of = drawn(&rows, folds, seed, 3);
             for (a, fold) in rows.iter().zip(&of) {

@@ -7,7 +7,7 @@ use crate::settings::TrainSettings;
 
 /// One adapter to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Member {
+pub struct AdapterSettings {
     /// Short unique name: the rank, then each setting that varies in the grid (`r16-lr3e-4-s42`).
     pub name: String,
     /// LoRA rank.
@@ -22,7 +22,7 @@ pub struct Member {
     pub seed: u64,
 }
 
-impl Member {
+impl AdapterSettings {
     /// The member as an engine makes it.
     pub fn spec(&self) -> AdapterSpec {
         AdapterSpec {
@@ -36,18 +36,18 @@ impl Member {
 }
 
 /// The members that a run of these settings trains: of a shard its part, else the whole [`grid()`].
-pub fn members(settings: &TrainSettings) -> Vec<Member> {
-    let mut members = grid(settings);
+pub fn adapters(settings: &TrainSettings) -> Vec<AdapterSettings> {
+    let mut adapters = grid(settings);
     if let Some(shard) = &settings.shard {
-        members.retain(|member| shard.members.contains(&member.name));
+        adapters.retain(|adapter| shard.adapters.contains(&adapter.name));
     }
-    members
+    adapters
 }
 
 /// Every member, rank slowest, then alpha, dropout, learning rate and seed. Names are unique where
 /// no list holds a value twice, which [`TrainSettings::validate`] makes sure of.
-pub fn grid(settings: &TrainSettings) -> Vec<Member> {
-    let mut members = Vec::new();
+pub fn grid(settings: &TrainSettings) -> Vec<AdapterSettings> {
+    let mut adapters = Vec::new();
     for &rank in &settings.rank {
         for &ratio in &settings.alpha_ratio {
             for &dropout in &settings.dropout {
@@ -65,7 +65,7 @@ pub fn grid(settings: &TrainSettings) -> Vec<Member> {
                         part(settings.lr.len() > 1, format!("lr{lr:e}"));
                         part(settings.seed.len() > 1, format!("s{seed}"));
                         let alpha = ratio * rank as f64;
-                        members.push(Member {
+                        adapters.push(AdapterSettings {
                             name,
                             rank,
                             alpha,
@@ -78,7 +78,7 @@ pub fn grid(settings: &TrainSettings) -> Vec<Member> {
             }
         }
     }
-    members
+    adapters
 }
 
 #[cfg(test)]
@@ -88,18 +88,18 @@ mod tests {
     use super::*;
 
     fn names(settings: &TrainSettings) -> Vec<String> {
-        members(settings)
+        adapters(settings)
             .into_iter()
-            .map(|member| member.name)
+            .map(|adapter| adapter.name)
             .collect()
     }
 
     #[test]
     fn a_single_member_is_named_by_its_rank() {
         assert_eq!(names(&TrainSettings::default()), ["r16"]);
-        let member = &members(&TrainSettings::default())[0];
+        let adapter = &adapters(&TrainSettings::default())[0];
         assert_eq!(
-            (member.alpha, member.dropout, member.lr, member.seed),
+            (adapter.alpha, adapter.dropout, adapter.lr, adapter.seed),
             (32.0, 0.05, 3e-4, 42)
         );
     }

@@ -5,26 +5,27 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cross_validation::{FoldScore, NestedValidation};
+use crate::early_stopping::EarlyStop;
 use crate::error::{Error, Result};
-use crate::grid::Member;
-use crate::leaving::Dropped;
+use crate::grid::AdapterSettings;
 use crate::machine::Machine;
-use crate::nested::{FoldScore, Nested};
 use crate::origin::Provenance;
 use crate::settings::TrainSettings;
 use crate::validation::Score;
 
 /// How one member of the grid came out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MemberRecord {
+pub struct AdapterRecord {
     /// The member's settings.
     #[serde(flatten)]
-    pub member: Member,
+    pub adapter: AdapterSettings,
     /// Why it was taken out, where it was; then it has no files.
-    pub stopped: Option<String>,
+    #[serde(rename = "stopped")]
+    pub diverged: Option<String>,
     /// When and why it left the batch before its steps were done, where it did; it is saved all the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dropped: Option<Dropped>,
+    #[serde(rename = "dropped", default, skip_serializing_if = "Option::is_none")]
+    pub early_stop: Option<EarlyStop>,
     /// With patience, the step whose weights were saved: that of the lowest validation loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_step: Option<usize>,
@@ -40,13 +41,13 @@ pub struct MemberRecord {
     pub files: BTreeMap<String, String>,
 }
 
-impl MemberRecord {
+impl AdapterRecord {
     /// One of which nothing is known.
-    pub(crate) fn untrained(member: Member) -> Self {
+    pub(crate) fn untrained(adapter: AdapterSettings) -> Self {
         Self {
-            member,
-            stopped: None,
-            dropped: None,
+            adapter,
+            diverged: None,
+            early_stop: None,
             kept_step: None,
             train_loss: None,
             validation: None,
@@ -88,13 +89,14 @@ pub struct Manifest {
     pub base: Score,
     /// With folds, how the procedure "choose a member, then train it" does on rows that it did not see.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nested: Option<Nested>,
+    pub nested: Option<NestedValidation>,
     /// Name of the chosen member.
     pub best: String,
     /// The rule that chose it.
     pub rule: String,
-    /// Every member, in the order of the grid.
-    pub members: Vec<MemberRecord>,
+    /// Every adapter, in the order of the grid.
+    #[serde(rename = "members")]
+    pub adapters: Vec<AdapterRecord>,
     /// The resolved settings.
     pub settings: TrainSettings,
 }

@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 use crate::events::{self, Event, EventKind, Outcome};
 use crate::files;
 use crate::folder::{NewRun, RunFolder};
-use crate::grid::{grid, members};
-use crate::manifest::{Manifest, MemberRecord};
+use crate::grid::{adapters, grid};
+use crate::manifest::{AdapterRecord, Manifest};
 use crate::select;
 use crate::settings::TrainSettings;
 use crate::shard::{self, SHARDS};
 
 /// One shard, as it came out.
-struct Part {
+struct TrainedShard {
     index: usize,
     /// The settings, its shard with them.
     settings: TrainSettings,
@@ -38,41 +38,44 @@ struct Part {
 /// [`Error::Exists`] where they were merged before; [`Error::Diverged`] where every member was taken
 /// out; [`Error::Locked`] and [`Error::Io`].
 pub fn merge(dir: &Path) -> Result<Manifest> {
-    let parts = read(dir)?;
-    let settings = whole(dir, &parts[0].settings);
+    let shards = read(dir)?;
+    let settings = whole(dir, &shards[0].settings);
     let mut run = NewRun::merge_into(&settings)?;
-    let finished: Vec<&RunFolder> = parts.iter().filter_map(|part| part.run.as_ref()).collect();
+    let finished: Vec<&RunFolder> = shards
+        .iter()
+        .filter_map(|shard| shard.run.as_ref())
+        .collect();
     let Some(first) = finished.first() else {
-        let reasons = parts.iter().flat_map(|part| stopped(&part.events));
+        let reasons = shards.iter().flat_map(|shard| stopped(&shard.events));
         return Err(Error::Diverged {
             reasons: reasons.map(|(_, reason)| reason).collect(),
         });
     };
-    for part in &finished {
-        part.verify()?;
+    for shard in &finished {
+        shard.verify()?;
     }
-    run = run.reading_as(first.places());
+    run = run.reading_as(first.input_paths());
     drop(run.begin()?);
 
     let mut records = Vec::new();
     let mut predictions = first.validation()?;
     predictions.retain(|prediction| prediction.adapter.is_none());
-    for member in grid(&settings) {
-        let name = &member.name;
-        let part = parts.iter().find(|part| part.trains(name));
-        let part = part.expect("each member has its shard: it was checked");
-        let Some(of) = &part.run else {
-            let mut reasons = stopped(&part.events);
-            records.push(MemberRecord {
-                stopped: reasons.remove(name),
-                ..MemberRecord::untrained(member)
+    for adapter in grid(&settings) {
+        let name = &adapter.name;
+        let shard = shards.iter().find(|shard| shard.trains(name));
+        let shard = shard.expect("each member has its shard: it was checked");
+        let Some(of) = &shard.run else {
+            let mut reasons = stopped(&shard.events);
+            records.push(AdapterRecord {
+                diverged: reasons.remove(name),
+                ..AdapterRecord::untrained(adapter)
             });
             continue;
         };
-        let mut all = of.manifest.members.iter();
-        let record = all.find(|record| record.member.name == *name);
+        let mut all = of.manifest.adapters.iter();
+        let record = all.find(|record| record.adapter.name == *name);
         let record = record.expect("a manifest has the members of its settings");
-        if record.stopped.is_none() {
+        if record.diverged.is_none() {
             let from = of.adapter_dir(Some(name))?;
             run.save(name, |to| Ok(share(&from, to)?))?;
             let own = of.validation()?.into_iter();
@@ -82,10 +85,13 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
     }
     run.write_validation(predictions.into_iter())?;
     let best = select::best(&records).ok_or_else(|| Error::Diverged {
-        reasons: records.iter().filter_map(|of| of.stopped.clone()).collect(),
+        reasons: records
+            .iter()
+            .filter_map(|of| of.diverged.clone())
+            .collect(),
     })?;
-    let best = records[best].member.name.clone();
-    run.write_events(&together(&parts, &settings, &best))?;
+    let best = records[best].adapter.name.clone();
+    run.write_events(&together(&shards, &settings, &best))?;
     let mut machines = Vec::new();
     for machine in finished.iter().flat_map(|of| &of.manifest.machines) {
         if !machines.contains(machine) {
@@ -105,7 +111,7 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
             .unwrap_or(0),
         best,
         rule: select::RULE.into(),
-        members: records,
+        adapters: records,
         settings,
         ..first.manifest.clone()
     };
@@ -115,12 +121,12 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
     Ok(manifest)
 }
 
-impl Part {
+impl TrainedShard {
     fn read(dir: &Path, index: usize) -> Result<Self> {
         let folder = shard::folder(dir, index);
         let events_of = |folder: &Path| events::read(&folder.join("events.jsonl"));
         match RunFolder::open(&folder) {
-            Ok(run) => Ok(Part {
+            Ok(run) => Ok(TrainedShard {
                 index,
                 settings: run.settings.clone(),
                 events: run.events()?,
@@ -135,11 +141,11 @@ impl Part {
                     let failed = Outcome::Failed;
                     matches!(&event.kind, EventKind::End { outcome, .. } if *outcome == failed)
                 };
-                let all = members(&settings)
+                let all = adapters(&settings)
                     .iter()
                     .all(|of| stopped.contains_key(&of.name));
                 match all && events.last().is_some_and(failed) {
-                    true => Ok(Part {
+                    true => Ok(TrainedShard {
                         index,
                         settings,
                         events,
@@ -154,7 +160,7 @@ impl Part {
 
     fn trains(&self, name: &String) -> bool {
         let shard = self.settings.shard.as_ref();
-        shard.is_some_and(|shard| shard.members.contains(name))
+        shard.is_some_and(|shard| shard.adapters.contains(name))
     }
 }
 
@@ -168,35 +174,35 @@ fn whole(dir: &Path, settings: &TrainSettings) -> TrainSettings {
 }
 
 /// Every shard; or every reason why they do not make one run.
-fn read(dir: &Path) -> Result<Vec<Part>> {
-    let shards = dir.join(SHARDS);
-    if !shards.is_dir() {
+fn read(dir: &Path) -> Result<Vec<TrainedShard>> {
+    let folder = dir.join(SHARDS);
+    if !folder.is_dir() {
         let (path, missing) = (dir.to_path_buf(), SHARDS);
         return Err(Error::NotARun { path, missing });
     }
     let mut faults = Vec::new();
-    let mut parts = Vec::new();
-    let mut indices: Vec<usize> = files::names(&shards)?
+    let mut shards = Vec::new();
+    let mut indices: Vec<usize> = files::names(&folder)?
         .iter()
         .filter_map(|name| name.parse().ok())
         .collect();
     indices.sort_unstable();
     for index in indices {
-        match Part::read(dir, index) {
-            Ok(part) => parts.push(part),
+        match TrainedShard::read(dir, index) {
+            Ok(shard) => shards.push(shard),
             Err(error) => faults.push(error.to_string()),
         }
     }
-    if let Some(first) = parts.first() {
-        faults.extend(unlike(dir, first, &parts));
+    if let Some(first) = shards.first() {
+        faults.extend(unlike(dir, first, &shards));
         if faults.is_empty() {
-            faults.extend(uncovered(&parts));
+            faults.extend(uncovered(&shards));
         }
     } else if faults.is_empty() {
-        faults.push(format!("{}: no shards", shards.display()));
+        faults.push(format!("{}: no shards", folder.display()));
     }
     match faults.is_empty() {
-        true => Ok(parts),
+        true => Ok(shards),
         false => Err(Error::Shards {
             path: dir.to_path_buf(),
             faults,
@@ -205,40 +211,40 @@ fn read(dir: &Path) -> Result<Vec<Part>> {
 }
 
 /// Where shards were made otherwise than the first.
-fn unlike(dir: &Path, first: &Part, parts: &[Part]) -> Vec<String> {
-    let told = |part: &Part, what: &str| {
-        let (index, first) = (part.index, first.index);
+fn unlike(dir: &Path, first: &TrainedShard, shards: &[TrainedShard]) -> Vec<String> {
+    let told = |shard: &TrainedShard, what: &str| {
+        let (index, first) = (shard.index, first.index);
         format!("shard {index}: other {what} than shard {first}")
     };
-    let settings = |part: &Part| whole(dir, &part.settings).of_results();
-    let known = parts
+    let settings = |shard: &TrainedShard| whole(dir, &shard.settings).of_results();
+    let known = shards
         .iter()
-        .find_map(|part| Some(&part.run.as_ref()?.manifest));
-    let alike = |part: &Part| {
-        let both = part.run.as_ref().zip(known);
+        .find_map(|shard| Some(&shard.run.as_ref()?.manifest));
+    let alike = |shard: &TrainedShard| {
+        let both = shard.run.as_ref().zip(known);
         both.is_none_or(|(run, known)| {
             let of = &run.manifest;
             of.provenance.same(&known.provenance) && of.tool == known.tool
         })
     };
     let mut faults = Vec::new();
-    for part in parts {
-        if settings(part) != settings(first) {
-            faults.push(told(part, "settings"));
+    for shard in shards {
+        if settings(shard) != settings(first) {
+            faults.push(told(shard, "settings"));
         }
-        if !alike(part) {
-            faults.push(told(part, "data, another model or another version"));
+        if !alike(shard) {
+            faults.push(told(shard, "data, another model or another version"));
         }
     }
     faults
 }
 
 /// Members that no shard has, or more than one.
-fn uncovered(parts: &[Part]) -> Vec<String> {
-    let named = grid(&parts[0].settings);
-    let counted = named.iter().map(|member| {
-        let shards = parts.iter().filter(|part| part.trains(&member.name));
-        (&member.name, shards.count())
+fn uncovered(shards: &[TrainedShard]) -> Vec<String> {
+    let named = grid(&shards[0].settings);
+    let counted = named.iter().map(|adapter| {
+        let shards = shards.iter().filter(|shard| shard.trains(&adapter.name));
+        (&adapter.name, shards.count())
     });
     let wrong = counted.filter(|(_, count)| *count != 1);
     wrong
@@ -252,17 +258,17 @@ fn uncovered(parts: &[Part]) -> Vec<String> {
 /// Members that were taken out, with the reasons.
 fn stopped(events: &[Event]) -> BTreeMap<String, String> {
     let reason = |event: &Event| match &event.kind {
-        EventKind::Stopped { reason } => Some((event.adapter.clone()?, reason.clone())),
+        EventKind::Diverged { reason } => Some((event.adapter.clone()?, reason.clone())),
         _ => None,
     };
     events.iter().filter_map(reason).collect()
 }
 
 /// The events of all shards as those of one run, in the order of time.
-fn together(parts: &[Part], settings: &TrainSettings, best: &str) -> Vec<Event> {
+fn together(shards: &[TrainedShard], settings: &TrainSettings, best: &str) -> Vec<Event> {
     let mut begun = false;
     let mut judged = false;
-    let mut all: Vec<&Event> = parts.iter().flat_map(|part| &part.events).collect();
+    let mut all: Vec<&Event> = shards.iter().flat_map(|shard| &shard.events).collect();
     all.sort_by(|a, b| a.time.total_cmp(&b.time));
     let steps = |event: &Event| match &event.kind {
         EventKind::Start { steps, .. } => Some(*steps),
@@ -280,11 +286,11 @@ fn together(parts: &[Part], settings: &TrainSettings, best: &str) -> Vec<Event> 
                 begun = true;
                 let names = grid(settings).into_iter();
                 EventKind::Start {
-                    members: names.map(|member| member.name).collect(),
+                    names: names.map(|adapter| adapter.name).collect(),
                     steps: planned.unwrap_or_default(),
                     train_rows: *train_rows,
                     validation_rows: *validation_rows,
-                    adapters: None,
+                    fits: None,
                 }
             }
             EventKind::Validation { .. } if event.adapter.is_none() => {

@@ -1,177 +1,191 @@
-//! The plan of a run: every adapter that will stand in the batch, what it learns from and what it is
-//! judged on.
+//! The plan of a run: every adapter that is trained, the examples it learns from and the examples it
+//! is validated on.
 //!
-//! Without folds there is one adapter a member: it learns from the training rows and is judged on the
-//! validation rows. With K folds the two make one pool, and of each member there are, in each repeat,
-//! K adapters that did not see one fold (outer) and K(K−1)/2 that did not see two (inner); and one,
-//! the member itself, that saw the whole pool.
+//! Without folds there is one fit per adapter of the grid: it learns from the training examples and is
+//! validated on the validation examples. With K folds the two sets form one pool. For each adapter of
+//! the grid and each repeat there are then K fits that leave out one fold (outer) and K(K−1)/2 that
+//! leave out two (inner), plus one fit on the whole pool, whose weights are the run's result.
 
 use crate::engine::AdapterSpec;
 use crate::error::{Error, Result};
 use crate::folds;
-use crate::grid::{Member, members};
-use crate::rows::{Row, Rows};
+use crate::grid::{AdapterSettings, adapters};
 use crate::schedule::steps_for;
 use crate::settings::TrainSettings;
+use crate::training_set::{TokenizedExample, TrainingSet};
 
-/// Which rows an adapter learns from.
+/// Which examples a fit learns from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All training rows; with folds, the whole pool. These adapters are the run's result.
-    Whole,
-    /// The pool without one fold (outer) or two (inner, in order) of a repeat. Counted from 0.
+pub enum Subset {
+    /// All training examples; with folds, the whole pool. These fits are the run's result.
+    All,
+    /// The pool without one fold (outer) or two (inner, in ascending order) of a repeat. Counted from 0.
     Without {
-        /// Which drawing of folds.
+        /// The repeat, that is, which random assignment of examples to folds.
         repeat: usize,
-        /// The folds that it does not see.
+        /// The folds left out.
         folds: Vec<usize>,
     },
 }
 
-/// The rows of one part, by their places in the pool: training rows, then validation rows.
+/// The examples of a subset, as indices into the pool: training examples, then validation examples.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Share {
-    /// Whose rows.
-    pub part: Part,
-    /// Rows to learn from, in the order of the pool.
+pub struct SubsetPlan {
+    /// Which subset.
+    pub subset: Subset,
+    /// Examples to learn from, in the order of the pool.
     pub train: Vec<usize>,
-    /// Rows to be judged on, in the order of the pool.
-    pub held: Vec<usize>,
-    /// Optimizer steps: the settings' `steps`, or as many as its epochs over `train` take.
+    /// Examples to validate on, in the order of the pool.
+    pub held_out: Vec<usize>,
+    /// Optimizer steps: the `steps` of the settings, or as many as its `epochs` over `train` take.
     pub steps: usize,
 }
 
-/// One adapter to train.
+/// One adapter trained on one subset.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Job {
-    /// Index in [`Plan::members`].
-    pub member: usize,
-    /// Index in [`Plan::shares`].
-    pub share: usize,
-    /// The member's name; of a fold's adapter also what it does not see: `r4@0.2` is r4 without fold
-    /// 2 of repeat 0, `r4@0.1+2` without folds 1 and 2.
+pub struct AdapterFit {
+    /// Index in [`Plan::adapters`].
+    pub adapter: usize,
+    /// Index in [`Plan::subsets`].
+    pub subset: usize,
+    /// The adapter's name, followed by what is left out: `r4@0.2` is r4 without fold 2 of repeat 0,
+    /// `r4@0.1+2` is r4 without folds 1 and 2.
     pub name: String,
 }
 
-/// Every adapter of a run.
+/// Every fit of a run.
 ///
-/// The same settings hold for each of them, so a fold's adapter is what a plain run on its rows gives.
-/// `steps` are the same number for all. `epochs` are counted on an adapter's own rows, each with its
-/// own schedule: with fewer rows it makes fewer steps, but sees each row as often as the adapter that
-/// it stands for. With equal steps an inner adapter of three folds would see its rows three times as
-/// often and be overfitted in another way than what it is to foretell.
+/// All fits share the same settings, so the fit of a fold is bitwise identical to a plain run on its
+/// examples. `steps` is the same number for all. `epochs` are counted over a fit's own examples, and
+/// each fit has its own schedule: with fewer examples it takes fewer steps but sees each example as
+/// often as the adapter whose performance it estimates. With equal steps, an inner fit of three folds
+/// would see its examples three times as often and overfit differently from that adapter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The grid.
-    pub members: Vec<Member>,
-    /// For each repeat, the fold of each row of the pool; none without folds.
+    pub adapters: Vec<AdapterSettings>,
+    /// For each repeat, the fold of each example of the pool; empty without folds.
     pub folds: Vec<Vec<usize>>,
-    /// Rows of each part: the whole first.
-    pub shares: Vec<Share>,
-    /// The adapters, in the order in which an engine makes them: the members in the order of the
-    /// grid, then part by part those of the folds.
-    pub jobs: Vec<Job>,
+    /// The subsets, [`Subset::All`] first.
+    pub subsets: Vec<SubsetPlan>,
+    /// The fits in the order in which an engine creates them: first those on all examples, in the
+    /// order of the grid, then those of each further subset.
+    pub fits: Vec<AdapterFit>,
 }
 
 impl Plan {
     /// Plans a run of resolved settings.
     ///
     /// # Errors
-    /// [`Error::Settings`] with every reason why the rows cannot be cut into the folds asked for.
-    pub fn new(settings: &TrainSettings, rows: &Rows) -> Result<Self> {
-        let members = members(settings);
-        let pool = rows.pool();
-        let share = |part: Part, held: &dyn Fn(usize) -> bool, train: &dyn Fn(usize) -> bool| {
-            let train: Vec<usize> = (0..pool.len()).filter(|row| train(*row)).collect();
-            let epochs = settings.epochs.unwrap_or(TrainSettings::DEFAULT_EPOCHS);
-            let by_epochs = || steps_for(epochs, train.len(), settings.batch);
-            Share {
-                part,
-                held: (0..pool.len()).filter(|row| held(*row)).collect(),
-                steps: settings.steps.unwrap_or_else(by_epochs),
-                train,
-            }
-        };
-        let (mut drawn, mut shares) = (Vec::new(), Vec::new());
+    /// [`Error::Settings`] with every reason why the examples cannot be split into the requested folds.
+    pub fn new(settings: &TrainSettings, examples: &TrainingSet) -> Result<Self> {
+        let adapters = adapters(settings);
+        let pool = examples.pool();
+        let mut drawn = Vec::new();
+        let mut subsets = Vec::new();
         if let Some(folds) = settings.folds {
             refuse(&pool, folds)?;
-            shares.push(share(Part::Whole, &|_| false, &|_| true));
+            subsets.push(SubsetPlan::new(settings, pool.len(), Subset::All, |_| true));
             let seed = settings.seed[0];
             for repeat in 0..settings.repeats.unwrap_or(1) {
-                let of = folds::draw(&pool, folds, seed, repeat);
+                let fold_of = folds::draw(&pool, folds, seed, repeat);
                 for without in outer_and_inner(folds) {
-                    let held = |row: usize| without.contains(&of[row]);
-                    let part = Part::Without {
+                    let subset = Subset::Without {
                         repeat,
                         folds: without.clone(),
                     };
-                    shares.push(share(part, &held, &|row| !held(row)));
+                    let seen = |example: usize| !without.contains(&fold_of[example]);
+                    subsets.push(SubsetPlan::new(settings, pool.len(), subset, seen));
                 }
-                drawn.push(of);
+                drawn.push(fold_of);
             }
         } else {
-            let training = rows.train.len();
-            let part = share(Part::Whole, &|row| row >= training, &|row| row < training);
-            shares.push(part);
+            let training = examples.train.len();
+            let seen = |example: usize| example < training;
+            subsets.push(SubsetPlan::new(settings, pool.len(), Subset::All, seen));
         }
-        let jobs = shares.iter().enumerate().flat_map(|(share, of)| {
-            let suffix = suffix(&of.part);
-            let job = move |(member, of): (usize, &Member)| Job {
-                member,
-                share,
+        let fits = subsets.iter().enumerate().flat_map(|(subset, of)| {
+            let suffix = suffix(&of.subset);
+            let fit = move |(adapter, of): (usize, &AdapterSettings)| AdapterFit {
+                adapter,
+                subset,
                 name: format!("{}{suffix}", of.name),
             };
-            members.iter().enumerate().map(job)
+            adapters.iter().enumerate().map(fit)
         });
         Ok(Self {
-            jobs: jobs.collect(),
-            members: members.clone(),
+            fits: fits.collect(),
+            adapters: adapters.clone(),
             folds: drawn,
-            shares,
+            subsets,
         })
     }
 
-    /// The adapters as an engine makes them, in order.
+    /// The adapter specifications as an engine creates them, in order.
     pub fn specs(&self) -> Vec<AdapterSpec> {
-        let spec = |job: &Job| AdapterSpec {
-            name: job.name.clone(),
-            ..self.members[job.member].spec()
+        let spec = |fit: &AdapterFit| AdapterSpec {
+            name: fit.name.clone(),
+            ..self.adapters[fit.adapter].spec()
         };
-        self.jobs.iter().map(spec).collect()
+        self.fits.iter().map(spec).collect()
     }
 
-    /// Optimizer steps of the longest adapter.
+    /// Optimizer steps of the longest fit.
     pub fn steps(&self) -> usize {
-        self.shares
+        self.subsets
             .iter()
-            .map(|share| share.steps)
+            .map(|subset| subset.steps)
             .max()
             .unwrap_or(0)
     }
 
-    /// Optimizer steps of all adapters together: what the run costs, but for validation, in steps of
-    /// one adapter.
+    /// Optimizer steps of all fits together: the cost of the run without validation, in steps of one
+    /// adapter.
     pub fn adapter_steps(&self) -> usize {
-        self.jobs
+        self.fits
             .iter()
-            .map(|job| self.shares[job.share].steps)
+            .map(|fit| self.subsets[fit.subset].steps)
             .sum()
     }
 
-    /// The share of a job.
-    pub(crate) fn share(&self, job: usize) -> &Share {
-        &self.shares[self.jobs[job].share]
+    /// The subset that a fit is trained on.
+    pub(crate) fn subset_of(&self, fit: usize) -> &SubsetPlan {
+        &self.subsets[self.fits[fit].subset]
     }
 
-    /// The job of a member without these folds of a repeat.
-    pub(crate) fn without(&self, member: usize, repeat: usize, folds: &[usize]) -> usize {
-        let wanted = |share: &Share| matches!(&share.part, Part::Without { repeat: r, folds: f } if *r == repeat && f == folds);
-        let share = self.shares.iter().position(wanted);
-        share.expect("a part of the plan") * self.members.len() + member
+    /// The fit of an adapter that leaves out these folds of a repeat.
+    pub(crate) fn fit_without(&self, adapter: usize, repeat: usize, folds: &[usize]) -> usize {
+        let wanted = Subset::Without {
+            repeat,
+            folds: folds.to_vec(),
+        };
+        let subset = self.subsets.iter().position(|of| of.subset == wanted);
+        subset.expect("a subset of the plan") * self.adapters.len() + adapter
     }
 }
 
-fn refuse(pool: &[&Row], folds: usize) -> Result<()> {
+impl SubsetPlan {
+    /// Splits a pool of `examples` examples: those that are not trained on are held out.
+    fn new(
+        settings: &TrainSettings,
+        examples: usize,
+        subset: Subset,
+        trains_on: impl Fn(usize) -> bool,
+    ) -> Self {
+        let (train, held_out): (Vec<usize>, Vec<usize>) =
+            (0..examples).partition(|example| trains_on(*example));
+        let epochs = settings.epochs.unwrap_or(TrainSettings::DEFAULT_EPOCHS);
+        let by_epochs = || steps_for(epochs, train.len(), settings.batch);
+        Self {
+            subset,
+            steps: settings.steps.unwrap_or_else(by_epochs),
+            train,
+            held_out,
+        }
+    }
+}
+
+fn refuse(pool: &[&TokenizedExample], folds: usize) -> Result<()> {
     let faults = folds::faults(pool, folds);
     if faults.is_empty() {
         return Ok(());
@@ -182,17 +196,17 @@ fn refuse(pool: &[&Row], folds: usize) -> Result<()> {
     })
 }
 
-/// Each fold, then each pair.
+/// Each fold, then each pair of folds.
 fn outer_and_inner(folds: usize) -> Vec<Vec<usize>> {
     let outer = (0..folds).map(|fold| vec![fold]);
     let inner = (0..folds).flat_map(|a| (a + 1..folds).map(move |b| vec![a, b]));
     outer.chain(inner).collect()
 }
 
-fn suffix(part: &Part) -> String {
-    match part {
-        Part::Whole => String::new(),
-        Part::Without { repeat, folds } => {
+fn suffix(subset: &Subset) -> String {
+    match subset {
+        Subset::All => String::new(),
+        Subset::Without { repeat, folds } => {
             let folds: Vec<String> = folds.iter().map(usize::to_string).collect();
             format!("@{repeat}.{}", folds.join("+"))
         }

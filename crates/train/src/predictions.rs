@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 use verdict_data::Label;
 
-use crate::nested::Folded;
-use crate::plan::Part;
-use crate::rows::Row;
-use crate::validation::Found;
+use crate::cross_validation::CrossValidation;
+use crate::plan::Subset;
+use crate::training_set::TokenizedExample;
+use crate::validation::ValidationResult;
 
 /// A line of `validation.jsonl`: an adapter on a row of the validation split; in a run with folds, on
 /// a row of the pool by the adapter that did not see the row's fold.
@@ -43,8 +43,9 @@ pub enum FoldKind {
 /// A line of `folds.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FoldPrediction {
-    /// The member's name.
-    pub member: String,
+    /// The adapter's name.
+    #[serde(rename = "member")]
+    pub adapter: String,
     /// Which drawing of folds, from 0.
     pub repeat: usize,
     /// What the prediction is for.
@@ -62,7 +63,11 @@ pub struct FoldPrediction {
 }
 
 impl Prediction {
-    pub(crate) fn new(adapter: Option<&str>, row: &Row, found: &Found) -> Self {
+    pub(crate) fn new(
+        adapter: Option<&str>,
+        row: &TokenizedExample,
+        found: &ValidationResult,
+    ) -> Self {
         Self {
             adapter: adapter.map(str::to_owned),
             repeat: None,
@@ -74,16 +79,16 @@ impl Prediction {
     }
 }
 
-impl Folded<'_> {
+impl CrossValidation<'_> {
     /// Every line of `folds.jsonl`, adapter by adapter in the order of the plan.
     pub(crate) fn lines(&self) -> impl Iterator<Item = FoldPrediction> {
-        let jobs = self.plan.jobs.iter().zip(&self.found);
-        let folded = jobs.filter_map(|(job, found)| Some((job, (*found)?)));
-        folded.flat_map(move |(job, found)| {
-            let share = &self.plan.shares[job.share];
-            let rows = share.held.iter().zip(found);
+        let fits = self.plan.fits.iter().zip(&self.found);
+        let folded = fits.filter_map(|(fit, found)| Some((fit, (*found)?)));
+        folded.flat_map(move |(fit, found)| {
+            let subset = &self.plan.subsets[fit.subset];
+            let rows = subset.held_out.iter().zip(found);
             rows.filter_map(move |(row, found)| {
-                let Part::Without { repeat, folds } = &share.part else {
+                let Subset::Without { repeat, folds } = &subset.subset else {
                     return None;
                 };
                 let kind = match folds.len() {
@@ -91,7 +96,7 @@ impl Folded<'_> {
                     _ => FoldKind::Inner,
                 };
                 Some(FoldPrediction {
-                    member: self.plan.members[job.member].name.clone(),
+                    adapter: self.plan.adapters[fit.adapter].name.clone(),
                     repeat: *repeat,
                     kind,
                     fold: self.plan.folds[*repeat][*row],
@@ -107,14 +112,15 @@ impl Folded<'_> {
     /// The outer predictions as lines of `validation.jsonl`, member by member, repeat by repeat, in
     /// the order of the pool.
     pub(crate) fn outer(&self) -> impl Iterator<Item = Prediction> {
-        let members = 0..self.plan.members.len();
-        let repeats = move |member| (0..self.plan.folds.len()).map(move |repeat| (member, repeat));
-        members.flat_map(repeats).flat_map(|(member, repeat)| {
+        let adapters = 0..self.plan.adapters.len();
+        let repeats =
+            move |adapter| (0..self.plan.folds.len()).map(move |repeat| (adapter, repeat));
+        adapters.flat_map(repeats).flat_map(|(adapter, repeat)| {
             let of = &self.plan.folds[repeat];
             let mut lines: Vec<(usize, Prediction)> = Vec::new();
             for fold in 0..of.iter().max().map_or(0, |last| last + 1) {
-                let name = &self.plan.members[member].name;
-                let found = self.on(member, repeat, &[fold], fold);
+                let name = &self.plan.adapters[adapter].name;
+                let found = self.on(adapter, repeat, &[fold], fold);
                 for (row, found) in found.unwrap_or_default() {
                     let line = Prediction::new(Some(name), self.pool[row], found);
                     let repeat = Some(repeat);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::card;
-use crate::manifest::{Manifest, MemberRecord};
+use crate::manifest::{AdapterRecord, Manifest};
 use crate::settings::TrainSettings;
 
 /// An adapter of a run beside the same of its repetition.
@@ -20,12 +20,12 @@ pub struct Compared {
 /// Every adapter of the first run, in the order of its grid, beside that of the second; and the second's
 /// that the first does not have.
 pub fn compare(first: &Manifest, second: &Manifest) -> Vec<Compared> {
-    let find = |of: &Manifest, name: &str| -> Option<MemberRecord> {
-        let mut members = of.members.iter();
-        members.find(|record| record.member.name == name).cloned()
+    let find = |of: &Manifest, name: &str| -> Option<AdapterRecord> {
+        let mut adapters = of.adapters.iter();
+        adapters.find(|record| record.adapter.name == name).cloned()
     };
-    let known = first.members.iter().map(|record| &record.member.name);
-    let new = second.members.iter().map(|record| &record.member.name);
+    let known = first.adapters.iter().map(|record| &record.adapter.name);
+    let new = second.adapters.iter().map(|record| &record.adapter.name);
     let new = new.filter(|name| find(first, name).is_none());
     known
         .chain(new)

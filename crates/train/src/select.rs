@@ -1,7 +1,7 @@
 //! Which member is the best: by validation, with the one-standard-error rule.
 
-use crate::leaving::DroppedBy;
-use crate::manifest::MemberRecord;
+use crate::early_stopping::EarlyStoppingRule;
+use crate::manifest::AdapterRecord;
 use crate::validation::Score;
 
 /// The rule in words, as MANIFEST.json says it.
@@ -14,16 +14,16 @@ error of the highest; then the higher accuracy, then the lower loss, then the ea
 
 /// Index of the best member by [`RULE`]; none where every member was taken out. One that a rung of
 /// successive halving took out of the batch comes in question only where no other is left.
-pub fn best(members: &[MemberRecord]) -> Option<usize> {
-    let halved = |record: &MemberRecord| {
-        let by = record.dropped.as_ref().map(|dropped| dropped.by);
-        by == Some(DroppedBy::Halving)
+pub fn best(adapters: &[AdapterRecord]) -> Option<usize> {
+    let halved = |record: &AdapterRecord| {
+        let by = record.early_stop.as_ref().map(|dropped| dropped.by);
+        by == Some(EarlyStoppingRule::Halving)
     };
     let scored = |with_halved: bool| {
-        let left = members.iter().enumerate().filter(move |(_, record)| {
-            record.stopped.is_none() && (with_halved || !halved(record))
+        let left = adapters.iter().enumerate().filter(move |(_, record)| {
+            record.diverged.is_none() && (with_halved || !halved(record))
         });
-        left.filter_map(|(index, record)| Some((index, record.member.rank, record.validation?)))
+        left.filter_map(|(index, record)| Some((index, record.adapter.rank, record.validation?)))
     };
     choose(scored(false)).or_else(|| choose(scored(true)))
 }
@@ -57,10 +57,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::grid::Member;
+    use crate::grid::AdapterSettings;
 
-    fn record(rank: usize, accuracy: f64, loss: f64) -> MemberRecord {
-        let member = Member {
+    fn record(rank: usize, accuracy: f64, loss: f64) -> AdapterRecord {
+        let adapter = AdapterSettings {
             name: format!("r{rank}"),
             rank,
             alpha: 1.0,
@@ -73,10 +73,10 @@ mod tests {
             accuracy,
             n: 100,
         });
-        MemberRecord {
-            member,
-            stopped: None,
-            dropped: None,
+        AdapterRecord {
+            adapter,
+            diverged: None,
+            early_stop: None,
             kept_step: None,
             train_loss: Some(1.0),
             validation,
@@ -88,12 +88,12 @@ mod tests {
     #[test]
     fn the_smallest_rank_within_one_standard_error_wins() {
         // p = 0.8, n = 100: the standard error is 0.04.
-        let members = [
+        let adapters = [
             record(4, 0.75, 0.1),
             record(8, 0.77, 0.9),
             record(16, 0.8, 0.5),
         ];
-        assert_eq!(best(&members), Some(1));
+        assert_eq!(best(&adapters), Some(1));
     }
 
     #[test]
@@ -105,26 +105,26 @@ mod tests {
 
     #[test]
     fn a_member_that_was_taken_out_is_not_chosen() {
-        let mut members = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
-        members[0].stopped = Some("loss is NaN".into());
-        assert_eq!(best(&members), Some(1));
-        members[1].stopped = Some("loss is NaN".into());
-        assert_eq!(best(&members), None);
+        let mut adapters = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
+        adapters[0].diverged = Some("loss is NaN".into());
+        assert_eq!(best(&adapters), Some(1));
+        adapters[1].diverged = Some("loss is NaN".into());
+        assert_eq!(best(&adapters), None);
     }
 
     #[test]
     fn a_member_that_a_rung_dropped_is_chosen_only_where_no_other_is_left() {
-        let mut members = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
+        let mut adapters = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
         let dropped = |by| {
             let (step, reason) = (3, "worse".into());
-            Some(crate::leaving::Dropped { by, step, reason })
+            Some(crate::early_stopping::EarlyStop { by, step, reason })
         };
-        members[0].dropped = dropped(DroppedBy::Halving);
-        assert_eq!(best(&members), Some(1));
-        members[1].stopped = Some("loss is NaN".into());
-        assert_eq!(best(&members), Some(0));
-        let mut members = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
-        members[0].dropped = dropped(DroppedBy::Patience);
-        assert_eq!(best(&members), Some(0), "early, but as good as it gets");
+        adapters[0].early_stop = dropped(EarlyStoppingRule::Halving);
+        assert_eq!(best(&adapters), Some(1));
+        adapters[1].diverged = Some("loss is NaN".into());
+        assert_eq!(best(&adapters), Some(0));
+        let mut adapters = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
+        adapters[0].early_stop = dropped(EarlyStoppingRule::Patience);
+        assert_eq!(best(&adapters), Some(0), "early, but as good as it gets");
     }
 }

@@ -69,7 +69,7 @@ pub struct TrainSettings {
     /// Rows of one optimizer step (the effective batch).
     pub batch: usize,
     /// Most tokens that go through one device at once. Bounds memory; on a GPU the rounding of sums
-    /// follows it. What suits the device where not given ([`crate::Engine::pass_tokens`]).
+    /// follows it. What suits the device where not given ([`crate::TrainingEngine::pass_tokens`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pass_tokens: Option<usize>,
     /// Most tokens of a row; a longer one loses the beginning of its context. `eval` and `ask` read it too.

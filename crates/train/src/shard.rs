@@ -16,8 +16,9 @@ pub struct Shard {
     pub index: usize,
     /// Parts of the whole.
     pub of: usize,
-    /// Names of its members.
-    pub members: Vec<String>,
+    /// Names of its adapters.
+    #[serde(rename = "members")]
+    pub adapters: Vec<String>,
 }
 
 /// Run folder of a shard in the whole run's folder.

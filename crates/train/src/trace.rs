@@ -1,8 +1,8 @@
 //! A run's events for a log: each is a `tracing` event with the same fields as its line in events.jsonl.
 //! What happens at every step is at level debug, the rest at info or, where an adapter is lost, warn.
 
+use crate::early_stopping::EarlyStoppingRule;
 use crate::events::{Event, EventKind, Outcome};
-use crate::leaving::DroppedBy;
 
 /// Where the log says that events come from.
 const TARGET: &str = "verdict_train::events";
@@ -12,15 +12,15 @@ pub(crate) fn event(event: &Event) {
     let (step, adapter) = (event.step, event.adapter.as_deref());
     match &event.kind {
         EventKind::Start {
-            members,
+            names,
             steps,
             train_rows,
             validation_rows,
-            adapters,
+            fits,
         } => {
-            let members = members.join(",");
-            tracing::info!(target: TARGET, kind = "start", step, members, steps, train_rows, validation_rows,
-                adapters, "training begins");
+            let names = names.join(",");
+            tracing::info!(target: TARGET, kind = "start", step, adapters = names, steps, train_rows, validation_rows,
+                adapters = fits, "training begins");
         }
         EventKind::Train {
             loss,
@@ -38,13 +38,13 @@ pub(crate) fn event(event: &Event) {
         } => {
             tracing::debug!(target: TARGET, kind = "throughput", step, examples_per_s, tokens_per_s, "throughput");
         }
-        EventKind::Stopped { reason } => {
+        EventKind::Diverged { reason } => {
             tracing::warn!(target: TARGET, kind = "stopped", step, adapter, reason, "adapter taken out");
         }
-        EventKind::Dropped { by, reason, kept } => {
+        EventKind::EarlyStopped { by, reason, kept } => {
             let by = match by {
-                DroppedBy::Patience => "patience",
-                DroppedBy::Halving => "halving",
+                EarlyStoppingRule::Patience => "patience",
+                EarlyStoppingRule::Halving => "halving",
             };
             tracing::info!(target: TARGET, kind = "dropped", step, adapter, by, reason, kept,
                 "adapter leaves the batch");

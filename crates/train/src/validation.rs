@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::batches::{Placed, pack_lanes};
-use crate::engine::{Engine, Example, ExampleLoss};
+use crate::batches::{PackedExample, pack_by_device};
+use crate::engine::{Example, ExampleLoss, TrainingEngine};
 use crate::error::{EngineError, Result};
-use crate::rows::Row;
 use crate::settings::Loss;
+use crate::training_set::TokenizedExample;
 
 /// How an adapter (or the bare base model) did on rows that it did not learn from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Score {
 
 /// What was found of one row.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Found {
+pub struct ValidationResult {
     /// Sum of its supervised tokens' losses, in nats.
     pub loss_sum: f64,
     /// Supervised tokens.
@@ -32,7 +32,7 @@ pub struct Found {
     pub logits: [f32; 3],
 }
 
-impl Found {
+impl ValidationResult {
     /// Place in `Label::ALL` of the highest logit, the earlier in a tie.
     pub fn label(&self) -> usize {
         let logits = &self.logits;
@@ -49,7 +49,9 @@ impl Found {
 
 impl Score {
     /// The score of rows and what was found of them.
-    pub fn of<'a>(found: impl IntoIterator<Item = (&'a Found, &'a Row)>) -> Self {
+    pub fn of<'a>(
+        found: impl IntoIterator<Item = (&'a ValidationResult, &'a TokenizedExample)>,
+    ) -> Self {
         let (mut sum, mut tokens, mut right, mut n) = (0.0, 0, 0, 0);
         for (found, row) in found {
             sum += found.loss_sum;
@@ -66,7 +68,7 @@ impl Score {
 }
 
 /// An adapter and the rows that it is asked.
-pub(crate) struct Question<'a> {
+pub(crate) struct ValidationQuestion<'a> {
     pub(crate) adapter: Option<usize>,
     /// Places in the pool.
     pub(crate) rows: &'a [usize],
@@ -74,8 +76,8 @@ pub(crate) struct Question<'a> {
 
 /// What every validation of a run has in common.
 pub(crate) struct Validation<'a> {
-    pub(crate) engine: &'a dyn Engine,
-    pub(crate) pool: &'a [&'a Row],
+    pub(crate) engine: &'a dyn TrainingEngine,
+    pub(crate) pool: &'a [&'a TokenizedExample],
     pub(crate) probes: &'a [u32],
     /// Each label's tokens after its first.
     pub(crate) tails: &'a [Vec<u32>; 3],
@@ -92,23 +94,28 @@ impl Validation<'_> {
     /// What is found of each row, for each question, in the order of its rows.
     ///
     /// With whole-text loss the rows go through twice, for the label stands at the completion's start.
-    pub(crate) fn ask(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Found>>> {
-        let whole = |loss: Loss| move |row: &Row| (row.tokens.clone(), row.loss_from(loss));
+    pub(crate) fn ask(
+        &self,
+        questions: &[ValidationQuestion<'_>],
+    ) -> Result<Vec<Vec<ValidationResult>>> {
+        let whole =
+            |loss: Loss| move |row: &TokenizedExample| (row.tokens.clone(), row.loss_from(loss));
         let labels = self.evaluate(questions, &whole(Loss::Completion))?;
         let full = match self.loss {
             Loss::Completion => None,
             Loss::Full => Some(self.evaluate(questions, &whole(Loss::Full))?),
         };
         let losses = full.as_ref().unwrap_or(&labels);
-        let found = |(label, loss): (&ExampleLoss, &ExampleLoss)| Found {
+        let found = |(label, loss): (&ExampleLoss, &ExampleLoss)| ValidationResult {
             loss_sum: loss.loss_sum,
             tokens: loss.tokens,
             logits: std::array::from_fn(|place| label.probes[place]),
         };
-        let of = |(labels, losses): (&Vec<ExampleLoss>, &Vec<ExampleLoss>)| -> Vec<Found> {
-            labels.iter().zip(losses).map(found).collect()
-        };
-        let mut all: Vec<Vec<Found>> = labels.iter().zip(losses).map(of).collect();
+        let of =
+            |(labels, losses): (&Vec<ExampleLoss>, &Vec<ExampleLoss>)| -> Vec<ValidationResult> {
+                labels.iter().zip(losses).map(found).collect()
+            };
+        let mut all: Vec<Vec<ValidationResult>> = labels.iter().zip(losses).map(of).collect();
         // The loss of a label's further tokens, after the prompt and its first.
         for (label, tail) in self.tails.iter().enumerate() {
             if tail.is_empty() {
@@ -131,32 +138,32 @@ impl Validation<'_> {
     /// Evaluates what `of` makes of each row: tokens, and the index of the first that is supervised.
     fn evaluate(
         &self,
-        questions: &[Question<'_>],
-        of: &dyn Fn(&Row) -> (Vec<u32>, usize),
+        questions: &[ValidationQuestion<'_>],
+        of: &dyn Fn(&TokenizedExample) -> (Vec<u32>, usize),
     ) -> Result<Vec<Vec<ExampleLoss>>> {
-        let row = |placed: &Placed| self.pool[questions[placed.member].rows[placed.place]];
+        let row = |placed: &PackedExample| self.pool[questions[placed.batch].rows[placed.position]];
         let length = |row: &usize| of(self.pool[*row]).0.len();
         let lengths: Vec<Vec<usize>> = questions
             .iter()
             .map(|asked| asked.rows.iter().map(length).collect())
             .collect();
-        let lanes: Vec<usize> = questions
+        let devices: Vec<usize> = questions
             .iter()
-            .map(|asked| self.engine.lane(asked.adapter))
+            .map(|asked| self.engine.device_of(asked.adapter))
             .collect();
         let mut found: Vec<Vec<ExampleLoss>> = lengths
             .iter()
             .map(|rows| Vec::with_capacity(rows.len()))
             .collect();
         let longest = lengths.iter().flatten().copied().max().unwrap_or(0);
-        for pass in pack_lanes(&lengths, &lanes, self.pass_tokens.max(longest)) {
+        for pass in pack_by_device(&lengths, &devices, self.pass_tokens.max(longest)) {
             (self.between)()?;
             let made: Vec<(Vec<u32>, usize)> = pass.iter().map(|placed| of(row(placed))).collect();
             let examples: Vec<Example<'_>> = pass
                 .iter()
                 .zip(&made)
                 .map(|(placed, (tokens, loss_from))| Example {
-                    adapter: questions[placed.member].adapter,
+                    adapter: questions[placed.batch].adapter,
                     tokens,
                     loss_from: *loss_from,
                     weight: 1.0,
@@ -165,7 +172,7 @@ impl Validation<'_> {
                 .collect();
             let losses = self.engine.evaluate(&examples, self.probes);
             for (placed, loss) in pass.iter().zip(losses.map_err(self.failed)?) {
-                found[placed.member].push(loss);
+                found[placed.batch].push(loss);
             }
         }
         Ok(found)
@@ -174,13 +181,13 @@ impl Validation<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Found;
+    use super::ValidationResult;
 
     #[test]
     fn the_highest_logit_is_the_label_and_the_earlier_wins_a_tie() {
         let label = |logits: [f32; 3]| {
             let (loss_sum, tokens) = (1.0, 1);
-            Found {
+            ValidationResult {
                 loss_sum,
                 tokens,
                 logits,

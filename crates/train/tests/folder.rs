@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{ToyEngine, provenance, rows, run, run_with, settings, tree};
 use verdict_train::{
-    Error, Event, EventKind, NewRun, Outcome, Rows, RunFolder, TrainSettings, train,
+    Error, Event, EventKind, NewRun, Outcome, RunFolder, TrainSettings, TrainingSet, train,
 };
 
 /// The error's text with the run folder as RUN.
@@ -332,7 +332,7 @@ fn settings_and_rows_that_cannot_be_used_are_refused_before_anything_is_written(
     );
     assert!(!out.exists());
 
-    let try_rows = |rows: Rows| {
+    let try_rows = |rows: TrainingSet| {
         let new = NewRun::create(&settings(&out), false).unwrap();
         let stop = AtomicBool::new(false);
         let mut engine = ToyEngine::default();
@@ -340,7 +340,7 @@ fn settings_and_rows_that_cannot_be_used_are_refused_before_anything_is_written(
             .unwrap_err()
             .to_string()
     };
-    let none = Rows {
+    let none = TrainingSet {
         validation: vec![],
         ..rows()
     };

@@ -9,7 +9,8 @@ use std::path::Path;
 use common::{ToyEngine, adapter_bytes, rows, run_on, run_with, settings, tree};
 use verdict_data::Label;
 use verdict_train::{
-    EventKind, FoldKind, FoldPrediction, NewRun, Part, Plan, Row, Rows, RunFolder, TrainSettings,
+    EventKind, FoldKind, FoldPrediction, NewRun, Plan, RunFolder, Subset, TokenizedExample,
+    TrainSettings, TrainingSet,
 };
 
 const FOLDS: usize = 4;
@@ -28,7 +29,7 @@ fn folded(out: &Path) -> TrainSettings {
 
 /// Rows whose answers can be learnt only in part: one in five has another label than its first token
 /// says; two neighbours make a group.
-fn noisy() -> Rows {
+fn noisy() -> TrainingSet {
     let mut rows = rows();
     let pool = rows.train.iter_mut().chain(&mut rows.validation);
     for (place, row) in pool.enumerate() {
@@ -41,7 +42,7 @@ fn noisy() -> Rows {
     rows
 }
 
-fn pick(pool: &[&Row], places: &[usize]) -> Vec<Row> {
+fn pick(pool: &[&TokenizedExample], places: &[usize]) -> Vec<TokenizedExample> {
     places.iter().map(|place| pool[*place].clone()).collect()
 }
 
@@ -56,20 +57,20 @@ fn an_adapter_of_a_fold_is_to_the_bit_what_a_plain_run_on_its_rows_gives() {
     let lines = RunFolder::open(&out).unwrap().folds().unwrap();
     let (plan, pool) = (Plan::new(&settings.resolved(), &rows).unwrap(), rows.pool());
     let mut compared = 0;
-    for (number, job) in plan.jobs.iter().enumerate().step_by(5) {
-        let (share, member) = (&plan.shares[job.share], &plan.members[job.member]);
+    for (number, fit) in plan.fits.iter().enumerate().step_by(5) {
+        let (subset, adapter) = (&plan.subsets[fit.subset], &plan.adapters[fit.adapter]);
         let alone = dir.path().join(format!("alone-{number}"));
         let plain = TrainSettings {
-            rank: vec![member.rank],
+            rank: vec![adapter.rank],
             folds: None,
             repeats: None,
             ..folded(&alone)
         };
-        let own = Rows {
-            train: pick(&pool, &share.train),
-            validation: match share.part {
-                Part::Whole => rows.validation.clone(),
-                Part::Without { .. } => pick(&pool, &share.held),
+        let own = TrainingSet {
+            train: pick(&pool, &subset.train),
+            validation: match subset.subset {
+                Subset::All => rows.validation.clone(),
+                Subset::Without { .. } => pick(&pool, &subset.held_out),
             },
             probes: rows.probes.clone(),
             cuts: rows.cuts,
@@ -78,9 +79,9 @@ fn an_adapter_of_a_fold_is_to_the_bit_what_a_plain_run_on_its_rows_gives() {
         run_on(&own, &plain, &mut ToyEngine::default(), false)
             .0
             .unwrap();
-        if let Part::Without { repeat, folds } = &share.part {
+        if let Subset::Without { repeat, folds } = &subset.subset {
             let here = |line: &&FoldPrediction| {
-                line.member == member.name && line.repeat == *repeat && line.without == *folds
+                line.adapter == adapter.name && line.repeat == *repeat && line.without == *folds
             };
             let here: Vec<_> = lines
                 .iter()
@@ -90,12 +91,12 @@ fn an_adapter_of_a_fold_is_to_the_bit_what_a_plain_run_on_its_rows_gives() {
             let there = RunFolder::open(&alone).unwrap().validation().unwrap();
             let there = there.iter().filter(|line| line.adapter.is_some());
             let there: Vec<_> = there.map(|line| (&line.id, line.logits)).collect();
-            assert_eq!(here, there, "{}", job.name);
+            assert_eq!(here, there, "{}", fit.name);
             compared += here.len();
         } else {
-            let name = format!("r{}", member.rank);
+            let name = format!("r{}", adapter.rank);
             assert!(
-                adapter_bytes(&out, &member.name) == adapter_bytes(&alone, &name),
+                adapter_bytes(&out, &adapter.name) == adapter_bytes(&alone, &name),
                 "{name}"
             );
         }
@@ -110,7 +111,7 @@ fn every_row_is_judged_by_adapters_that_did_not_see_its_group() {
     let (plan, pool) = (Plan::new(&settings, &rows).unwrap(), rows.pool());
     // Two members; a repeat has 4 outer and 6 inner adapters a member.
     assert_eq!(
-        plan.jobs.len(),
+        plan.fits.len(),
         2 + 2 * 2 * (FOLDS + FOLDS * (FOLDS - 1) / 2)
     );
     assert_eq!(
@@ -119,25 +120,30 @@ fn every_row_is_judged_by_adapters_that_did_not_see_its_group() {
             .map(|spec| &spec.name)
             .collect::<BTreeSet<_>>()
             .len(),
-        plan.jobs.len()
+        plan.fits.len()
     );
     let group = |place: &usize| pool[*place].group.as_str();
-    for share in &plan.shares {
-        let all: BTreeSet<usize> = share.train.iter().chain(&share.held).copied().collect();
+    for subset in &plan.subsets {
+        let all: BTreeSet<usize> = subset
+            .train
+            .iter()
+            .chain(&subset.held_out)
+            .copied()
+            .collect();
         assert_eq!(all, (0..pool.len()).collect());
-        let taught: BTreeSet<&str> = share.train.iter().map(group).collect();
+        let taught: BTreeSet<&str> = subset.train.iter().map(group).collect();
         assert!(
-            share
-                .held
+            subset
+                .held_out
                 .iter()
                 .all(|place| !taught.contains(group(place))),
             "{:?}",
-            share.part
+            subset.subset
         );
         // Two epochs over its own rows in batches of 16.
-        assert_eq!(share.steps, 2 * share.train.len().div_ceil(16));
+        assert_eq!(subset.steps, 2 * subset.train.len().div_ceil(16));
     }
-    assert_eq!(plan.shares[0].train.len(), 62);
+    assert_eq!(plan.subsets[0].train.len(), 62);
     assert_eq!(plan.steps(), 8);
     assert_ne!(
         plan.folds[0], plan.folds[1],
@@ -149,8 +155,8 @@ fn every_row_is_judged_by_adapters_that_did_not_see_its_group() {
         ..settings
     };
     let plan = Plan::new(&same, &rows).unwrap();
-    assert!(plan.shares.iter().all(|share| share.steps == 7));
-    assert_eq!(plan.adapter_steps(), 7 * plan.jobs.len());
+    assert!(plan.subsets.iter().all(|subset| subset.steps == 7));
+    assert_eq!(plan.adapter_steps(), 7 * plan.fits.len());
 }
 
 /// The rule of choice, written anew: of the members within a standard error of the most accurate, the
@@ -191,9 +197,9 @@ fn the_figures_of_the_manifest_follow_from_the_predictions_on_disk() {
     let accuracy = |lines: &[&FoldPrediction]| {
         lines.iter().filter(|line| right(line)).count() as f64 / lines.len() as f64
     };
-    for record in &manifest.members {
+    for record in &manifest.adapters {
         let own = |line: &&FoldPrediction| {
-            line.member == record.member.name && line.kind == FoldKind::Outer
+            line.adapter == record.adapter.name && line.kind == FoldKind::Outer
         };
         let own: Vec<&FoldPrediction> = lines.iter().filter(own).collect();
         let score = record.validation.unwrap();
@@ -218,7 +224,7 @@ fn the_figures_of_the_manifest_follow_from_the_predictions_on_disk() {
                 .iter()
                 .map(|rank| {
                     let serves = |line: &&FoldPrediction| {
-                        line.member == format!("r{rank}")
+                        line.adapter == format!("r{rank}")
                             && line.repeat == repeat
                             && line.kind == FoldKind::Inner
                             && line.without.contains(&fold)
@@ -231,7 +237,7 @@ fn the_figures_of_the_manifest_follow_from_the_predictions_on_disk() {
             let chosen = format!("r{}", choose(&scored));
             assert_eq!(found.chosen[fold].as_deref(), Some(chosen.as_str()));
             let judged = |line: &&FoldPrediction| {
-                line.member == chosen
+                line.adapter == chosen
                     && line.repeat == repeat
                     && line.kind == FoldKind::Outer
                     && line.fold == fold
@@ -276,11 +282,11 @@ fn validation_lines_are_the_base_model_and_each_member_s_out_of_fold_logits() {
                 .all(|line| (line.adapter.as_deref(), line.repeat) == expected)
         );
     }
-    let key = |member: &str, repeat: usize, id: &str| (member.to_owned(), repeat, id.to_owned());
+    let key = |adapter: &str, repeat: usize, id: &str| (adapter.to_owned(), repeat, id.to_owned());
     let outer: BTreeMap<_, _> = folds
         .iter()
         .filter(|line| line.kind == FoldKind::Outer)
-        .map(|line| (key(&line.member, line.repeat, &line.id), line.logits))
+        .map(|line| (key(&line.adapter, line.repeat, &line.id), line.logits))
         .collect();
     for line in &lines[62..] {
         let key = key(
@@ -305,7 +311,7 @@ fn validation_lines_are_the_base_model_and_each_member_s_out_of_fold_logits() {
     };
     assert_eq!(events.iter().filter(judged).count(), 2 * 2 * 10);
     let EventKind::Start {
-        adapters,
+        fits,
         train_rows,
         validation_rows,
         ..
@@ -313,10 +319,7 @@ fn validation_lines_are_the_base_model_and_each_member_s_out_of_fold_logits() {
     else {
         panic!("{:?}", events[0]);
     };
-    assert_eq!(
-        (*adapters, *train_rows, *validation_rows),
-        (Some(42), 62, 0)
-    );
+    assert_eq!((*fits, *train_rows, *validation_rows), (Some(42), 62, 0));
 }
 
 #[test]
@@ -336,13 +339,13 @@ fn a_member_whose_fold_diverged_is_not_chosen_and_the_others_do_not_notice() {
         .0
         .unwrap()
         .manifest;
-    let (hurt, mut other) = (&manifest.members[0], manifest.members[1].clone());
-    let mut of_the_whole = whole.members[1].clone();
+    let (hurt, mut other) = (&manifest.adapters[0], manifest.adapters[1].clone());
+    let mut of_the_whole = whole.adapters[1].clone();
     // The cards tell of the choice, which differs.
     for record in [&mut other, &mut of_the_whole] {
         record.files.remove("README.md").unwrap();
     }
-    assert_eq!((hurt.validation, hurt.stopped.as_ref()), (None, None));
+    assert_eq!((hurt.validation, hurt.diverged.as_ref()), (None, None));
     assert_eq!(hurt.folds.len(), 2 * FOLDS - 1);
     assert_eq!(other, of_the_whole);
     assert_eq!(manifest.best, "r4");
@@ -365,7 +368,7 @@ fn a_member_whose_fold_diverged_is_not_chosen_and_the_others_do_not_notice() {
         (chosen[0].as_deref(), chosen[3].as_deref()),
         (Some("r4"), Some("r4"))
     );
-    assert!(manifest.members[0].validation.is_some());
+    assert!(manifest.adapters[0].validation.is_some());
 }
 
 #[test]

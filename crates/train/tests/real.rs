@@ -10,8 +10,8 @@ use common::{adapter_bytes, outcome, provenance, rows, settings};
 use verdict_model::formats::{Adapter, Checkpoint};
 use verdict_model::{AdapterBank, Device, LoadOptions, Model};
 use verdict_train::{
-    Error, Event, EventKind, ModelEngine, NewRun, Plan, Rows, RunFolder, RunSummary, TrainSettings,
-    train,
+    Error, Event, EventKind, ModelTrainingEngine, NewRun, Plan, RunFolder, RunSummary,
+    TrainSettings, TrainingSet, train,
 };
 
 /// The device under test: `VERDICT_TEST_DEVICE`, `cpu` (the default) or `cuda:0`.
@@ -50,9 +50,9 @@ fn fit(model: &Model, settings: &TrainSettings) -> RunSummary {
     fit_on(&rows(), model, settings)
 }
 
-fn fit_on(rows: &Rows, model: &Model, settings: &TrainSettings) -> RunSummary {
+fn fit_on(rows: &TrainingSet, model: &Model, settings: &TrainSettings) -> RunSummary {
     let run = NewRun::create(settings, false).unwrap();
-    let mut engine = ModelEngine::new(model).base_name("tiny");
+    let mut engine = ModelTrainingEngine::new(model).base_name("tiny");
     let stop = AtomicBool::new(false);
     train(run, rows, &provenance(), &mut engine, &mut |_| {}, &stop).unwrap()
 }
@@ -80,7 +80,7 @@ fn the_loss_of_every_family_falls_and_the_adapter_on_disk_is_the_one_that_was_va
             },
         )
         .manifest;
-        let score = manifest.members[0].validation.unwrap();
+        let score = manifest.adapters[0].validation.unwrap();
         // An untaught random model knows about ln 320 = 5.8; the toy rows hold 1.2 at best.
         assert!(manifest.base.loss > 5.0, "{family}: {:?}", manifest.base);
         assert!(score.loss < 3.0, "{family}: {score:?}");
@@ -124,23 +124,23 @@ fn alone_equals_together_to_the_bit() {
         seed: vec![1, 2],
         ..small(&together)
     };
-    for record in fit(&model, &grid).manifest.members {
-        let member = &record.member;
-        let out = dir.path().join(&member.name);
-        let (rank, seed) = (vec![member.rank], vec![member.seed]);
+    for record in fit(&model, &grid).manifest.adapters {
+        let adapter = &record.adapter;
+        let out = dir.path().join(&adapter.name);
+        let (rank, seed) = (vec![adapter.rank], vec![adapter.seed]);
         let alone = TrainSettings {
             rank,
             seed,
             out: out.clone(),
             ..grid.clone()
         };
-        let found = fit(&model, &alone).manifest.members.remove(0);
-        assert_eq!(found.validation, record.validation, "{}", member.name);
-        let bytes = adapter_bytes(&out, &format!("r{}", member.rank));
+        let found = fit(&model, &alone).manifest.adapters.remove(0);
+        assert_eq!(found.validation, record.validation, "{}", adapter.name);
+        let bytes = adapter_bytes(&out, &format!("r{}", adapter.rank));
         assert!(
-            bytes == adapter_bytes(&together, &member.name),
+            bytes == adapter_bytes(&together, &adapter.name),
             "{}",
-            member.name
+            adapter.name
         );
     }
 }
@@ -154,7 +154,7 @@ fn sixteen_at_once_equal_four_times_four_and_one_seed_gives_one_hash() {
             pass_tokens: Some(pass_tokens),
             ..small(&dir.path().join(name))
         };
-        fit(&model, &settings).manifest.members[0].files["adapter_model.safetensors"].clone()
+        fit(&model, &settings).manifest.adapters[0].files["adapter_model.safetensors"].clone()
     };
     let whole = hash("whole", 4096);
     assert_eq!(hash("again", 4096), whole);
@@ -178,15 +178,15 @@ fn an_adapter_of_a_fold_equals_a_plain_run_on_its_rows_to_the_bit() {
     let plan = Plan::new(&settings.clone().resolved(), &rows).unwrap();
     let pool = rows.pool();
     // One outer and one inner adapter of the second member.
-    for share in [&plan.shares[2], &plan.shares[5]] {
-        let verdict_train::Part::Without { folds, .. } = &share.part else {
-            panic!("{:?}", share.part);
+    for subset in [&plan.subsets[2], &plan.subsets[5]] {
+        let verdict_train::Subset::Without { folds, .. } = &subset.subset else {
+            panic!("{:?}", subset.subset);
         };
         let alone = dir.path().join(format!("alone-{}", folds.len()));
         let pick = |places: &[usize]| places.iter().map(|at| pool[*at].clone()).collect();
-        let own = Rows {
-            train: pick(&share.train),
-            validation: pick(&share.held),
+        let own = TrainingSet {
+            train: pick(&subset.train),
+            validation: pick(&subset.held_out),
             probes: rows.probes.clone(),
             cuts: rows.cuts,
             tails: rows.tails.clone(),
@@ -200,12 +200,12 @@ fn an_adapter_of_a_fold_equals_a_plain_run_on_its_rows_to_the_bit() {
         fit_on(&own, &model, &plain);
         let here = lines
             .iter()
-            .filter(|line| line.member == "r5" && line.without == *folds);
+            .filter(|line| line.adapter == "r5" && line.without == *folds);
         let here: Vec<_> = here.map(|line| (line.id.clone(), line.logits)).collect();
         let there = RunFolder::open(&alone).unwrap().validation().unwrap();
         let there = there.into_iter().filter(|line| line.adapter.is_some());
         let there: Vec<_> = there.map(|line| (line.id, line.logits)).collect();
-        assert_eq!(here.len(), share.held.len());
+        assert_eq!(here.len(), subset.held_out.len());
         assert_eq!(here, there);
     }
 }
@@ -244,7 +244,7 @@ fn a_run_that_was_stopped_goes_on_to_the_same_bytes_on_the_device_under_test() {
             }
         };
         let new = NewRun::create(&settings, false).unwrap();
-        let mut engine = ModelEngine::new(&model).base_name("tiny");
+        let mut engine = ModelTrainingEngine::new(&model).base_name("tiny");
         let stopped = train(
             new,
             &rows(),
@@ -259,7 +259,7 @@ fn a_run_that_was_stopped_goes_on_to_the_same_bytes_on_the_device_under_test() {
         );
         let resumed = NewRun::resume(&out).unwrap();
         assert_eq!(resumed.resumed_at(), Some(at));
-        let mut engine = ModelEngine::new(&model).base_name("tiny");
+        let mut engine = ModelTrainingEngine::new(&model).base_name("tiny");
         let stop = AtomicBool::new(false);
         train(
             resumed,

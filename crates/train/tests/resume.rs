@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{ToyEngine, outcome, provenance, rows, run, run_with, settings, tree};
 use verdict_train::{
-    Asked, DroppedBy, Error, Event, EventKind, Fleet, NewRun, Plan, Result, RunSummary,
-    TrainSettings, train,
+    EarlyStoppingRule, Error, Event, EventKind, MultiDeviceEngine, NewRun, Plan, Result,
+    RunSummary, TrainRequest, TrainSettings, train,
 };
 
 /// The error's text with the run folder as RUN.
@@ -77,13 +77,16 @@ fn members_leave_both_ways_in_the_run_that_is_broken_off_below() {
     let manifest = run(&leaving(&dir.path().join("run"))).manifest;
     let by = |rule| {
         let dropped = manifest
-            .members
+            .adapters
             .iter()
-            .filter_map(|record| record.dropped.as_ref());
+            .filter_map(|record| record.early_stop.as_ref());
         dropped.filter(|dropped| dropped.by == rule).count()
     };
     assert_eq!(
-        (by(DroppedBy::Patience), by(DroppedBy::Halving)),
+        (
+            by(EarlyStoppingRule::Patience),
+            by(EarlyStoppingRule::Halving)
+        ),
         (1, 3),
         "{manifest:?}"
     );
@@ -206,7 +209,7 @@ fn a_run_goes_on_over_another_number_of_devices() {
         );
         let plan = Plan::new(&leaving(&out).resolved(), &rows()).unwrap();
         let engines: Vec<ToyEngine> = (0..devices).map(|_| ToyEngine::default()).collect();
-        let mut fleet = Fleet::new(engines, &plan.specs());
+        let mut fleet = MultiDeviceEngine::new(engines, &plan.specs());
         let stop = AtomicBool::new(false);
         let run = NewRun::resume(&out).unwrap();
         train(run, &rows(), &provenance(), &mut fleet, &mut |_| {}, &stop).unwrap();
@@ -223,7 +226,7 @@ fn a_checkpoint_asked_for_is_kept_and_the_run_goes_on() {
     // One asked for in training, one in validation.
     for call in [9, 20] {
         let wanted = Arc::new(AtomicBool::new(false));
-        let asked = Asked {
+        let asked = TrainRequest {
             stop: &stop,
             checkpoint: &wanted,
         };

@@ -24,13 +24,13 @@ fn whole(out: &Path) -> TrainSettings {
 fn part(out: &Path, index: usize, parts: &[Vec<usize>]) -> TrainSettings {
     let whole = whole(out);
     let names: Vec<String> = grid(&whole).into_iter().map(|of| of.name).collect();
-    let members = parts[index - 1].iter().map(|of| names[*of].clone());
+    let adapters = parts[index - 1].iter().map(|of| names[*of].clone());
     TrainSettings {
         out: shard::folder(out, index),
         shard: Some(Shard {
             index,
             of: parts.len(),
-            members: members.collect(),
+            adapters: adapters.collect(),
         }),
         ..whole
     }
@@ -83,15 +83,15 @@ fn merged_shards_are_the_run_of_one_task() {
 
     // Its events tell of each member what the one task's told, and of the whole what it is.
     let merged = RunFolder::open(&out).unwrap().events().unwrap();
-    let of = |events: &[verdict_train::Event], member: Option<&str>| -> Vec<(usize, EventKind)> {
+    let of = |events: &[verdict_train::Event], adapter: Option<&str>| -> Vec<(usize, EventKind)> {
         let kept = events.iter().filter(|event| {
-            event.adapter.as_deref() == member
+            event.adapter.as_deref() == adapter
                 && !matches!(event.kind, EventKind::Throughput { .. })
         });
         kept.map(|event| (event.step, event.kind.clone())).collect()
     };
-    for member in grid(&whole(&out)) {
-        let name = Some(member.name.as_str());
+    for adapter in grid(&whole(&out)) {
+        let name = Some(adapter.name.as_str());
         assert_eq!(of(&merged, name), of(&events, name), "{name:?}");
     }
     assert_eq!(of(&merged, None), of(&events, None));
@@ -120,9 +120,9 @@ fn a_shard_in_which_every_member_diverged_does_not_hold_up_the_others() {
     assert!(matches!(failed, Err(Error::Diverged { .. })), "{failed:?}");
     run(&part(&out, 2, &alone));
     let manifest = merge(&out).unwrap();
-    let stopped = |place: usize| manifest.members[place].stopped.is_some();
+    let stopped = |place: usize| manifest.adapters[place].diverged.is_some();
     assert!(stopped(0) && !stopped(1) && !stopped(2) && !stopped(3));
-    assert_ne!(manifest.best, manifest.members[0].member.name);
+    assert_ne!(manifest.best, manifest.adapters[0].adapter.name);
     assert_eq!(RunFolder::open(&out).unwrap().names().len(), 3);
 }
 
@@ -197,7 +197,7 @@ fn what_compares_members_needs_one_batch() {
         shard: Some(Shard {
             index: 3,
             of: 2,
-            members: vec!["r7".into()],
+            adapters: vec!["r7".into()],
         }),
         ..whole(dir.path())
     };

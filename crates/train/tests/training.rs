@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{ToyEngine, adapter_bytes, rows, run, run_on, run_with, settings, tree};
 use verdict_data::Label;
-use verdict_train::{EventKind, Fleet, Loss, Outcome, RunFolder, TrainSettings};
+use verdict_train::{EventKind, Loss, MultiDeviceEngine, Outcome, RunFolder, TrainSettings};
 
 #[test]
 fn the_loss_falls_the_labels_are_learnt_and_the_folder_is_complete() {
@@ -26,7 +26,7 @@ fn the_loss_falls_the_labels_are_learnt_and_the_folder_is_complete() {
         "an untaught toy knows nothing"
     );
     assert!(base.accuracy < 0.5, "{base:?}");
-    for record in &summary.manifest.members {
+    for record in &summary.manifest.adapters {
         let score = record.validation.unwrap();
         assert!(score.loss < 0.5 * base.loss, "{score:?}");
         assert_eq!((score.accuracy, score.n), (1.0, 12));
@@ -87,19 +87,21 @@ fn events_come_in_order_with_the_learning_rates_of_the_schedule() {
         .map(|event| {
             let what = match &event.kind {
                 EventKind::Start {
-                    members,
+                    names,
                     steps,
                     train_rows,
                     validation_rows,
                     ..
                 } => {
-                    format!("start {members:?} {steps} {train_rows} {validation_rows}")
+                    format!("start {names:?} {steps} {train_rows} {validation_rows}")
                 }
                 EventKind::Train { lr, .. } => format!("train {lr}"),
                 EventKind::Validation { n, .. } => format!("validation {n}"),
                 EventKind::Throughput { .. } => "throughput".into(),
                 EventKind::Saved { path } => format!("saved {path}"),
-                EventKind::Stopped { reason } | EventKind::Dropped { reason, .. } => reason.clone(),
+                EventKind::Diverged { reason } | EventKind::EarlyStopped { reason, .. } => {
+                    reason.clone()
+                }
                 EventKind::End {
                     outcome,
                     best,
@@ -161,27 +163,27 @@ fn a_member_comes_out_the_same_alone_and_in_company() {
         seed: vec![1, 2],
         ..settings(&together)
     };
-    let members = run(&grid).manifest.members;
-    assert_eq!(members.len(), 24);
-    for record in [&members[0], &members[7], &members[13], &members[23]] {
-        let member = &record.member;
-        let out = dir.path().join(&member.name);
+    let adapters = run(&grid).manifest.adapters;
+    assert_eq!(adapters.len(), 24);
+    for record in [&adapters[0], &adapters[7], &adapters[13], &adapters[23]] {
+        let adapter = &record.adapter;
+        let out = dir.path().join(&adapter.name);
         let alone = TrainSettings {
-            rank: vec![member.rank],
-            dropout: vec![member.dropout],
-            lr: vec![member.lr],
-            seed: vec![member.seed],
+            rank: vec![adapter.rank],
+            dropout: vec![adapter.dropout],
+            lr: vec![adapter.lr],
+            seed: vec![adapter.seed],
             out: out.clone(),
             ..grid.clone()
         };
-        let found = run(&alone).manifest.members.remove(0);
+        let found = run(&alone).manifest.adapters.remove(0);
         assert_eq!(found.validation, record.validation);
         assert_eq!(found.train_loss, record.train_loss);
-        let name = format!("r{}", member.rank);
+        let name = format!("r{}", adapter.rank);
         assert!(
-            adapter_bytes(&out, &name) == adapter_bytes(&together, &member.name),
+            adapter_bytes(&out, &name) == adapter_bytes(&together, &adapter.name),
             "{}",
-            member.name
+            adapter.name
         );
     }
 }
@@ -194,7 +196,7 @@ fn one_seed_gives_one_adapter_and_another_seed_another() {
             seed: vec![seed],
             ..settings(&dir.path().join(name))
         };
-        run(&settings).manifest.members[0].files["adapter_model.safetensors"].clone()
+        run(&settings).manifest.adapters[0].files["adapter_model.safetensors"].clone()
     };
     assert_eq!(hash("a", 42), hash("b", 42));
     assert_ne!(hash("c", 43), hash("d", 42));
@@ -234,7 +236,7 @@ fn small_passes_add_up_to_the_same_batch() {
 #[test]
 fn a_class_that_weighs_five_counts_as_if_its_rows_stood_there_five_times() {
     let dir = tempfile::tempdir().unwrap();
-    let trained = |name: &str, rows: &verdict_train::Rows| {
+    let trained = |name: &str, rows: &verdict_train::TrainingSet| {
         let out = dir.path().join(name);
         // Every row in every step, so that only the weights differ.
         let settings = TrainSettings {
@@ -251,7 +253,7 @@ fn a_class_that_weighs_five_counts_as_if_its_rows_stood_there_five_times() {
         bytes.chunks(4).map(number).collect::<Vec<f32>>()
     };
     let mut copies = rows();
-    let no = |row: &&verdict_train::Row| row.label == Label::No.index();
+    let no = |row: &&verdict_train::TokenizedExample| row.label == Label::No.index();
     let again: Vec<_> = copies.train.iter().filter(no).cloned().collect();
     (0..4).for_each(|_| copies.train.extend(again.clone()));
     let mut heavy = rows();
@@ -282,10 +284,10 @@ fn whole_text_loss_counts_every_token_and_still_scores_labels() {
         ..settings(&dir.path().join("full"))
     };
     let manifest = run(&full).manifest;
-    let score = manifest.members[0].validation.unwrap();
+    let score = manifest.adapters[0].validation.unwrap();
     assert_eq!(score.accuracy, 1.0);
     let completion = run(&settings(&dir.path().join("completion"))).manifest;
-    let found = completion.members[0].validation.unwrap();
+    let found = completion.adapters[0].validation.unwrap();
     assert!(
         score.loss > found.loss,
         "fillers are harder to tell: {score:?}, {found:?}"
@@ -310,12 +312,12 @@ fn a_member_that_diverges_is_taken_out_and_the_others_do_not_notice() {
     let (result, events) = run_with(&grid(&out), &mut engine, false);
     let manifest = result.unwrap().manifest;
     let reason = "adapter r2: loss is NaN at step 7";
-    assert_eq!(manifest.members[0].stopped.as_deref(), Some(reason));
-    assert!(manifest.members[0].files.is_empty() && !out.join("adapters/r2").exists());
+    assert_eq!(manifest.adapters[0].diverged.as_deref(), Some(reason));
+    assert!(manifest.adapters[0].files.is_empty() && !out.join("adapters/r2").exists());
     assert_eq!(manifest.best, "r4");
     let stopped: Vec<_> = events
         .iter()
-        .filter(|event| matches!(event.kind, EventKind::Stopped { .. }))
+        .filter(|event| matches!(event.kind, EventKind::Diverged { .. }))
         .map(|event| (event.step, event.adapter.as_deref()))
         .collect();
     assert_eq!(stopped, [(7, Some("r2"))]);
@@ -369,7 +371,7 @@ fn a_gradient_that_explodes_takes_its_member_out() {
     };
     let manifest = run_with(&settings, &mut engine, false).0.unwrap().manifest;
     let reason = "adapter r4: gradient norm is inf at step 3";
-    assert_eq!(manifest.members[0].stopped.as_deref(), Some(reason));
+    assert_eq!(manifest.adapters[0].diverged.as_deref(), Some(reason));
     assert_eq!(manifest.best, "r8");
 }
 
@@ -406,12 +408,12 @@ fn two_devices_make_the_bytes_of_one() {
     let alone = run(&grid("one"));
 
     let settings = grid("two");
-    let specs: Vec<_> = verdict_train::members(&settings)
+    let specs: Vec<_> = verdict_train::adapters(&settings)
         .iter()
-        .map(verdict_train::Member::spec)
+        .map(verdict_train::AdapterSettings::spec)
         .collect();
     let engines = vec![ToyEngine::default(), ToyEngine::default()];
-    let mut fleet = Fleet::new(engines, &specs);
+    let mut fleet = MultiDeviceEngine::new(engines, &specs);
     let stop = std::sync::atomic::AtomicBool::new(false);
     let together = verdict_train::train(
         verdict_train::NewRun::create(&settings, false).unwrap(),
@@ -422,7 +424,7 @@ fn two_devices_make_the_bytes_of_one() {
         &stop,
     )
     .unwrap();
-    assert_eq!(together.manifest.members, alone.manifest.members);
+    assert_eq!(together.manifest.adapters, alone.manifest.adapters);
     assert_eq!(together.manifest.base, alone.manifest.base);
     assert_eq!(together.tokens, alone.tokens);
 }

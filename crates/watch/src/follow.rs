@@ -3,8 +3,8 @@
 //! The place after the last whole line is kept, with the bytes before it. When the file has another length than at the
 //! last look, those bytes are compared: where they differ (an overwrite), or the file is shorter (a resumed run cuts it
 //! to its checkpoint), it is read from its beginning. A line without its end waits until it has one. A line that is not
-//! an event is passed over: a kind that this version does not know is [`Told::Unknown`], what a killed process left
-//! half-written is [`Told::Broken`].
+//! an event is passed over: a kind that this version does not know is [`NewEvent::Unknown`], what a killed process left
+//! half-written is [`NewEvent::Broken`].
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -22,7 +22,7 @@ const TAIL: usize = 256;
 
 /// What the file says.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum NewEvent {
     /// All that was told before is void: the file was replaced, cut or taken away, and begins anew.
     Replaced,
     /// An event.
@@ -76,14 +76,14 @@ impl Follower {
     ///
     /// # Errors
     /// [`Error::Io`] where the file is there and cannot be read. The next call goes on at the same place.
-    pub fn poll(&mut self, tell: &mut dyn FnMut(Told)) -> Result<bool> {
+    pub fn poll(&mut self, tell: &mut dyn FnMut(NewEvent)) -> Result<bool> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(fault) if fault.kind() == ErrorKind::NotFound => {
                 let known = self.length > 0;
                 if known {
                     self.restart();
-                    tell(Told::Replaced);
+                    tell(NewEvent::Replaced);
                 }
                 return Ok(known);
             }
@@ -98,14 +98,14 @@ impl Follower {
         *self = Follower::new(&self.path);
     }
 
-    fn read(&mut self, file: &mut File, tell: &mut dyn FnMut(Told)) -> std::io::Result<bool> {
+    fn read(&mut self, file: &mut File, tell: &mut dyn FnMut(NewEvent)) -> std::io::Result<bool> {
         let length = file.metadata()?.len();
         if length == self.length {
             return Ok(false);
         }
         if self.place > 0 && !self.goes_on(file, length)? {
             self.restart();
-            tell(Told::Replaced);
+            tell(NewEvent::Replaced);
         }
         file.seek(SeekFrom::Start(self.place))?;
         let mut waiting: Vec<u8> = Vec::new();
@@ -147,13 +147,13 @@ impl Follower {
     }
 }
 
-fn told(line: &[u8]) -> Told {
+fn told(line: &[u8]) -> NewEvent {
     if let Ok(event) = serde_json::from_slice(line) {
-        return Told::Event(event);
+        return NewEvent::Event(event);
     }
     match serde_json::from_slice(line) {
-        Ok(unknown) => Told::Unknown(unknown),
-        Err(_) => Told::Broken,
+        Ok(unknown) => NewEvent::Unknown(unknown),
+        Err(_) => NewEvent::Broken,
     }
 }
 
@@ -177,8 +177,8 @@ mod tests {
         let mut steps = Vec::new();
         follower
             .poll(&mut |told| match told {
-                Told::Event(event) => steps.push(event.step),
-                Told::Replaced => steps.push(0),
+                NewEvent::Event(event) => steps.push(event.step),
+                NewEvent::Replaced => steps.push(0),
                 other => panic!("{other:?}"),
             })
             .expect("read");
@@ -262,9 +262,9 @@ mod tests {
             kind: "frozen".into(),
             reason: None,
         };
-        assert_eq!(all[..2], [Told::Unknown(unknown), Told::Broken]);
+        assert_eq!(all[..2], [NewEvent::Unknown(unknown), NewEvent::Broken]);
         assert!(
-            matches!(&all[2..], [Told::Event(event)] if matches!(event.kind, EventKind::End { .. }))
+            matches!(&all[2..], [NewEvent::Event(event)] if matches!(event.kind, EventKind::End { .. }))
         );
     }
 

@@ -27,5 +27,5 @@ pub mod words;
 
 pub use error::{Error, Result};
 pub use snapshot::{Snapshot, State};
-pub use watch::{Watch, Watched, Wishes, now};
+pub use watch::{Watch, WatchOptions, Watched, now};
 pub use words::Clock;

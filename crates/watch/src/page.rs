@@ -12,8 +12,8 @@ use crate::curve::Curve;
 use crate::error::Result;
 use crate::export::replace;
 use crate::gpu::Gpu;
-use crate::run::{Member, Run};
-use crate::snapshot::{Judged, Snapshot, State};
+use crate::run::{AdapterProgress, Run};
+use crate::snapshot::{EvaluationSummary, Snapshot, State};
 use crate::watch::Watch;
 use crate::words::{Clock, ago, interval, loss, rate, share};
 
@@ -94,32 +94,33 @@ pub fn page(runs: &[&Run], snapshots: &[Snapshot], clock: &Clock) -> Page {
 }
 
 fn one(blocks: &mut Vec<Block>, run: &Run, snapshot: &Snapshot) {
-    if run.members.is_empty() {
+    if run.adapters.is_empty() {
         return;
     }
     blocks.push(Block::Table(adapters(snapshot)));
     let step = Axis::new("optimizer step", Unit::Count);
     let nats = |name: &str| Axis::new(format!("{name}, nats per token"), Unit::Number);
-    let mut chart = |title: &str, y: &Axis, curve: fn(&Member) -> &Curve, base: Option<f64>| {
-        let members = run.members.iter();
-        let mut series: Vec<Series> = members
-            .map(|member| Series {
-                name: member.name.clone(),
-                points: curve(member).points(),
-                best: None,
-            })
-            .collect();
-        if let Some(value) = base {
-            let ends = [0.0, run.step.max(1) as f64];
-            series.push(Series {
-                name: "base model".into(),
-                points: ends.map(|step| [step, value]).to_vec(),
-                best: None,
-            });
-        }
-        blocks.push(Block::Figure(charts::lines(title, [&step, y], &series)));
-    };
-    let stride = run.members.iter().map(|of| of.train_loss.stride()).max();
+    let mut chart =
+        |title: &str, y: &Axis, curve: fn(&AdapterProgress) -> &Curve, base: Option<f64>| {
+            let adapters = run.adapters.iter();
+            let mut series: Vec<Series> = adapters
+                .map(|adapter| Series {
+                    name: adapter.name.clone(),
+                    points: curve(adapter).points(),
+                    best: None,
+                })
+                .collect();
+            if let Some(value) = base {
+                let ends = [0.0, run.step.max(1) as f64];
+                series.push(Series {
+                    name: "base model".into(),
+                    points: ends.map(|step| [step, value]).to_vec(),
+                    best: None,
+                });
+            }
+            blocks.push(Block::Figure(charts::lines(title, [&step, y], &series)));
+        };
+    let stride = run.adapters.iter().map(|of| of.train_loss.stride()).max();
     let title = match stride {
         Some(stride @ 2..) => format!("Training loss, means of {stride} steps"),
         _ => "Training loss".into(),
@@ -193,10 +194,10 @@ fn headline(snapshot: &Snapshot, clock: &Clock) -> String {
     if let Some(memory) = snapshot.memory_bytes {
         text += &format!(" Its process holds {}.", bytes(memory));
     }
-    if snapshot.adapters > snapshot.members.len() {
+    if snapshot.fits > snapshot.adapters.len() {
         text += &format!(
             " {} adapters in the batch, those of folds with them; {} of the folds' are judged.",
-            grouped(snapshot.adapters),
+            grouped(snapshot.fits),
             grouped(snapshot.folds_judged)
         );
     }
@@ -237,7 +238,7 @@ fn adapters(snapshot: &Snapshot) -> Table {
         "",
     ];
     let mut table = Table::new("Adapters", &head);
-    let judged = |judged: Option<Judged>| -> [Cell; 4] {
+    let judged = |judged: Option<EvaluationSummary>| -> [Cell; 4] {
         let Some(judged) = judged else {
             return [(); 4].map(|()| "".into());
         };
@@ -255,32 +256,32 @@ fn adapters(snapshot: &Snapshot) -> Table {
         row.push("".into());
         table.rows.push(row);
     }
-    for member in &snapshot.members {
+    for adapter in &snapshot.adapters {
         let number = |value: Option<f64>, told: fn(f64) -> String| {
             figure(value.map(told).unwrap_or_default())
         };
         let mut row: Vec<Cell> = vec![
-            unbroken(&member.name).into(),
-            member.rank.map_or("".into(), Cell::from),
-            number(member.lr, rate),
-            number(member.train_loss, loss),
-            number(member.grad_norm, loss),
+            unbroken(&adapter.name).into(),
+            adapter.rank.map_or("".into(), Cell::from),
+            number(adapter.lr, rate),
+            number(adapter.train_loss, loss),
+            number(adapter.grad_norm, loss),
         ];
-        row.extend(judged(member.validation));
-        row.push(unbroken(&note(member, snapshot.state)).into());
+        row.extend(judged(adapter.validation));
+        row.push(unbroken(&note(adapter, snapshot.state)).into());
         table.rows.push(row);
     }
     table
 }
 
 /// What is to be said of an adapter.
-pub fn note(member: &crate::snapshot::MemberNow, state: State) -> String {
-    let best = match (member.best, state) {
+pub fn note(adapter: &crate::snapshot::AdapterSnapshot, state: State) -> String {
+    let best = match (adapter.best, state) {
         (false, _) => "",
         (true, State::Finished) => "best",
         (true, _) => "best so far",
     };
-    match (&member.stopped, &member.dropped) {
+    match (&adapter.stopped, &adapter.dropped) {
         (Some(reason), _) => reason.clone(),
         (None, Some(reason)) if best.is_empty() => format!("left early: {reason}"),
         (None, Some(reason)) => format!("{best}; left early: {reason}"),

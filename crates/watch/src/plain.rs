@@ -7,9 +7,9 @@ use verdict_common::{counted, duration, grouped, significant};
 use verdict_train::{Event, EventKind};
 
 use crate::error::Result;
-use crate::follow::Told;
+use crate::follow::NewEvent;
 use crate::run::Run;
-use crate::snapshot::{Judged, Snapshot, State};
+use crate::snapshot::{EvaluationSummary, Snapshot, State};
 use crate::watch::{Watch, now};
 use crate::words::{Clock, interval, loss, plain, rate, share};
 
@@ -90,25 +90,25 @@ impl Log {
     pub fn told(
         &mut self,
         number: usize,
-        told: &Told,
+        told: &NewEvent,
         run: &Run,
         now: f64,
         lines: &mut Vec<String>,
     ) {
         match told {
-            Told::Event(event) => {
+            NewEvent::Event(event) => {
                 if self.is_new(number, event.time) {
                     self.event(number, event, run, now, lines);
                 }
             }
-            Told::Replaced => {
+            NewEvent::Replaced => {
                 self.close(number, now, lines);
                 self.states[number] = None;
                 self.times[number][1] = self.times[number][0];
                 let text = "events.jsonl was replaced: the run begins anew, or was resumed";
                 lines.push(self.line(number, now, now, text));
             }
-            Told::Unknown(unknown) => {
+            NewEvent::Unknown(unknown) => {
                 if !self.is_new(number, unknown.time) {
                     return;
                 }
@@ -124,7 +124,7 @@ impl Log {
                     lines.push(self.line(number, unknown.time, now, &text));
                 }
             }
-            Told::Broken => {}
+            NewEvent::Broken => {}
         }
     }
 
@@ -190,7 +190,7 @@ impl Log {
                 if name.contains('@') {
                     return;
                 }
-                let judged = Judged::from(verdict_train::Score {
+                let judged = EvaluationSummary::from(verdict_train::Score {
                     loss: *of,
                     accuracy: *accuracy,
                     n: *n,
@@ -218,13 +218,13 @@ impl Log {
         }
         let text = match &event.kind {
             EventKind::Start {
-                members,
+                names,
                 steps,
                 train_rows,
                 ..
             } => format!(
                 "began: {}, {}, {}",
-                counted(members.len(), "adapter"),
+                counted(names.len(), "adapter"),
                 counted(*steps, "step"),
                 counted(*train_rows, "training row")
             ),
@@ -239,8 +239,8 @@ impl Log {
                     left.unwrap_or_default()
                 )
             }
-            EventKind::Stopped { reason } => format!("{name} taken out: {}", plain(reason)),
-            EventKind::Dropped { reason, .. } => format!("{name} left: {}", plain(reason)),
+            EventKind::Diverged { reason } => format!("{name} taken out: {}", plain(reason)),
+            EventKind::EarlyStopped { reason, .. } => format!("{name} left: {}", plain(reason)),
             _ => return,
         };
         lines.push(self.line(number, event.time, now, &text));
@@ -279,14 +279,14 @@ impl Log {
 
 /// The losses of a step: of a few adapters each, of many the lowest and the highest.
 fn losses(run: &Run, step: usize) -> String {
-    let members = run.members.iter();
-    let mut told: Vec<(&str, f64)> = members
-        .filter_map(|member| {
-            let (at, loss) = member.train_loss.last()?;
-            (at == step).then_some((member.name.as_str(), loss))
+    let adapters = run.adapters.iter();
+    let mut told: Vec<(&str, f64)> = adapters
+        .filter_map(|adapter| {
+            let (at, loss) = adapter.train_loss.last()?;
+            (at == step).then_some((adapter.name.as_str(), loss))
         })
         .collect();
-    let lr = run.members.iter().filter_map(|member| member.lr.last());
+    let lr = run.adapters.iter().filter_map(|adapter| adapter.lr.last());
     let lr = lr.map(|(_, lr)| lr).fold(0.0, f64::max);
     let count = told.len();
     let one = |(name, of): &(&str, f64)| format!("{} {}", plain(name), loss(*of));
@@ -309,14 +309,14 @@ mod tests {
 
     use super::*;
     use crate::run::tests::start;
-    use crate::snapshot::{Around, Process};
+    use crate::snapshot::{Process, RunContext};
 
     /// The log of events, a second apart.
     fn log(events: &[(usize, Option<&str>, EventKind)], every: Option<usize>) -> Vec<String> {
         let mut log = Log::new(vec!["run".into()], every, Clock::utc());
         let (mut run, mut lines) = (Run::default(), Vec::new());
         for (number, (step, adapter, kind)) in events.iter().enumerate() {
-            let told = Told::Event(Event {
+            let told = NewEvent::Event(Event {
                 time: 43_385.0 + number as f64,
                 step: *step,
                 adapter: adapter.map(str::to_owned),
@@ -325,10 +325,10 @@ mod tests {
             run.take(&told);
             log.told(0, &told, &run, 43_400.0, &mut lines);
         }
-        let around = Around {
+        let around = RunContext {
             now: 43_400.0,
             process: Process::Gone,
-            ..Around::default()
+            ..RunContext::default()
         };
         let snapshot = Snapshot::new("run", "run".as_ref(), &run, &around);
         log.stands(0, &snapshot, &mut lines);
@@ -383,7 +383,7 @@ mod tests {
                 (
                     3,
                     Some("r8"),
-                    EventKind::Stopped {
+                    EventKind::Diverged {
                         reason: "loss\n is NaN".into(),
                     },
                 ),
@@ -400,12 +400,12 @@ mod tests {
     fn a_resumed_run_is_told_where_it_goes_on() {
         let mut log = Log::new(vec!["run".into()], Some(1), Clock::utc());
         let (mut run, mut lines) = (Run::default(), Vec::new());
-        let mut tell = |told: Told| {
+        let mut tell = |told: NewEvent| {
             run.take(&told);
             log.told(0, &told, &run, 2000.0, &mut lines);
         };
         let event = |time: f64, step: usize| {
-            Told::Event(Event {
+            NewEvent::Event(Event {
                 time,
                 step,
                 adapter: None,
@@ -416,7 +416,7 @@ mod tests {
         for told in [event(1.0, 1), event(2.0, 2), event(3.0, 3)] {
             tell(told);
         }
-        tell(Told::Replaced);
+        tell(NewEvent::Replaced);
         for told in [event(1.0, 1), event(2.0, 2), event(1003.0, 3)] {
             tell(told);
         }

@@ -73,7 +73,7 @@ impl Job {
 }
 
 /// What a run is to SLURM: the last job, or a task of the array.
-pub type Place = Option<usize>;
+pub type QueuePosition = Option<usize>;
 
 /// The numbers of a run's jobs, `slurm/jobs.json`.
 #[derive(Clone, Debug, Deserialize)]
@@ -86,10 +86,10 @@ struct Numbers {
 /// Asks for a run's jobs as long as it lives.
 #[derive(Debug)]
 pub struct Queue {
-    answers: Receiver<BTreeMap<Place, Job>>,
+    answers: Receiver<BTreeMap<QueuePosition, Job>>,
     /// The thread ends when this goes.
     _alive: Sender<()>,
-    known: BTreeMap<Place, Job>,
+    known: BTreeMap<QueuePosition, Job>,
 }
 
 impl Queue {
@@ -129,7 +129,7 @@ impl Queue {
     }
 
     /// A job as it was told of last.
-    pub fn job(&self, place: Place) -> Option<&Job> {
+    pub fn job(&self, place: QueuePosition) -> Option<&Job> {
         self.known.get(&place)
     }
 }
@@ -139,7 +139,7 @@ fn read(path: &PathBuf) -> Option<Numbers> {
 }
 
 /// Asks for the jobs and lays the answers over what is known; where nobody answers, that stays.
-fn ask(numbers: &Numbers, known: &mut BTreeMap<Place, Job>) {
+fn ask(numbers: &Numbers, known: &mut BTreeMap<QueuePosition, Job>) {
     let ids = [numbers.array.as_str(), numbers.merge.as_str()];
     let ids: Vec<&str> = ids.into_iter().filter(|id| !id.is_empty()).collect();
     let said = |program: &str, words: &[&str]| {
@@ -150,10 +150,10 @@ fn ask(numbers: &Numbers, known: &mut BTreeMap<Place, Job>) {
         output.status.success().then_some(text)
     };
     let queue = said("squeue", &["--json", "--states=all"]).unwrap_or_default();
-    let queue: BTreeMap<Place, Job> = by_squeue(&queue, numbers).into_iter().collect();
+    let queue: BTreeMap<QueuePosition, Job> = by_squeue(&queue, numbers).into_iter().collect();
     let places = numbers.tasks.iter().copied().map(Some).chain([None]);
     let ended = |job: &Job| !job.waits() && !job.runs();
-    let forgotten: Vec<Place> = places
+    let forgotten: Vec<QueuePosition> = places
         .filter(|place| !queue.contains_key(place) && !known.get(place).is_some_and(ended))
         .collect();
     known.extend(queue);
@@ -169,7 +169,7 @@ fn ask(numbers: &Numbers, known: &mut BTreeMap<Place, Job>) {
 }
 
 /// Lines of `JobID|State|ExitCode|NodeList`.
-fn by_sacct(text: &str, numbers: &Numbers) -> Vec<(Place, Job)> {
+fn by_sacct(text: &str, numbers: &Numbers) -> Vec<(QueuePosition, Job)> {
     let line = |line: &str| {
         let [id, state, exit, nodes] = line.split('|').collect::<Vec<_>>()[..] else {
             return None;
@@ -196,7 +196,7 @@ fn by_sacct(text: &str, numbers: &Numbers) -> Vec<(Place, Job)> {
 }
 
 /// `squeue --json`: a list of jobs, whose form differs somewhat between versions.
-fn by_squeue(text: &str, numbers: &Numbers) -> Vec<(Place, Job)> {
+fn by_squeue(text: &str, numbers: &Numbers) -> Vec<(QueuePosition, Job)> {
     let whole: Value = serde_json::from_str(text).unwrap_or_default();
     let jobs = whole["jobs"].as_array().map_or(&[][..], Vec::as_slice);
     let mut found = Vec::new();
@@ -204,7 +204,7 @@ fn by_squeue(text: &str, numbers: &Numbers) -> Vec<(Place, Job)> {
         let text = |key: &str| job[key].as_str().unwrap_or_default().to_owned();
         // A name, or from 23.11 on a list of names of which the first is the state.
         let state = job["job_state"].as_str().or(job["job_state"][0].as_str());
-        let known = |place: Place, id: String| {
+        let known = |place: QueuePosition, id: String| {
             let job = Job {
                 id,
                 state: state.unwrap_or("UNKNOWN").to_owned(),
@@ -270,8 +270,8 @@ mod tests {
         }
     }
 
-    fn told(jobs: &[(Place, Job)]) -> Vec<String> {
-        let told = |(place, job): &(Place, Job)| format!("{place:?}: {}", job.words());
+    fn told(jobs: &[(QueuePosition, Job)]) -> Vec<String> {
+        let told = |(place, job): &(QueuePosition, Job)| format!("{place:?}: {}", job.words());
         jobs.iter().map(told).collect()
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use verdict_train::{DroppedBy, Event, EventKind, Outcome, Score, select};
+use verdict_train::{EarlyStoppingRule, Event, EventKind, Outcome, Score, select};
 
 use crate::curve::Curve;
-use crate::follow::{Told, Unknown};
+use crate::follow::{NewEvent, Unknown};
 
 /// Steps whose times tell how long the next ones will take.
 const RECENT: usize = 64;
@@ -20,12 +20,12 @@ const FIRST_SILENCE_S: f64 = 600.0;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     /// The adapters that the run is for, in the order of the grid.
-    pub members: Vec<Member>,
+    pub adapters: Vec<AdapterProgress>,
     places: HashMap<String, usize>,
     /// Adapters of folds that were judged.
     pub folds_judged: usize,
     /// Adapters in the batch, those of folds with them.
-    pub adapters: usize,
+    pub fits: usize,
     /// Optimizer steps planned.
     pub steps: usize,
     /// Optimizer steps done.
@@ -51,7 +51,7 @@ pub struct Run {
 
 /// An adapter.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Member {
+pub struct AdapterProgress {
     /// Its name.
     pub name: String,
     /// Its LoRA rank, where the run's settings could be read.
@@ -93,12 +93,12 @@ pub struct End {
 
 impl Run {
     /// Takes what the file tells.
-    pub fn take(&mut self, told: &Told) {
+    pub fn take(&mut self, told: &NewEvent) {
         match told {
-            Told::Replaced => *self = Run::default(),
-            Told::Event(event) => self.event(event),
-            Told::Unknown(unknown) => self.unknown(unknown),
-            Told::Broken => self.broken += 1,
+            NewEvent::Replaced => *self = Run::default(),
+            NewEvent::Event(event) => self.event(event),
+            NewEvent::Unknown(unknown) => self.unknown(unknown),
+            NewEvent::Broken => self.broken += 1,
         }
     }
 
@@ -106,7 +106,7 @@ impl Run {
     pub fn describe<'a>(&mut self, ranks: impl IntoIterator<Item = (&'a str, usize)>) {
         for (name, rank) in ranks {
             if let Some(place) = self.places.get(name) {
-                self.members[*place].rank = Some(rank);
+                self.adapters[*place].rank = Some(rank);
             }
         }
     }
@@ -118,10 +118,11 @@ impl Run {
             return Some(best);
         }
         let of = |with_halved: bool| {
-            let members = self.members.iter().enumerate();
-            let left = members
-                .filter(|(_, member)| member.stopped.is_none() && (with_halved || !member.halved));
-            left.filter_map(|(place, member)| Some((place, member.rank, member.score?)))
+            let adapters = self.adapters.iter().enumerate();
+            let left = adapters.filter(|(_, adapter)| {
+                adapter.stopped.is_none() && (with_halved || !adapter.halved)
+            });
+            left.filter_map(|(place, adapter)| Some((place, adapter.rank, adapter.score?)))
                 .collect::<Vec<_>>()
         };
         let mut scored: Vec<(usize, Option<usize>, Score)> = of(false);
@@ -143,7 +144,7 @@ impl Run {
                 })
                 .map(|(place, _, _)| *place),
         };
-        best.map(|place| self.members[place].name.as_str())
+        best.map(|place| self.adapters[place].name.as_str())
     }
 
     /// Seconds that the rest will take if it goes on as of late: the steps left at the median time of the last
@@ -175,20 +176,17 @@ impl Run {
         self.step = *step;
         match kind {
             EventKind::Start {
-                members,
-                steps,
-                adapters,
-                ..
+                names, steps, fits, ..
             } => {
                 *self = Run {
                     steps: *steps,
-                    adapters: adapters.unwrap_or(members.len()),
+                    fits: fits.unwrap_or(names.len()),
                     began: Some(*time),
                     heard: Some(*time),
                     ..Run::default()
                 };
-                for name in members {
-                    self.member(name);
+                for name in names {
+                    self.adapter(name);
                 }
                 self.pace.mark(*time);
             }
@@ -198,10 +196,10 @@ impl Run {
                 grad_norm,
             } => {
                 self.end = None;
-                if let Some(member) = name.map(|name| self.member(name)) {
-                    member.train_loss.push(*step, *loss);
-                    member.lr.push(*step, *lr);
-                    member.grad_norm.push(*step, *grad_norm);
+                if let Some(adapter) = name.map(|name| self.adapter(name)) {
+                    adapter.train_loss.push(*step, *loss);
+                    adapter.lr.push(*step, *lr);
+                    adapter.grad_norm.push(*step, *grad_norm);
                 }
             }
             EventKind::Validation { loss, accuracy, n } => {
@@ -214,13 +212,13 @@ impl Run {
                     // The adapter of a fold: the member's name, `@` and the fold.
                     Some(name) if name.contains('@') => self.folds_judged += 1,
                     Some(name) => {
-                        let member = self.member(name);
-                        member.score = Some(score);
-                        if member.lowest.is_none_or(|(_, lowest)| loss < lowest.loss) {
-                            member.lowest = Some((*step, score));
+                        let adapter = self.adapter(name);
+                        adapter.score = Some(score);
+                        if adapter.lowest.is_none_or(|(_, lowest)| loss < lowest.loss) {
+                            adapter.lowest = Some((*step, score));
                         }
-                        member.validation_loss.push(*step, loss);
-                        member.accuracy.push(*step, accuracy);
+                        adapter.validation_loss.push(*step, loss);
+                        adapter.accuracy.push(*step, accuracy);
                     }
                 }
             }
@@ -232,26 +230,26 @@ impl Run {
                 self.examples_per_s = Some(*examples_per_s);
                 self.pace.stepped(*time);
             }
-            EventKind::Stopped { reason } => {
+            EventKind::Diverged { reason } => {
                 if let Some(name) = name.filter(|name| !name.contains('@')) {
-                    self.member(name).stopped = Some(reason.clone());
+                    self.adapter(name).stopped = Some(reason.clone());
                 }
             }
-            EventKind::Dropped { by, reason, kept } => {
+            EventKind::EarlyStopped { by, reason, kept } => {
                 self.pace.mark(*time);
                 if let Some(name) = name.filter(|name| !name.contains('@')) {
-                    let member = self.member(name);
-                    member.dropped = Some(reason.clone());
-                    member.halved = *by == DroppedBy::Halving;
+                    let adapter = self.adapter(name);
+                    adapter.dropped = Some(reason.clone());
+                    adapter.halved = *by == EarlyStoppingRule::Halving;
                     // Patience keeps an adapter as it was where its loss was lowest.
-                    let kept = member.lowest.filter(|(step, _)| step == kept);
-                    member.score = kept.map(|(_, score)| score).or(member.score);
+                    let kept = adapter.lowest.filter(|(step, _)| step == kept);
+                    adapter.score = kept.map(|(_, score)| score).or(adapter.score);
                 }
             }
             EventKind::Saved { .. } => {
                 self.pace.mark(*time);
                 if let Some(name) = name {
-                    self.member(name).saved = true;
+                    self.adapter(name).saved = true;
                 }
             }
             EventKind::End {
@@ -275,19 +273,19 @@ impl Run {
     }
 
     /// The member of a name; made where the line that names all members was lost.
-    fn member(&mut self, name: &str) -> &mut Member {
+    fn adapter(&mut self, name: &str) -> &mut AdapterProgress {
         let place = match self.places.get(name) {
             Some(place) => *place,
             None => {
-                self.places.insert(name.to_owned(), self.members.len());
-                self.members.push(Member {
+                self.places.insert(name.to_owned(), self.adapters.len());
+                self.adapters.push(AdapterProgress {
                     name: name.to_owned(),
-                    ..Member::default()
+                    ..AdapterProgress::default()
                 });
-                self.members.len() - 1
+                self.adapters.len() - 1
             }
         };
-        &mut self.members[place]
+        &mut self.adapters[place]
     }
 }
 
@@ -352,7 +350,7 @@ pub(crate) mod tests {
     pub(crate) fn told(lines: &[(f64, usize, Option<&str>, EventKind)]) -> Run {
         let mut run = Run::default();
         for (time, step, adapter, kind) in lines {
-            run.take(&Told::Event(Event {
+            run.take(&NewEvent::Event(Event {
                 time: *time,
                 step: *step,
                 adapter: adapter.map(str::to_owned),
@@ -362,13 +360,13 @@ pub(crate) mod tests {
         run
     }
 
-    pub(crate) fn start(members: &[&str], steps: usize) -> EventKind {
+    pub(crate) fn start(adapters: &[&str], steps: usize) -> EventKind {
         EventKind::Start {
-            members: members.iter().map(|name| (*name).to_owned()).collect(),
+            names: adapters.iter().map(|name| (*name).to_owned()).collect(),
             steps,
             train_rows: 100,
             validation_rows: 40,
-            adapters: None,
+            fits: None,
         }
     }
 
@@ -425,11 +423,11 @@ pub(crate) mod tests {
         assert_eq!(run.best(), Some("r16"));
         run.describe([("r4", 4), ("r8", 8), ("r16", 16)]);
         assert_eq!(run.best(), Some("r4"));
-        run.take(&Told::Event(Event {
+        run.take(&NewEvent::Event(Event {
             time: 3.0,
             step: 11,
             adapter: Some("r4".into()),
-            kind: EventKind::Stopped {
+            kind: EventKind::Diverged {
                 reason: "loss is NaN".into(),
             },
         }));
@@ -445,7 +443,7 @@ pub(crate) mod tests {
             adapter: None,
             kind: end,
         };
-        run.take(&Told::Event(event));
+        run.take(&NewEvent::Event(event));
         assert_eq!((run.best(), run.eta_s()), (Some("r16"), None));
     }
 
@@ -458,31 +456,31 @@ pub(crate) mod tests {
             (3.0, 20, Some("r4"), score(2.0, 0.25)),
         ]);
         let mut dropped = |adapter: &str, by, kept| {
-            run.take(&Told::Event(Event {
+            run.take(&NewEvent::Event(Event {
                 time: 4.0,
                 step: 20,
                 adapter: Some(adapter.into()),
-                kind: EventKind::Dropped {
+                kind: EventKind::EarlyStopped {
                     by,
                     reason: "why".into(),
                     kept,
                 },
             }));
-            let accuracy = run.members[0].score.map(|score| score.accuracy);
+            let accuracy = run.adapters[0].score.map(|score| score.accuracy);
             (run.best().map(str::to_owned), accuracy)
         };
         // r8 is the better one, but a rung took it out.
         assert_eq!(
-            dropped("r8", DroppedBy::Halving, 10),
+            dropped("r8", EarlyStoppingRule::Halving, 10),
             (Some("r4".into()), Some(0.25))
         );
         assert_eq!(
-            dropped("r4", DroppedBy::Patience, 10),
+            dropped("r4", EarlyStoppingRule::Patience, 10),
             (Some("r4".into()), Some(0.5))
         );
         // Where no other is left it is chosen after all.
         assert_eq!(
-            dropped("r4", DroppedBy::Halving, 10),
+            dropped("r4", EarlyStoppingRule::Halving, 10),
             (Some("r8".into()), Some(0.5))
         );
     }
@@ -498,16 +496,16 @@ pub(crate) mod tests {
             (1.0, 3, Some("r4"), train),
             (1.0, 3, Some("r4@0.1+2"), score(1.0, 0.5)),
         ]);
-        assert_eq!((run.members.len(), run.folds_judged, run.step), (1, 1, 3));
-        assert_eq!(run.members[0].train_loss.last(), Some((3, 1.5)));
-        assert_eq!(run.members[0].score, None);
+        assert_eq!((run.adapters.len(), run.folds_judged, run.step), (1, 1, 3));
+        assert_eq!(run.adapters[0].train_loss.last(), Some((3, 1.5)));
+        assert_eq!(run.adapters[0].score, None);
     }
 
     #[test]
     fn what_is_replaced_is_forgotten() {
         let mut run = told(&[(1.0, 3, Some("r4"), score(1.0, 0.5))]);
-        run.take(&Told::Broken);
-        run.take(&Told::Unknown(Unknown {
+        run.take(&NewEvent::Broken);
+        run.take(&NewEvent::Unknown(Unknown {
             time: 9.0,
             step: 3,
             adapter: None,
@@ -516,7 +514,7 @@ pub(crate) mod tests {
         }));
         assert_eq!((run.broken, run.unknown["checkpoint"]), (1, 1));
         assert_eq!(run.heard, Some(9.0));
-        run.take(&Told::Replaced);
+        run.take(&NewEvent::Replaced);
         assert_eq!(run, Run::default());
     }
 }

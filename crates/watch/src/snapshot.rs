@@ -9,7 +9,7 @@ use verdict_train::{Outcome, Score};
 use crate::gpu::Gpu;
 use crate::process;
 use crate::queue::Job;
-use crate::run::{Member, Run};
+use crate::run::{AdapterProgress, Run};
 use crate::words::{Clock, ago};
 
 /// Where a run stands.
@@ -93,11 +93,13 @@ pub struct Snapshot {
     /// Memory that it holds.
     pub memory_bytes: Option<u64>,
     /// The bare base model.
-    pub base: Option<Judged>,
+    pub base: Option<EvaluationSummary>,
     /// The adapters, in the order of the grid.
-    pub members: Vec<MemberNow>,
+    #[serde(rename = "members")]
+    pub adapters: Vec<AdapterSnapshot>,
     /// Adapters in the batch, those of folds with them.
-    pub adapters: usize,
+    #[serde(rename = "adapters")]
+    pub fits: usize,
     /// Adapters of folds that were judged.
     pub folds_judged: usize,
     /// The error that ended it.
@@ -116,7 +118,7 @@ pub struct Snapshot {
 
 /// An adapter now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct MemberNow {
+pub struct AdapterSnapshot {
     /// Its name.
     pub name: String,
     /// LoRA rank, where the run's settings could be read.
@@ -128,7 +130,7 @@ pub struct MemberNow {
     /// Norm of the last step's gradient before clipping.
     pub grad_norm: Option<f64>,
     /// The last validation.
-    pub validation: Option<Judged>,
+    pub validation: Option<EvaluationSummary>,
     /// Whether it is the best so far, or the chosen one.
     pub best: bool,
     /// Why it was taken out, where it was.
@@ -141,7 +143,7 @@ pub struct MemberNow {
 
 /// A validation with the interval of its accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Judged {
+pub struct EvaluationSummary {
     /// Mean loss per supervised token, in nats.
     pub loss: f64,
     /// Share of rows whose true label had the highest logit of the three.
@@ -154,13 +156,13 @@ pub struct Judged {
     pub n: usize,
 }
 
-impl From<Score> for Judged {
-    fn from(score: Score) -> Judged {
+impl From<Score> for EvaluationSummary {
+    fn from(score: Score) -> EvaluationSummary {
         let Score { loss, accuracy, n } = score;
         // A file may say what it likes; a count is at most the rows.
         let right = (accuracy.clamp(0.0, 1.0) * n as f64).round() as usize;
         let (low, high) = wilson(right.min(n), n);
-        Judged {
+        EvaluationSummary {
             loss,
             accuracy,
             low,
@@ -172,7 +174,7 @@ impl From<Score> for Judged {
 
 /// What stands around a run's events.
 #[derive(Clone, Debug, Default)]
-pub struct Around<'a> {
+pub struct RunContext<'a> {
     /// Now, in seconds since 1970-01-01 UTC.
     pub now: f64,
     /// Seconds since the file was seen to grow; none where that was never seen.
@@ -189,7 +191,7 @@ pub struct Around<'a> {
     pub gpus: &'a [Gpu],
 }
 
-impl Around<'_> {
+impl RunContext<'_> {
     /// Seconds since something was heard. Clocks of two machines may differ: that the file grew counts as well.
     pub fn silent_s(&self, run: &Run) -> f64 {
         let by_clock = run.heard.map_or(0.0, |heard| (self.now - heard).max(0.0));
@@ -234,7 +236,7 @@ impl Around<'_> {
 
 impl Snapshot {
     /// A run's name and folder, and what stands around it.
-    pub fn new(name: &str, folder: &Path, run: &Run, around: &Around<'_>) -> Snapshot {
+    pub fn new(name: &str, folder: &Path, run: &Run, around: &RunContext<'_>) -> Snapshot {
         let state = around.state(run);
         let best = run.best();
         let running = state == State::Running;
@@ -242,17 +244,17 @@ impl Snapshot {
             Process::Here(pid) => Some(pid),
             _ => None,
         };
-        let member = |member: &Member| MemberNow {
-            name: member.name.clone(),
-            rank: member.rank,
-            lr: member.lr.last().map(|(_, lr)| lr),
-            train_loss: member.train_loss.last().map(|(_, loss)| loss),
-            grad_norm: member.grad_norm.last().map(|(_, norm)| norm),
-            validation: member.score.map(Judged::from),
-            best: best == Some(&member.name),
-            stopped: member.stopped.clone(),
-            dropped: member.dropped.clone(),
-            saved: member.saved,
+        let adapter = |adapter: &AdapterProgress| AdapterSnapshot {
+            name: adapter.name.clone(),
+            rank: adapter.rank,
+            lr: adapter.lr.last().map(|(_, lr)| lr),
+            train_loss: adapter.train_loss.last().map(|(_, loss)| loss),
+            grad_norm: adapter.grad_norm.last().map(|(_, norm)| norm),
+            validation: adapter.score.map(EvaluationSummary::from),
+            best: best == Some(&adapter.name),
+            stopped: adapter.stopped.clone(),
+            dropped: adapter.dropped.clone(),
+            saved: adapter.saved,
         };
         Snapshot {
             run: name.to_owned(),
@@ -269,9 +271,9 @@ impl Snapshot {
             examples_per_s: run.examples_per_s,
             pid,
             memory_bytes: pid.and_then(process::resident_bytes),
-            base: run.base.map(Judged::from),
-            members: run.members.iter().map(member).collect(),
-            adapters: run.adapters,
+            base: run.base.map(EvaluationSummary::from),
+            adapters: run.adapters.iter().map(adapter).collect(),
+            fits: run.fits,
             folds_judged: run.folds_judged,
             error: run.end.as_ref().and_then(|end| end.error.clone()),
             trouble: around.trouble.map(str::to_owned),
@@ -321,11 +323,11 @@ mod tests {
     use super::*;
     use crate::run::tests::{start, told};
 
-    fn around(now: f64, process: Process) -> Around<'static> {
-        Around {
+    fn around(now: f64, process: Process) -> RunContext<'static> {
+        RunContext {
             now,
             process,
-            ..Around::default()
+            ..RunContext::default()
         }
     }
 
@@ -343,12 +345,12 @@ mod tests {
         assert_eq!(state(1e6, Process::Here(7)), State::Running);
         assert_eq!(state(9.0, Process::Gone), State::Dead);
         // Whatever the other machine's clock says: the file grew a second ago.
-        let grew = Around {
+        let grew = RunContext {
             unchanged_s: Some(1.0),
             ..around(1e6, Process::Unknown)
         };
         assert_eq!(grew.state(&run), State::Running);
-        let chosen = Around {
+        let chosen = RunContext {
             dead_after_s: Some(5.0),
             ..around(14.0, Process::Unknown)
         };
@@ -393,13 +395,13 @@ mod tests {
 
     #[test]
     fn the_interval_is_wilsons_whatever_a_file_says() {
-        let judged = Judged::from(Score {
+        let judged = EvaluationSummary::from(Score {
             loss: 1.0,
             accuracy: 0.75,
             n: 20,
         });
         assert_eq!((judged.low, judged.high), wilson(15, 20));
-        let odd = Judged::from(Score {
+        let odd = EvaluationSummary::from(Score {
             loss: 1.0,
             accuracy: 7.5,
             n: 20,

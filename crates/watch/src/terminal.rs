@@ -81,27 +81,27 @@ pub fn press(key: KeyEvent, snapshots: &[Snapshot], choice: &mut Choice) -> bool
     }
     let runs = snapshots.len().max(1);
     let shown = snapshots.get(choice.run);
-    let last = shown.map_or(0, |shown| shown.members.len()).checked_sub(1);
+    let last = shown.map_or(0, |shown| shown.adapters.len()).checked_sub(1);
     match key.code {
         KeyCode::Char('q') | KeyCode::Esc => return false,
         KeyCode::Char('?' | 'h') => choice.help = true,
         KeyCode::Char('a') => choice.accuracy = !choice.accuracy,
         KeyCode::Tab | KeyCode::Right => {
-            (choice.run, choice.member) = ((choice.run + 1) % runs, None);
+            (choice.run, choice.adapter) = ((choice.run + 1) % runs, None);
         }
         KeyCode::BackTab | KeyCode::Left => {
-            (choice.run, choice.member) = ((choice.run + runs - 1) % runs, None);
+            (choice.run, choice.adapter) = ((choice.run + runs - 1) % runs, None);
         }
         KeyCode::Down | KeyCode::Char('j') => {
-            let next = choice.member.map_or(0, |member| member + 1);
-            choice.member = last.map(|last| next.min(last));
+            let next = choice.adapter.map_or(0, |adapter| adapter + 1);
+            choice.adapter = last.map(|last| next.min(last));
         }
         KeyCode::Up | KeyCode::Char('k') => {
             // Above the first one, none is chosen.
-            choice.member = choice.member.and_then(|member| member.checked_sub(1));
+            choice.adapter = choice.adapter.and_then(|adapter| adapter.checked_sub(1));
         }
-        KeyCode::Home => choice.member = last.map(|_| 0),
-        KeyCode::End => choice.member = last,
+        KeyCode::Home => choice.adapter = last.map(|_| 0),
+        KeyCode::End => choice.adapter = last,
         _ => {}
     }
     true

@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use verdict_train::owner::{Owner, owner};
-use verdict_train::{TrainSettings, members};
+use verdict_train::{TrainSettings, adapters};
 
 use crate::error::{Error, Result};
 use crate::export::Exports;
-use crate::follow::{Follower, Told};
+use crate::follow::{Follower, NewEvent};
 use crate::gpu::{Gpu, Gpus};
 use crate::process;
-use crate::queue::{Place, Queue};
+use crate::queue::{Queue, QueuePosition};
 use crate::run::Run;
-use crate::snapshot::{Around, Process, Snapshot};
+use crate::snapshot::{Process, RunContext, Snapshot};
 
 /// GPUs are asked this often.
 const GPUS_EVERY: Duration = Duration::from_secs(2);
@@ -66,7 +66,7 @@ pub struct Watched {
     described: Option<f64>,
     trouble: Option<String>,
     /// Which of the queues, and what the run is in it.
-    queued: Option<(usize, Place)>,
+    queued: Option<(usize, QueuePosition)>,
 }
 
 impl Watched {
@@ -100,7 +100,7 @@ impl Watched {
     }
 
     /// Reads what came; `tell` gets each piece after the run took it. Returns whether anything changed.
-    pub fn poll(&mut self, tell: &mut dyn FnMut(&Told, &Run)) -> bool {
+    pub fn poll(&mut self, tell: &mut dyn FnMut(&NewEvent, &Run)) -> bool {
         let run = &mut self.run;
         let polled = self.follower.poll(&mut |told| {
             run.take(&told);
@@ -134,8 +134,8 @@ impl Watched {
     fn describe(&mut self) {
         self.described = self.run.began;
         if let Ok(settings) = TrainSettings::read(&self.folder.join("settings.toml")) {
-            let members = members(&settings);
-            let ranks = members.iter().map(|of| (of.name.as_str(), of.rank));
+            let adapters = adapters(&settings);
+            let ranks = adapters.iter().map(|of| (of.name.as_str(), of.rank));
             self.run.describe(ranks);
         }
     }
@@ -147,8 +147,8 @@ impl Watched {
         gpus: &[Gpu],
         queues: &[Queue],
     ) -> Snapshot {
-        let job = |(queue, place): (usize, Place)| queues[queue].job(place);
-        let around = Around {
+        let job = |(queue, place): (usize, QueuePosition)| queues[queue].job(place);
+        let around = RunContext {
             now,
             unchanged_s: self.grew.map(|grew| grew.elapsed().as_secs_f64()),
             dead_after_s,
@@ -163,7 +163,7 @@ impl Watched {
 
 /// What is wanted besides looking.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct WatchOptions {
     /// A CSV file to write.
     pub csv: Option<PathBuf>,
     /// A folder to write TensorBoard's files into.
@@ -190,7 +190,7 @@ impl Watch {
     ///
     /// # Errors
     /// [`Error::NotAFolder`] for the first path that is no folder.
-    pub fn new(folders: &[PathBuf], wishes: &Wishes) -> Result<Watch> {
+    pub fn new(folders: &[PathBuf], wishes: &WatchOptions) -> Result<Watch> {
         let (mut runs, mut queues) = (Vec::new(), Vec::new());
         for folder in folders {
             let of_run = runs.len();
@@ -238,7 +238,7 @@ impl Watch {
     ///
     /// # Errors
     /// [`Error::Io`] where an export cannot be written. What cannot be read is told by the snapshot.
-    pub fn poll(&mut self, tell: &mut dyn FnMut(usize, &Told, &Run)) -> Result<bool> {
+    pub fn poll(&mut self, tell: &mut dyn FnMut(usize, &NewEvent, &Run)) -> Result<bool> {
         let mut changed = false;
         for queue in &mut self.queues {
             changed |= queue.poll();
@@ -247,7 +247,7 @@ impl Watch {
         for (number, watched) in self.runs.iter_mut().enumerate() {
             let (exports, name) = (&mut self.exports, watched.name.clone());
             changed |= watched.poll(&mut |told, run| {
-                void |= matches!(told, Told::Replaced);
+                void |= matches!(told, NewEvent::Replaced);
                 exports.take(number, &name, told);
                 tell(number, told, run);
             });

@@ -10,13 +10,13 @@ use std::process::Command;
 
 use common::{Sample, append};
 use serde_json::Value;
-use verdict_watch::{Watch, Wishes};
+use verdict_watch::{Watch, WatchOptions};
 
 /// Numbers by run, tag and step.
 type Scalars = BTreeMap<(String, String), Vec<(u64, f64, f32)>>;
 
 fn watch(folders: &[PathBuf], out: &Path) -> Watch {
-    let wishes = Wishes {
+    let wishes = WatchOptions {
         csv: Some(out.join("all.csv")),
         tensorboard: Some(out.join("board")),
         dead_after_s: None,
@@ -239,9 +239,9 @@ fn a_finished_runs_csv_has_a_row_for_each_number() {
 fn an_export_that_cannot_be_written_is_named() {
     let at = tempfile::tempdir().expect("a folder");
     let run = Sample::default().write(at.path(), "run");
-    let wishes = Wishes {
+    let wishes = WatchOptions {
         csv: Some(run.join("events.jsonl/all.csv")),
-        ..Wishes::default()
+        ..WatchOptions::default()
     };
     let mut watch = Watch::new(std::slice::from_ref(&run), &wishes).expect("a folder");
     let fault = watch
@@ -253,7 +253,7 @@ fn an_export_that_cannot_be_written_is_named() {
         run.join("events.jsonl").display()
     );
     assert!(fault.starts_with(&expected), "{fault}");
-    let fault = Watch::new(&[at.path().join("none")], &Wishes::default()).expect_err("none");
+    let fault = Watch::new(&[at.path().join("none")], &WatchOptions::default()).expect_err("none");
     let expected = format!(
         "{}/none: expected a run folder, found nothing",
         at.path().display()

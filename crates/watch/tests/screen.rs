@@ -13,7 +13,7 @@ use verdict_testkit::browser::Browser;
 use verdict_watch::gpu::Gpu;
 use verdict_watch::run::Run;
 use verdict_watch::screen::{self, Choice};
-use verdict_watch::{Clock, Snapshot, State, Watch, Wishes, page, terminal};
+use verdict_watch::{Clock, Snapshot, State, Watch, WatchOptions, page, terminal};
 
 /// What is known of runs at a time; `gpus` of them in the machine.
 struct Known {
@@ -23,7 +23,7 @@ struct Known {
 
 impl Known {
     fn new(folders: &[PathBuf], after_s: f64, gpus: u32) -> Known {
-        let mut watch = Watch::new(folders, &Wishes::default()).expect("folders");
+        let mut watch = Watch::new(folders, &WatchOptions::default()).expect("folders");
         watch.poll(&mut |_, _, _| {}).expect("looked");
         let mut snapshots = watch.snapshots(BEGAN + after_s);
         for snapshot in &mut snapshots {
@@ -82,7 +82,7 @@ fn a_running_run() {
     insta::assert_snapshot!("running_desk", known.draw(DESK, &Choice::default()));
     insta::assert_snapshot!("running_large", known.draw(LARGE, &Choice::default()));
     let choice = Choice {
-        member: Some(1),
+        adapter: Some(1),
         accuracy: true,
         help: true,
         ..Choice::default()
@@ -154,7 +154,7 @@ fn many_adapters_scroll() {
     let known = Known::new(&[many.write(at.path(), "run")], 130.0, 1);
     insta::assert_snapshot!("many", known.draw(DESK, &Choice::default()));
     let last = Choice {
-        member: Some(39),
+        adapter: Some(39),
         ..Choice::default()
     };
     let shown = known.draw(DESK, &last);
@@ -176,7 +176,7 @@ fn no_window_is_too_small() {
             for run in 0..4 {
                 let choice = Choice {
                     run,
-                    member: Some(100),
+                    adapter: Some(100),
                     help: width % 2 == 0,
                     ..Choice::default()
                 };
@@ -198,7 +198,7 @@ fn keys_choose_what_is_shown() {
         (
             stays,
             choice.run,
-            choice.member,
+            choice.adapter,
             choice.accuracy,
             choice.help,
         )

@@ -14,8 +14,8 @@ use verdict_data::DataSet;
 use verdict_model::BaseQuantization;
 use verdict_train::settings::compute;
 use verdict_train::{
-    ClassWeights, DataRecord, DeviceChoice, Event, Manifest, MemberRecord, Nested, NewRun, Plan,
-    Provenance, Rows, RunSummary, Score, TrainSettings,
+    AdapterRecord, ClassWeights, DataRecord, DeviceChoice, Event, Manifest, NestedValidation,
+    NewRun, Plan, Provenance, RunSummary, Score, TrainSettings, TrainingSet,
 };
 
 use self::like::{Like, Repeated};
@@ -256,7 +256,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         best: &manifest.best,
         base: manifest.base,
         nested: manifest.nested.as_ref(),
-        members: &manifest.members,
+        members: &manifest.adapters,
         steps: manifest.steps,
         tokens: summary.tokens,
         seconds: summary.elapsed.as_secs_f64(),
@@ -268,7 +268,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     printer.table(&members(manifest));
     printer.line(format!(
         "\n{} of {}, {} in {}",
-        counted(manifest.members.len(), "adapter"),
+        counted(manifest.adapters.len(), "adapter"),
         counted(manifest.steps, "step"),
         counted(summary.tokens as usize, "token"),
         duration(summary.elapsed.as_secs_f64())
@@ -305,8 +305,8 @@ struct Told<'a> {
     best: &'a str,
     base: Score,
     #[serde(skip_serializing_if = "Option::is_none")]
-    nested: Option<&'a Nested>,
-    members: &'a [MemberRecord],
+    nested: Option<&'a NestedValidation>,
+    members: &'a [AdapterRecord],
     steps: usize,
     tokens: u64,
     seconds: f64,
@@ -418,7 +418,7 @@ fn fit_in(
     let tokenizer = source.tokenizer()?;
     let labels = LabelTokens::new(&tokenizer)?;
     let eos = source.eos()?;
-    let mut rows = Rows::encode(
+    let mut rows = TrainingSet::encode(
         &data.train,
         &data.validation,
         &tokenizer,
@@ -468,9 +468,9 @@ fn fit_in(
 
 /// What folds cost, before it is paid; none without folds.
 fn cost(plan: &Plan) -> Option<String> {
-    let (repeats, members) = (plan.folds.len(), plan.members.len());
+    let (repeats, members) = (plan.folds.len(), plan.adapters.len());
     let folds = plan.folds.first()?.iter().max()? + 1;
-    let alone = plan.shares[0].steps * members;
+    let alone = plan.subsets[0].steps * members;
     let times = plan.adapter_steps() as f64 / alone as f64;
     let mut text = format!("{folds} folds");
     if repeats > 1 {
@@ -478,8 +478,8 @@ fn cost(plan: &Plan) -> Option<String> {
     }
     Some(format!(
         "{text}: {} stand in the batch, {} of them for the folds; {times:.1} times the work of {} alone",
-        counted(plan.jobs.len(), "adapter"),
-        plan.jobs.len() - members,
+        counted(plan.fits.len(), "adapter"),
+        plan.fits.len() - members,
         counted(members, "member"),
     ))
 }
@@ -508,10 +508,10 @@ pub fn members(manifest: &Manifest) -> Table {
         format!("{:.3}", base.loss),
         share(base.accuracy),
     ]);
-    for record in &manifest.members {
-        let member = &record.member;
+    for record in &manifest.adapters {
+        let member = &record.adapter;
         let loss = |loss: Option<f64>| loss.map_or("-".into(), |loss| format!("{loss:.3}"));
-        let mark = match (&record.stopped, &record.dropped) {
+        let mark = match (&record.diverged, &record.early_stop) {
             (Some(_), _) => "taken out".to_owned(),
             _ if member.name == manifest.best => "best".to_owned(),
             (_, Some(dropped)) => format!("left at step {}", dropped.step),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use verdict_watch::page::PageFile;
 use verdict_watch::plain::{self, Log};
 use verdict_watch::screen::Choice;
-use verdict_watch::{Clock, Snapshot, State, Watch, Wishes, now, terminal};
+use verdict_watch::{Clock, Snapshot, State, Watch, WatchOptions, now, terminal};
 
 use crate::failure::{Failure, Result, Status};
 use crate::folders;
@@ -71,7 +71,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     args.run
         .iter()
         .try_for_each(|run| folders::refuse_data_set(run))?;
-    let wishes = Wishes {
+    let wishes = WatchOptions {
         csv: args.csv,
         tensorboard: args.tensorboard,
         dead_after_s: args.dead_after,

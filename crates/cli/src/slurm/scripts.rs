@@ -31,7 +31,7 @@ impl Scripts<'_> {
     pub fn array(&self) -> String {
         let tasks = self.split.len();
         let line = |(of, share): &(Shard, f64)| {
-            let (index, members) = (of.index, of.members.join(", "));
+            let (index, members) = (of.index, of.adapters.join(", "));
             format!("# {index:>6} {:>9.1} %  {members}\n", 100.0 * share)
         };
         let table: String = self.split.iter().map(line).collect();
@@ -150,7 +150,7 @@ mod tests {
         let shard = |index, members: &[&str]| Shard {
             index,
             of: 2,
-            members: members.iter().map(|name| (*name).to_owned()).collect(),
+            adapters: members.iter().map(|name| (*name).to_owned()).collect(),
         };
         let split = [
             (shard(1, &["r4", "r128"]), 0.517),

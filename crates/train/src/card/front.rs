@@ -65,7 +65,7 @@ impl Card<'_> {
              \x20   - type: accuracy\n\
              \x20     value: {value}\n\
              \x20     name: {metric}\n",
-            name = quoted(&self.record.member.name),
+            name = quoted(&self.record.adapter.name),
             set_name = quoted(&set_name),
             value = score.accuracy,
             metric = quoted(metric),

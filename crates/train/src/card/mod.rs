@@ -11,7 +11,7 @@ use verdict_data::wilson;
 
 use crate::error::Result;
 use crate::folder::NewRun;
-use crate::manifest::{Manifest, MemberRecord};
+use crate::manifest::{AdapterRecord, Manifest};
 use crate::validation::Score;
 
 /// Name of the file in an adapter's folder, as PEFT writes it too.
@@ -23,12 +23,12 @@ const CHANCE: f64 = 1.0 / 3.0;
 /// Writes the card of each adapter that a run saved, anew where there is one, and its hash into the
 /// manifest.
 pub(crate) fn write(run: &NewRun, manifest: &mut Manifest) -> Result<()> {
-    for place in 0..manifest.members.len() {
-        let record = &manifest.members[place];
-        if record.stopped.is_none() {
+    for place in 0..manifest.adapters.len() {
+        let record = &manifest.adapters[place];
+        if record.diverged.is_none() {
             let text = card(manifest, record);
-            let hash = run.add(&record.member.name, FILE, text.as_bytes())?;
-            let files = &mut manifest.members[place].files;
+            let hash = run.add(&record.adapter.name, FILE, text.as_bytes())?;
+            let files = &mut manifest.adapters[place].files;
             files.insert(FILE.to_owned(), hash);
         }
     }
@@ -36,7 +36,7 @@ pub(crate) fn write(run: &NewRun, manifest: &mut Manifest) -> Result<()> {
 }
 
 /// The card of an adapter that was saved; its record lists the other files of its folder.
-pub fn card(manifest: &Manifest, record: &MemberRecord) -> String {
+pub fn card(manifest: &Manifest, record: &AdapterRecord) -> String {
     let card = Card { manifest, record };
     let parts = [
         card.front(),
@@ -58,7 +58,7 @@ pub fn card(manifest: &Manifest, record: &MemberRecord) -> String {
 
 struct Card<'a> {
     manifest: &'a Manifest,
-    record: &'a MemberRecord,
+    record: &'a AdapterRecord,
 }
 
 impl Card<'_> {
@@ -68,7 +68,7 @@ impl Card<'_> {
     }
 
     fn head(&self) -> String {
-        let name = &self.record.member.name;
+        let name = &self.record.adapter.name;
         format!(
             "# {name}: a LoRA adapter that answers biomedical yes/no questions\n\n\
              Trained with {tool} over the frozen base model {base}. It learnt one form of answer, \
@@ -90,7 +90,7 @@ impl Card<'_> {
     }
 
     fn usage(&self) -> String {
-        let name = &self.record.member.name;
+        let name = &self.record.adapter.name;
         let gguf = self.manifest.settings.model.ends_with(".gguf");
         let layout = match gguf {
             true => " (the weights of the GGUF file above)",
@@ -118,8 +118,8 @@ impl Card<'_> {
     }
 
     fn procedure(&self) -> String {
-        let (settings, member) = (&self.manifest.settings, &self.record.member);
-        let steps = match (&self.record.dropped, self.record.kept_step) {
+        let (settings, adapter) = (&self.manifest.settings, &self.record.adapter);
+        let steps = match (&self.record.early_stop, self.record.kept_step) {
             (Some(left), Some(kept)) => format!(
                 "{} of {} ({}); weights of step {kept}",
                 left.step, self.manifest.steps, left.reason
@@ -136,11 +136,11 @@ impl Card<'_> {
             Some(other) => other.to_string(),
             None => "none".to_owned(),
         };
-        let grid = self.manifest.members.len();
+        let grid = self.manifest.adapters.len();
         let rows = [
-            ("LoRA rank", member.rank.to_string()),
-            ("LoRA alpha", number(member.alpha)),
-            ("LoRA dropout", number(member.dropout)),
+            ("LoRA rank", adapter.rank.to_string()),
+            ("LoRA alpha", number(adapter.alpha)),
+            ("LoRA dropout", number(adapter.dropout)),
             (
                 "adapted modules",
                 "every linear layer of every block".to_owned(),
@@ -149,7 +149,7 @@ impl Card<'_> {
                 "optimizer",
                 "AdamW (betas 0.9 and 0.999, eps 1e-8), no weight decay".to_owned(),
             ),
-            ("peak learning rate", format!("{:e}", member.lr)),
+            ("peak learning rate", format!("{:e}", adapter.lr)),
             ("schedule", word("schedule")),
             (
                 "warm-up, share of the steps",
@@ -169,7 +169,7 @@ impl Card<'_> {
             ("weights of classes", word("class_weights")),
             ("base stored as", word("base")),
             ("products in", word("compute")),
-            ("seed", member.seed.to_string()),
+            ("seed", adapter.seed.to_string()),
             ("training rows", self.manifest.train_rows.to_string()),
         ];
         let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
@@ -239,8 +239,8 @@ impl Card<'_> {
                 share(low)
             ));
         }
-        if self.manifest.members.len() > 1 || self.record.kept_step.is_some() {
-            let best = self.manifest.best == self.record.member.name;
+        if self.manifest.adapters.len() > 1 || self.record.kept_step.is_some() {
+            let best = self.manifest.best == self.record.adapter.name;
             text.push_str(&format!(
                 "\nThese rows were also used to choose{}, so the figure of what was chosen is too kind. It is \
                  {} of {}, by this rule: {}.\n",
@@ -252,7 +252,7 @@ impl Card<'_> {
                     true => "the chosen one",
                     false => "one",
                 },
-                self.manifest.members.len(),
+                self.manifest.adapters.len(),
                 self.manifest.rule
             ));
         }

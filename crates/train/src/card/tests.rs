@@ -7,9 +7,9 @@ use verdict_data::Label;
 use verdict_data::manifest::{FileRecord, SourceRecord, SplitRecord};
 
 use super::*;
-use crate::grid::Member;
+use crate::cross_validation::NestedValidation;
+use crate::grid::AdapterSettings;
 use crate::machine::Machine;
-use crate::nested::Nested;
 use crate::origin::{DataRecord, ModelRecord, Provenance};
 use crate::settings::TrainSettings;
 
@@ -77,9 +77,9 @@ fn model() -> ModelRecord {
     }
 }
 
-fn record(name: &str, accuracy: f64) -> MemberRecord {
-    MemberRecord {
-        member: Member {
+fn record(name: &str, accuracy: f64) -> AdapterRecord {
+    AdapterRecord {
+        adapter: AdapterSettings {
             name: name.into(),
             rank: 16,
             alpha: 32.0,
@@ -87,8 +87,8 @@ fn record(name: &str, accuracy: f64) -> MemberRecord {
             lr: 3e-4,
             seed: 42,
         },
-        stopped: None,
-        dropped: None,
+        diverged: None,
+        early_stop: None,
         kept_step: None,
         train_loss: Some(1.25),
         validation: Some(Score {
@@ -101,7 +101,7 @@ fn record(name: &str, accuracy: f64) -> MemberRecord {
     }
 }
 
-fn manifest(members: Vec<MemberRecord>) -> Manifest {
+fn manifest(adapters: Vec<AdapterRecord>) -> Manifest {
     Manifest {
         pass_tokens: None,
         label_score: None,
@@ -131,9 +131,9 @@ fn manifest(members: Vec<MemberRecord>) -> Manifest {
             n: 33,
         },
         nested: None,
-        best: members[0].member.name.clone(),
+        best: adapters[0].adapter.name.clone(),
         rule: "the smallest rank".into(),
-        members,
+        adapters,
         settings: TrainSettings {
             model: "/shelf/models/smollm2-360m".into(),
             ..TrainSettings::default()
@@ -152,7 +152,7 @@ fn front(card: &str) -> serde_json::Value {
 #[test]
 fn the_whole_card() {
     let manifest = manifest(vec![record("r16", 20.0 / 33.0)]);
-    insta::assert_snapshot!(card(&manifest, &manifest.members[0]));
+    insta::assert_snapshot!(card(&manifest, &manifest.adapters[0]));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn the_metadata_is_yaml_with_the_hubs_keys() {
             }],
         }],
     });
-    assert_eq!(front(&card(&manifest, &manifest.members[0])), expected);
+    assert_eq!(front(&card(&manifest, &manifest.adapters[0])), expected);
 }
 
 #[test]
@@ -194,8 +194,8 @@ fn what_is_not_known_is_not_said() {
     manifest.provenance.data = None;
     manifest.provenance.model = None;
     manifest.machines.clear();
-    manifest.members[0].validation = None;
-    let text = card(&manifest, &manifest.members[0]);
+    manifest.adapters[0].validation = None;
+    let text = card(&manifest, &manifest.adapters[0]);
     let front = front(&text);
     for key in [
         "base_model",
@@ -217,7 +217,7 @@ fn what_is_not_known_is_not_said() {
 fn an_accuracy_within_reach_of_the_commonest_label_is_said_to_show_nothing() {
     let shown = |accuracy: f64| {
         let manifest = manifest(vec![record("r16", accuracy)]);
-        card(&manifest, &manifest.members[0])
+        card(&manifest, &manifest.adapters[0])
     };
     // Always Yes is right for 15 of 33, 45.5 %; Wilson's interval of 20 of 33 begins at 43.7 %, of 25 at 59.0 %.
     let weak = shown(20.0 / 33.0);
@@ -234,12 +234,12 @@ fn a_member_of_a_grid_with_folds_says_how_it_was_judged_and_chosen() {
     let mut manifest = manifest(vec![record("r16", 0.5), record("r32", 0.75)]);
     manifest.settings.folds = Some(5);
     manifest.settings.repeats = Some(2);
-    manifest.nested = Some(Nested {
+    manifest.nested = Some(NestedValidation {
         accuracy: 0.45,
         n: 297,
         repeats: Vec::new(),
     });
-    let text = card(&manifest, &manifest.members[1]);
+    let text = card(&manifest, &manifest.adapters[1]);
     for part in [
         "It was trained in one pass with one other;",
         "(5 folds, drawn 2 times; the figure is their mean)",

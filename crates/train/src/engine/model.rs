@@ -4,14 +4,14 @@ use std::path::Path;
 
 use verdict_model::{AdamW, AdapterBank, Model, Trainer};
 
-use super::{AdapterSpec, AdapterState, Engine, Example, ExampleLoss, PASS_TOKENS, Rate};
+use super::{AdapterSpec, AdapterState, Example, ExampleLoss, PASS_TOKENS, Rate, TrainingEngine};
 use crate::error::EngineError;
 
 /// A loaded model and the adapters that train over it.
 ///
 /// AdamW has PyTorch's defaults without decay. All adapters are made before the first gradient.
 #[derive(Debug)]
-pub struct ModelEngine<'m> {
+pub struct ModelTrainingEngine<'m> {
     model: &'m Model,
     stage: Stage,
     base_name: Option<String>,
@@ -25,7 +25,7 @@ enum Stage {
     Training(Box<Trainer>),
 }
 
-impl<'m> ModelEngine<'m> {
+impl<'m> ModelTrainingEngine<'m> {
     /// An engine over a loaded model.
     pub fn new(model: &'m Model) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl<'m> ModelEngine<'m> {
     }
 }
 
-impl Engine for ModelEngine<'_> {
+impl TrainingEngine for ModelTrainingEngine<'_> {
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
         match &mut self.stage {
             Stage::Making(bank) => Ok(bank.create(self.model.config(), spec)),

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use verdict_model::formats::{Array, Arrays};
 
 use super::Training;
-use super::leave::{Best, Progress};
-use crate::checkpoint::{BestState, Checkpoint, JobState, State, Writer};
+use super::early_stopping::{Best, Progress};
+use crate::checkpoint::{BestState, Checkpoint, FitState, State, Writer};
 use crate::engine::AdapterState;
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
-use crate::plan::Part;
+use crate::plan::Subset;
 use crate::settings::TrainSettings;
-use crate::validation::Found;
+use crate::validation::ValidationResult;
 
 /// Shortest time between two checkpoints where the settings do not say how many steps.
 const LEAST: Duration = Duration::from_secs(60);
@@ -79,18 +79,18 @@ impl Training<'_> {
     /// Bytes of all adapters' weights and two moments. The number of weights grows with the rank alone,
     /// so one adapter tells of all.
     fn bytes(&self) -> Result<f64> {
-        let rank = |job: usize| self.plan.members[self.plan.jobs[job].member].rank as f64;
-        let Some(first) = (0..self.jobs.len()).find(|job| self.jobs[*job].trains()) else {
+        let rank = |fit: usize| self.plan.adapters[self.plan.fits[fit].adapter].rank as f64;
+        let Some(first) = (0..self.fits.len()).find(|fit| self.fits[*fit].trains()) else {
             return Ok(0.0);
         };
         let weights = self.adapter_state(first)?.weights.len() as f64;
-        let needed = (0..self.jobs.len()).filter(|job| self.needed(*job));
+        let needed = (0..self.fits.len()).filter(|fit| self.needed(*fit));
         let ranks: f64 = needed.map(rank).sum();
         Ok(12.0 * weights * ranks / rank(first))
     }
 
-    fn adapter_state(&self, job: usize) -> Result<AdapterState> {
-        let state = self.engine.state(self.jobs[job].adapter);
+    fn adapter_state(&self, fit: usize) -> Result<AdapterState> {
+        let state = self.engine.state(self.fits[fit].engine_index);
         state.map_err(|source| Error::Engine {
             doing: format!("checkpoint after step {}", self.done),
             source,
@@ -104,10 +104,10 @@ impl Training<'_> {
         let number = self.keeper.next.get();
         let mut writer = Writer::new(&self.run.checkpoints(), number, self.done)?;
         // Before the first step every adapter is what its seed makes it.
-        for job in (0..self.jobs.len()).filter(|job| self.done > 0 && self.needed(*job)) {
-            let state = self.adapter_state(job)?;
-            let best = self.jobs[job].progress.best.as_ref();
-            writer.adapter(job, state, best.map(|best| best.weights.as_slice()))?;
+        for fit in (0..self.fits.len()).filter(|fit| self.done > 0 && self.needed(*fit)) {
+            let state = self.adapter_state(fit)?;
+            let best = self.fits[fit].progress.best.as_ref();
+            writer.adapter(fit, state, best.map(|best| best.weights.as_slice()))?;
         }
         writer.found(&self.all_found())?;
         // A checkpoint must not know of events that the disk does not.
@@ -125,15 +125,15 @@ impl Training<'_> {
     }
 
     /// Whether an adapter's numbers will be used again: it trains on, or is to be saved.
-    fn needed(&self, job: usize) -> bool {
-        let running = &self.jobs[job];
-        let saved = self.plan.share(job).part == Part::Whole && running.stopped().is_none();
+    fn needed(&self, fit: usize) -> bool {
+        let running = &self.fits[fit];
+        let saved = self.plan.subset_of(fit).subset == Subset::All && running.diverged().is_none();
         running.trains() || saved
     }
 
     fn state(&self) -> State {
-        let job = |(job, running): (usize, &super::Running)| JobState {
-            name: self.plan.jobs[job].name.clone(),
+        let fit = |(fit, running): (usize, &super::Running)| FitState {
+            name: self.plan.fits[fit].name.clone(),
             status: running.status.clone(),
             train_loss: running.train_loss,
             best: running.progress.best.as_ref().map(|best| BestState {
@@ -153,7 +153,7 @@ impl Training<'_> {
             tokens: self.tokens,
             pass_tokens: self.pass_tokens,
             events: self.mark,
-            jobs: self.jobs.iter().enumerate().map(job).collect(),
+            fits: self.fits.iter().enumerate().map(fit).collect(),
         }
     }
 
@@ -161,7 +161,7 @@ impl Training<'_> {
     /// the plan (then `best`, where patience found it best), those of the base model with `base`.
     fn all_found(&self) -> Arrays {
         let mut arrays = Arrays::new();
-        let mut put = |name: &str, found: &[Found]| {
+        let mut put = |name: &str, found: &[ValidationResult]| {
             let losses = found.iter().map(|found| found.loss_sum).collect();
             let logits = found.iter().flat_map(|found| found.logits).collect();
             arrays.insert(format!("{name}.loss_sum"), Array::F64(losses));
@@ -170,12 +170,12 @@ impl Training<'_> {
         if let Some(found) = &self.base {
             put("base", found);
         }
-        for (job, running) in self.jobs.iter().enumerate() {
+        for (fit, running) in self.fits.iter().enumerate() {
             if let Some(found) = &running.found {
-                put(&job.to_string(), found);
+                put(&fit.to_string(), found);
             }
             if let Some(best) = &running.progress.best {
-                put(&format!("{job}.best"), &best.found);
+                put(&format!("{fit}.best"), &best.found);
             }
         }
         arrays
@@ -193,9 +193,9 @@ impl Training<'_> {
                 "the model or the data set is not the one that the run began with".into(),
             ));
         }
-        let names = self.plan.jobs.iter().map(|job| &job.name);
+        let names = self.plan.fits.iter().map(|fit| &fit.name);
         if !state.settings.same_results(self.settings)
-            || !names.eq(state.jobs.iter().map(|job| &job.name))
+            || !names.eq(state.fits.iter().map(|fit| &fit.name))
         {
             return Err(broken(
                 "settings.toml is not the one that the run began with".into(),
@@ -204,16 +204,16 @@ impl Training<'_> {
         let mut found = checkpoint.found()?;
         let base = self.base_rows();
         self.base = self.take_found(&mut found, "base", &base);
-        for (job, known) in state.jobs.iter().enumerate() {
-            let held = &self.plan.share(job).held;
-            let best_found = self.take_found(&mut found, &format!("{job}.best"), held);
-            let found = self.take_found(&mut found, &job.to_string(), held);
-            let running = &mut self.jobs[job];
+        for (fit, known) in state.fits.iter().enumerate() {
+            let held = &self.plan.subset_of(fit).held_out;
+            let best_found = self.take_found(&mut found, &format!("{fit}.best"), held);
+            let found = self.take_found(&mut found, &fit.to_string(), held);
+            let running = &mut self.fits[fit];
             running.status = known.status.clone();
             running.train_loss = known.train_loss;
             running.found = found;
-            let state = match state.done > 0 && self.needed(job) {
-                true => checkpoint.adapter(job)?,
+            let state = match state.done > 0 && self.needed(fit) {
+                true => checkpoint.adapter(fit)?,
                 false => continue,
             };
             let (state, weights) =
@@ -222,7 +222,7 @@ impl Training<'_> {
                 let found = best_found
                     .ok_or_else(|| broken(format!("nothing found of the best {}", known.name)))?;
                 let (step, score) = (best.step, best.score);
-                self.jobs[job].progress = Progress {
+                self.fits[fit].progress = Progress {
                     best: Some(Best {
                         step,
                         score,
@@ -232,8 +232,8 @@ impl Training<'_> {
                     since: best.since,
                 };
             }
-            let adapter = self.jobs[job].adapter;
-            let restored = self.engine.restore(adapter, &state);
+            let index = self.fits[fit].engine_index;
+            let restored = self.engine.restore(index, &state);
             restored.map_err(|error| broken(error.to_string()))?;
         }
         self.done = state.done;
@@ -247,7 +247,12 @@ impl Training<'_> {
     }
 
     /// What was found of these rows; none where it is not there for each of them.
-    fn take_found(&self, arrays: &mut Arrays, name: &str, rows: &[usize]) -> Option<Vec<Found>> {
+    fn take_found(
+        &self,
+        arrays: &mut Arrays,
+        name: &str,
+        rows: &[usize],
+    ) -> Option<Vec<ValidationResult>> {
         let losses = arrays.remove(&format!("{name}.loss_sum"));
         let logits = arrays.remove(&format!("{name}.logits"));
         let (Some(Array::F64(losses)), Some(Array::F32(logits))) = (losses, logits) else {
@@ -256,7 +261,7 @@ impl Training<'_> {
         let (logits, _) = logits.as_chunks::<3>();
         let whole = losses.len() == rows.len() && logits.len() == rows.len();
         let found = losses.into_iter().zip(logits).zip(rows);
-        let found = found.map(|((loss_sum, logits), row)| Found {
+        let found = found.map(|((loss_sum, logits), row)| ValidationResult {
             loss_sum,
             tokens: self.pool[*row].supervised(self.settings.loss),
             logits: *logits,

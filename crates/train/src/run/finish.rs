@@ -6,13 +6,13 @@ use verdict_answer::{Calibrations, calibration};
 
 use super::Training;
 use crate::card;
+use crate::cross_validation::{CrossValidation, NestedValidation};
 use crate::error::{Error, Result};
 use crate::events::{EventKind, Outcome};
-use crate::manifest::{LABEL_SCORE, Manifest, MemberRecord};
-use crate::nested::{Folded, Nested};
+use crate::manifest::{AdapterRecord, LABEL_SCORE, Manifest};
 use crate::predictions::Prediction;
 use crate::select;
-use crate::validation::Found;
+use crate::validation::ValidationResult;
 
 impl Training<'_> {
     /// Saves the adapters, chooses the best, writes the manifest.
@@ -23,7 +23,7 @@ impl Training<'_> {
         self.run.write_validation(predictions.iter().cloned())?;
         self.calibrate(&predictions, &mut records)?;
         let best = select::best(&records).ok_or_else(|| self.nobody())?;
-        let best = records[best].member.name.clone();
+        let best = records[best].adapter.name.clone();
         let rule = match nested {
             Some(_) => select::FOLDS_RULE,
             None => select::RULE,
@@ -36,12 +36,12 @@ impl Training<'_> {
             pass_tokens: Some(self.pass_tokens),
             label_score: Some(LABEL_SCORE.to_owned()),
             steps: self.done,
-            train_rows: self.plan.shares[0].train.len(),
+            train_rows: self.plan.subsets[0].train.len(),
             base: self.score(&self.base_rows(), base),
             nested,
             best: best.clone(),
             rule: rule.into(),
-            members: records,
+            adapters: records,
             settings: self.settings.clone(),
         };
         card::write(self.run, &mut manifest)?;
@@ -56,31 +56,31 @@ impl Training<'_> {
     }
 
     /// Saves each member that was not taken out; the members' records, without what folds say.
-    fn save(&mut self) -> Result<Vec<MemberRecord>> {
+    fn save(&mut self) -> Result<Vec<AdapterRecord>> {
         let plan = self.plan;
         let mut records = Vec::new();
-        for (job, member) in plan.members.iter().enumerate() {
-            let name = &member.name;
+        for (fit, adapter) in plan.adapters.iter().enumerate() {
+            let name = &adapter.name;
             let mut files = BTreeMap::new();
-            let stopped = self.jobs[job].stopped().cloned();
+            let stopped = self.fits[fit].diverged().cloned();
             let mut kept_step = None;
             if stopped.is_none() {
                 self.look_around()?;
-                kept_step = self.recall(job)?;
-                let adapter = self.jobs[job].adapter;
-                files = self.run.save(name, |dir| self.engine.save(adapter, dir))?;
+                kept_step = self.recall(fit)?;
+                let index = self.fits[fit].engine_index;
+                files = self.run.save(name, |dir| self.engine.save(index, dir))?;
                 let path = format!("adapters/{name}");
                 self.sink
                     .emit(self.done, Some(name), EventKind::Saved { path })?;
             }
-            let held = &plan.share(job).held;
-            let found = self.jobs[job].found.as_ref();
-            records.push(MemberRecord {
-                member: member.clone(),
-                stopped,
-                dropped: self.jobs[job].dropped().cloned(),
+            let held = &plan.subset_of(fit).held_out;
+            let found = self.fits[fit].found.as_ref();
+            records.push(AdapterRecord {
+                adapter: adapter.clone(),
+                diverged: stopped,
+                early_stop: self.fits[fit].early_stop().cloned(),
                 kept_step,
-                train_loss: self.jobs[job].train_loss,
+                train_loss: self.fits[fit].train_loss,
                 validation: found.map(|found| self.score(held, found)),
                 folds: Vec::new(),
                 files,
@@ -90,29 +90,29 @@ impl Training<'_> {
     }
 
     /// Out-of-fold scores into the records, the folds' predictions to the disk.
-    fn judge_folds(&mut self, records: &mut [MemberRecord]) -> Result<Option<Nested>> {
+    fn judge_folds(&mut self, records: &mut [AdapterRecord]) -> Result<Option<NestedValidation>> {
         if self.settings.folds.is_none() {
             return Ok(None);
         }
         let folded = self.folded();
-        for (member, record) in records.iter_mut().enumerate() {
-            record.validation = folded.out_of_fold(member);
-            record.folds = folded.folds_of(member);
+        for (adapter, record) in records.iter_mut().enumerate() {
+            record.validation = folded.out_of_fold(adapter);
+            record.folds = folded.folds_of(adapter);
         }
         let nested = folded.nested();
         self.run.write_folds(folded.lines())?;
-        for (job, record) in records.iter().enumerate() {
+        for (fit, record) in records.iter().enumerate() {
             if let Some(score) = record.validation {
-                self.report(Some(job), score)?;
+                self.report(Some(fit), score)?;
             }
         }
         Ok(Some(nested))
     }
 
-    fn folded(&self) -> Folded<'_> {
-        let jobs = self.jobs.iter();
-        let found = jobs.map(|job| job.found.as_deref().filter(|_| job.stopped().is_none()));
-        Folded {
+    fn folded(&self) -> CrossValidation<'_> {
+        let fits = self.fits.iter();
+        let found = fits.map(|fit| fit.found.as_deref().filter(|_| fit.diverged().is_none()));
+        CrossValidation {
             plan: self.plan,
             pool: &self.pool,
             found: found.collect(),
@@ -121,7 +121,10 @@ impl Training<'_> {
 
     /// The content of `validation.jsonl`: the base model, then each member that was not taken out.
     fn predictions(&self) -> Vec<Prediction> {
-        let lines = |name: Option<&'_ str>, rows: &[usize], found: &[Found]| -> Vec<Prediction> {
+        let lines = |name: Option<&'_ str>,
+                     rows: &[usize],
+                     found: &[ValidationResult]|
+         -> Vec<Prediction> {
             let rows = rows.iter().zip(found);
             rows.map(|(row, found)| Prediction::new(name, self.pool[*row], found))
                 .collect()
@@ -132,20 +135,24 @@ impl Training<'_> {
             all.extend(self.folded().outer());
             return all;
         }
-        for (job, member) in self.plan.members.iter().enumerate() {
-            let running = &self.jobs[job];
-            if running.stopped().is_none() {
+        for (fit, adapter) in self.plan.adapters.iter().enumerate() {
+            let running = &self.fits[fit];
+            if running.diverged().is_none() {
                 let found = running.found.as_deref().unwrap_or_default();
-                all.extend(lines(Some(&member.name), &self.plan.share(job).held, found));
+                all.extend(lines(
+                    Some(&adapter.name),
+                    &self.plan.subset_of(fit).held_out,
+                    found,
+                ));
             }
         }
         all
     }
 
     /// Writes beside each adapter what makes its probabilities mean what they say, fitted on its predictions.
-    fn calibrate(&self, predictions: &[Prediction], records: &mut [MemberRecord]) -> Result<()> {
-        for record in records.iter_mut().filter(|of| of.stopped.is_none()) {
-            let name = record.member.name.as_str();
+    fn calibrate(&self, predictions: &[Prediction], records: &mut [AdapterRecord]) -> Result<()> {
+        for record in records.iter_mut().filter(|of| of.diverged.is_none()) {
+            let name = record.adapter.name.as_str();
             let rows: Vec<calibration::LabelledLogits> = predictions
                 .iter()
                 .filter(|of| of.adapter.as_deref() == Some(name))
@@ -160,7 +167,7 @@ impl Training<'_> {
 
     /// Every adapter that was taken out, where none is left to choose.
     fn nobody(&self) -> Error {
-        let reasons = self.jobs.iter().filter_map(super::Running::stopped);
+        let reasons = self.fits.iter().filter_map(super::Running::diverged);
         Error::Diverged {
             reasons: reasons.cloned().collect(),
         }

@@ -1,8 +1,8 @@
 //! The training run: every adapter of the plan, step by step, in shared passes.
 
 mod checkpoints;
+mod early_stopping;
 mod finish;
-mod leave;
 mod step;
 
 use std::path::PathBuf;
@@ -12,33 +12,33 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use self::checkpoints::Keeper;
-use self::leave::Progress;
+use self::early_stopping::Progress;
 use crate::batches::BatchOrder;
 use crate::checkpoint::Checkpoint;
-use crate::engine::Engine;
+use crate::early_stopping::{EarlyStop, Rung, rungs};
+use crate::engine::TrainingEngine;
 use crate::error::{EngineError, Error, Fault, Result};
 use crate::events::{Event, EventKind, EventLog, Outcome};
 use crate::folder::NewRun;
-use crate::leaving::{Dropped, Rung, rungs};
 use crate::manifest::Manifest;
 use crate::origin::Provenance;
-use crate::plan::{Part, Plan};
-use crate::rows::{Row, Rows};
+use crate::plan::{Plan, Subset};
 use crate::schedule::Rates;
 use crate::settings::TrainSettings;
 use crate::trace;
-use crate::validation::{Found, Question, Score, Validation};
+use crate::training_set::{TokenizedExample, TrainingSet};
+use crate::validation::{Score, Validation, ValidationQuestion, ValidationResult};
 
 /// What may be asked of a run from outside; looked at before every pass, of validation too.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct TrainRequest<'a> {
     /// To keep a checkpoint and stop.
     pub stop: &'a AtomicBool,
     /// To keep a checkpoint and go on; false again once that is being done.
     pub checkpoint: &'a AtomicBool,
 }
 
-impl<'a> From<&'a AtomicBool> for Asked<'a> {
+impl<'a> From<&'a AtomicBool> for TrainRequest<'a> {
     /// To stop, and nothing else.
     fn from(stop: &'a AtomicBool) -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
@@ -86,11 +86,11 @@ pub struct RunSummary {
 /// [`Error::Io`] for what they say. After any of them there is no MANIFEST.json.
 pub fn train<'a>(
     mut run: NewRun,
-    rows: &Rows,
+    rows: &TrainingSet,
     provenance: &Provenance,
-    engine: &mut dyn Engine,
+    engine: &mut dyn TrainingEngine,
     observer: &mut dyn FnMut(&Event),
-    asked: impl Into<Asked<'a>>,
+    asked: impl Into<TrainRequest<'a>>,
 ) -> Result<RunSummary> {
     let settings = run.settings().clone();
     let longest = longest(rows, &settings)?;
@@ -100,7 +100,7 @@ pub fn train<'a>(
         settings: &settings,
         plan: &plan,
         rungs: settings.halving.map_or(Vec::new(), |eta| {
-            rungs(plan.members.len(), eta, plan.steps())
+            rungs(plan.adapters.len(), eta, plan.steps())
         }),
         probes: &rows.probes,
         tails: &rows.tails,
@@ -116,7 +116,7 @@ pub fn train<'a>(
         provenance,
         run: &run,
         pass_tokens: longest,
-        jobs: Vec::new(),
+        fits: Vec::new(),
         base: None,
         done: 0,
         pending: false,
@@ -148,7 +148,7 @@ pub fn train<'a>(
 }
 
 /// Tokens of the longest row; refuses rows that no pass of these settings could take.
-fn longest(rows: &Rows, settings: &TrainSettings) -> Result<usize> {
+fn longest(rows: &TrainingSet, settings: &TrainSettings) -> Result<usize> {
     let mut longest = 0;
     for (split, rows) in [("train", &rows.train), ("validation", &rows.validation)] {
         let here = rows.iter().map(|row| row.tokens.len()).max();
@@ -188,16 +188,16 @@ impl Sink<'_> {
     }
 }
 
-/// An adapter while it trains; its plan stands at the same place of [`Plan::jobs`].
+/// An adapter while it trains; its plan stands at the same place of [`Plan::fits`].
 struct Running {
     /// Its index in the engine.
-    adapter: usize,
+    engine_index: usize,
     order: BatchOrder,
     rates: Rates,
     status: Status,
     train_loss: Option<f64>,
     /// What its last validation found of its held rows.
-    found: Option<Vec<Found>>,
+    found: Option<Vec<ValidationResult>>,
     progress: Progress,
 }
 
@@ -210,9 +210,11 @@ pub(crate) enum Status {
     /// All its steps are done.
     Finished,
     /// Taken out for a number that is NaN or infinite.
-    Stopped(String),
+    #[serde(rename = "stopped")]
+    Diverged(String),
     /// It left the batch before its steps were done.
-    Dropped(Dropped),
+    #[serde(rename = "dropped")]
+    EarlyStopped(EarlyStop),
 }
 
 impl Running {
@@ -220,16 +222,16 @@ impl Running {
         self.status == Status::Training
     }
 
-    fn dropped(&self) -> Option<&Dropped> {
+    fn early_stop(&self) -> Option<&EarlyStop> {
         match &self.status {
-            Status::Dropped(dropped) => Some(dropped),
+            Status::EarlyStopped(dropped) => Some(dropped),
             _ => None,
         }
     }
 
-    fn stopped(&self) -> Option<&String> {
+    fn diverged(&self) -> Option<&String> {
         match &self.status {
-            Status::Stopped(reason) => Some(reason),
+            Status::Diverged(reason) => Some(reason),
             _ => None,
         }
     }
@@ -242,18 +244,18 @@ struct Training<'a> {
     rungs: Vec<Rung>,
     probes: &'a [u32],
     tails: &'a [Vec<u32>; 3],
-    pool: Vec<&'a Row>,
-    engine: &'a mut dyn Engine,
+    pool: Vec<&'a TokenizedExample>,
+    engine: &'a mut dyn TrainingEngine,
     sink: Sink<'a>,
-    asked: Asked<'a>,
+    asked: TrainRequest<'a>,
     keeper: Keeper,
     provenance: &'a Provenance,
     run: &'a NewRun,
     /// Most tokens of a pass on one device.
     pass_tokens: usize,
-    jobs: Vec<Running>,
+    fits: Vec<Running>,
     /// What was found of the base model, once it was validated.
-    base: Option<Vec<Found>>,
+    base: Option<Vec<ValidationResult>>,
     /// Optimizer steps done.
     done: usize,
     /// Whether the validation after step `done` is still to come.
@@ -282,7 +284,7 @@ impl Training<'_> {
                 self.mark = self.sink.log.position();
                 self.checkpoint_if_due()?;
             }
-            if !self.jobs.iter().any(Running::trains) {
+            if !self.fits.iter().any(Running::trains) {
                 break;
             }
             self.run.still_there()?;
@@ -306,18 +308,18 @@ impl Training<'_> {
 
     /// Makes the adapters.
     fn create(&mut self) -> Result<()> {
-        for (job, spec) in self.plan.specs().iter().enumerate() {
+        for (fit, spec) in self.plan.specs().iter().enumerate() {
             let made = self.engine.create(spec);
-            let adapter = made.map_err(|source| Error::Engine {
+            let engine_index = made.map_err(|source| Error::Engine {
                 doing: format!("making adapter {}", spec.name),
                 source,
             })?;
-            let share = self.plan.share(job);
+            let subset = self.plan.subset_of(fit);
             let settings = self.settings;
-            self.jobs.push(Running {
-                adapter,
-                order: BatchOrder::new(spec.seed, share.train.len(), settings.batch),
-                rates: Rates::new(settings.schedule, settings.warmup, share.steps),
+            self.fits.push(Running {
+                engine_index,
+                order: BatchOrder::new(spec.seed, subset.train.len(), settings.batch),
+                rates: Rates::new(settings.schedule, settings.warmup, subset.steps),
                 status: Status::Training,
                 train_loss: None,
                 found: None,
@@ -330,16 +332,16 @@ impl Training<'_> {
     /// The beginning of a run that does not go on from a checkpoint.
     fn start(&mut self) -> Result<()> {
         // What fits depends on the adapters; the longest row must go through in any case.
-        let fits = |engine: &dyn Engine| engine.pass_tokens().max(self.pass_tokens);
+        let fits = |engine: &dyn TrainingEngine| engine.pass_tokens().max(self.pass_tokens);
         self.pass_tokens = self.settings.pass_tokens.unwrap_or(fits(self.engine));
-        let whole = &self.plan.shares[0];
-        let names = self.plan.members.iter();
+        let whole = &self.plan.subsets[0];
+        let names = self.plan.adapters.iter();
         let start = EventKind::Start {
-            members: names.map(|member| member.name.clone()).collect(),
+            names: names.map(|adapter| adapter.name.clone()).collect(),
             steps: self.plan.steps(),
             train_rows: whole.train.len(),
-            validation_rows: whole.held.len(),
-            adapters: self.settings.folds.map(|_| self.plan.jobs.len()),
+            validation_rows: whole.held_out.len(),
+            fits: self.settings.folds.map(|_| self.plan.fits.len()),
         };
         self.sink.emit(0, None, start)?;
         self.mark = self.sink.log.position();
@@ -350,13 +352,13 @@ impl Training<'_> {
     fn base_rows(&self) -> Vec<usize> {
         match self.settings.folds {
             Some(_) => (0..self.pool.len()).collect(),
-            None => self.plan.shares[0].held.clone(),
+            None => self.plan.subsets[0].held_out.clone(),
         }
     }
 
     fn validate_base(&mut self) -> Result<()> {
         let rows = self.base_rows();
-        let question = Question {
+        let question = ValidationQuestion {
             adapter: None,
             rows: &rows,
         };
@@ -367,46 +369,46 @@ impl Training<'_> {
     }
 
     /// Whether a job that trains is validated after step `done`.
-    fn due(&self, job: usize) -> bool {
-        let share = self.plan.share(job);
-        let whole = share.part == Part::Whole;
+    fn due(&self, fit: usize) -> bool {
+        let subset = self.plan.subset_of(fit);
+        let whole = subset.subset == Subset::All;
         let rung = self.rungs.iter().any(|rung| rung.step == self.done);
         let now = whole && (rung || self.done.is_multiple_of(self.settings.validate_every));
-        !share.held.is_empty() && (now || self.done == share.steps)
+        !subset.held_out.is_empty() && (now || self.done == subset.steps)
     }
 
     /// Ends the adapters whose steps are done, after the validation of all that are due.
     fn validate(&mut self) -> Result<()> {
-        let training = (0..self.jobs.len()).filter(|job| self.jobs[*job].trains());
+        let training = (0..self.fits.len()).filter(|fit| self.fits[*fit].trains());
         let (plan, training) = (self.plan, training.collect::<Vec<usize>>());
-        let due = training.iter().copied().filter(|job| self.due(*job));
+        let due = training.iter().copied().filter(|fit| self.due(*fit));
         let due: Vec<usize> = due.collect();
-        let question = |job: &usize| Question {
-            adapter: Some(self.jobs[*job].adapter),
-            rows: &plan.share(*job).held,
+        let question = |fit: &usize| ValidationQuestion {
+            adapter: Some(self.fits[*fit].engine_index),
+            rows: &plan.subset_of(*fit).held_out,
         };
-        let questions: Vec<Question<'_>> = due.iter().map(question).collect();
-        for (job, found) in due.into_iter().zip(self.ask(&questions)?) {
-            let score = self.score(&plan.share(job).held, &found);
+        let questions: Vec<ValidationQuestion<'_>> = due.iter().map(question).collect();
+        for (fit, found) in due.into_iter().zip(self.ask(&questions)?) {
+            let score = self.score(&plan.subset_of(fit).held_out, &found);
             if score.loss.is_finite() {
-                self.jobs[job].found = Some(found);
-                self.report(Some(job), score)?;
-                self.weigh_progress(job, score)?;
+                self.fits[fit].found = Some(found);
+                self.report(Some(fit), score)?;
+                self.weigh_progress(fit, score)?;
             } else {
-                self.take_out(job, "validation loss", score.loss)?;
+                self.take_out(fit, "validation loss", score.loss)?;
             }
         }
         self.climb()?;
-        for job in training {
-            if self.jobs[job].trains() && self.done == self.plan.share(job).steps {
-                self.jobs[job].status = Status::Finished;
+        for fit in training {
+            if self.fits[fit].trains() && self.done == self.plan.subset_of(fit).steps {
+                self.fits[fit].status = Status::Finished;
             }
         }
         self.any_left()
     }
 
     /// What is found of rows of the pool.
-    fn ask(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Found>>> {
+    fn ask(&self, questions: &[ValidationQuestion<'_>]) -> Result<Vec<Vec<ValidationResult>>> {
         let between = || self.look_around();
         let failed = |source: EngineError| Error::Engine {
             doing: format!("validation after step {}", self.done),
@@ -432,35 +434,35 @@ impl Training<'_> {
         Ok(found)
     }
 
-    fn score(&self, rows: &[usize], found: &[Found]) -> Score {
+    fn score(&self, rows: &[usize], found: &[ValidationResult]) -> Score {
         Score::of(found.iter().zip(rows.iter().map(|row| self.pool[*row])))
     }
 
-    fn report(&mut self, job: Option<usize>, score: Score) -> Result<()> {
+    fn report(&mut self, fit: Option<usize>, score: Score) -> Result<()> {
         let Score { loss, accuracy, n } = score;
-        let name = job.map(|job| self.plan.jobs[job].name.as_str());
+        let name = fit.map(|fit| self.plan.fits[fit].name.as_str());
         let kind = EventKind::Validation { loss, accuracy, n };
         self.sink.emit(self.done, name, kind)
     }
 
     /// Takes an adapter out for a number that is NaN or infinite.
-    fn take_out(&mut self, job: usize, what: &str, found: f64) -> Result<()> {
-        let name = &self.plan.jobs[job].name;
+    fn take_out(&mut self, fit: usize, what: &str, found: f64) -> Result<()> {
+        let name = &self.plan.fits[fit].name;
         let reason = format!("adapter {name}: {what} is {found} at step {}", self.done);
-        self.jobs[job].status = Status::Stopped(reason.clone());
-        let kind = EventKind::Stopped { reason };
+        self.fits[fit].status = Status::Diverged(reason.clone());
+        let kind = EventKind::Diverged { reason };
         self.sink.emit(self.done, Some(name), kind)
     }
 
     /// Fails where every member was taken out.
     fn any_left(&self) -> Result<()> {
-        let members = &self.jobs[..self.plan.members.len()];
-        let reasons: Vec<String> = members
+        let adapters = &self.fits[..self.plan.adapters.len()];
+        let reasons: Vec<String> = adapters
             .iter()
-            .filter_map(Running::stopped)
+            .filter_map(Running::diverged)
             .cloned()
             .collect();
-        if reasons.len() < members.len() {
+        if reasons.len() < adapters.len() {
             Ok(())
         } else {
             Err(Error::Diverged { reasons })

@@ -3,15 +3,15 @@
 use std::time::Instant;
 
 use super::{Running, Training};
-use crate::batches::{Placed, dropout_key, pack_lanes};
+use crate::batches::{PackedExample, dropout_key, pack_by_device};
 use crate::engine::{Example, Rate};
 use crate::error::{Error, Result};
 use crate::events::EventKind;
-use crate::plan::Part;
+use crate::plan::Subset;
 
 /// One adapter's part of a step.
 struct Batch {
-    job: usize,
+    fit: usize,
     /// Places in the pool.
     rows: Vec<usize>,
     /// Sum of the tokens that the loss counts, each by its row's weight.
@@ -38,36 +38,36 @@ impl Training<'_> {
         let mut rates = Vec::new();
         for batch in &batches {
             let loss = batch.loss_sum / batch.tokens as f64;
-            let lr = self.plan.members[self.plan.jobs[batch.job].member].lr;
-            let job = &mut self.jobs[batch.job];
+            let lr = self.plan.adapters[self.plan.fits[batch.fit].adapter].lr;
+            let fit = &mut self.fits[batch.fit];
             if loss.is_finite() {
-                job.train_loss = Some(loss);
-                let lr = lr * job.rates.share(step);
+                fit.train_loss = Some(loss);
+                let lr = lr * fit.rates.share(step);
                 rates.push(Rate {
-                    adapter: job.adapter,
+                    adapter: fit.engine_index,
                     lr: lr as f32,
                     clip,
                 });
-                stepping.push((batch.job, loss, lr));
+                stepping.push((batch.fit, loss, lr));
             } else {
-                self.take_out(batch.job, "loss", loss)?;
+                self.take_out(batch.fit, "loss", loss)?;
             }
         }
         let norms = self.engine.step(&rates).map_err(|source| Error::Engine {
             doing: format!("optimizer step {}", step + 1),
             source,
         })?;
-        for ((job, loss, lr), norm) in stepping.into_iter().zip(norms) {
+        for ((fit, loss, lr), norm) in stepping.into_iter().zip(norms) {
             let grad_norm = f64::from(norm);
             if !grad_norm.is_finite() {
-                self.take_out(job, "gradient norm", grad_norm)?;
-            } else if self.plan.share(job).part == Part::Whole {
+                self.take_out(fit, "gradient norm", grad_norm)?;
+            } else if self.plan.subset_of(fit).subset == Subset::All {
                 let kind = EventKind::Train {
                     loss,
                     lr,
                     grad_norm,
                 };
-                let name = &self.plan.jobs[job].name;
+                let name = &self.plan.fits[fit].name;
                 self.sink.emit(self.done, Some(name), kind)?;
             }
         }
@@ -83,16 +83,16 @@ impl Training<'_> {
     /// What each adapter that trains sees at this step.
     fn batches(&mut self) -> Vec<Batch> {
         let (pool, plan, loss, step) = (&self.pool, self.plan, self.settings.loss, self.done);
-        let jobs = self.jobs.iter_mut().enumerate();
-        let training = jobs.filter(|(_, running)| running.trains());
-        let batch = |(job, running): (usize, &mut Running)| {
-            let train = &plan.share(job).train;
+        let fits = self.fits.iter_mut().enumerate();
+        let training = fits.filter(|(_, running)| running.trains());
+        let batch = |(fit, running): (usize, &mut Running)| {
+            let train = &plan.subset_of(fit).train;
             let rows = running.order.at(step).iter().map(|place| train[*place]);
             let rows: Vec<usize> = rows.collect();
             let tokens = rows.iter().map(|row| pool[*row].supervised(loss)).sum();
             let weigh = |row: &usize| pool[*row].weight * pool[*row].supervised(loss) as f64;
             Batch {
-                job,
+                fit,
                 weight: rows.iter().map(weigh).sum(),
                 rows,
                 loss_sum: 0.0,
@@ -109,19 +109,22 @@ impl Training<'_> {
             .iter()
             .map(|batch| batch.rows.iter().map(length).collect())
             .collect();
-        let lane = |batch: &Batch| self.engine.lane(Some(self.jobs[batch.job].adapter));
-        let lanes: Vec<usize> = batches.iter().map(lane).collect();
-        for pass in pack_lanes(&lengths, &lanes, self.pass_tokens) {
+        let device = |batch: &Batch| {
+            self.engine
+                .device_of(Some(self.fits[batch.fit].engine_index))
+        };
+        let devices: Vec<usize> = batches.iter().map(device).collect();
+        for pass in pack_by_device(&lengths, &devices, self.pass_tokens) {
             self.look_around()?;
-            let example = |placed: &Placed| {
-                let batch = &batches[placed.member];
-                let row = self.pool[batch.rows[placed.place]];
+            let example = |placed: &PackedExample| {
+                let batch = &batches[placed.batch];
+                let row = self.pool[batch.rows[placed.position]];
                 Example {
-                    adapter: Some(self.jobs[batch.job].adapter),
+                    adapter: Some(self.fits[batch.fit].engine_index),
                     tokens: &row.tokens,
                     loss_from: row.loss_from(self.settings.loss),
                     weight: (row.weight / batch.weight) as f32,
-                    key: dropout_key(self.done, placed.place),
+                    key: dropout_key(self.done, placed.position),
                 }
             };
             let examples: Vec<Example<'_>> = pass.iter().map(example).collect();
@@ -131,7 +134,7 @@ impl Training<'_> {
                 source,
             })?;
             for (placed, found) in pass.iter().zip(losses) {
-                batches[placed.member].loss_sum += found.loss_sum;
+                batches[placed.batch].loss_sum += found.loss_sum;
             }
         }
         let examples = lengths.iter().map(Vec::len).sum();

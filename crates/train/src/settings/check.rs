@@ -183,7 +183,11 @@ impl Check {
     }
 
     fn shard(&mut self, shard: &Shard, settings: &TrainSettings) {
-        let Shard { index, of, members } = shard;
+        let Shard {
+            index,
+            of,
+            adapters,
+        } = shard;
         let within = (1..=*of).contains(index);
         self.that(
             "shard",
@@ -192,14 +196,14 @@ impl Check {
             format!("{index} of {of}"),
         );
         let whole: Vec<String> = grid(settings).into_iter().map(|of| of.name).collect();
-        let strange = members.iter().find(|name| !whole.contains(name));
+        let strange = adapters.iter().find(|name| !whole.contains(name));
         if let Some(name) = strange {
             self.fault(
                 "shard",
                 format!("expected members of the grid, found {name:?}"),
             );
         }
-        self.that("shard", !members.is_empty(), "at least one member", "none");
+        self.that("shard", !adapters.is_empty(), "at least one member", "none");
         // What compares members needs all of them in one batch.
         for (key, given) in [("folds", settings.folds), ("halving", settings.halving)] {
             if let Some(found) = given.filter(|found| *found > 0) {

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use verdict_train::engine::{AdapterSpec, AdapterState, Example, ExampleLoss, Rate};
 use verdict_train::error::EngineError;
 use verdict_train::{
-    Engine, Event, NewRun, Provenance, Result, Row, Rows, RunSummary, TrainSettings, train,
+    Event, NewRun, Provenance, Result, RunSummary, TokenizedExample, TrainSettings, TrainingEngine,
+    TrainingSet, train,
 };
 
 /// Tokens of the toy language.
@@ -118,7 +119,7 @@ impl ToyEngine {
     }
 }
 
-impl Engine for ToyEngine {
+impl TrainingEngine for ToyEngine {
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
         let size = 2 * VOCAB * VOCAB;
         let start = |place: usize| {
@@ -267,7 +268,7 @@ fn noise(name: u64) -> u64 {
 }
 
 /// `n` rows of different lengths; the first token decides the label.
-fn rows_of(name: &str, n: usize) -> Vec<Row> {
+fn rows_of(name: &str, n: usize) -> Vec<TokenizedExample> {
     let row = |place: usize| {
         let label = place % 3;
         let mut tokens = vec![20 + label as u32];
@@ -277,7 +278,7 @@ fn rows_of(name: &str, n: usize) -> Vec<Row> {
         tokens.push(PROBES[label]);
         tokens.extend((0..2 + place % 4).map(|word| 16 + (word as u32 + label as u32) % 4));
         tokens.push(0);
-        Row {
+        TokenizedExample {
             id: format!("{name}-{place}"),
             group: format!("{name}-{place}"),
             tokens,
@@ -290,8 +291,8 @@ fn rows_of(name: &str, n: usize) -> Vec<Row> {
 }
 
 /// 50 training rows and 12 validation rows.
-pub fn rows() -> Rows {
-    Rows {
+pub fn rows() -> TrainingSet {
+    TrainingSet {
         train: rows_of("train", 50),
         validation: rows_of("validation", 12),
         probes: PROBES.to_vec(),
@@ -337,7 +338,7 @@ pub fn run_with(
 
 /// Trains with the toy engine on rows of one's own; all events.
 pub fn run_on(
-    rows: &Rows,
+    rows: &TrainingSet,
     settings: &TrainSettings,
     engine: &mut ToyEngine,
     overwrite: bool,

@@ -16,7 +16,7 @@ use verdict_train::{Event, EventKind};
 use self::csv::Csv;
 use self::tensorboard::TensorBoard;
 use crate::error::Result;
-use crate::follow::Told;
+use crate::follow::NewEvent;
 
 /// The numbers of an event, each by its name; none where it has none.
 pub fn scalars(event: &Event) -> Vec<(&'static str, f64)> {
@@ -73,8 +73,8 @@ impl Exports {
     }
 
     /// What was told of a run, by its number and name.
-    pub fn take(&mut self, number: usize, name: &str, told: &Told) {
-        let Told::Event(event) = told else {
+    pub fn take(&mut self, number: usize, name: &str, told: &NewEvent) {
+        let NewEvent::Event(event) = told else {
             return;
         };
         if let Some(csv) = &mut self.csv {

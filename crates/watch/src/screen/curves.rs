@@ -10,7 +10,7 @@ use verdict_common::{grouped, significant};
 
 use super::Choice;
 use crate::curve::Curve;
-use crate::run::{Member, Run};
+use crate::run::{AdapterProgress, Run};
 use crate::snapshot::Snapshot;
 
 /// A curve as it is drawn: the adapter's place, its look, its points.
@@ -27,14 +27,14 @@ pub(super) struct Plot<'a> {
     told: fn(f64) -> String,
 }
 
-fn of_members(run: &Run, curve: fn(&Member) -> &Curve) -> Vec<&Curve> {
-    run.members.iter().map(curve).collect()
+fn of_adapters(run: &Run, curve: fn(&AdapterProgress) -> &Curve) -> Vec<&Curve> {
+    run.adapters.iter().map(curve).collect()
 }
 
 pub(super) fn training_loss(run: &Run) -> Plot<'_> {
     Plot {
         title: "training loss".into(),
-        curves: of_members(run, |member| &member.train_loss),
+        curves: of_adapters(run, |adapter| &adapter.train_loss),
         base: None,
         told: significant,
     }
@@ -45,13 +45,13 @@ pub(super) fn validation(run: &Run, accuracy: bool) -> Plot<'_> {
     match accuracy {
         true => Plot {
             title: "validation accuracy".into(),
-            curves: of_members(run, |member| &member.accuracy),
+            curves: of_adapters(run, |adapter| &adapter.accuracy),
             base: base.map(|score| score.accuracy),
             told: |share| format!("{:.1} %", 100.0 * share),
         },
         false => Plot {
             title: "validation loss".into(),
-            curves: of_members(run, |member| &member.validation_loss),
+            curves: of_adapters(run, |adapter| &adapter.validation_loss),
             base: base.map(|score| score.loss),
             told: significant,
         },
@@ -61,7 +61,7 @@ pub(super) fn validation(run: &Run, accuracy: bool) -> Plot<'_> {
 pub(super) fn learning_rate(run: &Run) -> Plot<'_> {
     Plot {
         title: "learning rate".into(),
-        curves: of_members(run, |member| &member.lr),
+        curves: of_adapters(run, |adapter| &adapter.lr),
         base: None,
         told: crate::words::rate,
     }
@@ -88,14 +88,14 @@ pub(super) fn draw(
     let end = run.step.max(1) as f64;
     // A character is two dots wide; the frame and the numbers take about ten.
     let columns = 2 * usize::from(area.width.saturating_sub(10)).max(1);
-    let one_each = plot.curves.len() == snapshot.members.len();
+    let one_each = plot.curves.len() == snapshot.adapters.len();
     let mut lines: Vec<Drawn> = plot
         .curves
         .iter()
         .enumerate()
         .map(|(place, curve)| {
             let style = match one_each {
-                true => choice.member(snapshot, place),
+                true => choice.adapter(snapshot, place),
                 false => Style::new(),
             };
             (place, style, curve.columns(columns, end))
@@ -104,8 +104,8 @@ pub(super) fn draw(
         .collect();
     // What is set off is drawn last, over the others.
     lines.sort_by_key(|(place, ..)| {
-        let best = one_each && snapshot.members[*place].best;
-        (choice.member == Some(*place), best)
+        let best = one_each && snapshot.adapters[*place].best;
+        (choice.adapter == Some(*place), best)
     });
     let base = plot.base.map(|value| vec![(0.0, value), (end, value)]);
     let values = lines

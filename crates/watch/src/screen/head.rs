@@ -124,14 +124,18 @@ fn progress(snapshot: &Snapshot, width: u16, choice: &Choice) -> Line<'static> {
 
 fn figures(snapshot: &Snapshot) -> Line<'static> {
     let mut parts = Vec::new();
-    let best = snapshot.members.iter().find(|member| member.best);
-    if let Some(of) = best.and_then(|member| member.train_loss) {
-        let name = best.map_or("", |member| member.name.as_str());
+    let best = snapshot.adapters.iter().find(|adapter| adapter.best);
+    if let Some(of) = best.and_then(|adapter| adapter.train_loss) {
+        let name = best.map_or("", |adapter| adapter.name.as_str());
         parts.push(format!("loss {} ({})", loss(of), plain(name)));
-    } else if let Some(of) = snapshot.members.iter().find_map(|member| member.train_loss) {
+    } else if let Some(of) = snapshot
+        .adapters
+        .iter()
+        .find_map(|adapter| adapter.train_loss)
+    {
         parts.push(format!("loss {}", loss(of)));
     }
-    let rates = snapshot.members.iter().filter_map(|member| member.lr);
+    let rates = snapshot.adapters.iter().filter_map(|adapter| adapter.lr);
     if let Some(lr) = rates.max_by(f64::total_cmp) {
         parts.push(format!("lr {}", rate(lr)));
     }
@@ -141,8 +145,8 @@ fn figures(snapshot: &Snapshot) -> Line<'static> {
     if let Some(memory) = snapshot.memory_bytes {
         parts.push(bytes(memory));
     }
-    if snapshot.adapters > snapshot.members.len() {
-        let folds = snapshot.adapters - snapshot.members.len();
+    if snapshot.fits > snapshot.adapters.len() {
+        let folds = snapshot.fits - snapshot.adapters.len();
         let judged = snapshot.folds_judged;
         parts.push(format!("{judged} of {folds} fold adapters judged"));
     }

@@ -37,7 +37,7 @@ pub struct Choice {
     /// Which run.
     pub run: usize,
     /// Which adapter; none until one is chosen.
-    pub member: Option<usize>,
+    pub adapter: Option<usize>,
     /// Validation's accuracy instead of its loss.
     pub accuracy: bool,
     /// The keys are explained.
@@ -50,7 +50,7 @@ impl Default for Choice {
     fn default() -> Choice {
         Choice {
             run: 0,
-            member: None,
+            adapter: None,
             accuracy: false,
             help: false,
             colours: true,
@@ -71,9 +71,9 @@ impl Choice {
     }
 
     /// The colour of an adapter. Of more than there are colours, the chosen and the best one have one.
-    fn member(&self, snapshot: &Snapshot, place: usize) -> Style {
-        let set_off = self.member == Some(place) || snapshot.members[place].best;
-        match snapshot.members.len() <= COLOURS.len() || set_off {
+    fn adapter(&self, snapshot: &Snapshot, place: usize) -> Style {
+        let set_off = self.adapter == Some(place) || snapshot.adapters[place].best;
+        match snapshot.adapters.len() <= COLOURS.len() || set_off {
             true => self.colour(COLOURS[place % COLOURS.len()]),
             false => self.colour(Color::DarkGray),
         }
@@ -120,7 +120,7 @@ pub fn draw(
         head::runs(frame, list, snapshots, shown, choice);
     }
     head::head(frame, head, snapshot, choice, clock);
-    let begun = !snapshot.members.is_empty();
+    let begun = !snapshot.adapters.is_empty();
     if begun && !curves.is_empty() {
         draw_curves(frame, curves, area, run, snapshot, choice);
     }

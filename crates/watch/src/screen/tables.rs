@@ -10,12 +10,12 @@ use verdict_common::bytes;
 use super::Choice;
 use crate::gpu::Gpu;
 use crate::page::note;
-use crate::snapshot::{Judged, Snapshot};
+use crate::snapshot::{EvaluationSummary, Snapshot};
 use crate::words::{interval, loss, plain, rate, share};
 
 /// Rows that the table of adapters would fill.
 pub(super) fn rows(snapshot: &Snapshot) -> u16 {
-    let rows = 1 + usize::from(snapshot.base.is_some()) + snapshot.members.len();
+    let rows = 1 + usize::from(snapshot.base.is_some()) + snapshot.adapters.len();
     u16::try_from(rows).unwrap_or(u16::MAX)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, c
         });
         cells.collect::<Vec<_>>()
     };
-    let judged = |judged: Option<Judged>| {
+    let judged = |judged: Option<EvaluationSummary>| {
         judged.map_or([const { String::new() }; 4], |judged| {
             [
                 loss(judged.loss),
@@ -60,12 +60,13 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, c
             ]
         })
     };
-    let row = |name: Line<'static>, first: [String; 3], of: Option<Judged>, note: String| {
-        let ([rank, lr, train], [val, accuracy, ends, n]) = (first, judged(of));
-        let mut cells = vec![Cell::new(name)];
-        cells.extend(numbers([rank, lr, train, val, accuracy, ends, n, note]));
-        Row::new(cells)
-    };
+    let row =
+        |name: Line<'static>, first: [String; 3], of: Option<EvaluationSummary>, note: String| {
+            let ([rank, lr, train], [val, accuracy, ends, n]) = (first, judged(of));
+            let mut cells = vec![Cell::new(name)];
+            cells.extend(numbers([rank, lr, train, val, accuracy, ends, n, note]));
+            Row::new(cells)
+        };
     let mut rows = Vec::new();
     if snapshot.base.is_some() {
         let name = Line::styled("  base model", choice.faint());
@@ -73,32 +74,32 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, c
         rows.push(row(name, nothing, snapshot.base, String::new()));
     }
     let before = rows.len();
-    for (place, member) in snapshot.members.iter().enumerate() {
+    for (place, adapter) in snapshot.adapters.iter().enumerate() {
         let name = Line::from(vec![
-            Span::styled("━ ", choice.member(snapshot, place)),
-            Span::raw(plain(&member.name)),
+            Span::styled("━ ", choice.adapter(snapshot, place)),
+            Span::raw(plain(&adapter.name)),
         ]);
         let told = |value: Option<f64>, told: fn(f64) -> String| value.map_or(String::new(), told);
         let first = [
-            member.rank.map_or(String::new(), |rank| rank.to_string()),
-            told(member.lr, rate),
-            told(member.train_loss, loss),
+            adapter.rank.map_or(String::new(), |rank| rank.to_string()),
+            told(adapter.lr, rate),
+            told(adapter.train_loss, loss),
         ];
-        let note = match &member.stopped {
+        let note = match &adapter.stopped {
             Some(_) if area.width < 120 => "taken out".into(),
-            None if area.width < 100 && member.best => "best".into(),
-            None if area.width < 120 && member.dropped.is_some() => "left".into(),
-            _ => plain(&note(member, snapshot.state)),
+            None if area.width < 100 && adapter.best => "best".into(),
+            None if area.width < 120 && adapter.dropped.is_some() => "left".into(),
+            _ => plain(&note(adapter, snapshot.state)),
         };
-        let row = row(name, first, member.validation, note);
-        rows.push(match (member.best, &member.stopped) {
+        let row = row(name, first, adapter.validation, note);
+        rows.push(match (adapter.best, &adapter.stopped) {
             (true, _) => row.style(Style::new().add_modifier(Modifier::BOLD)),
             (_, Some(_)) => row.style(choice.faint()),
-            _ if member.dropped.is_some() => row.style(choice.faint()),
+            _ if adapter.dropped.is_some() => row.style(choice.faint()),
             _ => row,
         });
     }
-    let names = snapshot.members.iter().map(|of| of.name.chars().count());
+    let names = snapshot.adapters.iter().map(|of| of.name.chars().count());
     let widest = names.max().unwrap_or(0).max("base model".len()) as u16 + 2;
     let taken: u16 = shown.iter().map(|column| COLUMNS[*column].1 + 2).sum();
     let widest = widest.min(area.width.saturating_sub(taken).max(12));
@@ -114,7 +115,7 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, c
         .column_spacing(2)
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     let mut state = TableState::new();
-    state.select(choice.member.map(|member| member + before));
+    state.select(choice.adapter.map(|adapter| adapter + before));
     frame.render_stateful_widget(table, area, &mut state);
 }
 

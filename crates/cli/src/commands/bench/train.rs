@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 use verdict_model::{AdapterSpec, Example, KernelTime, Model, Rate};
-use verdict_train::batches::{BatchOrder, dropout_key, pack_lanes};
-use verdict_train::{Engine, TrainSettings};
+use verdict_train::batches::{BatchOrder, dropout_key, pack_by_device};
+use verdict_train::{TrainSettings, TrainingEngine};
 
 use super::tokens::{self, Sequence};
 use super::{Setting, Spread, Subject, peak_memory_mib, row};
@@ -233,7 +233,7 @@ impl Args {
 
     fn measure(
         &self,
-        engine: &mut dyn Engine,
+        engine: &mut dyn TrainingEngine,
         profiled: Option<&Model>,
         specs: &[AdapterSpec],
         sequences: &[Sequence],
@@ -253,7 +253,10 @@ impl Args {
         let adapters: Vec<usize> = adapters
             .collect::<std::result::Result<_, _>>()
             .map_err(failed)?;
-        let lanes: Vec<usize> = adapters.iter().map(|a| engine.lane(Some(*a))).collect();
+        let devices: Vec<usize> = adapters
+            .iter()
+            .map(|a| engine.device_of(Some(*a)))
+            .collect();
         let rates: Vec<Rate> = adapters
             .iter()
             .map(|adapter| Rate {
@@ -282,7 +285,14 @@ impl Args {
                 .map(|order| order.at(step).iter().map(|row| &sequences[*row]).collect())
                 .collect();
             let (loss, tokens) = self
-                .accumulate(engine, &adapters, &lanes, &batches, step, found.pass_tokens)
+                .accumulate(
+                    engine,
+                    &adapters,
+                    &devices,
+                    &batches,
+                    step,
+                    found.pass_tokens,
+                )
                 .map_err(failed)?;
             engine.step(&rates).map_err(failed)?;
             let seconds = started.elapsed().as_secs_f64();
@@ -304,8 +314,15 @@ impl Args {
                     .iter_mut()
                     .map(|order| order.at(step).iter().map(|row| &sequences[*row]).collect())
                     .collect();
-                self.accumulate(engine, &adapters, &lanes, &batches, step, found.pass_tokens)
-                    .map_err(failed)?;
+                self.accumulate(
+                    engine,
+                    &adapters,
+                    &devices,
+                    &batches,
+                    step,
+                    found.pass_tokens,
+                )
+                .map_err(failed)?;
                 engine.step(&rates).map_err(failed)?;
             }
             found.kernels = model.end_profile()?;
@@ -316,9 +333,9 @@ impl Args {
     /// Gradients of one step; the mean loss of the adapters, and the tokens that went through.
     fn accumulate(
         &self,
-        engine: &mut dyn Engine,
+        engine: &mut dyn TrainingEngine,
         adapters: &[usize],
-        lanes: &[usize],
+        devices: &[usize],
         batches: &[Vec<&Sequence>],
         step: usize,
         pass_tokens: usize,
@@ -332,21 +349,21 @@ impl Args {
             .map(|batch| batch.iter().map(|s| s.ids.len()).collect())
             .collect();
         let mut loss = 0.0;
-        for pass in pack_lanes(&lengths, lanes, pass_tokens) {
-            let example = |placed: &verdict_train::batches::Placed| {
-                let sequence = batches[placed.member][placed.place];
+        for pass in pack_by_device(&lengths, devices, pass_tokens) {
+            let example = |placed: &verdict_train::batches::PackedExample| {
+                let sequence = batches[placed.batch][placed.position];
                 Example {
-                    adapter: Some(adapters[placed.member]),
+                    adapter: Some(adapters[placed.batch]),
                     tokens: &sequence.ids,
                     loss_from: from(sequence),
-                    weight: 1.0 / taught[placed.member] as f32,
-                    key: dropout_key(step, placed.place),
+                    weight: 1.0 / taught[placed.batch] as f32,
+                    key: dropout_key(step, placed.position),
                 }
             };
             let examples: Vec<Example<'_>> = pass.iter().map(example).collect();
             let losses = engine.accumulate(&examples, &[])?;
             for (placed, found) in pass.iter().zip(losses) {
-                loss += found.loss_sum / taught[placed.member] as f64;
+                loss += found.loss_sum / taught[placed.batch] as f64;
             }
         }
         let tokens = lengths.iter().flatten().sum();

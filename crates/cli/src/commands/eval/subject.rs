@@ -23,22 +23,22 @@ pub fn subject(run: &RunFolder) -> Result<Subject> {
             _ => {}
         }
     }
-    let members = manifest.members.iter().map(|record| Member {
-        name: record.member.name.clone(),
-        rank: record.member.rank,
-        lr: record.member.lr,
-        seed: record.member.seed,
-        stopped: record.stopped.clone(),
-        left: record.dropped.as_ref().map(|dropped| Left {
+    let members = manifest.adapters.iter().map(|record| Member {
+        name: record.adapter.name.clone(),
+        rank: record.adapter.rank,
+        lr: record.adapter.lr,
+        seed: record.adapter.seed,
+        stopped: record.diverged.clone(),
+        left: record.early_stop.as_ref().map(|dropped| Left {
             step: dropped.step,
             reason: dropped.reason.clone(),
         }),
         kept: record.kept_step.filter(|kept| {
-            let last = record.dropped.as_ref().map(|dropped| dropped.step);
+            let last = record.early_stop.as_ref().map(|dropped| dropped.step);
             *kept != last.unwrap_or(manifest.steps)
         }),
         validated: record.validation.as_ref().map(validated),
-        curve: curves.remove(&record.member.name).unwrap_or_default(),
+        curve: curves.remove(&record.adapter.name).unwrap_or_default(),
     });
     let dir = run.dir().canonicalize();
     let dir = dir.as_deref().unwrap_or(run.dir());
@@ -63,7 +63,7 @@ pub fn subject(run: &RunFolder) -> Result<Subject> {
     })
 }
 
-fn nested(of: &verdict_train::Nested) -> Nested {
+fn nested(of: &verdict_train::NestedValidation) -> Nested {
     let mut chosen: Vec<(String, usize)> = Vec::new();
     for name in of
         .repeats

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use verdict_train::repeat::{Compared, compare, differing};
-use verdict_train::{Error, Machine, Manifest, Places, Provenance, TrainSettings};
+use verdict_train::{Error, InputPaths, Machine, Manifest, Provenance, TrainSettings};
 
 use super::Args;
 use crate::failure::{Failure, Result};
@@ -73,7 +73,7 @@ impl Like {
         let settings = &settings;
         let (mut run, settings) = match self.path.is_dir() {
             true => {
-                let places = Places::read(&self.path).unwrap_or_default();
+                let places = InputPaths::read(&self.path).unwrap_or_default();
                 (self.path.clone(), places.found(&self.path, settings))
             }
             false => (settings.out.clone(), settings.clone()),

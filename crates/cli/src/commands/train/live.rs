@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use verdict_common::counted;
 use verdict_train::{Event, EventKind};
-use verdict_watch::follow::Told;
+use verdict_watch::follow::NewEvent;
 use verdict_watch::run::Run;
 
 use crate::printer::{Printer, Progress};
@@ -37,14 +37,14 @@ impl<'a> Live<'a> {
     /// Tells an event.
     pub fn see(&mut self, event: &Event) {
         let log = self.printer.logs();
-        self.run.take(&Told::Event(event.clone()));
+        self.run.take(&NewEvent::Event(event.clone()));
         match &event.kind {
             EventKind::Start {
-                members,
+                names: members,
                 steps,
                 train_rows,
                 validation_rows,
-                adapters,
+                fits: adapters,
             } => {
                 let rows = match adapters {
                     None => {
@@ -100,10 +100,10 @@ impl<'a> Live<'a> {
                     event.step
                 ));
             }
-            EventKind::Stopped { reason } => {
+            EventKind::Diverged { reason } => {
                 self.say(format!("taken out: {reason}"));
             }
-            EventKind::Dropped { reason, kept, .. } => {
+            EventKind::EarlyStopped { reason, kept, .. } => {
                 let who = event.adapter.as_deref().unwrap_or_default();
                 let kept = match *kept == event.step {
                     true => String::new(),

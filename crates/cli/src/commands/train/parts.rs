@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use verdict_train::{
-    Manifest, MemberRecord, NewRun, RunFolder, RunSummary, Score, TrainSettings, shard,
+    AdapterRecord, Manifest, NewRun, RunFolder, RunSummary, Score, TrainSettings, shard,
 };
 
 use super::{Args, fit_in, members, open, refuse_flags, whereabouts};
@@ -42,7 +42,7 @@ pub fn fit_part(args: &Args, part: Part, printer: &Printer) -> Result<Option<Run
     printer.note(format!(
         "shard {part}, {:.0} % of the work: {}",
         100.0 * share,
-        shard.members.join(", ")
+        shard.adapters.join(", ")
     ));
     let settings = TrainSettings {
         out: shard::folder(&whole.out, part.index),
@@ -72,7 +72,7 @@ pub fn merge(dir: &Path, args: &Args, printer: &Printer) -> Result {
         run: dir,
         best: &manifest.best,
         base: manifest.base,
-        members: &manifest.members,
+        members: &manifest.adapters,
         steps: manifest.steps,
         merged_before,
     });
@@ -92,7 +92,7 @@ struct Merged<'a> {
     run: &'a Path,
     best: &'a str,
     base: Score,
-    members: &'a [MemberRecord],
+    members: &'a [AdapterRecord],
     steps: usize,
     merged_before: bool,
 }

@@ -14,7 +14,7 @@ pub(crate) const PATHS: &str = "paths.json";
 
 /// The places of a run's data set and model. Names of models, which are no paths, have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Places {
+pub struct InputPaths {
     /// The data set's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     data: Option<Place>,
@@ -32,7 +32,7 @@ struct Place {
     from_run: PathBuf,
 }
 
-impl Places {
+impl InputPaths {
     /// Those of settings that are read in the current folder, for a run in `dir`.
     pub(crate) fn of(settings: &TrainSettings, dir: &Path) -> Self {
         let place = |path: &Path| path.exists().then(|| Place::of(path, dir)).flatten();
@@ -143,14 +143,16 @@ mod tests {
             ..TrainSettings::default()
         };
         let run = whole.join("run");
-        Places::of(&settings, &run).write(&run).expect("written");
+        InputPaths::of(&settings, &run)
+            .write(&run)
+            .expect("written");
         // Relative settings, which mean nothing in the folder of this test.
         let given = TrainSettings {
             data: "data".into(),
             model: "model".into(),
             ..TrainSettings::default()
         };
-        let found = Places::read(&run).expect("read").found(&run, &given);
+        let found = InputPaths::read(&run).expect("read").found(&run, &given);
         assert_eq!(
             (&found.data, &found.model),
             (&settings.data, &settings.model)
@@ -159,12 +161,12 @@ mod tests {
         let moved = dir.path().join("moved");
         std::fs::rename(&whole, &moved).expect("moved");
         let run = moved.join("run");
-        let found = Places::read(&run).expect("read").found(&run, &given);
+        let found = InputPaths::read(&run).expect("read").found(&run, &given);
         assert!(same(&found.data, &moved.join("data")), "{found:?}");
         assert!(same(Path::new(&found.model), &moved.join("model")));
 
         std::fs::remove_dir_all(moved.join("model")).expect("removed");
-        let found = Places::read(&run).expect("read").found(&run, &given);
+        let found = InputPaths::read(&run).expect("read").found(&run, &given);
         assert_eq!(
             found.model, "model",
             "what is nowhere stays as it was given"
@@ -179,9 +181,9 @@ mod tests {
             model: "smollm2-135m".into(),
             ..TrainSettings::default()
         };
-        let places = Places::of(&settings, &dir.path().join("run"));
+        let places = InputPaths::of(&settings, &dir.path().join("run"));
         assert_eq!(places.model, None);
-        let old = Places::read(dir.path()).expect("none");
+        let old = InputPaths::read(dir.path()).expect("none");
         assert_eq!(old.found(dir.path(), &settings), settings);
     }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use common::{ToyEngine, adapter_bytes, rows, run_on, settings};
 use verdict_train::{
-    DroppedBy, Event, EventKind, Manifest, NewRun, Rows, RunFolder, Schedule, TrainSettings,
+    EarlyStoppingRule, Event, EventKind, Manifest, NewRun, RunFolder, Schedule, TrainSettings,
+    TrainingSet,
 };
 
 /// A rate that does not depend on the number of steps, so that a run of fewer steps is the beginning of
@@ -23,7 +24,7 @@ fn level(out: &Path) -> TrainSettings {
 }
 
 /// Rows of which one in four is labelled wrongly: learnt by heart, they make validation worse.
-fn noisy() -> Rows {
+fn noisy() -> TrainingSet {
     let mut rows = rows();
     for (place, row) in rows
         .train
@@ -98,7 +99,7 @@ fn patience_keeps_the_weights_of_the_lowest_loss_and_ends_where_it_said() {
             ..level(&out)
         };
         let (manifest, events) = fit(&settings);
-        let record = &manifest.members[0];
+        let record = &manifest.adapters[0];
         assert_eq!(record.kept_step, Some(best.0));
         assert_eq!(record.validation.map(|score| score.loss), Some(best.1));
         assert_eq!(manifest.steps, end);
@@ -106,17 +107,20 @@ fn patience_keeps_the_weights_of_the_lowest_loss_and_ends_where_it_said() {
         let told: Vec<(usize, usize)> = events
             .iter()
             .filter_map(|event| match event.kind {
-                EventKind::Dropped {
-                    by: DroppedBy::Patience,
+                EventKind::EarlyStopped {
+                    by: EarlyStoppingRule::Patience,
                     kept,
                     ..
                 } => Some((event.step, kept)),
                 _ => None,
             })
             .collect();
-        match &record.dropped {
+        match &record.early_stop {
             Some(dropped) => {
-                assert_eq!((dropped.by, dropped.step), (DroppedBy::Patience, end));
+                assert_eq!(
+                    (dropped.by, dropped.step),
+                    (EarlyStoppingRule::Patience, end)
+                );
                 assert_eq!(told, [(end, best.0)]);
                 let begins = format!(
                     "validation loss {:.4} after step {end}, ",
@@ -173,14 +177,14 @@ fn the_worse_part_leaves_at_each_rung_and_nobody_else_notices() {
         ends.extend(left.split_off(keep).into_iter().map(|lr| (lr, step)));
     }
     let winner = left[0];
-    for (record, lr) in manifest.members.iter().zip(rates) {
+    for (record, lr) in manifest.adapters.iter().zip(rates) {
         let end = ends
             .iter()
             .find(|(dropped, _)| *dropped == lr)
             .map(|(_, step)| *step);
-        let dropped = record.dropped.as_ref();
+        let dropped = record.early_stop.as_ref();
         assert_eq!(dropped.map(|dropped| dropped.step), end, "{lr}");
-        assert!(dropped.is_none_or(|dropped| dropped.by == DroppedBy::Halving));
+        assert!(dropped.is_none_or(|dropped| dropped.by == EarlyStoppingRule::Halving));
         let alone = TrainSettings {
             lr: vec![lr],
             ..settings.clone()
@@ -209,9 +213,9 @@ fn the_worse_part_leaves_at_each_rung_and_nobody_else_notices() {
         [3, 5, 6, 10, 12]
     );
     let reason = &manifest
-        .members
+        .adapters
         .iter()
-        .find_map(|record| record.dropped.clone())
+        .find_map(|record| record.early_stop.clone())
         .unwrap()
         .reason;
     assert!(

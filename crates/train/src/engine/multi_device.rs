@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::{AdapterSpec, AdapterState, Engine, Example, ExampleLoss, Rate};
+use super::{AdapterSpec, AdapterState, Example, ExampleLoss, Rate, TrainingEngine};
 use crate::error::EngineError;
 
 /// Where each adapter goes: device numbers below `devices`, in the order of `specs`.
@@ -35,7 +35,7 @@ pub fn plan(specs: &[AdapterSpec], devices: usize) -> Vec<usize> {
 ///
 /// Examples without an adapter go to the first device.
 #[derive(Debug)]
-pub struct Fleet<E> {
+pub struct MultiDeviceEngine<E> {
     /// One for each device, locked by the one thread that works with it: an engine need not be `Sync`.
     devices: Vec<Mutex<E>>,
     specs: Vec<AdapterSpec>,
@@ -50,7 +50,7 @@ fn lock<E>(engine: &Mutex<E>) -> MutexGuard<'_, E> {
     engine.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<E: Engine + Send> Fleet<E> {
+impl<E: TrainingEngine + Send> MultiDeviceEngine<E> {
     /// An engine for each device, and every adapter that is going to be made, in that order.
     ///
     /// # Panics
@@ -145,7 +145,7 @@ impl<E: Engine + Send> Fleet<E> {
     }
 }
 
-impl<E: Engine + Send> Engine for Fleet<E> {
+impl<E: TrainingEngine + Send> TrainingEngine for MultiDeviceEngine<E> {
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
         let index = self.made.len();
         let planned = self.specs.get(index);
@@ -203,7 +203,7 @@ impl<E: Engine + Send> Engine for Fleet<E> {
         lock(&self.devices[device]).save(adapter.unwrap_or_default(), dir)
     }
 
-    fn lane(&self, adapter: Option<usize>) -> usize {
+    fn device_of(&self, adapter: Option<usize>) -> usize {
         self.place(adapter).map_or(0, |(device, _)| device)
     }
 

@@ -39,7 +39,7 @@ impl Scribe {
     }
 }
 
-impl Engine for Scribe {
+impl TrainingEngine for Scribe {
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
         self.names.push(spec.name.clone());
         Ok(self.names.len() - 1)
@@ -107,9 +107,9 @@ fn specs(ranks: &[usize]) -> Vec<AdapterSpec> {
     numbered.map(|(number, rank)| spec(*rank, number)).collect()
 }
 
-fn fleet(engines: Vec<Scribe>, ranks: &[usize]) -> Fleet<Scribe> {
+fn fleet(engines: Vec<Scribe>, ranks: &[usize]) -> MultiDeviceEngine<Scribe> {
     let specs = specs(ranks);
-    let mut fleet = Fleet::new(engines, &specs);
+    let mut fleet = MultiDeviceEngine::new(engines, &specs);
     for (index, spec) in specs.iter().enumerate() {
         assert_eq!(fleet.create(spec).expect("planned"), index);
     }
@@ -154,9 +154,11 @@ fn the_plan_balances_what_the_adapters_cost() {
 #[test]
 fn examples_go_to_their_adapters_devices_and_results_come_back_in_order() {
     let mut fleet = fleet(two(), &[4, 128, 8, 16]);
-    let lanes: Vec<usize> = (0..4).map(|adapter| fleet.lane(Some(adapter))).collect();
-    assert_eq!(lanes, [1, 0, 1, 1]);
-    assert_eq!(fleet.lane(None), 0, "the bare base");
+    let devices: Vec<usize> = (0..4)
+        .map(|adapter| fleet.device_of(Some(adapter)))
+        .collect();
+    assert_eq!(devices, [1, 0, 1, 1]);
+    assert_eq!(fleet.device_of(None), 0, "the bare base");
 
     let tokens: Vec<Vec<u32>> = (0..6)
         .map(|first| vec![first; first as usize + 1])
@@ -252,7 +254,7 @@ fn a_fault_of_one_device_is_told() {
 
 #[test]
 fn adapters_outside_the_plan_are_refused() {
-    let mut fleet = Fleet::new(vec![Scribe::default()], &specs(&[4, 8]));
+    let mut fleet = MultiDeviceEngine::new(vec![Scribe::default()], &specs(&[4, 8]));
     let fault = fleet.create(&spec(8, 1)).expect_err("4 comes first");
     assert_eq!(fault.to_string(), "expected r4-0 by the plan, found r8-1");
     fleet.create(&spec(4, 0)).expect("planned");

@@ -10,9 +10,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
-use crate::rows::Row;
 use crate::select;
-use crate::validation::{Found, Score};
+use crate::training_set::TokenizedExample;
+use crate::validation::{Score, ValidationResult};
 
 /// A member on one fold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct FoldScore {
 
 /// How the procedure "choose a member, then train it" does on rows that neither saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Nested {
+pub struct NestedValidation {
     /// Share of rows whose true label had the highest logit of the three, in the mean over repeats. A
     /// row for which no adapter was left counts as wrong.
     pub accuracy: f64,
@@ -41,7 +41,7 @@ pub struct Nested {
 /// One drawing of folds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NestedRepeat {
-    /// As [`Nested::accuracy`], of this repeat alone.
+    /// As [`NestedValidation::accuracy`], of this repeat alone.
     pub accuracy: f64,
     /// Name of the member chosen for each fold; none where every member had diverged.
     pub chosen: Vec<Option<String>>,
@@ -49,13 +49,13 @@ pub struct NestedRepeat {
 
 /// What the adapters of a plan with folds found: for each job, its held rows in their order; none for
 /// one that was taken out.
-pub(crate) struct Folded<'a> {
+pub(crate) struct CrossValidation<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) pool: &'a [&'a Row],
-    pub(crate) found: Vec<Option<&'a [Found]>>,
+    pub(crate) pool: &'a [&'a TokenizedExample],
+    pub(crate) found: Vec<Option<&'a [ValidationResult]>>,
 }
 
-impl<'a> Folded<'a> {
+impl<'a> CrossValidation<'a> {
     fn count(&self) -> usize {
         let folds = self.plan.folds.first();
         folds
@@ -66,28 +66,28 @@ impl<'a> Folded<'a> {
     /// What a member's adapter without `folds` found of the rows of `fold`, with each row's place.
     pub(crate) fn on(
         &self,
-        member: usize,
+        adapter: usize,
         repeat: usize,
         folds: &[usize],
         fold: usize,
-    ) -> Option<Vec<(usize, &'a Found)>> {
-        let job = self.plan.without(member, repeat, folds);
-        let held = &self.plan.share(job).held;
+    ) -> Option<Vec<(usize, &'a ValidationResult)>> {
+        let fit = self.plan.fit_without(adapter, repeat, folds);
+        let held = &self.plan.subset_of(fit).held_out;
         let of = &self.plan.folds[repeat];
-        let rows = held.iter().copied().zip(self.found[job]?);
+        let rows = held.iter().copied().zip(self.found[fit]?);
         Some(rows.filter(|(row, _)| of[*row] == fold).collect())
     }
 
-    fn score(&self, found: &[(usize, &Found)]) -> Score {
+    fn score(&self, found: &[(usize, &ValidationResult)]) -> Score {
         Score::of(found.iter().map(|(row, found)| (*found, self.pool[*row])))
     }
 
     /// A member's score on each fold of each repeat, as far as its adapters were left.
-    pub(crate) fn folds_of(&self, member: usize) -> Vec<FoldScore> {
+    pub(crate) fn folds_of(&self, adapter: usize) -> Vec<FoldScore> {
         let mut scores = Vec::new();
         for repeat in 0..self.plan.folds.len() {
             for fold in 0..self.count() {
-                if let Some(found) = self.on(member, repeat, &[fold], fold) {
+                if let Some(found) = self.on(adapter, repeat, &[fold], fold) {
                     let score = self.score(&found);
                     scores.push(FoldScore {
                         repeat,
@@ -102,11 +102,11 @@ impl<'a> Folded<'a> {
 
     /// A member's out-of-fold score over all repeats; none where one of its adapters was taken out.
     /// `n` counts rows, not rows times repeats: repeats of one row are no further evidence.
-    pub(crate) fn out_of_fold(&self, member: usize) -> Option<Score> {
+    pub(crate) fn out_of_fold(&self, adapter: usize) -> Option<Score> {
         let mut all = Vec::new();
         for repeat in 0..self.plan.folds.len() {
             for fold in 0..self.count() {
-                all.extend(self.on(member, repeat, &[fold], fold)?);
+                all.extend(self.on(adapter, repeat, &[fold], fold)?);
             }
         }
         Some(Score {
@@ -117,32 +117,32 @@ impl<'a> Folded<'a> {
 
     /// The member to choose where `outer` is unseen: by the inner predictions on all other folds.
     fn choose(&self, repeat: usize, outer: usize) -> Option<usize> {
-        let inner = |member: usize| -> Option<Score> {
+        let inner = |adapter: usize| -> Option<Score> {
             let mut all = Vec::new();
             for fold in (0..self.count()).filter(|fold| *fold != outer) {
                 let without = [outer.min(fold), outer.max(fold)];
-                all.extend(self.on(member, repeat, &without, fold)?);
+                all.extend(self.on(adapter, repeat, &without, fold)?);
             }
             Some(self.score(&all))
         };
-        let members = self.plan.members.iter().enumerate();
+        let adapters = self.plan.adapters.iter().enumerate();
         let scored =
-            members.filter_map(|(index, member)| Some((index, member.rank, inner(index)?)));
+            adapters.filter_map(|(index, adapter)| Some((index, adapter.rank, inner(index)?)));
         select::choose(scored)
     }
 
     /// The figure of the whole procedure.
-    pub(crate) fn nested(&self) -> Nested {
+    pub(crate) fn nested(&self) -> NestedValidation {
         let n = self.pool.len();
         let repeat = |repeat: usize| {
             let (mut right, mut chosen) = (0, Vec::new());
             for fold in 0..self.count() {
-                let member = self.choose(repeat, fold);
-                let found = member.and_then(|member| self.on(member, repeat, &[fold], fold));
+                let adapter = self.choose(repeat, fold);
+                let found = adapter.and_then(|adapter| self.on(adapter, repeat, &[fold], fold));
                 for (row, found) in found.unwrap_or_default() {
                     right += usize::from(found.label() == self.pool[row].label);
                 }
-                chosen.push(member.map(|member| self.plan.members[member].name.clone()));
+                chosen.push(adapter.map(|adapter| self.plan.adapters[adapter].name.clone()));
             }
             NestedRepeat {
                 accuracy: right as f64 / n as f64,
@@ -151,7 +151,7 @@ impl<'a> Folded<'a> {
         };
         let repeats: Vec<NestedRepeat> = (0..self.plan.folds.len()).map(repeat).collect();
         let sum: f64 = repeats.iter().map(|repeat| repeat.accuracy).sum();
-        Nested {
+        NestedValidation {
             accuracy: sum / repeats.len() as f64,
             n,
             repeats,
@@ -162,8 +162,8 @@ impl<'a> Folded<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::Rows;
     use crate::settings::TrainSettings;
+    use crate::training_set::TrainingSet;
 
     /// SplitMix64's finaliser.
     fn noise(name: u64) -> u64 {
@@ -173,8 +173,8 @@ mod tests {
         z ^ (z >> 31)
     }
 
-    fn rows(n: usize) -> Rows {
-        let row = |place: usize| Row {
+    fn rows(n: usize) -> TrainingSet {
+        let row = |place: usize| TokenizedExample {
             id: place.to_string(),
             group: place.to_string(),
             tokens: vec![1, 2],
@@ -182,7 +182,7 @@ mod tests {
             label: place % 3,
             weight: 1.0,
         };
-        Rows {
+        TrainingSet {
             train: (0..n - 3).map(row).collect(),
             validation: (n - 3..n).map(row).collect(),
             probes: vec![0, 1, 2],
@@ -204,32 +204,32 @@ mod tests {
         let runs = 60;
         let (mut nested, mut best) = (0.0, 0.0);
         for run in 0..runs {
-            let guess = |job: usize, row: &usize| {
-                let label = noise(noise(noise(run) ^ job as u64) ^ *row as u64) % 3;
-                Found {
+            let guess = |fit: usize, row: &usize| {
+                let label = noise(noise(noise(run) ^ fit as u64) ^ *row as u64) % 3;
+                ValidationResult {
                     loss_sum: 1.0,
                     tokens: 1,
                     logits: std::array::from_fn(|place| f32::from(u8::from(place as u64 == label))),
                 }
             };
-            let found: Vec<Vec<Found>> = (0..plan.jobs.len())
-                .map(|job| {
-                    plan.share(job)
-                        .held
+            let found: Vec<Vec<ValidationResult>> = (0..plan.fits.len())
+                .map(|fit| {
+                    plan.subset_of(fit)
+                        .held_out
                         .iter()
-                        .map(|row| guess(job, row))
+                        .map(|row| guess(fit, row))
                         .collect()
                 })
                 .collect();
             let pool = rows.pool();
-            let folded = Folded {
+            let folded = CrossValidation {
                 plan: &plan,
                 pool: &pool,
                 found: found.iter().map(|found| Some(found.as_slice())).collect(),
             };
             nested += folded.nested().accuracy / runs as f64;
-            let members = 0..plan.members.len();
-            let scores = members.map(|member| folded.out_of_fold(member).unwrap().accuracy);
+            let adapters = 0..plan.adapters.len();
+            let scores = adapters.map(|adapter| folded.out_of_fold(adapter).unwrap().accuracy);
             best += scores.fold(0.0, f64::max) / runs as f64;
         }
         // Of 60 runs of 90 rows, all guesses independent: standard error √(2/9 / 5400) = 0.0064.

@@ -13,7 +13,7 @@ use crate::settings::Loss;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct TokenizedExample {
     /// The item's id.
     pub id: String,
     /// Name of its group; rows of one group are not independent and never stand in two folds.
@@ -28,7 +28,7 @@ pub struct Row {
     pub weight: f64,
 }
 
-impl Row {
+impl TokenizedExample {
     /// Index of the first token that the loss counts.
     pub fn loss_from(&self, loss: Loss) -> usize {
         match loss {
@@ -45,11 +45,11 @@ impl Row {
 
 /// What a run learns from and is watched by.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rows {
+pub struct TrainingSet {
     /// Rows to learn from.
-    pub train: Vec<Row>,
+    pub train: Vec<TokenizedExample>,
     /// Rows to choose by.
-    pub validation: Vec<Row>,
+    pub validation: Vec<TokenizedExample>,
     /// First token of each label's completion, in the order of `Label::ALL`.
     pub probes: Vec<u32>,
     /// How contexts were cut to the most tokens of a row.
@@ -58,7 +58,7 @@ pub struct Rows {
     pub tails: [Vec<u32>; 3],
 }
 
-impl Rows {
+impl TrainingSet {
     /// Encodes the two splits with at most `max_length` tokens a row. `eos` ends each row. Each token is
     /// below `vocabulary`, the rows of the model's embedding.
     ///
@@ -87,7 +87,7 @@ impl Rows {
                     Error::Row { split, source }
                 })?;
                 cuts.add(encoded.prompt_tokens, encoded.cut);
-                Ok(Row {
+                Ok(TokenizedExample {
                     id: item.id.clone(),
                     group: item.group.clone(),
                     tokens: encoded.tokens,
@@ -108,7 +108,7 @@ impl Rows {
     }
 
     /// Training rows, then validation rows: what folds are cut from.
-    pub fn pool(&self) -> Vec<&Row> {
+    pub fn pool(&self) -> Vec<&TokenizedExample> {
         self.train.iter().chain(&self.validation).collect()
     }
 
@@ -142,12 +142,12 @@ mod tests {
         }
     }
 
-    fn encode(train: &[Item], validation: &[Item], max_length: usize) -> Result<Rows> {
+    fn encode(train: &[Item], validation: &[Item], max_length: usize) -> Result<TrainingSet> {
         let tokenizer = tokenizer();
         let labels = LabelTokens::new(&tokenizer).unwrap();
         let eos = tokenizer.token_to_id(EOS).unwrap();
         let rows = tokenizer.get_vocab_size(true);
-        Rows::encode(
+        TrainingSet::encode(
             train, validation, &tokenizer, &labels, max_length, eos, rows,
         )
     }
@@ -164,13 +164,13 @@ mod tests {
         (bad.id, bad.question) = ("rows.jsonl:7".into(), "Does it [x] help?".into());
         let encode = |rows: &[Item], vocabulary: usize| {
             let validation = std::slice::from_ref(&good);
-            Rows::encode(rows, validation, &tokenizer, &labels, 512, eos, vocabulary)
+            TrainingSet::encode(rows, validation, &tokenizer, &labels, 512, eos, vocabulary)
         };
         let items = [good.clone(), bad];
         assert!(encode(&items, all).is_ok());
         // The end-of-text stands behind all words: with it gone too, every row is at fault.
         assert_eq!(eos as usize, all - 1);
-        let error = Rows::encode(&items, &items[..1], &tokenizer, &labels, 512, 0, far)
+        let error = TrainingSet::encode(&items, &items[..1], &tokenizer, &labels, 512, 0, far)
             .unwrap_err()
             .to_string();
         let expected = format!(

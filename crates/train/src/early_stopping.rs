@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Why an adapter left the batch before its steps were done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum DroppedBy {
+pub enum EarlyStoppingRule {
     /// Too many validations without a better validation loss.
     Patience,
     /// Among the worse at a rung of successive halving.
@@ -15,9 +15,9 @@ pub enum DroppedBy {
 
 /// An adapter that left the batch before its steps were done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dropped {
+pub struct EarlyStop {
     /// By which rule.
-    pub by: DroppedBy,
+    pub by: EarlyStoppingRule,
     /// Optimizer steps that it had done.
     pub step: usize,
     /// The figures that decided.
@@ -34,13 +34,13 @@ pub struct Rung {
 }
 
 /// The rungs of successive halving (Jamieson and Talwalkar, "Non-stochastic best arm identification and
-/// hyperparameter optimization", 2016) for `members` adapters of `steps` steps: R = ⌊log_η members⌋
+/// hyperparameter optimization", 2016) for `adapters` adapters of `steps` steps: R = ⌊log_η members⌋
 /// rungs; at rung k = 1…R, after ⌈steps / η^(R−k+1)⌉ steps, ⌈members / η^k⌉ stay. So each rung has η
 /// times the steps of the one before and the last the η-th part of all. Where two fall on one step, or a
 /// rung falls on the last step, the later one alone holds.
-pub fn rungs(members: usize, eta: usize, steps: usize) -> Vec<Rung> {
+pub fn rungs(adapters: usize, eta: usize, steps: usize) -> Vec<Rung> {
     let (mut count, mut power) = (0, eta);
-    while power <= members {
+    while power <= adapters {
         count += 1;
         power = power.saturating_mul(eta);
     }
@@ -48,7 +48,7 @@ pub fn rungs(members: usize, eta: usize, steps: usize) -> Vec<Rung> {
     for k in 1..=count {
         let rung = Rung {
             step: steps.div_ceil(eta.saturating_pow(count - k + 1)),
-            keep: members.div_ceil(eta.saturating_pow(k)),
+            keep: adapters.div_ceil(eta.saturating_pow(k)),
         };
         rungs.pop_if(|last| last.step == rung.step);
         rungs.push(rung);
@@ -61,8 +61,8 @@ pub fn rungs(members: usize, eta: usize, steps: usize) -> Vec<Rung> {
 mod tests {
     use super::*;
 
-    fn told(members: usize, eta: usize, steps: usize) -> Vec<(usize, usize)> {
-        let rungs = rungs(members, eta, steps);
+    fn told(adapters: usize, eta: usize, steps: usize) -> Vec<(usize, usize)> {
+        let rungs = rungs(adapters, eta, steps);
         rungs.iter().map(|rung| (rung.step, rung.keep)).collect()
     }
 
