@@ -9,6 +9,7 @@
 
 use std::collections::BinaryHeap;
 
+use verdict_common::random::finalize;
 use verdict_model::LogitRow;
 
 /// Greedy candidates that are looked up one by one on the device; for further ones all logits are copied from it.
@@ -163,17 +164,10 @@ impl<'s> TokenSampler<'s> {
     fn uniform(&self, token: u64) -> f64 {
         let mut bits = self.sampling.seed;
         for part in [self.key, self.position, token] {
-            bits = mix(bits.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ mix(part));
+            bits = finalize(bits.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ finalize(part));
         }
         ((bits >> 11) + 1) as f64 / (1_u64 << 53) as f64
     }
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
-fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 /// A token by its logit, the lower number first in a tie.

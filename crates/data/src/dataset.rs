@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use crate::digest::{hex, sha256};
+use verdict_common::hash::{hex, sha256};
+
 use crate::manifest::Manifest;
 use crate::{Error, Item, Result, Split};
 

@@ -88,7 +88,7 @@ impl Published {
         let whole = value.as_str().expect("a text").to_owned();
         let part = slice(&whole, place.start, place.end);
         assert_eq!(
-            crate::digest::sha256(part.as_bytes())[..8],
+            verdict_common::hash::sha256(part.as_bytes())[..8],
             place.sha,
             "{}",
             place.id

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::digest::sha256;
+use verdict_common::hash::sha256;
+
 use crate::encoding::mark;
 use crate::manifest::FileRecord;
 use crate::{Error, Result};

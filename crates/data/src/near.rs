@@ -8,6 +8,8 @@
 
 use rayon::prelude::*;
 
+use verdict_common::random::mix;
+
 use crate::normal::normal;
 
 /// Bands of a signature.
@@ -69,9 +71,7 @@ impl Shingles {
         }
         let mut bands = [0; BANDS];
         for (band, rows) in bands.iter_mut().zip(lowest.chunks_exact(ROWS)) {
-            let mixed = rows
-                .iter()
-                .fold(0, |all, row| splitmix(all ^ u64::from(*row)));
+            let mixed = rows.iter().fold(0, |all, row| mix(all ^ u64::from(*row)));
             *band = (mixed >> 32) as u32;
         }
         Some(bands)
@@ -106,15 +106,7 @@ pub fn hash(words: &[&str]) -> u64 {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
-    splitmix(hash)
-}
-
-/// Steele, Lea and Flood's SplitMix64, one step.
-const fn splitmix(seed: u64) -> u64 {
-    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    mix(hash)
 }
 
 /// The hash functions: an odd factor and a term for each.
@@ -122,7 +114,7 @@ const FAMILY: [(u32, u32); BANDS * ROWS] = {
     let mut family = [(0, 0); BANDS * ROWS];
     let mut i = 0;
     while i < family.len() {
-        let drawn = splitmix(i as u64);
+        let drawn = mix(i as u64);
         family[i] = ((drawn >> 32) as u32 | 1, drawn as u32);
         i += 1;
     }
@@ -277,7 +269,7 @@ mod tests {
 
     /// 300 texts of 14 words, half of them another with one to four words changed.
     fn texts() -> Vec<Shingles> {
-        let word = |n: u64| format!("w{}", super::splitmix(n) % 4000);
+        let word = |n: u64| format!("w{}", super::mix(n) % 4000);
         (0..300_u64)
             .map(|i| {
                 let source = if i % 2 == 1 { i - 1 } else { i };

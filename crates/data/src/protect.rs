@@ -7,8 +7,9 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
+use verdict_common::hash::sha256;
+
 use crate::dataset::json_error;
-use crate::digest::sha256;
 use crate::encoding::mark;
 use crate::near::Shingles;
 use crate::normal::question_key;

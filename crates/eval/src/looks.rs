@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use verdict_common::hash::hex;
 use verdict_data::Item;
 
 use crate::run::EvalError;
@@ -90,8 +91,7 @@ pub fn rows_hash(items: &[Item]) -> String {
         })
         .collect();
     rows.sort_unstable();
-    let digest = Sha256::digest(rows.concat());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(rows.concat()))
 }
 
 /// The looks in a run folder so far, the oldest first; a last line that was cut off by a full disk is left out.

@@ -10,6 +10,7 @@ use crate::store::matrix;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
+use verdict_common::random::mix;
 
 /// Standard deviation of the weights.
 const DEVIATION: f32 = 0.02;
@@ -98,12 +99,4 @@ fn fill(key: u64, out: &mut [f32]) {
         let centred = (x >> 9) as i32 - (1 << 22);
         *out = (centred as f32 + 0.5) * (scale / 8_388_608.0);
     }
-}
-
-/// The finaliser of SplitMix64.
-fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use verdict_common::random::SplitMix64;
 use verdict_formats::{Adapter, AdapterConfig, AdapterTensor, ModelConfig, Targets};
 
 use crate::error::{Error, Result};
@@ -175,11 +176,11 @@ impl AdapterBank {
     /// a = √5), drawn from `spec.seed` alone. Returns its index.
     pub fn create(&mut self, config: &ModelConfig, spec: &AdapterSpec) -> usize {
         let mut adapter = BankAdapter::new(config, spec.clone());
-        let mut state = spec.seed ^ 0x5851_f42d_4c95_7f2d;
+        let mut random = SplitMix64::new(spec.seed ^ 0x5851_f42d_4c95_7f2d);
         for Module { inputs, a, .. } in adapter.modules(config) {
             let bound = 1.0 / (inputs as f32).sqrt();
             for w in &mut adapter.weights[a] {
-                *w = (2.0 * uniform(&mut state) - 1.0) * bound;
+                *w = (2.0 * random.next_f32() - 1.0) * bound;
             }
         }
         self.adapters.push(adapter);
@@ -335,12 +336,4 @@ fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
             to[j * rows + i] = from[i * columns + j];
         }
     }
-}
-
-/// A number in [0, 1) with 24 bits (SplitMix64).
-fn uniform(state: &mut u64) -> f32 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 40) as f32 / 16_777_216.0
 }

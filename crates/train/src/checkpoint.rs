@@ -17,7 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use verdict_common::hash::sha256;
 use verdict_model::formats::{Array, Arrays, arrays_from_bytes, arrays_to_bytes};
 
 use crate::engine::AdapterState;
@@ -155,7 +155,7 @@ impl Checkpoint {
             let (expected, name) = line
                 .split_once("  ")
                 .ok_or_else(|| format!("{SUMS}: expected a hash and a name, found {line:?}"))?;
-            let found = files::hex(&Sha256::digest(read(name)?));
+            let found = sha256(&read(name)?);
             if found != expected {
                 return Err(format!(
                     "{name}: expected SHA-256 {expected}, found {found}"
@@ -299,7 +299,7 @@ impl Writer {
     }
 
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let hash = files::hex(&Sha256::digest(bytes));
+        let hash = sha256(bytes);
         self.sums.push_str(&format!("{hash}  {name}\n"));
         self.write(name, bytes)
     }

@@ -165,12 +165,8 @@ mod tests {
     use crate::settings::TrainSettings;
     use crate::training_set::TrainingSet;
 
-    /// SplitMix64's finaliser.
     fn noise(name: u64) -> u64 {
-        let mut z = name.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        verdict_common::random::finalize(name.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     fn rows(n: usize) -> TrainingSet {

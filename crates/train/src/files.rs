@@ -1,12 +1,11 @@
 //! Writing so that nothing stands half-written under a final name, and hashes of what was written.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read as _, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 
@@ -75,22 +74,7 @@ pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
 
 /// SHA-256 of a file in hexadecimal.
 pub(crate) fn sha256(path: &Path) -> Result<String> {
-    let read = || -> io::Result<String> {
-        let mut file = File::open(path)?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(hex(&hash.finalize())),
-                n => hash.update(&buffer[..n]),
-            }
-        }
-    };
-    read().map_err(Error::io(path, "read"))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    verdict_common::hash::sha256_file(path).map_err(Error::io(path, "read"))
 }
 
 /// Names in a folder, sorted.
@@ -121,15 +105,5 @@ mod tests {
         );
         assert_eq!(names(dir.path()).unwrap(), ["MANIFEST.json"]);
         assert!(path.is_dir(), "what was there stays");
-    }
-
-    #[test]
-    fn the_hash_is_sha256() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("abc");
-        write(&path, b"abc").unwrap();
-        // FIPS 180-2, appendix B.1.
-        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(sha256(&path).unwrap(), expected);
     }
 }

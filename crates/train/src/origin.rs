@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use verdict_common::hash::hex;
 use verdict_data::manifest::{SourceRecord, SplitRecord};
 use verdict_model::formats::ModelConfig;
 
@@ -106,7 +107,7 @@ impl Provenance {
                 all.update(format!("{name} {hash}\n"));
             }
         }
-        Ok(files::hex(&all.finalize()))
+        Ok(hex(&all.finalize()))
     }
 
     /// The same with what is known of data and model.

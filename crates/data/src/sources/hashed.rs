@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use verdict_common::hash::hex;
+
 use super::{ReadFile, file_name};
-use crate::digest::hex;
 use crate::encoding;
 use crate::{Error, Result};
 

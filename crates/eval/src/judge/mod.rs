@@ -341,6 +341,5 @@ fn fingerprint(items: &[Item]) -> String {
             hash.update(part);
         }
     }
-    let digest = hash.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    verdict_common::hash::hex(&hash.finalize())
 }

@@ -205,7 +205,7 @@ pub(super) fn machine_code(
         hash.update(part);
     }
     let digest = hash.finalize();
-    let hex: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
+    let hex = verdict_common::hash::hex(&digest[..16]);
     let path = folder.join(format!("{}-{architecture}-{hex}.cubin", source.file));
     if let Some(code) = kept(&path) {
         tracing::debug!(

@@ -1,6 +1,7 @@
 //! What can go wrong on a GPU.
 
 use cudarc::driver::sys::CUresult;
+use verdict_common::bytes;
 
 /// A GPU that cannot be used, or that failed while it was used.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -11,7 +12,7 @@ pub enum GpuError {
     /// More memory than the card, or the budget, has left.
     #[error(
         "GPU {ordinal}: out of memory: {} more needed, {} of {} in use by this process{}",
-        gib(*.wanted), gib(*.held), gib(*.limit),
+        bytes(*.wanted as u64), bytes(*.held as u64), bytes(*.limit as u64),
         if *.budget { " (the limit is --memory-gib)" } else { "" }
     )]
     OutOfMemory {
@@ -66,13 +67,6 @@ pub enum GpuError {
 
 /// Result of an operation on a GPU.
 pub type GpuResult<T> = Result<T, GpuError>;
-
-fn gib(bytes: usize) -> String {
-    match bytes {
-        0..0x100_0000 => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
-        _ => format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30)),
-    }
-}
 
 /// The error of a driver call that failed with `code`.
 pub(super) fn failure(ordinal: usize, call: &str, code: CUresult) -> GpuError {

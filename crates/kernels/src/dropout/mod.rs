@@ -8,6 +8,8 @@ mod tests;
 
 pub use cuda::{Masked, RowKey};
 
+use verdict_common::random::mix;
+
 use crate::cpu::{Isa, multiversion};
 
 /// Names the masks of one row at one place of the network.
@@ -26,7 +28,7 @@ pub struct DropoutKey {
 }
 
 impl DropoutKey {
-    /// Two words that start the row's generator (SplitMix64's finaliser over the parts).
+    /// Two words that start the row's generator (SplitMix64's mixing over the parts).
     fn words(self) -> (u32, u32) {
         let mut h = mix(self.seed ^ 0x9e37_79b9_7f4a_7c15);
         h = mix(h ^ self.example);
@@ -34,13 +36,6 @@ impl DropoutKey {
         h = mix(h ^ u64::from(self.position));
         (h as u32, (h >> 32) as u32)
     }
-}
-
-fn mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 /// `x = x · mask / (1 − p)` for one row; p is rounded to 1/65536.
