@@ -95,7 +95,7 @@ impl Iterator for TokenCandidates<'_> {
 /// Key of an answer's random numbers: a hash of the prompt's tokens.
 pub fn key(prompt: &[u32]) -> u64 {
     prompt.iter().fold(prompt.len() as u64, |key, token| {
-        mix(key ^ mix(u64::from(*token)))
+        finalize(key ^ finalize(u64::from(*token)))
     })
 }
 

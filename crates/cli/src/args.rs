@@ -1,8 +1,11 @@
-//! The command line as clap reads it. Each command's own flags stand in its file.
+//! The command line as clap reads it. The flags of each command are in its own file.
+
+use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::aliases;
 use crate::commands::{ask, bench, build, demo, doctor, eval, pull, train, watch};
 use crate::log;
 
@@ -12,19 +15,22 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// Turns a small open language model into a specialist that answers biomedical yes/no questions with
-/// a label, a probability and one sentence of rationale.
+/// Fine-tune a small language model to answer biomedical yes/no questions
+///
+/// Each answer is a label (Yes, No or Uncertain) with calibrated probabilities and one sentence of rationale.
 #[derive(Debug, Parser)]
 #[command(name = "verdict", version, styles = STYLES, max_term_width = 100)]
-#[command(after_help = "New here? `verdict demo` runs the whole chain in a few minutes.")]
+#[command(
+    after_help = "New here? `verdict demo` builds, trains, evaluates and asks in a few minutes."
+)]
 pub struct Cli {
-    /// Print results as JSON, one object a line
+    /// Print results as JSON, one object per line
     #[arg(long, global = true, display_order = 900)]
     pub json: bool,
-    /// What goes to stderr
+    /// What goes to stderr.
     #[command(flatten)]
     pub log: log::Flags,
-    /// What to do
+    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -46,22 +52,40 @@ pub enum Command {
     Reference,
 }
 
+impl Cli {
+    /// All commands and flags, with the other names that flags have.
+    pub fn definition() -> clap::Command {
+        aliases::add(Self::command())
+    }
+
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    /// Wrong usage, and help or version where they were asked for.
+    pub fn read<W>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error>
+    where
+        W: Into<OsString> + Clone,
+    {
+        let mut definition = Self::definition();
+        let matches = definition.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
-
-    use clap::{CommandFactory as _, Parser as _};
 
     use super::{Cli, Command};
     use crate::models;
 
     #[test]
     fn clap_finds_no_contradiction() {
-        Cli::command().debug_assert();
+        Cli::definition().debug_assert();
     }
 
-    /// README and every page of the documentation but the reference, which is made from the flags.
+    /// README and every page of the documentation but the reference, which is generated from the flags.
     fn pages() -> Vec<PathBuf> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut pages = vec![root.join("README.md")];
@@ -73,7 +97,7 @@ mod tests {
         pages
     }
 
-    /// Lines of fenced code that call the program, continued lines joined, comments left out.
+    /// Lines of fenced code that run the program, with continued lines joined and comments removed.
     fn commands(text: &str) -> Vec<Vec<String>> {
         let text = text.replace("\\\n", " ");
         let mut fenced = false;
@@ -81,7 +105,7 @@ mod tests {
         for line in text.lines() {
             fenced ^= line.trim_start().starts_with("```");
             let line = line.trim().trim_start_matches("$ ");
-            // What a shell computes is not known here.
+            // The output of a command substitution is not known here.
             let Some(words) = shlex::split(line).filter(|_| fenced && !line.contains("$(")) else {
                 continue;
             };
@@ -90,10 +114,10 @@ mod tests {
                 .position(|word| ["|", ">", "&", "&&", "2>"].contains(&&**word));
             let words = &words[..piped.unwrap_or(words.len())];
             let from = words.iter().position(|word| word == "verdict");
-            // Before it may stand variables of the environment.
+            // Environment variables may come first.
             match from {
                 Some(from) if words[..from].iter().all(|word| word.contains('=')) => {
-                    found.push(whole(&words[from..]));
+                    found.push(without_ellipses(&words[from..]));
                 }
                 _ => {}
             }
@@ -101,18 +125,42 @@ mod tests {
         found
     }
 
-    /// What a page leaves out: the value of a flag is some value, anything else is not there.
-    fn whole(words: &[String]) -> Vec<String> {
-        let mut whole: Vec<String> = Vec::new();
+    /// Pages leave things out with an ellipsis: after a flag it stands for some value, elsewhere for nothing.
+    fn without_ellipses(words: &[String]) -> Vec<String> {
+        let mut without_ellipses: Vec<String> = Vec::new();
         for word in words {
-            let value = whole.last().is_some_and(|before| before.starts_with("--"));
+            let value = without_ellipses
+                .last()
+                .is_some_and(|before| before.starts_with("--"));
             match word.as_str() {
-                "…" if value => whole.push("stats:9".into()),
+                "…" if value => without_ellipses.push("stats:9".into()),
                 "…" => {}
-                word => whole.push(word.to_owned()),
+                word => without_ellipses.push(word.to_owned()),
             }
         }
-        whole
+        without_ellipses
+    }
+
+    /// Every command below `command`, and itself.
+    fn all(command: &clap::Command) -> Vec<clap::Command> {
+        let below = command.get_subcommands().flat_map(all);
+        std::iter::once(command.clone()).chain(below).collect()
+    }
+
+    #[test]
+    fn short_help_has_one_line_for_each_flag() {
+        let mut root = Cli::definition().term_width(100);
+        root.build();
+        for mut command in all(&root) {
+            let help = command.render_help().to_string();
+            let name = command.get_name();
+            let lines = help.lines().skip_while(|line| *line != "Options:");
+            for line in lines.filter(|line| line.starts_with(' ')) {
+                let flag = line.trim_start().starts_with('-');
+                assert!(flag, "{name}: a flag takes more than one line:\n{help}");
+                assert!(line.len() <= 100, "{name}: {line}");
+            }
+        }
     }
 
     #[test]
@@ -123,8 +171,7 @@ mod tests {
             for words in commands(&text) {
                 seen += 1;
                 let place = format!("{}: {}", page.display(), words.join(" "));
-                let cli =
-                    Cli::try_parse_from(&words).unwrap_or_else(|fault| panic!("{place}\n{fault}"));
+                let cli = Cli::read(&words).unwrap_or_else(|fault| panic!("{place}\n{fault}"));
                 let model = match cli.command {
                     Command::Train(args) => args.model,
                     Command::Ask(args) => args.model,

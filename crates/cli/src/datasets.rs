@@ -1,7 +1,7 @@
-//! Sources of a build as they are written: those of this machine, and `hub:org/name/folder`, whose files
-//! are fetched into the cache unless they are there, and then read as any others.
+//! Sources of a build as they are given: local ones, and `hub:org/name/folder`, whose files are downloaded into the cache
+//! once and then read like local ones.
 //!
-//! PubMedQA's repository is known by its name. Of any other one JSON lines and tables are read.
+//! PubMedQA's repository is known by its name. From other repositories, JSON Lines and tables are read.
 
 #[cfg(test)]
 mod tests;
@@ -13,16 +13,16 @@ use std::str::FromStr;
 use verdict_data::{Input, Source};
 
 use crate::hub::{
-    Cache, Error, Hub, MAIN, Manifest, Progress, RepoType, Result, Wanted, cache_folder,
+    Cache, Error, Hub, MAIN, Manifest, Progress, RepoType, Request, Result, cache_folder,
 };
 
-/// How a source of a hub is written, for messages.
+/// The form of a hub source, for messages.
 const KIND: &str = "hub:ORG/NAME/FOLDER-OR-FILE";
 
 /// PubMedQA's repository.
 const PUBMEDQA: &str = "qiaojin/PubMedQA";
 
-/// What makes a source out of a path.
+/// Makes a source from a path.
 type Make = fn(PathBuf) -> Source;
 
 /// PubMedQA's folders.
@@ -32,42 +32,42 @@ const CONFIGS: [(&str, Make); 3] = [
     ("pqa_unlabeled", Source::PubmedqaUnlabeled),
 ];
 
-/// Files of a kind: their endings, and the source that reads them.
-type Readable = (&'static [&'static str], Make);
+/// A kind of files: their extensions, and the source that reads them.
+type FileKind = (&'static [&'static str], Make);
 
-/// What is read of any repository.
-const OWN: &[Readable] = &[
+/// The kinds that are read from any repository.
+const TABLES: &[FileKind] = &[
     (&["jsonl"], Source::Jsonl),
     (&["csv", "tsv"], Source::Csv),
     (&["parquet"], Source::Parquet),
 ];
 
-/// A source as it is written.
+/// A source as it is given.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Written {
+pub enum SourceSpec {
     /// On this machine.
-    Here(Input),
+    Local(Input),
     /// On a hub, or in the cache.
-    Hub(Asked),
+    Hub(HubSource),
 }
 
-/// Files of a data set repository, and what is to be done with their rows.
+/// Files of a data set repository, and the options for their rows.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
-    /// Repository, path and revision, as they were written.
+pub struct HubSource {
+    /// Repository, path and revision, as they were given.
     name: String,
     /// `org/name`.
     repo: String,
-    /// A folder or a file within; empty for the top.
+    /// A folder or a file in it; empty for the root.
     path: String,
     /// Branch, tag or commit.
     revision: String,
-    /// The options. Its source is that of PubMedQA's folders, and stands for tables else.
+    /// The options, and the source for a folder of PubMedQA. For other repositories the source is set after the download.
     input: Input,
 }
 
-/// A fault of a source's text, which names the hub too where it names the kinds.
-pub fn told(fault: &verdict_data::Error) -> String {
+/// The text of a fault; if it lists the kinds of sources, hub sources are added.
+pub fn describe(fault: &verdict_data::Error) -> String {
     use verdict_data::Error::{NoSources, UnknownSource};
     match fault {
         NoSources | UnknownSource { .. } => format!("{fault}, {KIND}"),
@@ -75,39 +75,39 @@ pub fn told(fault: &verdict_data::Error) -> String {
     }
 }
 
-impl FromStr for Written {
+impl FromStr for SourceSpec {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Written, String> {
+    fn from_str(text: &str) -> std::result::Result<SourceSpec, String> {
         let written = match text.strip_prefix("hub:") {
-            Some(rest) => asked(text, rest).map(Written::Hub),
-            None => text.parse().map(Written::Here),
+            Some(rest) => hub_source(text, rest).map(SourceSpec::Hub),
+            None => text.parse().map(SourceSpec::Local),
         };
-        written.map_err(|fault| told(&fault))
+        written.map_err(|fault| describe(&fault))
     }
 }
 
-impl Written {
-    /// The source with its files on this machine.
+impl SourceSpec {
+    /// The source, with its files on this machine.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn resolve(self, progress: &dyn Fn(Progress<'_>)) -> Result<Input> {
         match self {
-            Written::Here(input) => Ok(input),
-            Written::Hub(asked) => {
+            SourceSpec::Local(input) => Ok(input),
+            SourceSpec::Hub(source) => {
                 let datasets = Datasets {
                     cache: Cache::datasets(&cache_folder()?),
                     hub: Hub::from_env(),
                 };
-                datasets.input(asked, progress)
+                datasets.input(source, progress)
             }
         }
     }
 }
 
-/// Reads what stands behind `hub:`.
-fn asked(text: &str, rest: &str) -> verdict_data::Result<Asked> {
+/// Reads what follows `hub:`.
+fn hub_source(text: &str, rest: &str) -> verdict_data::Result<HubSource> {
     let name = rest.split('?').next().unwrap_or_default();
     let wrong = |expected, found: &str| verdict_data::Error::SourceArgument {
         text: text.to_owned(),
@@ -128,12 +128,12 @@ fn asked(text: &str, rest: &str) -> verdict_data::Result<Asked> {
         (true, Some((_, make))) => make(PathBuf::new()),
         (true, None) => {
             let expected =
-                "one of pqa_labeled, pqa_artificial, pqa_unlabeled behind hub:qiaojin/PubMedQA/";
+                "one of pqa_labeled, pqa_artificial, pqa_unlabeled after hub:qiaojin/PubMedQA/";
             return Err(wrong(expected, &path));
         }
         (false, _) => Source::Jsonl(PathBuf::new()),
     };
-    Ok(Asked {
+    Ok(HubSource {
         name: name.to_owned(),
         repo,
         path,
@@ -142,18 +142,18 @@ fn asked(text: &str, rest: &str) -> verdict_data::Result<Asked> {
     })
 }
 
-impl Asked {
-    /// What of the repository is read.
-    fn readable(&self) -> Vec<Readable> {
+impl HubSource {
+    /// The kinds of files that are read from the repository.
+    fn kinds(&self) -> Vec<FileKind> {
         let known = CONFIGS.iter().map(|(_, make)| *make);
         let same = |make: &Make| make(PathBuf::new()) == self.input.source;
         match known.into_iter().find(same) {
             Some(make) => vec![(&["parquet", "json"], make)],
-            None => OWN.to_vec(),
+            None => TABLES.to_vec(),
         }
     }
 
-    /// The files to take, all of one kind: the one that is named, or those that stand in the folder.
+    /// The files to download, all of one kind: the one that is named, or those in the folder.
     fn choose(&self, names: &BTreeSet<String>) -> Result<Vec<String>> {
         let missing = |expected: String, found: BTreeSet<String>| Error::NoDataInRepo {
             repo: self.repo.clone(),
@@ -180,8 +180,8 @@ impl Asked {
             let expected = format!("a folder or file {:?}", self.path);
             return Err(missing(expected, names.iter().map(top).collect()));
         }
-        let readable = self.readable();
-        let of = |(endings, _): &Readable| -> Vec<String> {
+        let readable = self.kinds();
+        let of = |(endings, _): &FileKind| -> Vec<String> {
             let fits = |name: &&String| endings.iter().any(|ending| ends(name, ending));
             there.iter().filter(fits).cloned().collect()
         };
@@ -191,27 +191,27 @@ impl Asked {
         let endings: Vec<String> = endings.map(|ending| format!("*.{ending}")).collect();
         match kinds.len() {
             0 => Err(missing(
-                format!("files that can be read ({})", endings.join(", ")),
+                format!("readable files ({})", endings.join(", ")),
                 there,
             )),
             1 => Ok(kinds.remove(0)),
             _ => {
                 let found = kinds.into_iter().flatten().collect();
                 Err(missing(
-                    "files of one kind, or the name of one".into(),
+                    "files of one kind, or the name of one file".into(),
                     found,
                 ))
             }
         }
     }
 
-    /// The source that reads what was fetched.
+    /// The source that reads the downloaded files.
     fn read(mut self, cache: &Cache, manifest: &Manifest) -> Input {
         let first = manifest.files.first().map_or("", |file| &file.name);
-        let fits = |(endings, _): &Readable| endings.iter().any(|ending| ends(first, ending));
-        let make = self.readable().into_iter().find(fits);
-        // Nothing else was chosen, and what the cache holds was checked.
-        let (_, make) = make.unwrap_or(OWN[0]);
+        let fits = |(endings, _): &FileKind| endings.iter().any(|ending| ends(first, ending));
+        let make = self.kinds().into_iter().find(fits);
+        // Only readable files were chosen, and the cache was checked.
+        let (_, make) = make.unwrap_or(TABLES[0]);
         self.input.source = make(cache.folder(&self.name).join(&self.path));
         let of = &manifest.source;
         self.input.hub = Some(of.strip_prefix("hub:").unwrap_or(of).to_owned());
@@ -224,32 +224,32 @@ fn ends(name: &str, ending: &str) -> bool {
     found.is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }
 
-/// Cache and hub.
+/// The cache and the hub.
 struct Datasets {
     cache: Cache,
     hub: Hub,
 }
 
 impl Datasets {
-    fn input(&self, asked: Asked, progress: &dyn Fn(Progress<'_>)) -> Result<Input> {
-        let manifest = match self.cache.get(&asked.name)? {
+    fn input(&self, source: HubSource, progress: &dyn Fn(Progress<'_>)) -> Result<Input> {
+        let manifest = match self.cache.get(&source.name)? {
             Some(manifest) => manifest,
-            None => self.fetch(&asked, progress)?,
+            None => self.fetch(&source, progress)?,
         };
-        Ok(asked.read(&self.cache, &manifest))
+        Ok(source.read(&self.cache, &manifest))
     }
 
-    fn fetch(&self, asked: &Asked, progress: &dyn Fn(Progress<'_>)) -> Result<Manifest> {
-        let partial = self.cache.partial(&asked.name)?;
-        let of = asked.clone();
-        let wanted = Wanted {
+    fn fetch(&self, source: &HubSource, progress: &dyn Fn(Progress<'_>)) -> Result<Manifest> {
+        let partial = self.cache.partial(&source.name)?;
+        let of = source.clone();
+        let request = Request {
             kind: RepoType::Dataset,
-            repo: asked.repo.clone(),
-            revision: asked.revision.clone(),
+            repo: source.repo.clone(),
+            revision: source.revision.clone(),
             choose: Box::new(move |names| of.choose(names)),
         };
-        let snapshot = self.hub.fetch(wanted, &partial, progress)?;
-        let source = format!("hub:{}@{}", asked.repo, snapshot.commit);
-        self.cache.install(&asked.name, source, snapshot.files)
+        let snapshot = self.hub.fetch(request, &partial, progress)?;
+        let origin = format!("hub:{}@{}", source.repo, snapshot.commit);
+        self.cache.install(&source.name, origin, snapshot.files)
     }
 }

@@ -1,4 +1,4 @@
-//! `--device` against what the machine has: on which devices a command computes.
+//! Resolves `--device`: which of the machine's devices a command computes on.
 
 use verdict_model::{BaseQuantization, ComputeDtype, Device, GpuProbe};
 use verdict_train::{DeviceChoice, TrainSettings};
@@ -6,74 +6,74 @@ use verdict_train::{DeviceChoice, TrainSettings};
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 
-/// Compute capability from which on a GPU runs the kernels at all (bf16 matrix instructions).
+/// The lowest compute capability that runs the kernels, which use bf16 matrix instructions.
 const LEAST: (i32, i32) = (8, 0);
 
-/// The compute capability whose products take 8-bit floats with a scale a row (Hopper).
+/// The compute capability that multiplies 8-bit floats with one scale per row (Hopper).
 const FP8: (i32, i32) = (9, 0);
 
-const DOCTOR: &str = "`verdict doctor` says what was looked for, and where";
+const DOCTOR: &str = "`verdict doctor` shows what was searched for, and where";
 
-/// A device that was chosen.
+/// A device to compute on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SelectedDevice {
     /// The device.
     pub device: Device,
-    /// Its maker's name for it; none for the processor.
+    /// The name that its maker gives it; none for the processor.
     pub name: Option<String>,
-    /// Version of its driver.
+    /// The version of its driver.
     pub driver: Option<String>,
 }
 
-/// The devices that these settings mean here, at least one. With `auto` a note says why a machine that
-/// has a driver computes on the processor.
+/// The devices that these settings select on this machine, at least one. With `auto`, a note says why a machine with a
+/// GPU driver computes on the processor.
 ///
 /// # Errors
-/// A GPU that was asked for and cannot be used; `fp8` or `nf4` where no device computes with it.
-pub fn choose(settings: &TrainSettings, printer: &Printer) -> Result<Vec<Place>> {
-    let places = match settings.device {
-        DeviceChoice::Cpu => vec![Place::cpu()],
+/// A requested GPU that cannot be used; `fp8` or `nf4` without a device that supports it.
+pub fn choose(settings: &TrainSettings, printer: &Printer) -> Result<Vec<SelectedDevice>> {
+    let devices = match settings.device {
+        DeviceChoice::Cpu => vec![SelectedDevice::cpu()],
         _ => {
-            let (places, note) = among(settings, &verdict_model::gpus(), hidden())?;
+            let (devices, note) = among(settings, &verdict_model::gpus(), hidden())?;
             if let Some(note) = note {
                 printer.note(note);
             }
-            places
+            devices
         }
     };
-    for place in &places {
-        let (device, name) = (place.label(), place.name.as_deref());
+    for device in &devices {
+        let (device, name) = (device.label(), device.name.as_deref());
         tracing::info!(device, name, "device chosen");
     }
-    Ok(places)
+    Ok(devices)
 }
 
-/// What `--device auto` means with these findings.
-pub fn auto(probe: &GpuProbe) -> Place {
-    // The defaults compute everywhere, so this is always one place.
+/// The device that `--device auto` selects here.
+pub fn auto(probe: &GpuProbe) -> SelectedDevice {
+    // The defaults compute on every machine, so this is always one device.
     let chosen = among(&TrainSettings::default(), probe, true);
-    let place = chosen
+    let device = chosen
         .ok()
-        .and_then(|(places, _)| places.into_iter().next());
-    place.unwrap_or_else(Place::cpu)
+        .and_then(|(devices, _)| devices.into_iter().next());
+    device.unwrap_or_else(SelectedDevice::cpu)
 }
 
-/// Whether the user hid the GPUs from CUDA's programs.
+/// Whether the user hid the GPUs from CUDA programs.
 fn hidden() -> bool {
     std::env::var("CUDA_VISIBLE_DEVICES")
         .is_ok_and(|seen| matches!(seen.trim(), "" | "-1" | "NoDevFiles"))
 }
 
-/// [`choose`] among what was found, and the note.
+/// [`choose`] for the devices that were found; the devices and the note.
 fn among(
     settings: &TrainSettings,
     probe: &GpuProbe,
     hidden: bool,
-) -> Result<(Vec<Place>, Option<String>)> {
+) -> Result<(Vec<SelectedDevice>, Option<String>)> {
     let (choice, base) = (&settings.device, settings.base);
     let f32 = base == BaseQuantization::F32 || settings.compute == Some(ComputeDtype::F32);
     let why = || match probe.missing.as_slice() {
-        [] if probe.usable() => "GPUs compute in bf16 alone".to_owned(),
+        [] if probe.usable() => "GPUs compute in bf16 only".to_owned(),
         [] => "the driver has no GPU".to_owned(),
         missing => missing.join("; "),
     };
@@ -93,11 +93,11 @@ fn among(
                     "--base: {base} needs a GPU, found none that can be used: {}",
                     why()
                 );
-                return Err(Failure::input(fault).hint("int8, bf16 and f32 run everywhere"));
+                return Err(Failure::input(fault).hint("int8, bf16 and f32 run on every device"));
             }
-            let told = probe.driver.is_some() && !hidden && *choice == DeviceChoice::Auto;
-            let note = told.then(|| format!("computing on the processor: {}", why()));
-            return Ok((vec![Place::cpu()], note));
+            let expected_a_gpu = probe.driver.is_some() && !hidden && *choice == DeviceChoice::Auto;
+            let note = expected_a_gpu.then(|| format!("computing on the processor: {}", why()));
+            return Ok((vec![SelectedDevice::cpu()], note));
         }
         DeviceChoice::Cuda(numbers) => numbers.clone(),
     };
@@ -106,7 +106,7 @@ fn among(
         return Err(Failure::input(fault).hint(DOCTOR));
     }
     let mut faults = Vec::new();
-    let mut places = Vec::new();
+    let mut devices = Vec::new();
     for number in numbers {
         let Some(gpu) = probe.devices.iter().find(|gpu| gpu.ordinal == number) else {
             let known: Vec<String> = probe
@@ -127,19 +127,19 @@ fn among(
                 FP8.0, FP8.1, gpu.name
             ));
         }
-        places.push(Place {
+        devices.push(SelectedDevice {
             device: Device::Cuda(number),
             name: Some(gpu.name.clone()),
             driver: probe.driver_version.clone(),
         });
     }
     match faults.is_empty() {
-        true => Ok((places, None)),
+        true => Ok((devices, None)),
         false => Err(Failure::faults(faults)),
     }
 }
 
-impl Place {
+impl SelectedDevice {
     fn cpu() -> Self {
         Self {
             device: Device::Cpu,
@@ -213,8 +213,8 @@ mod tests {
         base: BaseQuantization,
         probe: &GpuProbe,
     ) -> (Vec<String>, Option<String>) {
-        let (places, note) = among(&settings(choice, base), probe, false).expect("usable");
-        (places.iter().map(Place::label).collect(), note)
+        let (devices, note) = among(&settings(choice, base), probe, false).expect("usable");
+        (devices.iter().map(SelectedDevice::label).collect(), note)
     }
 
     fn refused(choice: &str, base: BaseQuantization, probe: &GpuProbe) -> Failure {
@@ -256,7 +256,7 @@ mod tests {
             (vec!["cpu".into()], Some(none.into()))
         );
         let (_, note) = among(&TrainSettings::default(), &broken(), true).expect("usable");
-        assert_eq!(note, None, "whoever hides the GPUs knows it");
+        assert_eq!(note, None, "the user hid the GPUs");
         let without = GpuProbe {
             driver: None,
             missing: vec!["no driver".into()],
@@ -272,15 +272,15 @@ mod tests {
     #[test]
     fn auto_computes_f32_on_the_processor() {
         let one = probe(vec![gpu(0, "H100", (9, 0))]);
-        let note = Some("computing on the processor: GPUs compute in bf16 alone".to_owned());
+        let note = Some("computing on the processor: GPUs compute in bf16 only".to_owned());
         let expected = (vec!["cpu".to_owned()], note);
         assert_eq!(labels("auto", BaseQuantization::F32, &one), expected);
         let products = TrainSettings {
             compute: Some(ComputeDtype::F32),
             ..TrainSettings::default()
         };
-        let (places, note) = among(&products, &one, false).expect("usable");
-        assert_eq!((vec![places[0].label()], note), expected);
+        let (devices, note) = among(&products, &one, false).expect("usable");
+        assert_eq!((vec![devices[0].label()], note), expected);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The libraries' errors as failures of a command: their text, their hints, whose fault it was.
+//! The errors of the libraries as failures of a command: text, hints and exit status.
 
 use std::fmt::Display;
 
@@ -9,6 +9,7 @@ use verdict_eval::EvalError;
 use verdict_model::GpuError;
 use verdict_train::Fault;
 
+use crate::aliases;
 use crate::failure::{Failure, Status};
 use crate::hub;
 
@@ -16,23 +17,23 @@ use crate::hub;
 fn flag(key: &str) -> String {
     match key.strip_prefix("slurm.") {
         Some("options") => "sbatch-option".to_owned(),
-        own => own.unwrap_or(key).replace('_', "-"),
+        own => aliases::flag(own.unwrap_or(key)),
     }
 }
 
 impl From<verdict_data::Error> for Failure {
     fn from(error: verdict_data::Error) -> Self {
         use verdict_data::Error as Data;
-        // Where a flag helps, its name.
+        // Hints that name flags belong here; the library has no flags.
         let hint = match &error {
             Data::NotEmpty { .. } => {
                 Some("choose another --out, or add --overwrite to replace a data set")
             }
             Data::EmptyClass { .. } => Some(
-                "add a source that has the class (pubmedqa-labeled has all three), or add --natural",
+                "add a source that has the class (pubmedqa-labeled has all three), or add --unbalanced",
             ),
             Data::TooFewRows { .. } => Some(
-                "ask for fewer rows --per-class, for so many at most (--at-most), or add a source",
+                "ask for fewer rows with --per-class, take as many as there are with --max-per-class, or add a source",
             ),
             Data::EmptySplit { .. } => Some(
                 "add rows, or rows that are not tied to others (the same or nearly the same question, rationale, abstract or group ties them), or add --allow-empty-splits",
@@ -98,7 +99,7 @@ impl From<AnswerError> for Failure {
     fn from(error: AnswerError) -> Self {
         let failure = Failure::from_error(&error);
         match &error {
-            // The model's own trouble is no fault of the question.
+            // The engine failed, not the question.
             AnswerError::Engine(_) => Failure {
                 status: Status::Failed,
                 ..failure
@@ -150,14 +151,14 @@ impl From<verdict_train::Error> for Failure {
     }
 }
 
-/// A GPU's error, along the sources of another.
+/// The error of a GPU among the sources of another error.
 fn gpu<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e GpuError> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(gpu) = error.downcast_ref::<GpuError>() {
             return Some(gpu);
         }
-        // A transparent error shows its source's sources alone.
+        // A transparent error skips itself among its sources.
         if let Some(verdict_model::Error::Gpu(gpu)) = error.downcast_ref() {
             return Some(gpu);
         }
@@ -166,12 +167,12 @@ fn gpu<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e GpuError>
     None
 }
 
-/// What helps against a GPU's error.
+/// A hint for the error of a GPU.
 fn gpu_hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     match gpu(error)? {
-        GpuError::Missing(_) => Some("`verdict doctor` says what was looked for, and where"),
+        GpuError::Missing(_) => Some("`verdict doctor` shows what was searched for, and where"),
         GpuError::OutOfMemory { .. } => {
-            Some("fewer --pass-tokens take less, as do a smaller --base and fewer adapters at once")
+            Some("use fewer --micro-batch-tokens, a smaller --base, or fewer adapters at once")
         }
         _ => None,
     }
@@ -210,7 +211,10 @@ mod tests {
                 failure.faults[0].contains("GPU 1: out of memory"),
                 "{failure:?}"
             );
-            assert!(failure.hints[0].contains("--pass-tokens"), "{failure:?}");
+            assert!(
+                failure.hints[0].contains("--micro-batch-tokens"),
+                "{failure:?}"
+            );
         }
     }
 

@@ -1,29 +1,29 @@
-//! How a command fails: what to say, what would help, and whose fault it was.
+//! How a command fails: the error messages, hints, and the exit status.
 
 use std::error::Error as StdError;
 use std::fmt::Display;
 use std::io::ErrorKind;
 
-/// Whose fault a failure was; its number is the exit status.
+/// The exit status of a failure says whose fault it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
-    /// The work failed: disk, network, memory.
+    /// The system failed: disk, network, memory.
     Failed = 1,
-    /// Wrong usage, or a file or folder that is not what it should be.
+    /// The user gave wrong arguments, or a file or folder with wrong contents.
     Input = 2,
-    /// The user stopped it.
+    /// The user stopped the command.
     Interrupted = 130,
 }
 
-/// A failed command: one line for each fault, hints apart from them.
+/// A failed command: one line for each fault, and hints.
 #[derive(Debug)]
 pub struct Failure {
     /// Exit status.
     pub status: Status,
     /// One line each; at least one.
     pub faults: Vec<String>,
-    /// What the user may do about it.
+    /// What the user can do about it.
     pub hints: Vec<String>,
 }
 
@@ -36,12 +36,12 @@ impl Failure {
         Self::new(Status::Input, fault)
     }
 
-    /// The machine, not the user, stood in the way.
+    /// A failure of the system.
     pub fn failed(fault: impl Display) -> Self {
         Self::new(Status::Failed, fault)
     }
 
-    /// Several wrong things about the input, told together.
+    /// Several faults of the input at once.
     pub fn faults(faults: Vec<String>) -> Self {
         Self {
             status: Status::Input,
@@ -50,7 +50,7 @@ impl Failure {
         }
     }
 
-    /// A library's error: the system's own troubles are failures, everything else is bad input.
+    /// The error of a library: I/O errors of the system are failures, everything else is wrong input.
     pub fn from_error(error: &(dyn StdError + 'static)) -> Self {
         Self::new(status_of(error), one_line(error))
     }
@@ -70,7 +70,7 @@ impl Failure {
     }
 }
 
-/// The status an error deserves: look for the system's own error along its sources.
+/// The status of an error, by the I/O error among its sources.
 fn status_of(error: &(dyn StdError + 'static)) -> Status {
     let mut next = Some(error);
     while let Some(error) = next {

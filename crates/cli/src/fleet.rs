@@ -1,49 +1,52 @@
-//! A model on each device that was chosen, and the engine that trains over them.
+//! The model loaded on each selected device, and the engine that trains on all of them.
 
 use std::thread;
 
 use verdict_model::{AdapterSpec, Model};
 use verdict_train::{ModelTrainingEngine, MultiDeviceEngine, TrainSettings, TrainingEngine};
 
-use crate::device::Place;
+use crate::device::SelectedDevice;
 use crate::failure::Result;
 use crate::loading::{self, Source};
 use crate::printer::Printer;
 
 /// The same model on one device or several.
-pub struct Models {
-    /// One for each device.
+pub struct LoadedModels {
+    /// One per device.
     pub models: Vec<Model>,
     /// The devices.
-    pub places: Vec<Place>,
+    pub devices: Vec<SelectedDevice>,
 }
 
-impl Models {
-    /// Loads the model on all devices at once; on no more devices than there are adapters.
+impl LoadedModels {
+    /// Loads the model on all devices in parallel, and on no more devices than there are adapters.
     pub fn load(
         source: &Source,
         settings: &TrainSettings,
-        mut places: Vec<Place>,
+        mut devices: Vec<SelectedDevice>,
         adapters: usize,
         printer: &Printer,
     ) -> Result<Self> {
-        if places.len() > adapters {
-            let last: Vec<String> = places[adapters.max(1)..].iter().map(Place::label).collect();
+        if devices.len() > adapters {
+            let last: Vec<String> = devices[adapters.max(1)..]
+                .iter()
+                .map(SelectedDevice::label)
+                .collect();
             printer.note(format!(
-                "more devices than adapters: {} not used",
+                "more devices than adapters: {} will not be used",
                 last.join(", ")
             ));
-            places.truncate(adapters.max(1));
+            devices.truncate(adapters.max(1));
         }
-        for place in &places {
-            if let (Some(name), false) = (&place.name, printer.logs()) {
-                printer.note(format!("computing on {} ({name})", place.label()));
+        for device in &devices {
+            if let (Some(name), false) = (&device.name, printer.logs()) {
+                printer.note(format!("computing on {} ({name})", device.label()));
             }
         }
         let models: Result<Vec<Model>> = thread::scope(|scope| {
-            let started: Vec<_> = places
+            let started: Vec<_> = devices
                 .iter()
-                .map(|place| scope.spawn(move || source.load(loading::options(settings, place))))
+                .map(|device| scope.spawn(move || source.load(loading::options(settings, device))))
                 .collect();
             let ended = started.into_iter().map(thread::ScopedJoinHandle::join);
             ended
@@ -52,11 +55,11 @@ impl Models {
         });
         Ok(Self {
             models: models?,
-            places,
+            devices,
         })
     }
 
-    /// An engine for these adapters, in the order in which they will be made.
+    /// An engine for these adapters, in the order in which they will be created.
     pub fn engine<'m>(
         &'m self,
         base_name: &str,

@@ -1,11 +1,11 @@
-//! What a folder is, for commands that were given another kind than they take.
+//! Recognizes data set and run folders, for commands that were given the wrong kind.
 
 use std::path::Path;
 
 use crate::failure::{Failure, Result};
 use crate::shell;
 
-/// Whether a folder is a data set, finished or not, and no run.
+/// Whether a folder is a data set, finished or not, and not a run.
 fn is_data_set(folder: &Path) -> bool {
     folder.join("train.jsonl").is_file() && !is_run(folder)
 }
@@ -25,7 +25,7 @@ pub fn refuse_data_set(folder: &Path) -> Result {
         folder.display()
     ));
     Err(failure.hint(format!(
-        "train on it first, and give the run's folder here: verdict train --data {} --model smollm2-135m --out run",
+        "train on it first, then give the run folder here: verdict train --data {} --model smollm2-135m --out run",
         shell::word(folder)
     )))
 }
@@ -41,8 +41,8 @@ pub fn refuse_run(folder: &Path) -> Result {
     ));
     let run = shell::word(folder);
     Err(failure.hint(format!(
-        "`verdict build` makes data sets; a run is taken by verdict eval {run}, ask --run {run}, train --resume {run} \
-         and train --like {run}"
+        "`verdict build` writes data sets; commands that take a run: verdict eval {run}, verdict ask --run {run}, \
+         verdict train --resume {run}, verdict train --like {run}"
     )))
 }
 

@@ -1,4 +1,4 @@
-//! Opening a model for a command: find it, read its tokenizer, load its weights.
+//! Opens a model for a command: finds it, reads its tokenizer, loads its weights.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -14,8 +14,9 @@ use verdict_model::{
 use verdict_train::settings::compute;
 use verdict_train::{ComputeSetting, DeviceChoice, ModelRecord, RunFolder, TrainSettings};
 
-use crate::datasets::Written;
-use crate::device::{self, Place};
+use crate::aliases;
+use crate::datasets::SourceSpec;
+use crate::device::{self, SelectedDevice};
 use crate::failure::{Failure, Result};
 use crate::folders;
 use crate::hub;
@@ -33,34 +34,39 @@ pub fn compute_names() -> impl TypedValueParser<Value = ComputeSetting> {
     PossibleValuesParser::new(compute::NAMES).try_map(|name| compute::parse(&name))
 }
 
-/// How a model is held and computed: flags of `ask`, `eval` and `bench`.
+/// Where and how a model is computed: flags of `ask`, `eval` and `bench`.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Machine")]
 pub struct MachineFlags {
-    /// How the base is stored; nf4 needs a GPU, fp8 one of compute capability 9.0 [default: as the
-    /// run trained it, int8 without a run]
-    #[arg(long, value_name = "TYPE", value_parser = base_names())]
+    /// Store the base model as int8, bf16, f32, fp8, nf4 [default: as trained]
+    ///
+    /// Base-model quantization. nf4 needs a GPU, fp8 a GPU of compute capability 9.0. Without a run the default is int8.
+    #[arg(long, value_name = "TYPE", value_parser = base_names(), hide_possible_values = true)]
     pub base: Option<BaseQuantization>,
-    /// Numbers of the matrix products [default: as the run trained it, auto without a run]
-    #[arg(long, value_name = "TYPE", value_parser = compute_names())]
+    /// Multiply matrices in auto, bf16, f32 [default: as trained]
+    ///
+    /// The compute dtype. `auto`, the default without a run, is bf16 with f32 sums on a GPU and where the processor has
+    /// instructions for it, else f32.
+    #[arg(long, value_name = "TYPE", value_parser = compute_names(), hide_possible_values = true)]
     pub compute: Option<ComputeSetting>,
-    /// auto, cpu or cuda:0 (cuda and gpu mean it too); auto is the first GPU where it can be used,
-    /// else the processor [default: auto]
+    /// Compute on auto, cpu or a GPU such as cuda:0 [default: auto]
+    ///
+    /// `auto` is the first usable GPU, else the processor. `cuda` and `gpu` mean cuda:0.
     #[arg(long)]
     pub device: Option<DeviceChoice>,
-    /// GiB that may be taken of each GPU's memory [default: all that is free]
+    /// Take at most this much of each GPU's memory [default: all that is free]
     #[arg(long, value_name = "GIB")]
     pub memory_gib: Option<f64>,
-    /// Processor threads [default: all cores]
+    /// Use this many processor threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 }
 
 impl MachineFlags {
-    /// The flags laid over a run's settings (or the defaults), checked.
+    /// The flags laid over a run's settings (or the defaults), and checked.
     pub fn settings(&self, run: Option<&TrainSettings>) -> Result<TrainSettings> {
         let mut settings = run.cloned().unwrap_or_default();
-        // A run's device, memory and threads are the training machine's; what is asked here runs here.
+        // A run's device, memory and threads are those of the machine that trained it, not of this one.
         settings.threads = self.threads;
         settings.device = self.device.clone().unwrap_or_default();
         settings.memory_gib = self.memory_gib;
@@ -76,7 +82,7 @@ impl MachineFlags {
             .faults()
             .iter()
             .filter(|fault| ours(fault))
-            .map(|fault| format!("--{}: {}", fault.key.replace('_', "-"), fault.text))
+            .map(|fault| format!("--{}: {}", aliases::flag(&fault.key), fault.text))
             .collect();
         match faults.is_empty() {
             true => Ok(settings),
@@ -84,22 +90,22 @@ impl MachineFlags {
         }
     }
 
-    /// How to load a model that answers: the flags over a run's settings, on the one device they mean.
+    /// How to load a model for answering: the flags laid over a run's settings, on one device.
     pub fn over(&self, run: Option<&TrainSettings>, printer: &Printer) -> Result<LoadOptions> {
         let settings = self.settings(run)?;
-        let places = device::choose(&settings, printer)?;
-        match places.as_slice() {
+        let devices = device::choose(&settings, printer)?;
+        match devices.as_slice() {
             [place] => Ok(options(&settings, place)),
             _ => Err(Failure::input(format!(
-                "--device: expected one device to answer on, found {}",
+                "--device: expected one device, found {}",
                 settings.device
             ))),
         }
     }
 }
 
-/// Settings of a run as the model wants them, on one device.
-pub fn options(settings: &TrainSettings, place: &Place) -> LoadOptions {
+/// The load options for one device.
+pub fn options(settings: &TrainSettings, place: &SelectedDevice) -> LoadOptions {
     LoadOptions {
         base: settings.base,
         compute: settings.compute,
@@ -111,7 +117,7 @@ pub fn options(settings: &TrainSettings, place: &Place) -> LoadOptions {
 }
 
 /// The options in words, for a report.
-pub fn told(options: &LoadOptions) -> String {
+pub fn describe(options: &LoadOptions) -> String {
     let (base, compute) = (options.base, compute::name(options.compute));
     let device = match options.device {
         Device::Cpu => "the processor".to_owned(),
@@ -120,14 +126,14 @@ pub fn told(options: &LoadOptions) -> String {
     format!("{device}, base stored as {base}, products in {compute}")
 }
 
-/// Most tokens of a prompt: those asked for, or those that the run was trained with (or would be by default).
-pub fn prompt_tokens(asked: Option<usize>, run: Option<&TrainSettings>) -> usize {
+/// The maximum tokens of a prompt: as requested, or as the run was trained (by default without a run).
+pub fn prompt_tokens(requested: Option<usize>, run: Option<&TrainSettings>) -> usize {
     let trained = |run: &TrainSettings| prompt_limit(run.max_length);
-    asked.unwrap_or_else(|| run.map_or_else(|| trained(&TrainSettings::default()), trained))
+    requested.unwrap_or_else(|| run.map_or_else(|| trained(&TrainSettings::default()), trained))
 }
 
-/// Notes how contexts cut to fit their prompts, where some are.
-pub fn tell_cuts<'p>(
+/// Reports how many contexts are cut to fit their prompts, if any are.
+pub fn report_cuts<'p>(
     of: &str,
     prompts: impl Iterator<Item = &'p EncodedPrompt>,
     settings: &verdict_answer::AnswerSettings,
@@ -141,11 +147,11 @@ pub fn tell_cuts<'p>(
     }
 }
 
-/// The settings with a maximum length that the model can hold: the default gives way, with a note, to a model that
-/// has fewer positions. Called before the settings are compared with those of an earlier run.
+/// The settings with a maximum length that fits the model: the default is lowered, with a note, for a model that has
+/// fewer positions. Call it before comparing the settings with those of an earlier run.
 ///
 /// # Errors
-/// A length that was chosen and is longer than the model's positions.
+/// A requested length that exceeds the model's positions.
 pub fn fit_length(
     settings: &TrainSettings,
     source: &Source,
@@ -165,7 +171,7 @@ pub fn fit_length(
     Ok(settings)
 }
 
-/// Refuses a length beyond the positions that a model has, and that are computed for any model.
+/// Refuses a length beyond the positions of the model, or beyond those that are supported for any model.
 fn within(name: &str, positions: usize, found: usize) -> Result {
     let most = positions.min(MAX_POSITIONS);
     if found <= most {
@@ -173,7 +179,7 @@ fn within(name: &str, positions: usize, found: usize) -> Result {
     }
     let why = match positions > most {
         true => format!(
-            "the most that Verdict computes for any model, as the table of rotary angles takes memory \
+            "the maximum for any model, because the table of rotary angles takes memory \
              ({name} has {positions} positions)"
         ),
         false => format!("the positions of {name}"),
@@ -182,17 +188,17 @@ fn within(name: &str, positions: usize, found: usize) -> Result {
         "--max-length: expected at most {most}, {why}, found {found}"
     ));
     Err(failure.hint(format!(
-        "give --max-length {most} or less: longer rows lose the first sentences of their context"
+        "use --max-length {most} or less; longer examples lose the first sentences of their context"
     )))
 }
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
-/// A model that was found and opened; its weights are not loaded yet.
+/// A model that was found and opened, without its weights.
 pub struct Source {
     checkpoint: Checkpoint,
     name: String,
-    /// Where it came from, where it came through the cache.
+    /// Where it was downloaded from, if it is in the cache.
     origin: Option<String>,
 }
 
@@ -203,18 +209,18 @@ pub fn run_folder(path: &Path) -> Result<RunFolder> {
             "{}: expected a run folder, found none",
             path.display()
         ));
-        return Err(failure.hint("`verdict train` makes one"));
+        return Err(failure.hint("`verdict train` writes run folders"));
     }
     folders::refuse_data_set(path)?;
     Ok(RunFolder::open(path)?)
 }
 
-/// Finds a model (folder, GGUF file, hub name or built-in name), fetching it where it must be.
+/// Finds a model (folder, GGUF file, hub name or built-in name), downloading it if necessary.
 pub fn find(spec: &str, printer: &Printer) -> Result<Source> {
     found(resolve(spec, printer)?)
 }
 
-/// Opens a model whose files were found.
+/// Opens a model whose files are known.
 pub fn found(model: ResolvedModel) -> Result<Source> {
     Ok(Source {
         checkpoint: Checkpoint::open(&model.path)?,
@@ -223,7 +229,7 @@ pub fn found(model: ResolvedModel) -> Result<Source> {
     })
 }
 
-/// A model of a shape, its weights random, without a file or a tokenizer.
+/// A model of a given shape with random weights, without a file or a tokenizer.
 pub fn random(name: &str, config: ModelConfig, seed: u64) -> Source {
     Source {
         checkpoint: Checkpoint::random(config, seed),
@@ -232,18 +238,18 @@ pub fn random(name: &str, config: ModelConfig, seed: u64) -> Source {
     }
 }
 
-/// Finds a model's files, with progress where they must be fetched.
+/// Finds the files of a model, showing progress while they are downloaded.
 pub fn resolve(spec: &str, printer: &Printer) -> Result<ResolvedModel> {
-    watched(printer, |seen| models::resolve(spec, seen))
+    with_progress(printer, |seen| models::resolve(spec, seen))
 }
 
-/// Finds a source's files, with progress where they must be fetched.
-pub fn input(source: Written, printer: &Printer) -> Result<Input> {
-    watched(printer, |seen| source.resolve(seen))
+/// Finds the files of a source, showing progress while they are downloaded.
+pub fn input(source: SourceSpec, printer: &Printer) -> Result<Input> {
+    with_progress(printer, |seen| source.resolve(seen))
 }
 
-/// Calls what may fetch, and shows how it goes on.
-fn watched<T>(
+/// Runs something that may download files, and shows the progress.
+fn with_progress<T>(
     printer: &Printer,
     fetch: impl FnOnce(&dyn Fn(hub::Progress<'_>)) -> hub::Result<T>,
 ) -> Result<T> {
@@ -269,7 +275,7 @@ impl Source {
         self.checkpoint.path()
     }
 
-    /// What it is called: a built-in name, a hub name, or its path.
+    /// Its built-in name, hub name, or path.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -279,7 +285,7 @@ impl Source {
         &self.checkpoint.config
     }
 
-    /// What a run's manifest says of it.
+    /// What a run's manifest records about it.
     pub fn record(&self) -> Result<ModelRecord> {
         Ok(ModelRecord {
             source: self.origin.clone(),
@@ -314,7 +320,7 @@ impl Source {
     }
 }
 
-/// Tokens by which the families of models end a text or a turn, whether or not a configuration names them.
+/// Tokens by which models of these families end a text or a turn, whether or not their configuration lists them.
 const END_MARKS: [&str; 7] = [
     "<|im_end|>",
     "<|endoftext|>",
@@ -339,11 +345,11 @@ pub struct Opened {
 pub fn open_of_run(spec: &str, options: LoadOptions, printer: &Printer) -> Result<Opened> {
     open(spec, options, printer).map_err(|failure| match Path::new(spec).exists() {
         true => failure,
-        false => failure.hint("--model names the place where the run's base model is now"),
+        false => failure.hint("--model takes the new place of the run's base model"),
     })
 }
 
-/// Finds and loads a model. The tokenizer is built while the weights load.
+/// Finds and loads a model. The tokenizer is read while the weights load.
 pub fn open(spec: &str, options: LoadOptions, printer: &Printer) -> Result<Opened> {
     let source = find(spec, printer)?;
     let eos = source.eos()?;
@@ -373,8 +379,7 @@ impl Opened {
         Ok(Answerer::new(&self.tokenizer, self.eos)?.with_ends(&ends))
     }
 
-    /// What is to be said of a run whose validation counted the first token of each label alone, where a label
-    /// has several with this tokenizer.
+    /// A warning about a run whose validation scored labels by their first token, if a label has several tokens.
     pub fn older_scores(&self, run: &RunFolder) -> Result<Option<String>> {
         let several = LabelTokens::new(&self.tokenizer)?;
         let several = Label::ALL
@@ -382,8 +387,8 @@ impl Opened {
             .any(|label| !several.rest(*label).is_empty());
         Ok((several && run.manifest.label_score.is_none()).then(|| {
             format!(
-                "{}: the run is of a version that scored labels by their first token; its calibration and the \
-                 thresholds of --error-rate count other probabilities than answers have now; train it again: \
+                "{}: trained by a version that scored labels by their first token, so its calibration and its thresholds \
+                 for --target-error-rate do not fit the probabilities that are computed now; train it again: \
                  verdict train --like {}",
                 run.dir().display(),
                 shell::word(run.dir())
@@ -447,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_asked_on_this_machine_not_on_the_one_it_was_trained_on() {
+    fn a_run_is_evaluated_on_this_machine_not_on_the_one_that_trained_it() {
         let run = TrainSettings {
             device: DeviceChoice::Cuda(vec![0, 1]),
             ..TrainSettings::default()
@@ -457,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_asked_with_the_prompts_it_was_trained_with() {
+    fn prompts_are_as_long_as_in_training() {
         let run = TrainSettings {
             max_length: 2048,
             ..TrainSettings::default()
@@ -471,25 +476,25 @@ mod tests {
     }
 
     #[test]
-    fn rows_beyond_the_models_positions_are_refused_with_the_true_limit() {
+    fn lengths_beyond_the_models_positions_are_refused_with_the_true_limit() {
         within("qwen3", 40_960, 40_960).expect("as many as there are");
-        let told = |positions, length| {
+        let refused = |positions, length| {
             let failure = within("qwen3", positions, length).expect_err("too long");
             failure.faults.join("\n")
         };
         assert_eq!(
-            told(40_960, 40_961),
+            refused(40_960, 40_961),
             "--max-length: expected at most 40960, the positions of qwen3, found 40961"
         );
         assert_eq!(
-            told(1_010_000, 200_000),
-            "--max-length: expected at most 131072, the most that Verdict computes for any model, as the table \
-             of rotary angles takes memory (qwen3 has 1010000 positions), found 200000"
+            refused(1_010_000, 200_000),
+            "--max-length: expected at most 131072, the maximum for any model, because the table of rotary angles \
+             takes memory (qwen3 has 1010000 positions), found 200000"
         );
     }
 
     #[test]
-    fn all_faults_of_the_flags_are_told() {
+    fn all_faults_of_the_flags_are_reported() {
         let flags = MachineFlags {
             base: Some(BaseQuantization::Fp8),
             device: cpu(),

@@ -1,5 +1,7 @@
-//! `--log-format`, `--log-level` and `VERDICT_LOG`: what of a command's words and of the libraries' events
-//! goes to stderr, and in which form. The lines themselves are written by the printer.
+//! `--log-format`, `--log-level` and `VERDICT_LOG`: which messages of a command and which events of the libraries go to
+//! stderr, and in which form. The printer writes the lines.
+
+use std::io::Write;
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
@@ -7,46 +9,47 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 use crate::failure::{Failure, Result};
-use crate::printer;
 
 /// Filter directives, such as `info,verdict_train=debug`.
 const VARIABLE: &str = "VERDICT_LOG";
 
-/// The target of what the program itself says.
+/// The target of the program's own messages.
 pub const TARGET: &str = "verdict";
 
 /// The form of what goes to stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people: plain lines, bars on a terminal.
+    /// Plain lines, with progress bars on a terminal.
     #[default]
     Text,
-    /// For a log collector: one JSON object a line.
+    /// One JSON object per line, for a log collector.
     Json,
 }
 
-/// How much is told.
+/// How much is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Level {
-    /// What made a command fail.
+    /// Why a command failed.
     Error,
-    /// What may be wrong.
+    /// Possible problems.
     Warn,
-    /// Notes, progress and what happens.
+    /// Notes, progress and main events.
     Info,
     /// Every training step.
     Debug,
-    /// All there is.
+    /// Everything.
     Trace,
 }
 
 /// The flags, global to all commands.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
-    /// No progress and no notes; warnings and errors remain
+    /// Hide progress and notes; warnings and errors are still printed
     #[arg(long, short, global = true, display_order = 901)]
     pub quiet: bool,
-    /// Form of notes, progress and errors: text, or json, one object a line for a log collector
+    /// Write notes, progress and errors as text, json [default: text]
+    ///
+    /// `json` writes one object per line to stderr, for a log collector.
     #[arg(
         long,
         global = true,
@@ -56,7 +59,9 @@ pub struct Flags {
     )]
     #[arg(hide_possible_values = true)]
     pub log_format: Option<Format>,
-    /// How much is told: error, warn, info, debug or trace; VERDICT_LOG takes filters by part
+    /// Log from level error, warn, info, debug, trace [default: info]
+    ///
+    /// VERDICT_LOG takes filters by crate, as in VERDICT_LOG=info,verdict_train=debug.
     #[arg(
         long,
         global = true,
@@ -68,19 +73,19 @@ pub struct Flags {
     pub log_level: Option<Level>,
 }
 
-/// What the printer is to tell, and how.
+/// What goes to stderr, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Telling {
+pub struct StderrSettings {
     /// The form.
     pub format: Format,
-    /// Of the program's own words.
+    /// Of the program's own messages.
     pub level: Level,
-    /// Whether the libraries' events are told beside them.
+    /// Whether events of the libraries are written too.
     pub events: bool,
 }
 
-impl Telling {
-    /// For people; `quiet`: no notes and no progress.
+impl StderrSettings {
+    /// Plain text; `quiet`: no notes and no progress.
     pub const fn plain(quiet: bool) -> Self {
         Self {
             format: Format::Text,
@@ -103,38 +108,38 @@ impl Level {
     }
 }
 
-/// Resolves flags and variable and takes events from here on. Called once, at start.
+/// Resolves flags and variable, and writes events to `writer` from here on. Called once, at start.
 ///
 /// # Errors
-/// A variable that is no list of filter directives; until it is mended errors alone are told.
-pub fn install(flags: &Flags) -> Result<Telling> {
+/// A variable that is no list of filter directives; until it is corrected only errors are written.
+pub fn install<W: Write + 'static>(flags: &Flags, writer: fn() -> W) -> Result<StderrSettings> {
     let variable = std::env::var(VARIABLE).unwrap_or_default();
     let format = flags.log_format.unwrap_or_default();
-    let (telling, directives) = resolve(flags, &variable);
+    let (settings, directives) = resolve(flags, &variable);
     let Some(directives) = directives else {
-        return Ok(telling);
+        return Ok(settings);
     };
     match filter(&directives) {
         Ok(filter) => {
-            listen(format, filter);
-            Ok(telling)
+            listen(format, filter, writer);
+            Ok(settings)
         }
         Err(fault) => {
-            listen(format, EnvFilter::new("error"));
+            listen(format, EnvFilter::new("error"), writer);
             let failure = Failure::input(format!("{VARIABLE}: {fault}, found {variable:?}"));
-            Err(failure.hint("as in VERDICT_LOG=info,verdict_train=debug"))
+            Err(failure.hint("an example: VERDICT_LOG=info,verdict_train=debug"))
         }
     }
 }
 
-/// What is told, and the filter of events; none where none is told.
-fn resolve(flags: &Flags, variable: &str) -> (Telling, Option<String>) {
+/// What goes to stderr, and the filter of events; none where no events are written.
+fn resolve(flags: &Flags, variable: &str) -> (StderrSettings, Option<String>) {
     let format = flags.log_format.unwrap_or_default();
     let level = match (flags.quiet, flags.log_level) {
         (true, _) => Level::Warn,
         (false, level) => level.unwrap_or(Level::Info),
     };
-    // A flag wins over the variable, which wins over the default; the last of a kind counts.
+    // A flag wins over the variable, and the variable over the default; later directives win over earlier ones.
     let asked = flags.quiet || flags.log_level.is_some();
     let base = match (asked, format) {
         (true, _) | (false, Format::Json) => level.word(),
@@ -145,30 +150,30 @@ fn resolve(flags: &Flags, variable: &str) -> (Telling, Option<String>) {
         false => [&base, variable],
     };
     let events = format == Format::Json || flags.log_level.is_some() || !variable.is_empty();
-    let telling = Telling {
+    let settings = StderrSettings {
         format,
         level,
         events,
     };
     let directives = directives.iter().filter(|part| !part.is_empty());
     let directives: Vec<&str> = directives.copied().collect();
-    (telling, events.then(|| directives.join(",")))
+    (settings, events.then(|| directives.join(",")))
 }
 
 fn filter(directives: &str) -> std::result::Result<EnvFilter, ParseError> {
     EnvFilter::builder().parse(directives)
 }
 
-fn listen(format: Format, filter: EnvFilter) {
+fn listen<W: Write + 'static>(format: Format, filter: EnvFilter, writer: fn() -> W) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| printer::Stderr)
+        .with_writer(writer)
         .with_ansi(false);
-    // Fails where somebody listens already, which is as good.
+    // Fails if a subscriber is installed already.
     let _ = match format {
         Format::Text => lines.try_init(),
         Format::Json => {
-            std::panic::set_hook(Box::new(printer::panic));
+            std::panic::set_hook(Box::new(panic));
             let json = lines.json().flatten_event(true);
             json.with_current_span(false)
                 .with_span_list(false)
@@ -177,7 +182,14 @@ fn listen(format: Format, filter: EnvFilter) {
     };
 }
 
-/// Whether these words ask for JSON, though they may be wrong otherwise.
+/// A panic as a line of the log.
+fn panic(info: &std::panic::PanicHookInfo<'_>) {
+    let location = info.location().map(ToString::to_string);
+    let text = info.payload_as_str().unwrap_or("no text");
+    tracing::error!(target: TARGET, location, "panic: {text}");
+}
+
+/// Whether these arguments request JSON, even if they are wrong otherwise.
 pub fn wants_json(words: impl IntoIterator<Item = std::ffi::OsString>) -> bool {
     let words: Vec<_> = words.into_iter().collect();
     let two = |pair: &[std::ffi::OsString]| pair[0] == "--log-format" && pair[1] == "json";
@@ -199,9 +211,9 @@ mod tests {
             log_format: Some(format),
             log_level: level,
         };
-        let (telling, directives) = resolve(&flags, variable);
-        assert_eq!(telling.events, directives.is_some());
-        (telling.level, directives)
+        let (settings, directives) = resolve(&flags, variable);
+        assert_eq!(settings.events, directives.is_some());
+        (settings.level, directives)
     }
 
     #[test]
@@ -233,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_found_in_wrong_words_too() {
+    fn json_is_found_among_wrong_arguments_too() {
         let wants = |words: &str| wants_json(words.split(' ').map(Into::into));
         assert!(wants("verdict train --log-format json --bad"));
         assert!(wants("verdict --log-format=json biuld"));

@@ -1,4 +1,4 @@
-//! What the machine offers: processor features, threads, memory.
+//! What the machine has: processor features, threads, memory.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -8,9 +8,9 @@ use verdict_model::{Device, GpuProbe, Isa, Library};
 use verdict_train::{Cuda, Gpu, Machine};
 use verdict_watch::gpu::Gpus;
 
-use crate::device::Place;
+use crate::device::SelectedDevice;
 
-/// Features of the processor that decide how fast the products run, in the kernel's own names.
+/// Features of the processor that decide how fast matrix products run, by the names of the Linux kernel.
 const FEATURES: [&str; 6] = [
     "avx2",
     "avx512f",
@@ -23,18 +23,18 @@ const FEATURES: [&str; 6] = [
 /// The processor.
 #[derive(Debug, Serialize)]
 pub struct Cpu {
-    /// Its maker's name for it.
+    /// The name that its maker gives it.
     pub name: String,
     /// `x86_64`, `aarch64`, …
     pub architecture: &'static str,
-    /// Threads that this process may run at once.
+    /// Threads that this process can run at once.
     pub threads: usize,
-    /// Of the features that matter here, those it has.
+    /// The features among `FEATURES` that it has.
     pub features: Vec<&'static str>,
 }
 
 impl Cpu {
-    /// Asks the processor and the system.
+    /// Queries the processor and the system.
     pub fn detect() -> Self {
         let system = sysinfo::System::new_with_specifics(
             sysinfo::RefreshKind::nothing().with_cpu(sysinfo::CpuRefreshKind::nothing()),
@@ -54,7 +54,7 @@ impl Cpu {
     }
 
     /// Each feature with yes or no.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         if self.architecture != "x86_64" {
             return format!(
                 "{} (portable code, or NEON where it is faster)",
@@ -82,7 +82,7 @@ fn has(feature: &str) -> bool {
         "avx512f" => std::arch::is_x86_feature_detected!("avx512f"),
         "avx512_bf16" => std::arch::is_x86_feature_detected!("avx512bf16"),
         "avx512_vnni" => std::arch::is_x86_feature_detected!("avx512vnni"),
-        // The standard library cannot ask for AMX yet; Linux lists what it lets programs use.
+        // The standard library cannot detect AMX yet; Linux lists the features that programs may use.
         other => std::fs::read_to_string("/proc/cpuinfo")
             .is_ok_and(|text| text.split_whitespace().any(|word| word == other)),
     }
@@ -93,19 +93,19 @@ fn has(_: &str) -> bool {
     false
 }
 
-/// This machine and this program as a run's manifest has them; `places` are where it computes.
-pub fn record(places: &[Place]) -> Machine {
-    let gpus = places.iter().any(|place| place.device != Device::Cpu);
+/// This machine and this program for a run's manifest; `devices` are those that it computes on.
+pub fn record(devices: &[SelectedDevice]) -> Machine {
+    let gpus = devices.iter().any(|device| device.device != Device::Cpu);
     let probe = gpus.then(verdict_model::gpus);
-    record_with(places, probe.as_ref())
+    record_with(devices, probe.as_ref())
 }
 
-/// [`record`] with what is known of GPUs, where they compute.
-fn record_with(places: &[Place], probe: Option<&GpuProbe>) -> Machine {
+/// [`record`] with the GPUs that were found, if GPUs compute.
+fn record_with(devices: &[SelectedDevice], probe: Option<&GpuProbe>) -> Machine {
     let cpu = Cpu::detect();
     let gib = |bytes: u64| (bytes + (1 << 29)) >> 30;
-    let gpu = |place: &Place| {
-        let Device::Cuda(number) = place.device else {
+    let gpu = |device: &SelectedDevice| {
+        let Device::Cuda(number) = device.device else {
             return None;
         };
         let known = probe.iter().flat_map(|probe| &probe.devices);
@@ -128,7 +128,7 @@ fn record_with(places: &[Place], probe: Option<&GpuProbe>) -> Machine {
         kernels: Isa::detect().name().to_owned(),
         threads: cpu.threads,
         memory_gib: Memory::detect().map(|memory| gib(memory.total_bytes)),
-        gpus: places.iter().filter_map(gpu).collect(),
+        gpus: devices.iter().filter_map(gpu).collect(),
         cuda: probe.map(|probe| Cuda {
             driver: Gpus::open().driver(),
             version: probe.driver_version.clone(),
@@ -138,17 +138,17 @@ fn record_with(places: &[Place], probe: Option<&GpuProbe>) -> Machine {
     }
 }
 
-/// The memory, as far as this process may use it.
+/// The memory that this process can use.
 #[derive(Debug, Serialize)]
 pub struct Memory {
-    /// All of it (a container's limit where there is one).
+    /// All of it, or the limit of the container.
     pub total_bytes: u64,
     /// What is free now.
     pub available_bytes: u64,
 }
 
 impl Memory {
-    /// Asks the system; none where it does not tell.
+    /// Queries the system; none if it does not report memory.
     pub fn detect() -> Option<Self> {
         let asked = sysinfo::RefreshKind::nothing()
             .with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram());
@@ -168,13 +168,13 @@ impl Memory {
 
 static STARTED: OnceLock<(Instant, Duration)> = OnceLock::new();
 
-/// Notes the start of `main`, and how old the process is by then where the system tells (Linux).
+/// Records the start of `main`, and the age of the process by then (on Linux).
 pub fn started() {
     STARTED.get_or_init(|| (Instant::now(), age().unwrap_or_default()));
 }
 
-/// Time since the process began: loading of the program and its libraries included where the system
-/// tells, to a hundredth of a second.
+/// Time since the process started, to a hundredth of a second. On Linux it includes the loading of the program and its
+/// libraries.
 pub fn since_start() -> Duration {
     started();
     let (at, age) = STARTED
@@ -184,23 +184,23 @@ pub fn since_start() -> Duration {
     at.elapsed() + age
 }
 
-/// How old this process is: now less its start, both counted from the machine's start.
+/// The age of this process: now minus its start, both counted from the start of the machine.
 fn age() -> Option<Duration> {
     const TICKS_PER_S: f64 = 100.0; // USER_HZ, the same on every Linux
     let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
     let now: f64 = uptime.split_whitespace().next()?.parse().ok()?;
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The program's name, the second field, may hold blanks and brackets; the start is the 22nd.
+    // The name of the program, the second field, may contain blanks and parentheses; the start is the 22nd field.
     let fields = stat.rsplit_once(')')?.1;
     let start: f64 = fields.split_whitespace().nth(19)?.parse().ok()?;
     let age = now - start / TICKS_PER_S;
-    // `main` comes within moments; a system that counts otherwise is not believed.
+    // `main` starts within moments; another result means that the system counts differently.
     (0.0..60.0)
         .contains(&age)
         .then(|| Duration::from_secs_f64(age))
 }
 
-/// The most memory this process has held, where the system tells (Linux).
+/// The peak memory of this process (on Linux).
 pub fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_process_grows_older() {
         let first = since_start();
-        let process = age().expect("Linux tells");
+        let process = age().expect("Linux reports it");
         assert!(process < Duration::from_secs(60), "{process:?}");
         std::thread::sleep(Duration::from_millis(30));
         let second = since_start();
@@ -225,7 +225,7 @@ mod tests {
             second >= first + Duration::from_millis(30),
             "{first:?} {second:?}"
         );
-        assert!(age().expect("Linux tells") >= process + Duration::from_millis(10));
+        assert!(age().expect("Linux reports it") >= process + Duration::from_millis(10));
     }
 
     #[test]
@@ -253,13 +253,13 @@ mod tests {
             missing: Vec::new(),
             cache: "cache".into(),
         };
-        let place = |number| Place {
+        let device = |number| SelectedDevice {
             device: Device::Cuda(number),
             name: Some("by the driver".into()),
             driver: None,
         };
-        let found = record_with(&[place(2), place(0)], Some(&probe));
-        let told: Vec<_> = found
+        let found = record_with(&[device(2), device(0)], Some(&probe));
+        let noted: Vec<_> = found
             .gpus
             .iter()
             .map(|gpu| {
@@ -270,7 +270,7 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(told, [("C", "9.0", 79), ("A", "9.0", 79)]);
+        assert_eq!(noted, [("C", "9.0", 79), ("A", "9.0", 79)]);
         let cuda = found.cuda.expect("GPUs compute");
         let versions = [&cuda.version, &cuda.cublaslt, &cuda.nvrtc].map(Option::as_deref);
         assert_eq!(versions, [Some("13.0"), Some("13.1.0"), Some("13.0")]);
@@ -281,9 +281,9 @@ mod tests {
 
     #[test]
     fn memory_adds_up() {
-        let memory = Memory::detect().expect("Linux tells");
+        let memory = Memory::detect().expect("Linux reports it");
         assert!(memory.available_bytes <= memory.total_bytes, "{memory:?}");
-        let peak = peak_memory_bytes().expect("Linux tells");
+        let peak = peak_memory_bytes().expect("Linux reports it");
         assert!(
             peak > 1 << 20 && peak <= memory.total_bytes,
             "{peak} of {memory:?}"

@@ -1,11 +1,13 @@
-//! The `verdict` binary: arguments to settings, one file per command, one printer.
+//! The `verdict` binary: arguments are resolved to settings, each command has a file, and one printer prints.
 //!
-//! Exit status: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
+//! The exit status is 0 for success, 1 for a failure, 2 for wrong usage or input, 130 for an interrupted command.
 
-/// Rows are millions of small texts, made on one thread and let go on another.
+/// A build allocates millions of small strings on one thread and frees them on another, which mimalloc does faster than
+/// the system allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod aliases;
 mod args;
 mod commands;
 mod datasets;
@@ -31,14 +33,12 @@ mod table;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::args::Cli;
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
     machine::started();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(usage) => {
             return printer::usage(
@@ -47,17 +47,17 @@ fn main() -> ExitCode {
             );
         }
     };
-    let telling = match log::install(&cli.log) {
-        Ok(telling) => telling,
+    let stderr = match log::install(&cli.log, || printer::Stderr) {
+        Ok(stderr) => stderr,
         Err(failure) => {
             let format = cli.log.log_format.unwrap_or_default();
-            let plain = log::Telling::plain(false);
-            Printer::telling(false, log::Telling { format, ..plain }).failure(&failure);
+            let plain = log::StderrSettings::plain(false);
+            Printer::with(false, log::StderrSettings { format, ..plain }).failure(&failure);
             return ExitCode::from(failure.status as u8);
         }
     };
-    let printer = Printer::telling(cli.json, telling);
-    interrupt::install(telling.format);
+    let printer = Printer::with(cli.json, stderr);
+    interrupt::install(stderr.format);
     match commands::run(cli.command, &printer) {
         Ok(()) => printer.finish(),
         Err(failure) => {

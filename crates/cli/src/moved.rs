@@ -1,5 +1,5 @@
-//! A run's data set and model after they moved: found beside the run, or named by a flag and then
-//! compared with the hashes that the run recorded.
+//! The data set and the base model of a run after they were moved: a flag names the new place, and the hash of what is
+//! there is compared with the one that the run recorded.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use crate::failure::{Failure, Result};
 use crate::loading;
 use crate::printer::Printer;
 
-/// The run's settings with its data set in another place, which must hold the same data set.
+/// The run's settings with the new place of its data set.
 ///
 /// # Errors
-/// A folder without a data set; another data set.
+/// A folder without a data set, or with another one.
 pub fn data(
     mut settings: TrainSettings,
     at: Option<&Path>,
@@ -21,7 +21,7 @@ pub fn data(
 ) -> Result<TrainSettings> {
     if let Some(at) = at {
         let found = Provenance::data_sha256(at).map_err(|error| {
-            Failure::from(error).hint("--data takes a folder that `verdict build` wrote")
+            Failure::from(error).hint("--data takes a folder written by `verdict build`")
         })?;
         let place = at.display().to_string();
         same(
@@ -36,10 +36,10 @@ pub fn data(
     Ok(settings)
 }
 
-/// The run's settings with its base model in another place, which must hold the same model.
+/// The run's settings with the new place of its base model.
 ///
 /// # Errors
-/// A model that cannot be found; another model.
+/// A model that cannot be found, or another one.
 pub fn model(
     mut settings: TrainSettings,
     at: Option<&str>,
@@ -64,10 +64,9 @@ fn same(what: &str, place: &str, run: &Path, expected: &str, found: &str) -> Res
     let fault = format!("{place}: expected the {what} of {run}, SHA-256 {expected}, found {found}");
     let hint = match what {
         "data set" => {
-            "`verdict build --verify` compares a data set with its manifest; other \
-                       questions to judge on are given by --benchmark"
+            "`verdict build --verify` compares a data set with its manifest; --benchmark evaluates on other questions"
         }
-        _ => "an adapter answers through the base model that it was trained on, in the same files",
+        _ => "an adapter needs the base model that it was trained on, in the same files",
     };
     Err(Failure::input(fault).hint(hint))
 }

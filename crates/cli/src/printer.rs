@@ -4,6 +4,7 @@
 //! of the libraries, and this is where their lines are written too.
 
 mod progress;
+mod stderr;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -14,35 +15,38 @@ use console::style;
 use serde::Serialize;
 
 use crate::failure::{Failure, Status};
-use crate::log::{Format, Level, TARGET, Telling};
+use crate::log::{Format, Level, StderrSettings, TARGET};
 use crate::table::Table;
 
 pub use self::progress::Progress;
+use self::stderr::stderr;
+pub use self::stderr::{Stderr, stderr_line};
 
-/// Where a command's words go.
+/// Prints what a command has to say.
 pub struct Printer {
     json: bool,
-    telling: Telling,
-    terminal: bool,
-    /// The first thing that went wrong with stdout; nothing more is written after it.
+    stderr: StderrSettings,
+    /// Whether progress is shown as bars.
+    bars: bool,
+    /// The first error of stdout; nothing is written after it.
     broken: Mutex<Option<std::io::Error>>,
 }
 
 impl Printer {
-    /// `json`: results as JSON alone; `quiet`: no notes and no progress.
+    /// `json`: print results as JSON only; `quiet`: no notes and no progress.
     #[cfg(test)]
     pub fn new(json: bool, quiet: bool) -> Self {
-        Self::telling(json, Telling::plain(quiet))
+        Self::with(json, StderrSettings::plain(quiet))
     }
 
-    /// `json`: results as JSON alone; what goes to stderr, as the flags say.
-    pub fn telling(json: bool, telling: Telling) -> Self {
+    /// `json`: print results as JSON only; `stderr`: what goes to stderr.
+    pub fn with(json: bool, stderr: StderrSettings) -> Self {
         // A bar and the lines of a log do not go together.
-        let terminal = std::io::stderr().is_terminal() && !telling.events;
+        let bars = std::io::stderr().is_terminal() && !stderr.events;
         Self {
             json,
-            telling,
-            terminal,
+            stderr,
+            bars,
             broken: Mutex::new(None),
         }
     }
@@ -76,42 +80,41 @@ impl Printer {
         }
     }
 
-    /// Whether what goes to stderr is a log of JSON lines. What a library tells of as an event need not
-    /// be said again then.
+    /// Whether stderr is a log of JSON lines. What a library reports as an event need not be printed then.
     pub fn logs(&self) -> bool {
-        self.telling.format == Format::Json
+        self.stderr.format == Format::Json
     }
 
-    /// A remark on the way: stderr, silent under `--quiet`.
+    /// A note: stderr, silent under `--quiet`.
     pub fn note(&self, text: impl Display) {
-        match self.telling.format {
+        match self.stderr.format {
             Format::Json => tracing::info!(target: TARGET, "{text}"),
-            Format::Text if self.telling.level >= Level::Info => stderr(&format!("{text}\n")),
+            Format::Text if self.stderr.level >= Level::Info => stderr(&format!("{text}\n")),
             Format::Text => {}
         }
     }
 
-    /// The command that usually comes next: a note, for people alone.
+    /// The command that usually comes next: a note, not printed with `--json`.
     pub fn next(&self, command: impl Display) {
         if !self.json {
             self.note(format!("next: {command}"));
         }
     }
 
-    /// What may be wrong, though the work goes on: stderr, under `--quiet` too.
+    /// A warning: stderr, under `--quiet` too.
     pub fn warn(&self, text: impl Display) {
-        match self.telling.format {
+        match self.stderr.format {
             Format::Json => tracing::warn!(target: TARGET, "{text}"),
-            Format::Text if self.telling.level >= Level::Warn => {
+            Format::Text if self.stderr.level >= Level::Warn => {
                 stderr(&format!("warning: {text}\n"));
             }
             Format::Text => {}
         }
     }
 
-    /// A heading of a long command's stage: stderr, silent under `--quiet`.
+    /// The heading of a stage of a long command: stderr, silent under `--quiet`.
     pub fn stage(&self, text: impl Display) {
-        match self.telling.format {
+        match self.stderr.format {
             Format::Json => self.note(text),
             Format::Text => self.note(style(text).for_stderr().bold()),
         }
@@ -141,15 +144,15 @@ impl Printer {
 
     /// Work of `total` units. `unit` names them in plain lines ("step", "prompt").
     pub fn progress(&self, label: &str, unit: &'static str, total: u64) -> Progress {
-        Progress::start(self, label, unit, total)
+        Progress::start(self.stderr, self.bars, label, unit, total)
     }
 
     /// A download of `total` bytes.
     pub fn download(&self, file: &str, total: u64) -> Progress {
-        Progress::start(self, file, progress::BYTES, total)
+        Progress::start(self.stderr, self.bars, file, progress::BYTES, total)
     }
 
-    /// The exit status once a command is through: a reader that went away is no fault of ours.
+    /// The exit status of a successful command. A reader of stdout that closed the pipe is no failure.
     pub fn finish(&self) -> ExitCode {
         let broken = self
             .broken
@@ -165,7 +168,7 @@ impl Printer {
         }
     }
 
-    /// Text that is the result whatever the form (a generated document).
+    /// A result that is text with or without `--json` (a generated document).
     pub fn raw(&self, text: &str) {
         self.stdout(text);
     }
@@ -192,7 +195,7 @@ impl Printer {
     }
 }
 
-/// What clap has to say: help and version to stdout, wrong usage to stderr.
+/// Prints what clap returned: help and version to stdout, wrong usage to stderr.
 pub fn usage(error: &clap::Error, log: bool) -> ExitCode {
     match log && error.use_stderr() {
         true => {
@@ -200,50 +203,15 @@ pub fn usage(error: &clap::Error, log: bool) -> ExitCode {
                 log_format: Some(Format::Json),
                 ..crate::log::Flags::default()
             };
-            // A filter that is wrong too would be told next.
-            let _ = crate::log::install(&flags);
+            // If VERDICT_LOG is wrong too, the next attempt reports it.
+            let _ = crate::log::install(&flags, || Stderr);
             let text = error.render().to_string();
             let text = text.strip_prefix("error: ").unwrap_or(&text).trim();
             let status = Status::Input as u8;
             tracing::error!(target: TARGET, status, "{text}");
         }
-        // A closed stream leaves nobody to tell.
+        // Nothing can be reported on a closed stream.
         false => drop(error.print()),
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-}
-
-/// A panic as a line of the log.
-pub fn panic(info: &std::panic::PanicHookInfo<'_>) {
-    let location = info.location().map(ToString::to_string);
-    let text = info.payload_as_str().unwrap_or("no text");
-    tracing::error!(target: TARGET, location, "panic: {text}");
-}
-
-/// Where lines of a log are written; a closed stderr leaves nobody to tell.
-#[derive(Clone, Copy, Debug)]
-pub struct Stderr;
-
-impl Write for Stderr {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let _ = std::io::stderr().lock().write_all(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A line on stderr where no printer is at hand (the signal handler).
-pub fn stderr_line(format: Format, text: &str) {
-    match format {
-        Format::Json => tracing::warn!(target: TARGET, "{text}"),
-        Format::Text => stderr(&format!("{text}\n")),
-    }
-}
-
-fn stderr(text: &str) {
-    // A closed stderr leaves nobody to tell.
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,114 +1,89 @@
-//! A command's settings: a TOML file (`--config`) and the flags over it. The flags' own structure is
-//! the file's too, so a key is a flag's name with underscores. Unknown keys are refused and all
-//! faults of a file are told at once, each with its line.
+//! Typed arguments to settings: a command's flags laid over the keys of a settings file (`--config`) or of an earlier run.
+//! The flags' own structure is the file's too, so a key is a flag's name with underscores.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use toml::{Spanned, Table, Value};
+use toml::{Table, Value};
+use verdict_common::settings_file;
 
+use crate::aliases;
 use crate::failure::{Failure, Result};
+use crate::foreign;
 
-/// The flags laid over the file's keys. Every field of `T` is optional: what is absent stays absent.
-pub fn resolve<T: Serialize + DeserializeOwned>(flags: T, config: Option<&Path>) -> Result<T> {
-    let Some(path) = config else { return Ok(flags) };
+/// Reads a settings file. `check` is given one key at a time; other names of keys are replaced by the names that settings
+/// are stored under.
+///
+/// # Errors
+/// A file that cannot be read or is no TOML; all keys that are unknown or have values of the wrong type, each with its
+/// line.
+pub fn read(
+    path: &Path,
+    check: impl Fn((&String, Value)) -> std::result::Result<(), toml::de::Error>,
+) -> Result<Table> {
     let text = verdict_data::read_text(path)?;
-    let mut table = read::<T>(path, &text)?;
-    let flags =
-        Table::try_from(flags).map_err(|fault| Failure::failed(format!("flags: {fault}")))?;
-    table.extend(flags);
-    T::deserialize(table)
-        .map_err(|fault| Failure::input(format!("{}: {}", path.display(), said(&fault))))
+    settings_file::read(&text, aliases::key, |key, value| check((key, value))).map_err(|faults| {
+        let hints = faults
+            .iter()
+            .filter_map(|fault| foreign::tip(&format!("--{}", fault.key.as_deref()?)));
+        let hints: Vec<String> = hints.collect();
+        let place = |fault| format!("{}, {fault}", path.display());
+        let faults = Failure::faults(faults.iter().map(place).collect());
+        hints.into_iter().fold(faults, Failure::hint)
+    })
 }
 
-use serde::Deserialize as _;
+/// A table with one key.
+pub fn only((key, value): (&String, Value)) -> Table {
+    Table::from_iter([(key.clone(), value)])
+}
 
-/// The keys of a file, each tried on its own, so that one fault does not hide the next.
-fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Result<Table> {
-    let place = |at: usize| {
-        let line = text[..at.min(text.len())].matches('\n').count() + 1;
-        format!("{}, line {line}", path.display())
-    };
-    let entries: BTreeMap<Spanned<String>, Spanned<Value>> =
-        toml::from_str(text).map_err(|fault| {
-            let at = fault.span().map_or(0, |span| span.start);
-            Failure::input(format!("{}: not TOML: {}", place(at), said(&fault)))
-        })?;
-    let mut faults = Vec::new();
-    let mut table = Table::new();
-    for (key, value) in entries {
-        let line = key.span().start;
-        let (key, value) = (key.into_inner(), value.into_inner());
-        let one = Table::from_iter([(key.clone(), value.clone())]);
-        match T::deserialize(one) {
-            Ok(_) => drop(table.insert(key, value)),
-            Err(fault) => {
-                let underscored = key.replace('-', "_");
-                let one = Table::from_iter([(underscored.clone(), value)]);
-                let meant = underscored != key && T::deserialize(one).is_ok();
-                let fault = match meant {
-                    true => format!(
-                        "unknown key `{key}`: keys are the flags with underscores, `{underscored}`"
-                    ),
-                    false => said(&fault),
-                };
-                faults.push((line, fault));
-            }
+/// Flags, or settings, that were given, by the keys that they are stored under.
+///
+/// # Errors
+/// What TOML cannot hold, such as a number over 63 bits.
+pub fn given(flags: &impl Serialize) -> Result<Table> {
+    let mut flags = Table::try_from(flags).map_err(unfit)?;
+    flags.retain(|_, value| value.as_table().is_none_or(|table| !table.is_empty()));
+    Ok(flags)
+}
+
+/// Flags laid over the keys of a file. Tables are merged.
+///
+/// # Errors
+/// What does not make a `T` together.
+pub fn lay_over<T: DeserializeOwned>(mut base: Table, flags: Table) -> Result<T> {
+    for (key, value) in flags {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(under)), Value::Table(over)) => under.extend(over),
+            (_, value) => drop(base.insert(key, value)),
         }
     }
-    if faults.is_empty() {
-        return Ok(table);
-    }
-    faults.sort();
-    Err(Failure::faults(
-        faults
-            .into_iter()
-            .map(|(line, fault)| format!("{}: {fault}", place(line)))
-            .collect(),
-    ))
+    T::deserialize(base).map_err(unfit)
 }
 
-/// A TOML fault on one line, without the picture of the file.
-fn said(fault: &toml::de::Error) -> String {
-    fault
-        .message()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// One value or a list of them, in a file as on the command line (`rank = 16`, `rank = [4, 8]`).
-pub fn one_or_many<'de, D, T>(deserializer: D) -> std::result::Result<Option<Vec<T>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    let value = Value::deserialize(deserializer)?;
-    let values = match value {
-        Value::Array(values) => values,
-        one => vec![one],
-    };
-    let read = |value: Value| T::deserialize(value).map_err(serde::de::Error::custom);
-    values
-        .into_iter()
-        .map(read)
-        .collect::<std::result::Result<_, _>>()
-        .map(Some)
+fn unfit(fault: impl std::fmt::Display) -> Failure {
+    Failure::input(format!("settings: {fault}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize as _;
+
     use super::*;
 
-    #[derive(Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
+    #[derive(Debug, Default, PartialEq, Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
     struct Flags {
-        #[serde(default, deserialize_with = "one_or_many")]
+        #[serde(deserialize_with = "settings_file::some_one_or_many")]
         rank: Option<Vec<usize>>,
         epochs: Option<f64>,
         out: Option<String>,
+    }
+
+    fn keys(path: &Path) -> Result<Table> {
+        read(path, |key| Flags::deserialize(only(key)).map(drop))
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -119,12 +94,13 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file() {
-        let file = file("rank = 4\nepochs = 2\nout = \"a\"\n");
+        let file = file("lora_r = 4\nepochs = 2\nout = \"a\"\n");
         let flags = Flags {
             rank: Some(vec![8, 16]),
             ..Flags::default()
         };
-        let settings = resolve(flags, Some(file.path())).expect("good");
+        let base = keys(file.path()).expect("good");
+        let settings: Flags = lay_over(base, given(&flags).expect("plain")).expect("good");
         let expected = Flags {
             rank: Some(vec![8, 16]),
             epochs: Some(2.0),
@@ -134,28 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_written_as_a_flag_is_told_how_it_is_written() {
-        #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Keys {
-            per_class: Option<usize>,
-        }
-        let file = file("per-class = 3\n");
-        let failure = resolve(Keys::default(), Some(file.path())).expect_err("a dash");
-        assert!(
-            failure.faults[0].ends_with("keys are the flags with underscores, `per_class`"),
-            "{:?}",
-            failure.faults
-        );
-    }
-
-    #[test]
-    fn a_byte_order_mark_is_read_past() {
+    fn a_byte_order_mark_is_skipped() {
         let file = file("\u{feff}epochs = 2\n");
-        let settings = resolve(Flags::default(), Some(file.path())).expect("good");
-        assert_eq!(settings.epochs, Some(2.0));
+        assert_eq!(keys(file.path()).expect("good").len(), 1);
         std::fs::write(file.path(), b"\xff\xfee\0").expect("written");
-        let failure = resolve(Flags::default(), Some(file.path())).expect_err("UTF-16");
+        let failure = keys(file.path()).expect_err("UTF-16");
         assert!(
             failure.faults[0].contains("found UTF-16LE"),
             "{:?}",
@@ -164,37 +123,23 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_of_a_file_are_told_with_their_lines() {
-        let file = file("out = \"a\"\nranks = [4]\nepochs = \"many\"\n");
-        let failure = resolve(Flags::default(), Some(file.path())).expect_err("two faults");
+    fn all_faults_of_a_file_have_their_lines_and_keys_of_other_tools_a_hint() {
+        let file = file("out = \"a\"\nrnak = [4]\nepochs = \"many\"\ntarget_modules = \"all\"\n");
+        let failure = keys(file.path()).expect_err("three faults");
         let path = file.path().display().to_string();
-        let faults: Vec<String> = failure
-            .faults
-            .iter()
-            .map(|f| f.replace(&path, "FILE"))
-            .collect();
+        let faults = failure.faults.iter().map(|f| f.replace(&path, "FILE"));
         assert_eq!(
-            faults,
+            faults.collect::<Vec<_>>(),
             [
-                "FILE, line 2: unknown field `ranks`, expected one of `rank`, `epochs`, `out`",
-                "FILE, line 3: invalid type: string \"many\", expected f64",
+                "FILE, line 2: rnak: unknown key, did you mean `rank`?",
+                "FILE, line 3: epochs: invalid type: string \"many\", expected a number",
+                "FILE, line 4: target_modules: unknown key",
             ]
         );
-    }
-
-    #[test]
-    fn broken_toml_names_its_line() {
-        let file = file("out = \"a\"\nrank = [4\n");
-        let failure = resolve(Flags::default(), Some(file.path())).expect_err("no TOML");
         assert!(
-            failure.faults[0].contains("not TOML"),
+            failure.hints[0].contains("all seven linear modules"),
             "{:?}",
-            failure.faults
-        );
-        assert!(
-            failure.faults[0].contains(", line "),
-            "{:?}",
-            failure.faults
+            failure.hints
         );
     }
 }

@@ -1,4 +1,4 @@
-//! One task's part of a grid: which members it trains, and that it may be started again and again.
+//! One shard of a grid: which adapters it trains, and whether it was started before.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,40 +8,39 @@ use verdict_train::{RunFolder, Shard, TrainSettings, grid, shard};
 
 use crate::failure::{Failure, Result};
 
-/// `--shard` of `build` and `train`: which part of how many, from 1.
+/// `--shard N/M` of `build` and `train`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// Which.
+pub struct ShardIndex {
+    /// N, from 1.
     pub index: usize,
-    /// Of how many.
+    /// M.
     pub of: usize,
 }
 
-impl FromStr for Part {
+impl FromStr for ShardIndex {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let numbers = text.split_once('/').and_then(|(index, of)| {
             let (index, of) = (index.parse().ok()?, of.parse().ok()?);
-            Some(Part { index, of })
+            Some(ShardIndex { index, of })
         });
-        let within = |part: &Part| (1..=part.of).contains(&part.index);
+        let within = |part: &ShardIndex| (1..=part.of).contains(&part.index);
         numbers
             .filter(within)
             .ok_or_else(|| "expected N/M with N from 1 to M".into())
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for ShardIndex {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "{}/{}", self.index, self.of)
     }
 }
 
-/// Floating-point operations of a training step of each member of the grid, for a token: those of the
-/// frozen matrices, 2 forward and 2 for the gradient of their inputs, each time their size; those of the
-/// adapter, 2 forward and 4 backward, each time rank × (in + out). Attention and the head are the same
-/// for all and left out.
+/// Floating-point operations per token of a training step, for each adapter of the grid. The frozen matrices take 2 × their
+/// size forward and as many for the gradient of their inputs; the adapter takes 2 × rank × (in + out) forward and twice
+/// as many backward. Attention and the head cost the same for every adapter and are left out.
 pub fn costs(config: &ModelConfig, settings: &TrainSettings) -> Vec<f64> {
     let (mut size, mut sides) = (0.0, 0.0);
     for (name, shape) in config.tensors() {
@@ -56,10 +55,10 @@ pub fn costs(config: &ModelConfig, settings: &TrainSettings) -> Vec<f64> {
         .collect()
 }
 
-/// The grid in parts of nearly equal cost, with each part's share of it; the same in every process.
+/// The grid in shards of nearly equal cost, with each shard's share of the cost. Every process finds the same shards.
 ///
 /// # Errors
-/// Where there are more parts than members.
+/// More shards than adapters.
 pub fn split(
     config: &ModelConfig,
     settings: &TrainSettings,
@@ -69,7 +68,7 @@ pub fn split(
     if parts > names.len() {
         let most = names.len();
         return Err(Failure::input(format!(
-            "shards: expected at most {most}, the members of the grid, found {parts}"
+            "shards: expected at most {most}, the number of adapters in the grid, found {parts}"
         )));
     }
     let costs = costs(config, settings);
@@ -87,34 +86,36 @@ pub fn split(
     Ok(found.map(shard).collect())
 }
 
-/// What there is to do for a shard.
-pub enum Todo {
-    /// Train it.
-    Begin,
-    /// Go on with it.
-    GoOn,
-    /// It is done.
-    Done(Box<RunFolder>),
+/// What was found of a shard.
+pub enum ShardState {
+    /// Nothing, or something to be replaced.
+    New,
+    /// An interrupted run.
+    Interrupted,
+    /// A finished run.
+    Finished(Box<RunFolder>),
 }
 
-/// Looks at what stands in a shard's folder.
+/// Looks into the folder of a shard.
 ///
 /// # Errors
-/// Where a run of other settings stands there.
-pub fn look(settings: &TrainSettings, overwrite: bool) -> Result<Todo> {
+/// The folder holds a run with other settings.
+pub fn look(settings: &TrainSettings, overwrite: bool) -> Result<ShardState> {
     let dir = &settings.out;
     let path = dir.join("settings.toml");
     if overwrite || !path.exists() {
-        return Ok(Todo::Begin);
+        return Ok(ShardState::New);
     }
-    let stands = TrainSettings::read(&path)?.resolved();
-    if !stands.same_results(settings) {
-        let fault = format!("{}: a run of other settings stands there", dir.display());
-        return Err(Failure::input(fault).hint("choose another --out, or add --overwrite"));
+    let earlier = TrainSettings::read(&path)?.resolved();
+    if !earlier.same_results(settings) {
+        let fault = format!("{}: holds a run with other settings", dir.display());
+        return Err(
+            Failure::input(fault).hint("choose another --out, or add --overwrite to replace it")
+        );
     }
     match dir.join("MANIFEST.json").exists() {
-        true => Ok(Todo::Done(Box::new(RunFolder::open(dir)?))),
-        false => Ok(Todo::GoOn),
+        true => Ok(ShardState::Finished(Box::new(RunFolder::open(dir)?))),
+        false => Ok(ShardState::Interrupted),
     }
 }
 
@@ -123,10 +124,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_one_of_its_number() {
-        assert_eq!("2/4".parse(), Ok(Part { index: 2, of: 4 }));
+    fn a_shard_is_n_of_m() {
+        assert_eq!("2/4".parse(), Ok(ShardIndex { index: 2, of: 4 }));
         for wrong in ["0/4", "5/4", "2", "2/", "a/b", "-1/4"] {
-            assert!(wrong.parse::<Part>().is_err(), "{wrong}");
+            assert!(wrong.parse::<ShardIndex>().is_err(), "{wrong}");
         }
     }
 }

@@ -1,19 +1,18 @@
-//! Text as one word of another program's line: the shell's, and a directive of `sbatch`.
+//! Quoting: text as one word of a shell command, and of a directive of `sbatch`.
 
 use std::path::Path;
 
-/// A path as one word of the shell, so that a printed command can be copied.
+/// A path as one word of a shell command, so that a printed command can be copied.
 pub fn word(path: &Path) -> String {
     let path = path.display().to_string();
-    // A path with a zero byte, which alone cannot be quoted, does not exist.
+    // Only a path with a zero byte cannot be quoted, and such a path does not exist.
     shlex::try_quote(&path).map_or_else(|_| path.clone(), |word| word.into_owned())
 }
 
-/// An option as a `#SBATCH` line reads it: one word, whatever is in it.
+/// An option for a `#SBATCH` line: one word, whatever it contains.
 ///
-/// Outside quotes `sbatch` ends a word at a blank and the line at a `#`; within double quotes a
-/// backslash takes the next character as it is (`get_argument` in SLURM's `sbatch/opt.c`). An option
-/// that is quoted already stays as it was written.
+/// Outside quotes, `sbatch` ends a word at a blank and the line at a `#`; within double quotes a backslash escapes the next
+/// character (`get_argument` in SLURM's `sbatch/opt.c`). An option that is quoted already is left as it is.
 pub fn directive(option: &str) -> String {
     let special = |letter: char| letter.is_whitespace() || "\"'\\#".contains(letter);
     let (name, value) = match option.split_once('=') {
@@ -28,7 +27,7 @@ pub fn directive(option: &str) -> String {
     format!("{name}\"{escaped}\"")
 }
 
-/// A path in the name of a log, where a per cent sign alone would begin one of SLURM's patterns.
+/// A path for the name of a log, with per cent signs escaped because SLURM's patterns begin with one.
 pub fn log_path(folder: &Path, pattern: &str) -> String {
     let folder = folder.display().to_string().replace('%', "%%");
     format!("{folder}/{pattern}")

@@ -1,4 +1,4 @@
-//! A table in plain text: the first column to the left, numbers to the right, one line a row.
+//! A table in plain text, one line per row: the first column aligned to the left, the others to the right.
 
 use console::style;
 
@@ -17,12 +17,12 @@ impl Table {
         }
     }
 
-    /// One more row. A row shorter than the heading ends in empty cells.
+    /// Adds a row. A row shorter than the heading is filled with empty cells.
     pub fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
-    /// The text, a line break at its end; `bold` sets off the heading on a terminal.
+    /// The text, with a line break at its end; `bold` for a heading in bold on a terminal.
     pub fn render(&self, bold: bool) -> String {
         let columns = self.heading.len();
         let width = |column: usize| {

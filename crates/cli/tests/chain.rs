@@ -76,7 +76,7 @@ fn train_eval_and_ask() {
         assert!(at.join("run").join(name).exists(), "{name}");
     }
 
-    let report = json(at, &["eval", "run", "--max-tokens", "40", "--json"]);
+    let report = json(at, &["eval", "run", "--max-new-tokens", "40", "--json"]);
     let names: Vec<&str> = report["benchmarks"]
         .as_array()
         .expect("a list")
@@ -105,7 +105,7 @@ fn train_eval_and_ask() {
             "run",
             question,
             "--json",
-            "--max-tokens",
+            "--max-new-tokens",
             "40",
         ],
     );
@@ -336,14 +336,14 @@ fn a_demo_that_was_stopped_goes_on() {
     let said = told(at, children::ended(child));
     assert!(said.starts_with("status: 130"), "{said}");
     assert!(
-        said.contains("hint: run the demo again; what is finished is kept"),
+        said.contains("hint: run the demo again to resume; finished stages are kept"),
         "{said}"
     );
 
     // Of other settings, it is not erased without a word.
     let refused = show(at, "demo --model tiny --steps 2");
     assert!(refused.starts_with("status: 2"), "{refused}");
-    let fault = "verdict-demo/run: holds an interrupted run of other settings: steps";
+    let fault = "verdict-demo/run: holds an interrupted run with other settings: steps";
     assert!(refused.contains(fault), "{refused}");
     let words = [
         "demo",
@@ -365,7 +365,7 @@ fn a_demo_that_was_stopped_goes_on() {
     // Neither threads nor steps that were chosen by speed make it another run.
     let second = show(at, "demo --model tiny --threads 1");
     assert!(
-        second.contains("holds a finished run of these settings; taken as it is"),
+        second.contains("holds a finished run with these settings, which is used as it is"),
         "{second}"
     );
     assert!(
@@ -379,10 +379,10 @@ fn a_demo_that_was_stopped_goes_on() {
 
     let refused = show(at, "demo --model tiny --steps 3");
     assert!(refused.starts_with("status: 2"), "{refused}");
-    let fault = "verdict-demo/run: holds a finished run of other settings: steps";
+    let fault = "verdict-demo/run: holds a finished run with other settings: steps";
     assert!(refused.contains(fault), "{refused}");
     assert!(
-        refused.contains("--overwrite replaces this run"),
+        refused.contains("replace this run with --overwrite"),
         "{refused}"
     );
     assert!(manifest.exists());
@@ -415,7 +415,7 @@ fn a_demo_that_was_stopped_is_resumed() {
     assert!(again.starts_with("status: 0"), "{again}");
     // On a quick machine the run may have been over before the signal.
     if said.starts_with("status: 130") {
-        assert!(again.contains("going on after step"), "{again}");
+        assert!(again.contains("resuming after step"), "{again}");
     }
     let settings = std::fs::read_to_string(at.join("verdict-demo/run/settings.toml"));
     let settings = settings.expect("settings");
@@ -423,7 +423,7 @@ fn a_demo_that_was_stopped_is_resumed() {
     assert!(settings.contains("max_length = 512"), "{settings}");
     let third = show(at, "demo --model tiny");
     assert!(
-        third.contains("holds a finished run of these settings"),
+        third.contains("holds a finished run with these settings"),
         "{third}"
     );
 }

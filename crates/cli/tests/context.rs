@@ -81,14 +81,14 @@ fn one_budget_goes_from_train_to_eval_and_ask_and_cuts_are_told() {
     );
     let settings = fs::read_to_string(at.join("short/settings.toml")).expect("read");
     assert!(settings.contains("max_length = 192"), "{settings}");
-    good(at, "eval short --threads 2 --replicates 100");
+    good(at, "eval short --threads 2 --bootstrap-samples 100");
 
     // A shard that is started again finds the settings that it began with.
     let shard = format!("{TRAIN} --rank 2,4 --out grid --shard 1/2");
     let said = good(at, &shard);
     assert!(said.contains("--max-length 192: tiny"), "{said}");
     let said = good(at, &shard);
-    assert!(said.contains("finished before"), "{said}");
+    assert!(said.contains("already finished"), "{said}");
     let beyond = show(at, &format!("{shard} --max-length 193"));
     assert!(beyond.contains("expected at most 192"), "{beyond}");
     fs::write(&config, whole).expect("written");
@@ -98,7 +98,7 @@ fn one_budget_goes_from_train_to_eval_and_ask_and_cuts_are_told() {
         said.contains("contexts cut at the front, by ") && said.contains("to fit --max-length 256"),
         "{said}"
     );
-    let said = good(at, "eval run --threads 2 --replicates 100");
+    let said = good(at, "eval run --threads 2 --bootstrap-samples 100");
     assert!(said.contains("contexts cut at the front"), "{said}");
     assert!(said.contains("to fit prompts of 192 tokens"), "{said}");
     let report = fs::read_to_string(at.join("run/report.json")).expect("a report");

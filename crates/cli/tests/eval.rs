@@ -43,7 +43,7 @@ fn base_adapters_and_ensemble_are_judged_in_one_command() {
     let report = json(
         at,
         "eval run --adapter all --ensemble all --benchmark test --benchmark jsonl:mine.jsonl \
-         --benchmark stats-heldout:12 --robustness 2 --written 2 --max-tokens 40 --replicates 100 --json",
+         --benchmark stats-heldout:12 --robustness 2 --full-answers 2 --max-new-tokens 40 --bootstrap-samples 100 --json",
     );
     let systems: Vec<&str> = report["systems"]
         .as_array()
@@ -89,7 +89,7 @@ fn base_adapters_and_ensemble_are_judged_in_one_command() {
 fn a_second_look_is_told_and_survives_a_new_run() {
     let folder = folder();
     let at = folder.path();
-    let eval = "eval run --benchmark test --written 0 --replicates 100";
+    let eval = "eval run --benchmark test --full-answers 0 --bootstrap-samples 100";
     let first = show(at, &format!("{eval} --quiet"));
     assert!(first.starts_with("status: 0"), "{first}");
     assert!(!first.contains("look 2"), "{first}");
@@ -109,7 +109,7 @@ fn a_second_look_is_told_and_survives_a_new_run() {
 fn a_look_by_a_second_run_at_the_same_questions_is_told() {
     let folder = folder();
     let at = folder.path();
-    let eval = "--benchmark test --written 0 --replicates 100 --quiet";
+    let eval = "--benchmark test --full-answers 0 --bootstrap-samples 100 --quiet";
     let first = show(at, &format!("eval run {eval}"));
     assert!(!first.contains("look 2"), "{first}");
     let trained = show(
@@ -137,7 +137,7 @@ fn a_second_evaluation_keeps_what_the_first_judged() {
     let folder = folder();
     let at = folder.path();
     std::fs::write(at.join("mine.jsonl"), MINE).expect("written");
-    let flags = "--written 0 --replicates 100 --json";
+    let flags = "--full-answers 0 --bootstrap-samples 100 --json";
     let names = |report: &Value| -> Vec<String> {
         let all = report["benchmarks"].as_array().expect("a list").iter();
         all.filter_map(|of| of["name"].as_str().map(str::to_owned))
@@ -190,7 +190,7 @@ fn a_report_may_be_read_by_whoever_may_read_the_run() {
     let at = folder.path();
     let said = show(
         at,
-        "eval run --benchmark test --written 0 --replicates 100 --quiet",
+        "eval run --benchmark test --full-answers 0 --bootstrap-samples 100 --quiet",
     );
     assert!(said.starts_with("status: 0"), "{said}");
     let rights = |name: &str| {
@@ -216,7 +216,7 @@ fn who_left_the_batch_early_stands_in_the_report() {
                  --patience 1 --halving 4 --compute f32 --out run --quiet";
     let said = show(at, train);
     assert!(said.starts_with("status: 0"), "{said}");
-    let said = show(at, "eval run --written 0 --quiet");
+    let said = show(at, "eval run --full-answers 0 --quiet");
     assert!(said.starts_with("status: 0"), "{said}");
     let manifest = std::fs::read_to_string(at.join("run/MANIFEST.json")).expect("a manifest");
     let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
@@ -251,7 +251,9 @@ fn runs_are_set_side_by_side() {
     for run in ["run", "other"] {
         let said = show(
             at,
-            &format!("eval {run} --benchmark test --written 0 --replicates 100 --quiet"),
+            &format!(
+                "eval {run} --benchmark test --full-answers 0 --bootstrap-samples 100 --quiet"
+            ),
         );
         assert!(said.starts_with("status: 0"), "{said}");
     }
@@ -275,7 +277,7 @@ fn an_answer_may_abstain() {
     let ask = |flags: &str| {
         json(
             at,
-            &format!("ask --run run Why? --json --max-tokens 40 {flags}"),
+            &format!("ask --run run Why? --json --max-new-tokens 40 {flags}"),
         )
     };
     let plain = ask("--abstain-below 0");
@@ -285,14 +287,17 @@ fn an_answer_may_abstain() {
     assert_eq!(ask("--uncalibrated")["calibration"], "none");
     // Three questions of a model that guesses certify nothing at one wrong in a thousand, and an answer at chance
     // level is none, whatever is allowed.
-    assert_eq!(ask("--error-rate 0.001")["abstained"], true);
-    assert_eq!(ask("--error-rate 0.999")["abstained"], true);
-    let said = show(at, "ask --run run Why? --max-tokens 40 --error-rate 0.001");
+    assert_eq!(ask("--target-error-rate 0.001")["abstained"], true);
+    assert_eq!(ask("--target-error-rate 0.999")["abstained"], true);
+    let said = show(
+        at,
+        "ask --run run Why? --max-new-tokens 40 --target-error-rate 0.001",
+    );
     assert!(
         said.contains("abstains: the validation rows certify no probability for this error rate"),
         "{said}"
     );
-    let fault = show(at, "ask --run run Why? --abstain-below 1.5 --free");
+    let fault = show(at, "ask --run run Why? --abstain-below 1.5 --unconstrained");
     assert!(
         fault.contains("--abstain-below: expected a probability from 0 to 1, found 1.5"),
         "{fault}"
@@ -310,7 +315,7 @@ fn a_run_with_folds_is_judged_by_rows_that_its_adapters_did_not_see() {
     assert!(trained.starts_with("status: 0"), "{trained}");
     let report = json(
         at,
-        "eval folds --benchmark challenge --written 0 --replicates 100 --json",
+        "eval folds --benchmark challenge --full-answers 0 --bootstrap-samples 100 --json",
     );
     let nested = &report["subject"]["nested"];
     assert_eq!(
@@ -347,8 +352,8 @@ fn what_cannot_be_judged_is_told() {
         ),
         ("eval run other", "expected one run, found 2"),
         (
-            "eval run --error-rate 2 --replicates 5",
-            "--replicates: expected at least 100, found 5",
+            "eval run --target-error-rate 2 --bootstrap-samples 5",
+            "--bootstrap-samples: expected at least 100, found 5",
         ),
         (
             "eval run --benchmark pubmedqa:few.json",

@@ -75,7 +75,7 @@ fn a_run_is_repeated_to_the_same_bytes() {
     fs::copy(at.join("run/MANIFEST.json"), at.join("kept.json")).expect("copied");
     let said = show(at, "train --like kept.json --lr 1e-3");
     assert!(
-        said.contains("warning: not a repetition: other settings than kept.json in lr\n"),
+        said.contains("warning: not a repetition: settings differ from kept.json: lr\n"),
         "{said}"
     );
     let files = "(adapter_model.safetensors, calibration.json)";

@@ -39,7 +39,7 @@ fn answer(said: &str) -> serde_json::Value {
 }
 
 const ASK: &str = "--threads 1 --device cpu --json --quiet Is-it-so?";
-const EVAL: &str = "--threads 1 --device cpu --written 0 --replicates 100 --quiet";
+const EVAL: &str = "--threads 1 --device cpu --full-answers 0 --bootstrap-samples 100 --quiet";
 
 #[test]
 fn a_run_is_used_from_another_folder() {

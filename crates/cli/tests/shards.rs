@@ -44,7 +44,7 @@ fn shards_trained_apart_are_merged_to_the_run_of_one_task() {
     let before = fs::read(&events).expect("events");
     let again = GRID.replace("--threads 1 --quiet", "--threads 2");
     let told = good(at, &format!("{again} --out sweep --shard 1/2"));
-    assert!(told.contains("sweep/shards/1: finished before"), "{told}");
+    assert!(told.contains("sweep/shards/1: already finished"), "{told}");
     assert_eq!(fs::read(&events).expect("events"), before);
     // Other settings are another run.
     let other = GRID.replace("--batch 4", "--batch 8");
@@ -69,7 +69,7 @@ fn shards_trained_apart_are_merged_to_the_run_of_one_task() {
             .replace("\"whole\"", "\"RUN\"")
     };
     assert_eq!(manifest(&whole), manifest(&sweep));
-    assert!(good(at, "train --merge sweep").contains("merged before"));
+    assert!(good(at, "train --merge sweep").contains("already merged"));
     good(at, "eval sweep --quiet");
     good(at, "ask --run sweep --quiet question");
 }

@@ -252,7 +252,7 @@ fn two_tasks_one_preempted_and_one_out_of_time_come_to_the_run_of_one_process() 
     assert!(text(&merged).contains("best"), "{}", text(&merged));
     for task in [preempted, other] {
         assert!(
-            text(&log(task)).contains("going on after step"),
+            text(&log(task)).contains("resuming after step"),
             "{}",
             text(&log(task))
         );

@@ -72,7 +72,7 @@ fn a_gpu_that_is_not_there_is_told_with_a_hint() {
         let start = "status: 2\n----- stdout -----\n----- stderr -----\nerror: --device: cuda:0";
         assert!(said.starts_with(start), "{said}");
         assert!(said.contains(" cannot be used: "), "{said}");
-        let hint = "\nhint: `verdict doctor` says what was looked for, and where\n";
+        let hint = "\nhint: `verdict doctor` shows what was searched for, and where\n";
         assert!(said.ends_with(hint), "{said}");
     }
     let left = std::fs::read_dir(folder.path().join("run"));
@@ -83,7 +83,7 @@ fn a_gpu_that_is_not_there_is_told_with_a_hint() {
 fn bench_tells_all_faults_of_its_flags() {
     insta::assert_snapshot!(show(
         folder().path(),
-        "bench train --rank 0,4 --batch 0 --steps 0 --pass-tokens 0 --dropout 1"
+        "bench train --rank 0,4 --batch 0 --steps 0 --micro-batch-tokens 0 --dropout 1"
     ));
 }
 

@@ -40,13 +40,15 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     })
 }
 
-/// Reads the top-level keys of a file, each tried as the only key of a `T`. `canonical` knows other names of keys.
+/// Reads the top-level keys of a file. `canonical` gives the name of a key that has another; `check` is given one key after
+/// the other, as a rule to deserialize a table with this key alone.
 ///
 /// # Errors
-/// Every fault: text that is no TOML, unknown keys, values of the wrong type, a key under two names.
-pub fn read<T: DeserializeOwned>(
+/// Every fault: text that is no TOML, keys that fail the check, a key under two names.
+pub fn read(
     text: &str,
     canonical: impl Fn(&str) -> Option<&'static str>,
+    check: impl Fn(&String, Value) -> Result<(), toml::de::Error>,
 ) -> Result<Table, Vec<Fault>> {
     let entries: BTreeMap<Spanned<String>, Spanned<Value>> =
         parse(text).map_err(|fault| vec![not_toml(fault)])?;
@@ -56,12 +58,12 @@ pub fn read<T: DeserializeOwned>(
         let line = line(text, key.span().start);
         let (written, value) = (key.into_inner(), value.into_inner());
         let key = canonical(&written).unwrap_or(&written).to_owned();
-        let fault = match T::deserialize(Table::from_iter([(key.clone(), value.clone())])) {
+        let fault = match check(&key, value.clone()) {
             Err(error) => Some(described(&written, &error)),
-            Ok(_) if table.contains_key(&key) => {
+            Ok(()) if table.contains_key(&key) => {
                 Some(format!("expected `{key}` once, found it under two names"))
             }
-            Ok(_) => None,
+            Ok(()) => None,
         };
         match fault {
             Some(text) => faults.push(Fault {
@@ -179,7 +181,11 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<Table, Vec<Fault>> {
-        super::read::<Settings>(text, |key| (key == "lora_r").then_some("rank"))
+        let canonical = |key: &str| (key == "lora_r").then_some("rank");
+        let check = |key: &String, value| {
+            Settings::deserialize(Table::from_iter([(key.clone(), value)])).map(drop)
+        };
+        super::read(text, canonical, check)
     }
 
     fn faults(text: &str) -> Vec<String> {

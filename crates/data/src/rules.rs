@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 use serde::Deserialize;
+use verdict_common::settings_file;
 
 use crate::citations::{Citations, Kind, Spared};
 use crate::encoding::read_text;
@@ -126,15 +127,8 @@ impl Rules {
             place,
             message,
         };
-        let file: File = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| {
-                1 + text[..span.start]
-                    .bytes()
-                    .filter(|byte| *byte == b'\n')
-                    .count()
-            });
-            fault(format!("line {line}"), error.message().to_owned())
-        })?;
+        let file: File = settings_file::parse(text)
+            .map_err(|found| fault(format!("line {}", found.line), found.text))?;
         let regex = |place: &str, pattern: &str| {
             // The engine's message draws the pattern over several lines; its last line says what is wrong.
             let last = |error: regex::Error| {

@@ -36,7 +36,7 @@ pub enum Error {
         faults: Vec<Fault>,
     },
     /// A settings file that is not TOML.
-    #[error("{path}: not TOML: line {line}: {message}", path = path.display())]
+    #[error("{path}, line {line}: {message}", path = path.display())]
     Syntax {
         /// The file.
         path: PathBuf,

@@ -10,6 +10,7 @@ mod slurm;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use verdict_common::settings_file;
 use verdict_model::BaseQuantization;
 
 use crate::device::DeviceChoice;
@@ -51,14 +52,19 @@ pub struct TrainSettings {
     /// The run folder to make.
     pub out: PathBuf,
     /// LoRA ranks.
+    #[serde(deserialize_with = "settings_file::one_or_many")]
     pub rank: Vec<usize>,
     /// LoRA alphas, each as a multiple of the rank (2 means `lora_alpha` = 2 × rank).
+    #[serde(deserialize_with = "settings_file::one_or_many")]
     pub alpha_ratio: Vec<f64>,
     /// LoRA dropouts.
+    #[serde(deserialize_with = "settings_file::one_or_many")]
     pub dropout: Vec<f64>,
     /// Peak learning rates.
+    #[serde(deserialize_with = "settings_file::one_or_many")]
     pub lr: Vec<f64>,
     /// Seeds of weights, batches and dropout.
+    #[serde(deserialize_with = "settings_file::one_or_many")]
     pub seed: Vec<u64>,
     /// Passes over the training rows; not together with `steps`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -162,9 +168,6 @@ impl Default for TrainSettings {
     }
 }
 
-/// Settings that take a list; a single value stands for a list of one.
-const LISTS: [&str; 5] = ["rank", "alpha_ratio", "dropout", "lr", "seed"];
-
 impl TrainSettings {
     /// Epochs of a run that names neither epochs nor steps.
     pub const DEFAULT_EPOCHS: f64 = 5.5;
@@ -178,54 +181,33 @@ impl TrainSettings {
 
     /// As [`TrainSettings::read`], from text; `path` is for error texts.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
-        let mut table: toml::Table = toml::from_str(text).map_err(|error: toml::de::Error| {
-            let at = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text.as_bytes()[..at]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1;
-            let message = error.message().lines().collect::<Vec<_>>().join(" ");
-            Error::Syntax {
-                path: path.to_path_buf(),
-                line,
-                message,
+        let check = |key: &String, value| {
+            Self::deserialize(toml::Table::from_iter([(key.clone(), value)])).map(drop)
+        };
+        let table = settings_file::read(text, |_| None, check).map_err(|faults| {
+            let known = |fault: settings_file::Fault| Fault {
+                key: fault.key.unwrap_or_default(),
+                text: format!("{} (line {})", fault.text, fault.line),
+            };
+            match faults.as_slice() {
+                [fault] if fault.key.is_none() => Error::Syntax {
+                    path: path.to_path_buf(),
+                    line: fault.line,
+                    message: fault.text.clone(),
+                },
+                _ => Error::Settings {
+                    origin: path.display().to_string(),
+                    faults: faults.into_iter().map(known).collect(),
+                },
             }
         })?;
-        for key in LISTS {
-            if let Some(value) = table.get_mut(key)
-                && !value.is_array()
-            {
-                *value = toml::Value::Array(vec![value.clone()]);
-            }
-        }
-        // serde stops at the first fault, so each key is first read by itself.
-        let faults: Vec<Fault> = table
-            .iter()
-            .filter_map(|(key, value)| {
-                let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
-                let error = alone.try_into::<Self>().err()?;
-                Some(Fault {
-                    key: key.clone(),
-                    text: type_fault(&error),
-                })
-            })
-            .collect();
-        if !faults.is_empty() {
-            return Err(Error::Settings {
-                origin: path.display().to_string(),
-                faults,
-            });
-        }
-        table
-            .try_into()
-            .map_err(|error: toml::de::Error| Error::Settings {
-                origin: path.display().to_string(),
-                faults: vec![Fault {
-                    key: "settings".into(),
-                    text: type_fault(&error),
-                }],
-            })
+        Self::deserialize(table).map_err(|error| Error::Settings {
+            origin: path.display().to_string(),
+            faults: vec![Fault {
+                key: "settings".into(),
+                text: error.message().to_owned(),
+            }],
+        })
     }
 
     /// The settings as TOML, in the order of the fields.
@@ -263,16 +245,6 @@ impl TrainSettings {
             self.epochs = Some(Self::DEFAULT_EPOCHS);
         }
         self
-    }
-}
-
-/// The first line of a TOML error, without serde's long list of known keys.
-fn type_fault(error: &toml::de::Error) -> String {
-    let message = error.message();
-    if message.starts_with("unknown field") {
-        "unknown key".to_owned()
-    } else {
-        message.lines().next().unwrap_or_default().to_owned()
     }
 }
 
@@ -348,18 +320,18 @@ mod tests {
         let text = "lerning_rate = 1e-4\nbatch = \"many\"\nbase = \"int4\"\nrank = \"16\"\ndevice = \"gpus\"";
         insta::assert_snapshot!(parse(text).unwrap_err(), @r#"
         sweep.toml: 5 faults:
-          base: expected one of int8, bf16, f32, fp8, nf4, found int4
-          batch: invalid type: string "many", expected usize
-          device: expected auto, cpu, or cuda: and the numbers of GPUs, each once (cuda:0 or cuda:0,1), found gpus
-          lerning_rate: unknown key
-          rank: invalid type: string "16", expected usize
+          lerning_rate: unknown key (line 1)
+          batch: invalid type: string "many", expected a whole number from 0 (line 2)
+          base: expected one of int8, bf16, f32, fp8, nf4, found int4 (line 3)
+          rank: invalid type: string "16", expected a whole number from 0 (line 4)
+          device: expected auto, cpu, or cuda: and the numbers of GPUs, each once (cuda:0 or cuda:0,1), found gpus (line 5)
         "#);
     }
 
     #[test]
     fn a_file_that_is_not_toml_names_its_line() {
         insta::assert_snapshot!(parse("rank = 16\nlr = = 3").unwrap_err(), @r#"
-        sweep.toml: not TOML: line 2: extra `=`, expected nothing
+        sweep.toml, line 2: not TOML: extra `=`, expected nothing
         "#);
     }
 }

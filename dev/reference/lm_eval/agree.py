@@ -73,7 +73,7 @@ def verdict(arguments, folder):
     """Labels by id, and the seconds of each answer's asking (base and adapter, so two a question)."""
     labels, seconds = {}, []
     command = [arguments.verdict, "eval", arguments.run, "--adapter", arguments.adapter, "--benchmark",
-               f"jsonl:{folder / 'questions.jsonl'}", "--written", "0", "--replicates", "100", "--out", str(folder),
+               f"jsonl:{folder / 'questions.jsonl'}", "--full-answers", "0", "--bootstrap-samples", "100", "--out", str(folder),
                "--device", "cpu" if arguments.device == "cpu" else "cuda:0", "--base", arguments.base, "--quiet"]
     for _ in range(arguments.rounds):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

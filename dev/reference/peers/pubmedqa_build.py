@@ -1,4 +1,4 @@
-r"""The steps of `verdict build --natural` on PubMedQA and BioASQ, written with the usual Python tools: json, re,
+r"""The steps of `verdict build --unbalanced` on PubMedQA and BioASQ, written with the usual Python tools: json, re,
 hashlib, datasketch.
 
     pip install datasketch==2.0.0 numpy

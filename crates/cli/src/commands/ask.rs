@@ -1,4 +1,4 @@
-//! `verdict ask`: questions to answers with probabilities. One load, one batch.
+//! `verdict ask`: answers questions with probabilities, all in one batch.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -22,46 +22,53 @@ use crate::printer::Printer;
 
 /// Answer questions with a label, its probability and a rationale
 ///
-/// Without a question on the command line, reads them from stdin, one a line. A question that cannot be asked
-/// (empty, longer than --max-prompt-tokens) does not stop the others: with --json an object with "question" and
-/// "error" takes its place, else stderr names it. The exit status is then 2.
+/// Without a question on the command line, questions are read from stdin, one per line. A question that cannot be asked
+/// (empty, or longer than --max-prompt-tokens) does not stop the others: stderr names it, or with --json an object with
+/// "question" and "error" takes its place. The exit status is then 2.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Questions
     #[arg(value_name = "QUESTION")]
     pub questions: Vec<String>,
-    /// Run folder whose adapter answers
-    #[arg(long, value_name = "FOLDER", required_unless_present = "model")]
+    /// Answer with an adapter of this run
+    #[arg(long, value_name = "RUN", required_unless_present = "model")]
     pub run: Option<PathBuf>,
-    /// Adapter of the run [default: the run's best]
+    /// Use this adapter of the run [default: the run's best]
     #[arg(long, value_name = "NAME", requires = "run")]
     pub adapter: Option<String>,
-    /// Ask a bare base model: folder, GGUF file, hub name or built-in name; with --run, where the
-    /// run's base model is now
+    /// Answer with this base model: folder, GGUF file, hub or built-in name
+    ///
+    /// With --run, the place of the run's base model, if it was moved.
     #[arg(long)]
     pub model: Option<String>,
-    /// Text that the questions are about, put before each of them
+    /// Put this text before each question
     #[arg(long, value_name = "TEXT")]
     pub context: Option<String>,
-    /// Let the model write freely, without the grammar that guarantees the form
+    /// Decode without the answer grammar
+    ///
+    /// Unconstrained decoding: the answer need not have the form "Label. Rationale: …".
     #[arg(long)]
-    pub free: bool,
-    /// Show the probabilities as the model gives them, not those calibrated on the run's validation rows
+    pub unconstrained: bool,
+    /// Print the model's own probabilities, not the calibrated ones
     #[arg(long)]
     pub uncalibrated: bool,
-    /// Abstain where the answer's probability is lower than this, 0 to 1
-    #[arg(long, value_name = "PROBABILITY")]
+    /// Abstain if the answer's probability is lower than this, from 0 to 1
+    #[arg(long, value_name = "P")]
     pub abstain_below: Option<f64>,
-    /// Target error rate: abstain so that at most this share of the answered questions is answered wrongly,
-    /// 0 to 1, certified on the run's validation rows with a confidence of 90 %
+    /// Abstain to answer at most this share wrongly, from 0 to 1
+    ///
+    /// The target error rate, among the questions that are answered, certified on the run's validation set with a
+    /// confidence of 90 %.
     #[arg(long, value_name = "SHARE", requires = "run", conflicts_with_all = ["abstain_below", "uncalibrated"])]
-    pub error_rate: Option<f64>,
-    /// Most tokens of an answer
-    #[arg(long, value_name = "TOKENS", default_value_t = AnswerSettings::default().max_answer_tokens)]
-    pub max_tokens: usize,
-    /// Most tokens of a prompt; a longer --context loses its first sentences [default: as the run was
-    /// trained, its --max-length without room for an answer; 928 without a run]
-    #[arg(long, value_name = "TOKENS")]
+    pub target_error_rate: Option<f64>,
+    /// Generate at most this many tokens per answer
+    #[arg(long, value_name = "N", default_value_t = AnswerSettings::default().max_answer_tokens)]
+    pub max_new_tokens: usize,
+    /// Cut prompts to this many tokens [default: as trained]
+    ///
+    /// A --context that does not fit loses whole sentences from its beginning. The default is the run's --max-length
+    /// less the room for an answer, and 928 without a run.
+    #[arg(long, value_name = "N")]
     pub max_prompt_tokens: Option<usize>,
     #[command(flatten)]
     pub machine: MachineFlags,
@@ -69,26 +76,26 @@ pub struct Args {
 
 /// An answer as `--json` prints it.
 #[derive(Serialize)]
-struct Told<'v> {
+struct AnswerOutput<'v> {
     #[serde(flatten)]
     verdict: &'v Verdict,
-    /// What was fitted for the probabilities.
+    /// How the probabilities were calibrated.
     calibration: Fit,
     /// Whether the probability was too low to answer.
     abstained: bool,
-    /// Why the label and its probability say little, where they do.
+    /// Reasons to doubt the label and its probability.
     doubts: Vec<String>,
 }
 
 /// A question that could not be asked, as `--json` prints it.
 #[derive(Serialize)]
-struct Unasked<'q> {
+struct Refused<'q> {
     question: &'q str,
-    /// Why it could not.
+    /// Why.
     error: String,
 }
 
-/// Answers and tells.
+/// Answers, and prints the answers.
 pub fn run(args: Args, printer: &Printer) -> Result {
     let run = args.run.as_deref().map(loading::run_folder).transpose()?;
     let options = args
@@ -107,7 +114,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         (None, None) => {
             let failure = Failure::input("expected --run or --model, found neither");
             return Err(failure.hint(
-                "`verdict ask --run RUN \"question\"` asks a trained adapter, --model a base model",
+                "`verdict ask --run RUN \"question\"` uses a trained adapter, --model a base model",
             ));
         }
     };
@@ -117,9 +124,12 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             "--abstain-below: expected a probability from 0 to 1, found {found}"
         ));
     }
-    if let Some(found) = args.error_rate.filter(|of| !(*of > 0.0 && *of < 1.0)) {
+    if let Some(found) = args
+        .target_error_rate
+        .filter(|of| !(*of > 0.0 && *of < 1.0))
+    {
         faults.push(format!(
-            "--error-rate: expected a share between 0 and 1, found {found}"
+            "--target-error-rate: expected a share between 0 and 1, found {found}"
         ));
     }
     if !faults.is_empty() {
@@ -130,7 +140,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         _ => None,
     };
     let name = args.adapter.as_deref();
-    let threshold = match (&run, args.error_rate, calibration) {
+    let threshold = match (&run, args.target_error_rate, calibration) {
         (Some(run), Some(rate), Some(fitted)) => threshold(run, name, fitted, rate, printer)?,
         _ => args.abstain_below.unwrap_or(0.0),
     };
@@ -153,12 +163,12 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         .as_deref()
         .map(|folder| opened.adapter(&mut bank, folder))
         .transpose()?;
-    let mode = if args.free {
+    let mode = if args.unconstrained {
         Mode::Free
     } else {
         Mode::Guaranteed
     };
-    let asked: Vec<Question<'_>> = texts
+    let all: Vec<Question<'_>> = texts
         .iter()
         .map(|text| Question {
             text,
@@ -168,7 +178,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         })
         .collect();
     let settings = AnswerSettings {
-        max_answer_tokens: args.max_tokens,
+        max_answer_tokens: args.max_new_tokens,
         max_prompt_tokens: loading::prompt_tokens(
             args.max_prompt_tokens,
             run.as_ref().map(|run| &run.settings),
@@ -176,9 +186,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         ..AnswerSettings::default()
     };
     let engine = ModelInferenceEngine::new(&opened.model, &bank);
-    let prompts = opened.answerer()?.check(&engine, &asked, &settings)?;
-    loading::tell_cuts("questions", prompts.iter().flatten(), &settings, printer);
-    let good = asked
+    let prompts = opened.answerer()?.check(&engine, &all, &settings)?;
+    loading::report_cuts("questions", prompts.iter().flatten(), &settings, printer);
+    let good = all
         .iter()
         .zip(&prompts)
         .filter(|(_, prompt)| prompt.is_ok());
@@ -189,7 +199,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         if let Err(error) = prompt {
             let error = error.to_string();
             faults.push(format!("question {}: {error}", place + 1));
-            printer.json(&Unasked { question, error });
+            printer.json(&Refused { question, error });
             continue;
         }
         let Some(mut verdict) = verdicts.next() else {
@@ -200,7 +210,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         }
         let most = verdict.probabilities.into_iter().fold(0.0, f32::max);
         let abstained = f64::from(most) < threshold;
-        printer.json(&Told {
+        printer.json(&AnswerOutput {
             verdict: &verdict,
             calibration: match calibration {
                 Some(_) => Fit::Temperature,
@@ -210,8 +220,8 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             doubts: doubts(&verdict),
         });
         match abstained {
-            true => tell_abstained(&verdict, threshold, printer),
-            false => tell(&verdict, printer),
+            true => print_abstained(&verdict, threshold, printer),
+            false => print(&verdict, printer),
         }
     }
     match (faults.is_empty(), good.len()) {
@@ -227,7 +237,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     }
 }
 
-/// What was fitted on the run's validation rows for an adapter: a temperature, which changes no label.
+/// The calibration of an adapter, fitted on the run's validation set: a temperature, which changes no label.
 pub fn fitted(adapter: &Path) -> Result<Calibration> {
     let path = adapter.join(calibration::FILE);
     let text = std::fs::read_to_string(&path)
@@ -237,12 +247,12 @@ pub fn fitted(adapter: &Path) -> Result<Calibration> {
     Ok(fitted.of(Fit::Temperature))
 }
 
-/// Temperatures between which probabilities keep a meaning: beyond, the fit found next to nothing in them.
+/// Temperatures outside this range mean that the fit found almost no information in the probabilities.
 const SANE_TEMPERATURE: std::ops::RangeInclusive<f64> = 0.1..=10.0;
-/// The highest probability of three labels at and below which it is as good as chance.
+/// At or below this, the highest of three probabilities is close to chance.
 const NEAR_CHANCE: f32 = 0.4;
 
-/// What is to be said of a calibration that is none.
+/// A warning about a calibration that cannot be trusted.
 fn extreme(calibration: &Calibration) -> Option<String> {
     let temperature = calibration.temperature;
     if SANE_TEMPERATURE.contains(&temperature) {
@@ -251,44 +261,44 @@ fn extreme(calibration: &Calibration) -> Option<String> {
     let (low, high) = (SANE_TEMPERATURE.start(), SANE_TEMPERATURE.end());
     let why = match temperature > 1.0 {
         true => {
-            "the model's probabilities hardly tell right answers from wrong ones there, and all come out near 33 %"
+            "the model's probabilities hardly separate right answers from wrong ones, and all of them end up near 33 %"
         }
-        false => "there were too few rows, or none that was answered wrongly",
+        false => "there were too few examples, or no wrong answers",
     };
     Some(format!(
-        "calibration: the temperature fitted on the validation rows is {temperature:.2}, expected {low} to {high}: {why}; \
-         train longer, validate on more rows, or see the model's own with --uncalibrated"
+        "calibration: the temperature fitted on the validation set is {temperature:.2}, expected {low} to {high}: {why}; \
+         train longer, use a larger validation set, or print the model's own probabilities with --uncalibrated"
     ))
 }
 
-/// Why an answer says little, where it does.
+/// Reasons to doubt an answer.
 fn doubts(verdict: &Verdict) -> Vec<String> {
     let mut all = Vec::new();
     if verdict.other > 0.5 {
         all.push(format!(
-            "the model would rather have said something else: {:.1} % lay on other words than the three labels",
+            "the model prefers another answer: {:.1} % of the probability is on words other than the three labels",
             100.0 * verdict.other
         ));
     }
     let most = verdict.probabilities.into_iter().fold(0.0, f32::max);
     if most <= NEAR_CHANCE {
-        all.push("the three labels are near chance (33.3 %)".to_owned());
+        all.push("the probabilities of the three labels are near chance (33.3 %)".to_owned());
     }
     if verdict.fallback {
         all.push(
-            "the model wrote no usable reason; a fixed sentence stands in its place".to_owned(),
+            "the model generated no usable rationale; a fixed sentence replaces it".to_owned(),
         );
     }
     all
 }
 
-/// Puts calibrated probabilities in an answer.
+/// Replaces the probabilities of an answer by calibrated ones.
 pub fn calibrate(verdict: &mut Verdict, calibration: Calibration) {
     let calibrated = calibration.recalibrate(verdict.probabilities);
     verdict.probabilities = calibrated.map(|p| p as f32);
 }
 
-/// The probability below which an adapter abstains, so that at most a share of the answered questions is wrong.
+/// The probability below which an adapter abstains, so that its error rate among answered questions is at most `rate`.
 fn threshold(
     run: &RunFolder,
     name: Option<&str>,
@@ -303,17 +313,17 @@ fn threshold(
     let of = |place: usize| calibration.probabilities(rows[place].logits);
     let Some(found) = verdict_eval::abstention(&rows, of, rate, abstain::DELTA) else {
         return Err(Failure::input(format!(
-            "--error-rate: {}: found no validation rows of adapter {name} to certify an error rate on",
+            "--target-error-rate: {}: found no validation results of adapter {name} to certify an error rate on",
             run.dir().display()
         ))
-        .hint("--abstain-below sets a probability by hand"));
+        .hint("--abstain-below sets the probability directly"));
     };
     printer.note(&found.guarantee);
-    // Above every probability where no threshold is certified.
+    // Above every probability if no threshold can be certified.
     Ok(found.threshold.unwrap_or(1.1))
 }
 
-/// Answers all questions in one batch, with progress where they are many.
+/// Answers all questions in one batch; shows progress for more than one.
 pub fn answer(
     opened: &Opened,
     bank: &AdapterBank,
@@ -333,64 +343,66 @@ pub fn answer(
     Ok(answerer.answer(&mut engine, questions, settings, &mut done)?)
 }
 
-/// For people: no answer, and why.
-fn tell_abstained(verdict: &Verdict, threshold: f64, printer: &Printer) {
+/// Prints why a question is not answered.
+fn print_abstained(verdict: &Verdict, threshold: f64, printer: &Printer) {
     printer.line(&verdict.question);
     let why = match threshold > 1.0 {
-        true => "the validation rows certify no probability for this error rate".to_owned(),
+        true => {
+            "no probability could be certified on the validation set for this error rate".to_owned()
+        }
         false => format!(
-            "its most probable answer has less than {:.1} %",
+            "the probability of the best answer is below {:.1} %",
             100.0 * threshold
         ),
     };
     printer.line(format!("  abstains: {why}"));
-    printer.line(format!("  {}", shares(verdict)));
+    printer.line(format!("  {}", percentages(verdict)));
     for doubt in doubts(verdict) {
         printer.line(format!("  note: {doubt}"));
     }
 }
 
 /// The probabilities of the labels.
-fn shares(verdict: &Verdict) -> String {
+fn percentages(verdict: &Verdict) -> String {
     let share = |label: Label| 100.0 * verdict.probabilities[label.index()];
     Label::ALL
         .map(|label| format!("{label} {:.1} %", share(label)))
         .join("  ")
 }
 
-/// One answer for people.
-pub fn tell(verdict: &Verdict, printer: &Printer) {
+/// Prints one answer.
+pub fn print(verdict: &Verdict, printer: &Printer) {
     printer.line(&verdict.question);
     match (verdict.label, &verdict.rationale) {
         (Some(label), Some(rationale)) => {
             printer.line(format!("  {label}. {rationale}"));
         }
-        _ => printer.line(format!("  (not in the form) {}", verdict.answer)),
+        _ => printer.line(format!("  (not format-valid) {}", verdict.answer)),
     }
-    printer.line(format!("  {}", shares(verdict)));
+    printer.line(format!("  {}", percentages(verdict)));
     for doubt in doubts(verdict) {
         printer.line(format!("  note: {doubt}"));
     }
 }
 
-/// The questions given, or those on stdin, one a line, each in the form in which training rows have it.
+/// The questions of the command line, or of stdin, one per line, cleaned like those of the training set.
 fn questions(given: Vec<String>) -> Result<Vec<String>> {
     let texts: Vec<String> = if given.is_empty() {
         let stdin = std::io::stdin();
         if stdin.is_terminal() {
             let failure = Failure::input("expected a question, found none");
-            return Err(failure.hint("give it in quotes, or pipe questions in, one a line"));
+            return Err(failure.hint("give it in quotes, or pipe questions in, one per line"));
         }
         let mut bytes = Vec::new();
         let read = stdin.lock().read_to_end(&mut bytes);
         read.map_err(|fault| Failure::input(format!("stdin: {fault}")))?;
         let text = verdict_data::decode("stdin", bytes)?;
-        // Blank lines of a file are no questions.
+        // Blank lines are skipped.
         text.lines().filter_map(asked_question).collect()
     } else {
-        // An argument without a word is a question that went wrong: it stays, empty, and is told.
-        let asked = given.iter().map(|text| asked_question(text));
-        asked.map(Option::unwrap_or_default).collect()
+        // An argument without a word stays as an empty question, which is then reported.
+        let cleaned = given.iter().map(|text| asked_question(text));
+        cleaned.map(Option::unwrap_or_default).collect()
     };
     if texts.iter().all(String::is_empty) {
         return Err(Failure::input(
@@ -423,16 +435,16 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_an_answer_doubtful_is_said() {
+    fn reasons_to_doubt_an_answer_are_named() {
         assert!(doubts(&verdict([0.1, 0.8, 0.1], 0.3, false)).is_empty());
         let all = doubts(&verdict([0.3, 0.37, 0.33], 0.94, true)).join("\n");
-        for part in ["something else: 94.0 %", "near chance", "fixed sentence"] {
+        for part in ["another answer: 94.0 %", "near chance", "fixed sentence"] {
             assert!(all.contains(part), "{all}");
         }
     }
 
     #[test]
-    fn a_calibration_far_from_one_is_said() {
+    fn a_calibration_far_from_one_is_warned_of() {
         let at = |temperature: f64| {
             extreme(&Calibration {
                 temperature,
@@ -441,6 +453,6 @@ mod tests {
         };
         assert_eq!((at(1.0), at(4.0)), (None, None));
         assert!(at(52.0).is_some_and(|text| text.contains("52.00") && text.contains("33 %")));
-        assert!(at(0.01).is_some_and(|text| text.contains("too few rows")));
+        assert!(at(0.01).is_some_and(|text| text.contains("too few examples")));
     }
 }

@@ -1,279 +1,79 @@
-//! `verdict build`: raw sources to a data set folder.
+//! `verdict build`: builds a data set folder from sources.
 
 mod audit;
 mod card;
 mod explain;
+mod settings;
 mod verify;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use verdict_common::counted;
 use verdict_data::manifest::Effect;
-use verdict_data::{
-    Balance, BuildReport, BuildSettings, Context, Disagreement, Label, Manifest, MeshTree, Protect,
-    Rules, Shard,
-};
+use verdict_data::{BuildReport, BuildSettings, Label, Manifest, Shard};
 use verdict_eval::Proportion;
 
-use crate::datasets::{self, Written};
+use self::settings::{Settings, protect};
 use crate::failure::{Failure, Result};
 use crate::interrupt;
-use crate::loading;
 use crate::printer::Printer;
-use crate::settings;
-use crate::shards::Part;
+use crate::shards::ShardIndex;
 use crate::shell;
 use crate::table::Table;
 
-/// Build a data set: clean, canonical, deduplicated, balanced, split
+/// Build a data set: read sources, clean, deduplicate, balance, split
+///
+/// The folder holds train, validation and test splits as JSON lines, a data card and a manifest. The same sources,
+/// settings and seed give the same bytes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Settings file (TOML); its keys are these flags with underscores, flags win
+    /// Read settings from a TOML file
+    ///
+    /// Its keys are these flags with underscores (`per_class = 100`). Flags win over the file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Replace the data set that stands in --out
+    /// Replace the data set in --out
     #[arg(long)]
     pub overwrite: bool,
-    /// Build a set of ten rows or more although its train, validation or test split has none
+    /// Build a data set of 10 rows or more even if a split is empty
     #[arg(long)]
     pub allow_empty_splits: bool,
-    /// Check a finished data set against its manifest; with --source and the other settings of its
-    /// build, build it anew and compare the bytes
+    /// Check a finished data set against its manifest
+    ///
+    /// With --source and the other settings of its build, build it again and compare the bytes.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["audit", "out", "overwrite"])]
     pub verify: Option<PathBuf>,
-    /// Look for leaks between the splits of any data set (JSON lines in train, validation and test,
-    /// also one made elsewhere) and to the benchmarks of --protect
+    /// Look for leaks between the splits of a data set and to benchmarks
+    ///
+    /// Takes any folder with train, validation and test as JSON lines, made by `verdict build` or not. --protect names
+    /// the benchmarks. Exits with status 1 if there are leaks.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["out", "overwrite", "source"])]
     pub audit: Option<PathBuf>,
-    /// Show one row of the sources before and after, rule by rule, and what became of it
+    /// Show what the build does to one row of the sources, rule by rule
     #[arg(long, value_name = "ID", conflicts_with_all = ["out", "overwrite", "audit", "verify"])]
     pub explain: Option<String>,
-    /// Only read and clean the N-th of M equal shares of the input into --out, for --merge
+    /// Only read and clean share N of M of the input, for --merge
     #[arg(long, value_name = "N/M", value_parser = shard, conflicts_with_all = ["audit", "verify", "explain", "overwrite"])]
     pub shard: Option<Shard>,
-    /// Make the data set out of the folders of all shards: the same bytes as one build
+    /// Build the data set from the folders of all shards
+    ///
+    /// The bytes are those of a build in one piece.
     #[arg(long, value_name = "FOLDER", num_args = 1.., conflicts_with_all = ["audit", "verify", "explain", "shard", "source", "seed", "context", "rules"])]
     pub merge: Vec<PathBuf>,
-    /// Write the data card of a finished data set anew: card.md and card.html in its folder
+    /// Write the data card of a finished data set again (card.md, card.html)
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["audit", "verify", "explain", "shard", "merge", "out", "overwrite", "config", "source", "mesh_tree", "rules", "protect", "seed"])]
     pub card: Option<PathBuf>,
-    /// Print the built-in cleaning rules, as a file for --rules to begin with
+    /// Print the built-in cleaning rules, a start for --rules
     #[arg(long, conflicts_with_all = ["audit", "verify", "explain", "shard", "merge", "card", "out", "source"])]
     pub print_rules: bool,
     #[command(flatten)]
     pub settings: Settings,
 }
 
-/// What a settings file may hold too.
-#[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// Where rows come from; may be given several times. One of pubmedqa-labeled:PATH,
-    /// pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, bioasq:PATH, jsonl:PATH, csv:PATH, parquet:PATH (a file
-    /// or a folder of them), hub:ORG/NAME/FOLDER (or a file; with @REVISION behind it, if not main; PubMedQA:
-    /// hub:qiaojin/PubMedQA/pqa_labeled, pqa_artificial, pqa_unlabeled), stats:ROWS, clinical. Behind a question mark may stand, joined by &:
-    /// weight=2, cap=1000, cap.yes=500, and for jsonl, csv and parquet the columns' names:
-    /// question=Q, label=answer, label.yes=1, rationale, context, id, group, split
-    #[arg(long, value_name = "SOURCE")]
-    #[serde(deserialize_with = "settings::one_or_many")]
-    pub source: Option<Vec<String>>,
-    /// Rows of each class [default: as many as the rarest class has]
-    #[arg(long, value_name = "ROWS", conflicts_with_all = ["natural", "at_most"])]
-    pub per_class: Option<usize>,
-    /// Rows of each class at most; a rarer class keeps all it has
-    #[arg(long, value_name = "ROWS", conflicts_with = "natural")]
-    pub at_most: Option<usize>,
-    /// Keep every row, the classes as the sources have them; their weights stand in the manifest
-    #[arg(long)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub natural: bool,
-    /// What becomes of a question that sources answer differently: drop, or one row whose answer is
-    /// Uncertain and whose source is "disagreement" [default: drop]
-    #[arg(long, value_name = "WHAT", value_parser = ["drop", "uncertain"])]
-    pub disagreement: Option<String>,
-    /// What stands before the questions of PubMedQA and BioASQ: none or abstract [default: none]
-    #[arg(long, value_name = "WHAT", value_parser = ["none", "abstract"])]
-    pub context: Option<String>,
-    /// Tokens of context at most; longer ones lose whole sentences from the front, so that results stay
-    /// [default: none are cut; train, eval and ask cut to the run's --max-length]
-    #[arg(long, value_name = "TOKENS")]
-    pub context_tokens: Option<usize>,
-    /// Model by whose tokenizer they are counted, or a tokenizer.json [default: an estimate, one
-    /// for every three and a half characters]
-    #[arg(long, value_name = "MODEL")]
-    pub tokenizer: Option<String>,
-    /// Cleaning rules (TOML) in the place of the built-in ones; see --print-rules
-    #[arg(long, value_name = "FILE")]
-    pub rules: Option<PathBuf>,
-    /// NLM's MeSH tree (mtreesYYYY.bin, lines such as Head;A01.456): the data card then counts rows
-    /// by branch
-    #[arg(long, value_name = "FILE")]
-    pub mesh_tree: Option<PathBuf>,
-    /// Benchmark whose questions stay out, with their near copies and what shares their abstract:
-    /// pubmedqa-test, a file (PubMedQA, BioASQ, JSON lines, PMIDs), or none; may be given
-    /// several times [default: pubmedqa-test]
-    #[arg(long, value_name = "BENCHMARK")]
-    #[serde(deserialize_with = "settings::one_or_many")]
-    pub protect: Option<Vec<String>>,
-    /// Seed of sampling, splitting and generated rows [default: 42]
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// MiB of memory that a build may take; changes no byte of the set [default: 1024]
-    #[arg(long, value_name = "MIB")]
-    pub memory_mib: Option<usize>,
-    /// Data set folder to make
-    #[arg(long, value_name = "FOLDER")]
-    pub out: Option<PathBuf>,
-}
-
-/// The word for no benchmark.
-const NONE: &str = "none";
-
-/// The benchmarks that are meant; with a word about what is wrong.
-fn protect(named: Option<&[String]>, faults: &mut Vec<String>) -> Vec<Protect> {
-    let Some(named) = named else {
-        return Protect::usual();
-    };
-    if named.len() > 1 && named.iter().any(|name| name == NONE) {
-        faults.push("--protect: expected none alone, or benchmarks, found both".into());
-    }
-    let named = named.iter().filter(|name| *name != NONE);
-    let named: Vec<Protect> = named.filter_map(|name| name.parse().ok()).collect();
-    for protect in &named {
-        if let Protect::File(path) = protect
-            && !path.exists()
-        {
-            faults.push(format!(
-                "--protect: expected pubmedqa-test, none or a file, found {:?}, which is no file",
-                path.display().to_string()
-            ));
-        }
-    }
-    named
-}
-
-impl Settings {
-    /// What the data crate wants; every fault at once.
-    fn resolve(self, overwrite: bool, printer: &Printer) -> Result<BuildSettings> {
-        let mut faults = Vec::new();
-        let texts = self.source.unwrap_or_default();
-        if texts.is_empty() {
-            faults.push(format!(
-                "--source: {}",
-                datasets::told(&verdict_data::Error::NoSources)
-            ));
-        }
-        let sources = texts.iter().map(|text| text.parse::<Written>());
-        let sources: Vec<Written> = sources
-            .filter_map(|source| source.map_err(|fault| faults.push(fault)).ok())
-            .collect();
-        let out = self.out.unwrap_or_else(|| {
-            faults.push("--out: expected a folder for the data set, found none".into());
-            PathBuf::new()
-        });
-        let balance = match (self.per_class, self.at_most, self.natural) {
-            (Some(0), ..) | (_, Some(0), _) => {
-                let flag = if self.at_most.is_some() {
-                    "at-most"
-                } else {
-                    "per-class"
-                };
-                faults.push(format!("--{flag}: expected at least 1, found 0"));
-                Balance::Largest
-            }
-            (None, None, true) => Balance::Natural,
-            (None, Some(rows), false) => Balance::AtMost(rows),
-            (Some(rows), None, false) => Balance::PerClass(rows),
-            (None, None, false) => Balance::Largest,
-            _ => {
-                faults.push(
-                    "per_class: expected one of per_class, at_most and natural, found several"
-                        .into(),
-                );
-                Balance::Natural
-            }
-        };
-        let protect = protect(self.protect.as_deref(), &mut faults);
-        let rules = match self.rules.as_deref().map(Rules::read).transpose() {
-            Ok(rules) => rules.unwrap_or_default(),
-            Err(fault) => {
-                faults.push(fault.to_string());
-                Rules::default()
-            }
-        };
-        let mesh_tree = self.mesh_tree.as_deref().map(MeshTree::read).transpose();
-        let mesh_tree = mesh_tree.unwrap_or_else(|fault| {
-            faults.push(fault.to_string());
-            None
-        });
-        let context = self.context.as_deref() == Some("abstract");
-        if !context && (self.context_tokens.is_some() || self.tokenizer.is_some()) {
-            faults.push(
-                "--context-tokens, --tokenizer: expected --context abstract with them".into(),
-            );
-        }
-        if self.tokenizer.is_some() && self.context_tokens.is_none() {
-            faults.push(
-                "--tokenizer: expected --context-tokens with it, found no limit to count to".into(),
-            );
-        }
-        if !faults.is_empty() {
-            return Err(Failure::faults(faults));
-        }
-        let context = match (context, self.context_tokens, self.tokenizer) {
-            (false, ..) => None,
-            (true, None, _) => Some(Context::whole()),
-            (true, Some(tokens), None) => Some(Context::estimated(tokens)),
-            (true, Some(tokens), Some(model)) => Some(counted_by(tokens, &model, printer)?),
-        };
-        let sources = sources.into_iter();
-        let sources = sources.map(|source| loading::input(source, printer));
-        let defaults = BuildSettings::new(sources.collect::<Result<Vec<_>>>()?, out);
-        let seed = self.seed.unwrap_or(defaults.seed);
-        let disagreement = match self.disagreement.as_deref() {
-            Some("uncertain") => Disagreement::Uncertain,
-            _ => Disagreement::Drop,
-        };
-        Ok(BuildSettings {
-            balance,
-            disagreement,
-            seed,
-            context,
-            protect,
-            rules,
-            memory_mib: self.memory_mib.unwrap_or(defaults.memory_mib),
-            mesh_tree,
-            overwrite,
-            ..defaults
-        })
-    }
-}
-
-/// A budget counted by a model's tokenizer.
-fn counted_by(tokens: usize, model: &str, printer: &Printer) -> Result<Context> {
-    let tokenizer = match model.ends_with("tokenizer.json") {
-        true => tokenizers::Tokenizer::from_file(model)
-            .map_err(|fault| Failure::input(format!("{model}: {fault}")))?,
-        false => loading::find(model, printer)?.tokenizer()?,
-    };
-    let count = move |text: &str| {
-        // What a tokenizer cannot encode is as long as it can be.
-        tokenizer
-            .encode_fast(text, false)
-            .map_or(text.len(), |encoded| encoded.len())
-    };
-    let name = model
-        .rsplit('/')
-        .find(|part| *part != "tokenizer.json")
-        .unwrap_or(model);
-    Ok(Context::counted(tokens, name, Arc::new(count)))
-}
-
 /// `2/8` as a shard.
 fn shard(text: &str) -> std::result::Result<Shard, String> {
-    let Part { index, of } = text.parse()?;
+    let ShardIndex { index, of } = text.parse()?;
     let most = |_| format!("expected at most {} shards", u32::MAX);
     Ok((
         index.try_into().map_err(most)?,
@@ -281,7 +81,7 @@ fn shard(text: &str) -> std::result::Result<Shard, String> {
     ))
 }
 
-/// Builds and tells what was read, what was dropped and what came out.
+/// Builds, and prints what was read, dropped and kept.
 pub fn run(args: Args, printer: &Printer) -> Result {
     if args.print_rules {
         printer.raw(verdict_data::rules::BUILT_IN);
@@ -290,9 +90,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if let Some(folder) = args.card {
         return card::card(&folder, printer);
     }
-    // Ctrl-C leaves nothing half-made.
+    // Ctrl-C leaves no partial data set behind.
     interrupt::before_end(verdict_data::abandon);
-    let mut settings = settings::resolve(args.settings, args.config.as_deref())?;
+    let mut settings = args.settings.over(args.config.as_deref())?;
     if let Some(folder) = args.verify {
         return verify::verify(&folder, settings, printer);
     }
@@ -309,13 +109,13 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         return explain::explain(&id, &settings.resolve(false, printer)?, printer);
     }
     if !args.merge.is_empty() {
-        // The shards know their sources.
+        // The shards name their sources; this one only passes the check for at least one.
         settings.source = Some(vec!["clinical".into()]);
         let settings = BuildSettings {
             empty_splits: args.allow_empty_splits,
             ..settings.resolve(args.overwrite, printer)?
         };
-        tell(&verdict_data::merge(&args.merge, &settings)?, printer);
+        print(&verdict_data::merge(&args.merge, &settings)?, printer);
         return Ok(());
     }
     let settings = BuildSettings {
@@ -332,25 +132,26 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         ));
         return Ok(());
     }
-    tell(&verdict_data::build(&settings)?, printer);
+    print(&verdict_data::build(&settings)?, printer);
     Ok(())
 }
 
+/// What `build --json` prints.
 #[derive(Serialize)]
-struct Told<'a> {
+struct BuildOutput<'a> {
     out: &'a PathBuf,
     manifest: &'a Manifest,
 }
 
-fn tell(report: &BuildReport, printer: &Printer) {
+fn print(report: &BuildReport, printer: &Printer) {
     let manifest = &report.manifest;
-    printer.json(&Told {
+    printer.json(&BuildOutput {
         out: &report.out,
         manifest,
     });
     for split in manifest.splits.iter().filter(|split| split.rows == 0) {
         printer.warn(format!(
-            "the {} split is empty: {} in {}, and a group stays in one split",
+            "the {} split is empty: {} in {}, and a group is never divided between splits",
             split.split,
             counted(manifest.rows_kept, "row"),
             counted(manifest.groups, "group")
@@ -359,7 +160,7 @@ fn tell(report: &BuildReport, printer: &Printer) {
     for source in &manifest.sources {
         let skipped = match source.passed_over {
             0 => String::new(),
-            rows => format!(", {rows} of other kinds passed over"),
+            rows => format!(", {rows} of other kinds skipped"),
         };
         printer.line(format!(
             "read       {}: {}{skipped}",
@@ -383,7 +184,7 @@ fn tell(report: &BuildReport, printer: &Printer) {
         } = Proportion::new(found.right, found.rows);
         let percent = |share: f64| 100.0 * share;
         printer.line(format!(
-            "artefacts  the words of the question alone guess {:.1} % of {} [{:.1}–{:.1}], the commonest label {:.1} %",
+            "baseline   the question alone predicts {:.1} % of {} [{:.1}–{:.1}], the majority label {:.1} %",
             percent(value),
             counted(found.rows, "label"),
             percent(low),
@@ -393,7 +194,7 @@ fn tell(report: &BuildReport, printer: &Printer) {
     }
     if !manifest.suspects.is_empty() {
         printer.line(format!(
-            "suspect    {} of nearly equal questions with different labels: `suspects` in MANIFEST.json",
+            "suspects   {} of near-duplicate questions with conflicting labels: `suspects` in MANIFEST.json",
             counted(manifest.suspects.len(), "pair")
         ));
     }
@@ -409,7 +210,7 @@ fn tell(report: &BuildReport, printer: &Printer) {
     printer.line("");
     printer.table(&splits(manifest));
     printer.line(format!(
-        "\n{}; a group never spans two splits",
+        "\n{}; a group is never divided between splits",
         counted(manifest.groups, "group")
     ));
     printer.line(format!("data set   {}", report.out.display()));
@@ -431,114 +232,4 @@ pub fn splits(manifest: &Manifest) -> Table {
         table.row(cells.into_iter().chain(counts).collect());
     }
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use verdict_data::Source;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn resolve(flags: &[&str]) -> Result<BuildSettings> {
-        let words = std::iter::once("build").chain(flags.iter().copied());
-        let args = Line::try_parse_from(words).expect("good usage").args;
-        settings::resolve(args.settings, args.config.as_deref())?
-            .resolve(args.overwrite, &Printer::new(false, true))
-    }
-
-    #[test]
-    fn each_flag_reaches_its_setting() {
-        let tree = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(tree.path(), "Head;A01.456\n").expect("written");
-        let tree_path = tree.path().display().to_string();
-        let flags = [
-            "--mesh-tree",
-            &tree_path,
-            "--source",
-            "stats:30",
-            "--source",
-            "clinical",
-            "--per-class",
-            "7",
-            "--context",
-            "abstract",
-            "--context-tokens",
-            "200",
-            "--memory-mib",
-            "100",
-            "--disagreement",
-            "uncertain",
-            "--protect",
-            &tree_path,
-            "--seed",
-            "3",
-            "--out",
-            "d",
-            "--overwrite",
-        ];
-        let expected = BuildSettings {
-            sources: vec![Source::Stats(30).into(), Source::Clinical.into()],
-            balance: Balance::PerClass(7),
-            seed: 3,
-            context: Some(Context::estimated(200)),
-            disagreement: Disagreement::Uncertain,
-            rules: Rules::default(),
-            memory_mib: 100,
-            mesh_tree: Some(MeshTree::read(tree.path()).expect("a tree")),
-            protect: vec![Protect::File(tree.path().into())],
-            out: "d".into(),
-            empty_splits: false,
-            overwrite: true,
-        };
-        assert_eq!(resolve(&flags).expect("good"), expected);
-        let natural = resolve(&["--source", "clinical", "--natural", "--out", "d"]).expect("good");
-        assert_eq!(natural.balance, Balance::Natural);
-        let open =
-            resolve(&["--source", "clinical", "--protect", "none", "--out", "d"]).expect("good");
-        assert_eq!(open.protect, []);
-    }
-
-    #[test]
-    fn no_flags_mean_the_defaults() {
-        let found = resolve(&["--source", "clinical", "--out", "d"]).expect("good");
-        assert_eq!(found, BuildSettings::new(vec![Source::Clinical], "d"));
-    }
-
-    #[test]
-    fn a_file_may_hold_every_key_and_flags_win() {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        let text =
-            "source = \"clinical\"\nper_class = 5\ncontext = \"abstract\"\nseed = 1\nout = \"a\"\n";
-        std::fs::write(file.path(), text).expect("written");
-        let path = file.path().display().to_string();
-        let found = resolve(&["--config", &path, "--seed", "2"]).expect("good");
-        assert_eq!(
-            (found.seed, found.context, found.balance),
-            (2, Some(Context::whole()), Balance::PerClass(5))
-        );
-        assert_eq!(found.sources, [Source::Clinical.into()]);
-    }
-
-    #[test]
-    fn all_faults_are_told_together() {
-        let failure = resolve(&[
-            "--source",
-            "pubmed:x",
-            "--per-class",
-            "0",
-            "--protect",
-            "none",
-            "--protect",
-            "x",
-        ])
-        .expect_err("five faults");
-        assert_eq!(failure.faults.len(), 5, "{:?}", failure.faults);
-    }
 }

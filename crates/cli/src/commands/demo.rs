@@ -1,8 +1,8 @@
-//! `verdict demo`: the whole chain with a real small model. Builds a data set from the built-in
-//! sources, trains a small sweep in one pass, judges base against tuned, answers a question.
+//! `verdict demo`: every command once with a small model. Builds a data set from the built-in sources, trains a small grid
+//! in one pass, evaluates it against the base model, answers a question.
 //!
-//! Each stage's result has its final name only when it is whole, so a run that was stopped goes on
-//! with the stage it was at: a finished stage with the same settings is taken as it is.
+//! The result of a stage gets its final name when it is complete, so a demo that was stopped resumes at its last stage, and
+//! a finished stage with the same settings is used as it is.
 
 mod pace;
 
@@ -28,42 +28,42 @@ use crate::printer::Printer;
 use crate::shell;
 use crate::table::Table;
 
-/// Run the whole chain on a real small model, in a few minutes
+/// Build, train, evaluate and ask with a small model, in a few minutes
 ///
-/// Fetches SmolLM2-135M into the cache, builds a data set from the built-in sources, trains a small
-/// sweep of LoRA adapters in one pass, judges base against tuned on held-out questions, and answers
-/// one. It measures the machine's speed first and trains what fits into about four minutes. Everything
-/// is in one folder; run again, it resumes an interrupted run and keeps a finished one.
+/// Downloads SmolLM2-135M into the cache, builds a data set from the built-in sources, trains a small grid of LoRA
+/// adapters in one pass, compares them with the base model on held-out questions, and answers a question. The speed of
+/// the machine is measured first, and as much is trained as fits into about four minutes. Everything is in one folder.
+/// Run again, it resumes an interrupted run and keeps a finished one.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder for everything the demo makes
+    /// Write everything into this folder
     #[arg(long, value_name = "FOLDER", default_value = "verdict-demo")]
     pub out: PathBuf,
-    /// Base model: folder, GGUF file, hub name or built-in name
+    /// Adapt this base model: folder, GGUF file, hub or built-in name
     #[arg(long, default_value = models::DEFAULT)]
     pub model: String,
-    /// Optimizer steps [default: 50, fewer on a machine that would take more than about four minutes]
+    /// Take this many optimizer steps [default: 50, fewer on a slow machine]
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
-    /// Replace a finished run of other settings in the folder
+    /// Replace a run of other settings in the folder
     #[arg(long)]
     pub overwrite: bool,
-    /// Processor threads [default: all cores]
+    /// Use this many processor threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 }
 
-/// Generated rows on reading study results.
+/// Generated questions about reading study results.
 const STATS_ROWS: usize = 360;
-/// What is asked at the end. No row of the data set asks it.
+/// The question at the end. It is not in the data set.
 const QUESTION: &str = "A trial reports a relative risk of 0.70 with a 95% confidence interval of 0.55 to 0.90. \
                         Is the effect statistically significant?";
 
-const AGAIN: &str = "run the demo again; what is finished is kept";
+const AGAIN: &str = "run the demo again to resume; finished stages are kept";
 
 /// What `demo --json` prints.
 #[derive(Serialize)]
-struct Told<'a> {
+struct DemoOutput<'a> {
     data: &'a Path,
     run: &'a Path,
     adapter: PathBuf,
@@ -74,7 +74,7 @@ struct Told<'a> {
     seconds: f64,
 }
 
-/// Runs all stages and tells what came out.
+/// Runs all stages and prints the results.
 pub fn run(args: Args, printer: &Printer) -> Result {
     let started = Instant::now();
     printer.stage("1/5  model");
@@ -82,19 +82,19 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     printer.note(format!("{} in {}", model.name, model.path.display()));
 
     let out = args.out.join("run");
-    let begun = begun(&out)?;
+    let earlier = earlier(&out)?;
     let refuse = |fault: String| -> Result {
         if args.overwrite {
             return Ok(());
         }
-        let hint = "--out takes another folder; --overwrite replaces this run";
+        let hint = "choose another folder with --out, or replace this run with --overwrite";
         Err(Failure::input(format!("{}: {fault}", out.display())).hint(hint))
     };
-    if let Some(Begun::Finished(run)) = &begun
+    if let Some(Earlier::Finished(run)) = &earlier
         && run.manifest.tool != Manifest::tool()
     {
         let (made, here) = (&run.manifest.tool, Manifest::tool());
-        refuse(format!("holds a run of {made}, this is {here}"))?;
+        refuse(format!("holds a run by {made}, this is {here}"))?;
     }
 
     printer.stage("2/5  data set");
@@ -104,9 +104,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         overwrite: true,
         ..BuildSettings::new(sources, &data)
     };
-    // Ctrl-C leaves nothing half-made.
+    // Ctrl-C leaves no partial data set behind.
     interrupt::before_end(verdict_data::abandon);
-    // Quick, and the same bytes each time.
+    // It takes a moment and gives the same bytes each time.
     let built = verdict_data::build(&settings)?;
     printer.note(build::splits(&built.manifest).render(false).trim_end());
 
@@ -115,9 +115,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         threads: args.threads,
         ..MachineFlags::default()
     };
-    let pace = match (args.steps, &begun) {
+    let pace = match (args.steps, &earlier) {
         (Some(steps), _) => Pace::of(steps),
-        (None, Some(begun)) if !args.overwrite => begun.pace(),
+        (None, Some(earlier)) if !args.overwrite => earlier.pace(),
         (None, _) => Pace::measured(&model, &machine, started.elapsed(), printer)?,
     };
     let settings = TrainSettings {
@@ -125,7 +125,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         model: args.model.clone(),
         out: out.clone(),
         rank: pace.ranks,
-        // Higher than the recipe's, in smaller batches: few minutes have to do.
+        // A higher rate than the default in smaller batches, because there are only minutes to train.
         lr: vec![2e-3],
         batch: pace::BATCH,
         steps: Some(pace.steps),
@@ -135,68 +135,68 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     }
     .resolved();
     let settings = loading::fit_length(&settings, &loading::found(model.clone())?, printer)?;
-    let fault = match &begun {
-        Some(begun) => begun.differs(&settings, &Provenance::read(&model.path, &data)?),
+    let fault = match &earlier {
+        Some(earlier) => earlier.differs(&settings, &Provenance::read(&model.path, &data)?),
         None => None,
     };
-    let run = match begun {
-        Some(Begun::Finished(run)) if fault.is_none() => {
+    let run = match earlier {
+        Some(Earlier::Finished(run)) if fault.is_none() => {
             let place = out.display();
             printer.note(format!(
-                "{place} holds a finished run of these settings; taken as it is"
+                "{place} holds a finished run with these settings, which is used as it is"
             ));
             *run
         }
-        Some(Begun::Interrupted(_)) if fault.is_none() => {
-            again(train::go_on(&out, args.threads, printer))?;
+        Some(Earlier::Interrupted(_)) if fault.is_none() => {
+            resumable(train::resume_as_it_was(&out, args.threads, printer))?;
             RunFolder::open(&out)?
         }
-        begun => {
-            if begun.is_some() {
+        earlier => {
+            if earlier.is_some() {
                 refuse(fault.unwrap_or_default())?;
             }
-            again(train::fit(&settings, true, printer))?;
+            resumable(train::fit(&settings, true, printer))?;
             RunFolder::open(&out)?
         }
     };
-    printer.note(train::members(&run.manifest).render(false).trim_end());
+    printer.note(train::adapters(&run.manifest).render(false).trim_end());
 
-    printer.stage("4/5  base against tuned");
-    let asked = eval::Args {
-        max_tokens: 64,
+    printer.stage("4/5  evaluation");
+    let requested = eval::Args {
+        max_new_tokens: 64,
         machine: machine.clone(),
         ..eval::Args::of(run.dir().to_owned())
     };
-    let evaluation = eval::judge(&run, &asked, printer)?;
+    let evaluation = eval::evaluate(&run, &requested, printer)?;
 
     printer.stage("5/5  a question");
     let verdict = answer(&run, &machine, printer)?;
-    ask::tell(&verdict, printer);
-    tell(&run, &data, &evaluation, &verdict, started, printer)
+    ask::print(&verdict, printer);
+    print(&run, &data, &evaluation, &verdict, started, printer)
 }
 
-/// What an earlier demo left in the run's folder.
-enum Begun {
+/// What an earlier demo left in the run folder.
+enum Earlier {
     Finished(Box<RunFolder>),
     /// Its settings.
     Interrupted(Box<TrainSettings>),
 }
 
-/// Looks for a run; none where nothing was trained yet.
-fn begun(out: &Path) -> Result<Option<Begun>> {
+/// Looks for an earlier run; none if nothing was trained yet.
+fn earlier(out: &Path) -> Result<Option<Earlier>> {
     match RunFolder::open(out) {
-        Ok(run) => Ok(Some(Begun::Finished(Box::new(run)))),
+        Ok(run) => Ok(Some(Earlier::Finished(Box::new(run)))),
         Err(verdict_train::Error::Incomplete { .. }) => {
             let settings = NewRun::resume(out)?.settings().clone();
-            Ok(Some(Begun::Interrupted(Box::new(settings))))
+            Ok(Some(Earlier::Interrupted(Box::new(settings))))
         }
         Err(fault @ verdict_train::Error::Running { .. }) => Err(fault.into()),
-        // No run, or one that cannot be read: then training refuses what it does not know.
+        // No run, or one that cannot be read: training refuses a folder that it does not know.
         Err(_) => Ok(None),
     }
 }
 
-impl Begun {
+impl Earlier {
     fn settings(&self) -> &TrainSettings {
         match self {
             Self::Finished(run) => &run.settings,
@@ -213,18 +213,17 @@ impl Begun {
         }
     }
 
-    /// Why it is not the run of these settings, data set and model; none where it is. Threads and device are not
-    /// among the reasons.
+    /// How it differs in settings, data set or model; none if it does not. Threads and device make no difference.
     fn differs(&self, settings: &TrainSettings, found: &Provenance) -> Option<String> {
         let of = self.settings();
         let mut keys = repeat::differing(of, settings);
-        // A resumed run checks both by itself.
+        // Resuming checks both.
         if let Self::Finished(run) = self {
             if !run.manifest.provenance.same(found) {
                 keys.push("data or model".into());
             }
             if let Err(fault) = run.verify() {
-                return Some(format!("holds a finished run that was changed: {fault}"));
+                return Some(format!("holds a finished run that was modified: {fault}"));
             }
         }
         let state = match self {
@@ -232,12 +231,12 @@ impl Begun {
             Self::Interrupted(_) => "an interrupted",
         };
         (!keys.is_empty())
-            .then(|| format!("holds {state} run of other settings: {}", keys.join(", ")))
+            .then(|| format!("holds {state} run with other settings: {}", keys.join(", ")))
     }
 }
 
-/// An interrupted demo is run again.
-fn again<T>(result: Result<T>) -> Result<T> {
+/// Adds a hint to an interruption.
+fn resumable<T>(result: Result<T>) -> Result<T> {
     result.map_err(|failure| match failure.status {
         Status::Interrupted => Failure {
             hints: vec![AGAIN.into()],
@@ -273,7 +272,7 @@ fn answer(run: &RunFolder, machine: &MachineFlags, printer: &Printer) -> Result<
     Ok(verdict)
 }
 
-fn tell(
+fn print(
     run: &RunFolder,
     data: &Path,
     evaluation: &Evaluation,
@@ -282,7 +281,7 @@ fn tell(
     printer: &Printer,
 ) -> Result {
     let (adapter, report) = (run.adapter_dir(None)?, run.dir().join("report.html"));
-    printer.json(&Told {
+    printer.json(&DemoOutput {
         data,
         run: run.dir(),
         adapter: adapter.clone(),
@@ -314,7 +313,7 @@ fn tell(
     Ok(())
 }
 
-/// Base against tuned on every benchmark, chance and majority beside them.
+/// The scores of all models on every benchmark, with chance and the majority label.
 fn scores(report: &EvalReport) -> Table {
     let mut table = Table::new([
         "questions",

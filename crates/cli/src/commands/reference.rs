@@ -1,8 +1,6 @@
 //! `verdict reference` (hidden): the command reference in Markdown, from the flags themselves.
 //! `cargo xtask reference` keeps `docs/reference/cli.md` equal to it.
 
-use clap::CommandFactory as _;
-
 use crate::args::Cli;
 use crate::failure::Result;
 use crate::printer::Printer;
@@ -14,7 +12,7 @@ pub fn run(printer: &Printer) -> Result {
 }
 
 fn markdown() -> String {
-    let mut root = Cli::command().term_width(100);
+    let mut root = Cli::definition().term_width(100);
     root.build();
     let mut text =
         String::from("# Commands\n\nGenerated from the program by `cargo xtask reference`.\n");

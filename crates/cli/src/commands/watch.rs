@@ -1,4 +1,4 @@
-//! `verdict watch`: how runs go, on a terminal, as a log, as a page; their numbers for other programs.
+//! `verdict watch`: shows runs on a terminal, as log lines or as a page, and exports their numbers.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -13,33 +13,37 @@ use crate::folders;
 use crate::interrupt::{self, Guard};
 use crate::printer::Printer;
 
-/// Watch runs: progress, curves, scores; export them to TensorBoard or CSV
+/// Watch runs: progress, loss curves, scores; export to TensorBoard or CSV
 ///
-/// Reads the run folders alone, so a run on another machine is watched through a shared folder. On a terminal a page is
-/// shown until you quit it; elsewhere, a line for each group of events until all runs are over: exit status 0 where all
-/// finished, 1 where one did not. With --json one object for each run, as it stands now.
+/// Only the run folders are read, so a run on another machine can be watched through a shared folder. On a terminal a
+/// full-screen view is shown until you quit it. Elsewhere lines are printed until all runs have ended; the exit status is
+/// 0 if all of them finished, else 1. With --json, one object per run shows its state now.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Run folders; training need not have begun
+    /// Run folders; training need not have started
     #[arg(value_name = "RUN", required = true)]
     pub run: Vec<PathBuf>,
-    /// Lines instead of the page, on a terminal too
+    /// Print lines on a terminal too, instead of the full-screen view
     #[arg(long)]
     pub plain: bool,
-    /// Steps from one line to the next, without the page [default: a hundredth of all]
-    #[arg(long, value_name = "STEPS")]
+    /// Print a line every N steps [default: a hundredth of all steps]
+    #[arg(long, value_name = "N")]
     pub every: Option<usize>,
-    /// Seconds without an event after which a run is dead that no process on this machine is known to hold [default: ten
-    /// times those of a step and a validation, at least 60]
+    /// Report a silent run as dead after this time [default: 60 or more]
+    ///
+    /// Seconds without an event, for a run that no process of this machine is known to hold. The default is ten times the
+    /// duration of a step and a validation, at least 60.
     #[arg(long, value_name = "SECONDS")]
     pub dead_after: Option<f64>,
-    /// Write a page to this file, every 5 seconds while a run goes; it loads nothing and reads itself again
+    /// Write a self-contained HTML page to this file every 5 seconds
+    ///
+    /// The page reloads itself while a run is active.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Write TensorBoard's event files into this folder, a run for each adapter
+    /// Write TensorBoard event files into this folder, one run per adapter
     #[arg(long, value_name = "FOLDER")]
     pub tensorboard: Option<PathBuf>,
-    /// Write every number as a row: run, time, step, adapter, name, value
+    /// Write all numbers as CSV: run, time, step, adapter, name, value
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 }
@@ -55,7 +59,7 @@ impl Args {
             .filter(|seconds| seconds.is_nan() || *seconds <= 0.0)
         {
             faults.push(format!(
-                "--dead-after: expected seconds above 0, found {seconds}"
+                "--dead-after: expected more than 0 seconds, found {seconds}"
             ));
         }
         faults
@@ -71,12 +75,12 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     args.run
         .iter()
         .try_for_each(|run| folders::refuse_data_set(run))?;
-    let wishes = WatchOptions {
+    let options = WatchOptions {
         csv: args.csv,
         tensorboard: args.tensorboard,
         dead_after_s: args.dead_after,
     };
-    let mut watch = Watch::new(&args.run, &wishes)?;
+    let mut watch = Watch::new(&args.run, &options)?;
     let clock = Clock::local();
     let mut page = args
         .html
@@ -114,11 +118,11 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         &mut line,
         &mut looked,
     )?;
-    ended(&snapshots)
+    result(&snapshots)
 }
 
-/// Every run that did not finish is a fault.
-fn ended(snapshots: &[Snapshot]) -> Result {
+/// A failure for each run that did not finish.
+fn result(snapshots: &[Snapshot]) -> Result {
     let of = |status: Status, words: &str, wanted: fn(State) -> bool| {
         let runs = snapshots.iter().filter(|of| wanted(of.state));
         let faults: Vec<String> = runs
@@ -131,8 +135,8 @@ fn ended(snapshots: &[Snapshot]) -> Result {
             hints,
         })
     };
-    // A run that is not over: the reader stopped watching.
-    let stopped = of(Status::Interrupted, "watched no more while ", |state| {
+    // A run that has not ended: the user stopped watching.
+    let stopped = of(Status::Interrupted, "stopped watching while ", |state| {
         !state.over()
     });
     let failed = || {

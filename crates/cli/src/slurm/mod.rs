@@ -1,5 +1,5 @@
-//! A grid as a SLURM job array: each task trains its part, a last job merges and judges. What is
-//! submitted stands in the run folder, to read and to submit again:
+//! A grid as a SLURM job array: each task trains one shard, and a last job merges the shards and evaluates the run. What is
+//! submitted is in the run folder, to be read and submitted again:
 //!
 //! ```text
 //! slurm/settings.toml    what every task trains       slurm/task-N.log    what task N printed
@@ -25,53 +25,59 @@ use crate::printer::Printer;
 use crate::shards;
 use crate::shell;
 
-/// Tasks where nobody says how many, at most.
+/// The most tasks without --tasks.
 const TASKS: usize = 8;
 
-/// Flags that say what SLURM is asked for.
+/// Flags for what is requested of SLURM.
 #[derive(Debug, Default, clap::Args, Serialize)]
 #[command(next_help_heading = "SLURM")]
 pub struct Flags {
-    /// Submit the grid as a job array, and a last job that merges and judges; with --resume, submit
-    /// what is unfinished again
+    /// Submit the grid as a SLURM job array
+    ///
+    /// A last job merges the shards and evaluates the run. With --resume RUN, the unfinished tasks of a run are submitted
+    /// again.
     #[arg(long)]
     #[serde(skip)]
     pub slurm: bool,
-    /// With --slurm: print the scripts; write and submit nothing
+    /// Print the scripts without writing or submitting anything
     #[arg(long, requires = "slurm")]
     #[serde(skip)]
     pub dry_run: bool,
-    /// Tasks, which share the grid by cost [default: one for each member, at most 8]
+    /// Divide the grid into N tasks [default: one per adapter, at most 8]
     #[arg(long, value_name = "N", requires = "slurm")]
     tasks: Option<usize>,
-    /// Partition
+    /// Request this partition
     #[arg(long, value_name = "NAME", requires = "slurm")]
     partition: Option<String>,
-    /// Account
+    /// Charge this account
     #[arg(long, value_name = "NAME", requires = "slurm")]
     account: Option<String>,
-    /// Quality of service
+    /// Request this quality of service
     #[arg(long, value_name = "NAME", requires = "slurm")]
     qos: Option<String>,
-    /// Features that a node must have
+    /// Request nodes with these features
     #[arg(long, value_name = "FEATURES", requires = "slurm")]
     constraint: Option<String>,
-    /// Time limit of a task, as sbatch reads it; what needs longer goes back into the queue and goes on
+    /// Limit each task to this time, as sbatch reads it (4:00:00)
+    ///
+    /// A task that needs longer writes a checkpoint, is requeued and resumes.
     #[arg(long, value_name = "TIME", requires = "slurm")]
     time: Option<String>,
-    /// GPUs of a task
+    /// Request N GPUs per task
     #[arg(long, value_name = "N", requires = "slurm")]
     gpus: Option<usize>,
-    /// Processors of a task
+    /// Request N processors per task
     #[arg(long, value_name = "N", requires = "slurm")]
     cpus: Option<usize>,
-    /// Memory of a task, as sbatch reads it (32G)
+    /// Request this much memory per task, as sbatch reads it (32G)
     #[arg(long, value_name = "SIZE", requires = "slurm")]
     mem: Option<String>,
-    /// Shell line to run before the program (module load cuda), may be given several times
+    /// Run this shell line before each task (module load cuda); repeatable
     #[arg(long, value_name = "LINE", requires = "slurm")]
     setup: Option<Vec<String>>,
-    /// Further option of sbatch (--sbatch-option=--exclude=node7), may be given several times
+    /// Pass another option to sbatch; repeatable
+    ///
+    /// As in --sbatch-option=--exclude=node7.
     #[arg(
         long = "sbatch-option",
         value_name = "OPTION",
@@ -81,7 +87,7 @@ pub struct Flags {
     options: Option<Vec<String>>,
 }
 
-/// The numbers that SLURM gave, `slurm/jobs.json`.
+/// The job ids, in `slurm/jobs.json`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Jobs {
     /// The job array.
@@ -94,7 +100,7 @@ pub struct Jobs {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Told<'a> {
+struct SubmitOutput<'a> {
     run: &'a Path,
     #[serde(flatten)]
     jobs: &'a Jobs,
@@ -108,24 +114,28 @@ pub fn submit(
     dry_run: bool,
     printer: &Printer,
 ) -> Result {
-    let asked = settings.slurm.clone().unwrap_or_default();
+    let requested = settings.slurm.clone().unwrap_or_default();
     let run = match dry_run {
         true => None,
         false => Some(NewRun::create(settings, overwrite)?),
     };
-    if let Some(option) = asked.options.iter().find(|option| option.contains('\n')) {
+    if let Some(option) = requested
+        .options
+        .iter()
+        .find(|option| option.contains('\n'))
+    {
         let fault = format!("--sbatch-option: expected one line, found {option:?}");
-        return Err(Failure::input(fault).hint("give each option a --sbatch-option of its own"));
+        return Err(Failure::input(fault).hint("use one --sbatch-option for each option"));
     }
-    // What a task would refuse is refused here, and a model is fetched where there is a network.
+    // Refuse now what a task would refuse, and download the model where there may be a network.
     folders::refuse_run(&settings.data)?;
     DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
     let settings = &loading::fit_length(settings, &source, printer)?;
     let members = grid(settings).len();
-    let tasks = asked.tasks.unwrap_or(members.min(TASKS));
+    let tasks = requested.tasks.unwrap_or(members.min(TASKS));
     let split = shards::split(source.config(), settings, tasks)?;
-    let of_tasks = settings_of_tasks(settings, &asked);
+    let of_tasks = settings_of_tasks(settings, &requested);
     let of_first = TrainSettings {
         shard: Some(split[0].0.clone()),
         ..of_tasks.clone()
@@ -133,14 +143,14 @@ pub fn submit(
     of_first.validate()?;
     let program = std::env::current_exe()
         .map_err(|fault| Failure::failed(format!("this program's own file: {fault}")))?;
-    // Settings keep the paths that were given, which adapters tell of; jobs begin where this process stands.
+    // Settings keep the paths as given, because adapters record them; jobs start in the current folder.
     let here = std::env::current_dir()
         .map_err(|fault| Failure::failed(format!("the current folder: {fault}")))?;
     let script = scripts::Scripts {
         here: &here,
         run: &here.join(&settings.out),
         program: &program,
-        asked: &asked,
+        requested: &requested,
         split: &split,
     };
     let dir = settings.out.join(SLURM);
@@ -163,7 +173,7 @@ pub fn submit(
         for (name, text) in files {
             fs::write(dir.join(name), text)?;
         }
-        // So that they are seen before they begin.
+        // So that `verdict watch` shows them before they start.
         split
             .iter()
             .try_for_each(|(of, _)| fs::create_dir_all(shard::folder(&settings.out, of.index)))
@@ -172,10 +182,10 @@ pub fn submit(
     let shards: Vec<Shard> = split.into_iter().map(|(of, _)| of).collect();
     let all = (1..=tasks).collect();
     let jobs = send(&settings.out, all).inspect_err(|_| {
-        // A submission that was refused leaves nothing that looks like a run.
+        // A failed submission leaves nothing that looks like a run.
         let _ = run.clear();
     })?;
-    tell(&settings.out, &jobs, &shards, printer);
+    print(&settings.out, &jobs, &shards, printer);
     Ok(())
 }
 
@@ -190,7 +200,9 @@ pub fn submit_again(dir: &Path, printer: &Printer) -> Result {
         .filter_map(missing)
         .collect();
     if !faults.is_empty() {
-        return Err(Failure::faults(faults).hint("`verdict train --slurm` makes a run for SLURM"));
+        return Err(
+            Failure::faults(faults).hint("`verdict train --slurm` prepares a run for SLURM")
+        );
     }
     if dir.join("MANIFEST.json").exists() {
         let path = dir.to_path_buf();
@@ -204,11 +216,11 @@ pub fn submit_again(dir: &Path, printer: &Printer) -> Result {
     let mut left: Vec<usize> = indices.filter(|index| !finished(index)).collect();
     left.sort_unstable();
     let jobs = send(dir, left)?;
-    tell(dir, &jobs, &[], printer);
+    print(dir, &jobs, &[], printer);
     Ok(())
 }
 
-/// Fails where jobs of the run wait or run: whatever was changed would be changed under them.
+/// Fails if jobs of the run are queued or running, because changes would affect them.
 fn refuse_queued(dir: &Path) -> Result {
     let Some(jobs) = Jobs::read(dir)? else {
         return Ok(());
@@ -221,20 +233,20 @@ fn refuse_queued(dir: &Path) -> Result {
         let (run, ids) = (shell::word(dir), ids.join(" "));
         let fault = format!("{run}: jobs {ids} are still in the queue");
         return Err(Failure::input(fault).hint(format!(
-            "`verdict watch {run}` shows them; `scancel {ids}` takes them out"
+            "`verdict watch {run}` shows them; `scancel {ids}` cancels them"
         )));
     }
     Ok(())
 }
 
 impl Jobs {
-    /// The numbers; no array where no task was left to train.
+    /// The ids. There is no array if no task was left to train.
     fn ids(&self) -> Vec<&str> {
         let both = [self.array.as_str(), self.merge.as_str()];
         both.into_iter().filter(|id| !id.is_empty()).collect()
     }
 
-    /// Reads those of a run; none where it was not submitted.
+    /// Reads those of a run; none if it was not submitted.
     fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(SLURM).join("jobs.json");
         let Ok(text) = fs::read_to_string(&path) else {
@@ -246,8 +258,8 @@ impl Jobs {
     }
 }
 
-fn tell(dir: &Path, jobs: &Jobs, shards: &[Shard], printer: &Printer) {
-    printer.json(&Told {
+fn print(dir: &Path, jobs: &Jobs, shards: &[Shard], printer: &Printer) {
+    printer.json(&SubmitOutput {
         run: dir,
         jobs,
         shards,
@@ -259,14 +271,14 @@ fn tell(dir: &Path, jobs: &Jobs, shards: &[Shard], printer: &Printer) {
         tasks => printer.line(format!("job        {array}: {tasks} tasks")),
     }
     printer.line(format!(
-        "job        {merge}: merges, chooses and judges once they have ended"
+        "job        {merge}: merges and evaluates once they have ended"
     ));
     printer.line(format!("scripts    {run}/{SLURM}"));
     printer.line(format!("watch      verdict watch {run}"));
     printer.line(format!("stop       scancel {}", jobs.ids().join(" ")));
 }
 
-/// Gives the tasks and the last job to SLURM, and keeps their numbers.
+/// Submits the tasks and the last job, and records their ids.
 fn send(dir: &Path, tasks: Vec<usize>) -> Result<Jobs> {
     let at = dir.join(SLURM);
     let mut array = String::new();
@@ -275,12 +287,12 @@ fn send(dir: &Path, tasks: Vec<usize>) -> Result<Jobs> {
         let numbers: Vec<String> = tasks.iter().map(usize::to_string).collect();
         let tasks = format!("--array={}", numbers.join(","));
         array = sbatch(&[&tasks], &at.join("array.sbatch"))?;
-        // Whatever became of them: merging says which are missing.
+        // Even if tasks failed: merging reports which are missing.
         after.push(format!("--dependency=afterany:{array}"));
     }
     let after: Vec<&str> = after.iter().map(String::as_str).collect();
     let merge = sbatch(&after, &at.join("merge.sbatch")).inspect_err(|_| {
-        // Nobody waits for these tasks.
+        // Nothing would merge these tasks.
         let _ = Command::new("scancel").arg(&array).output();
     })?;
     let jobs = Jobs {
@@ -295,13 +307,13 @@ fn send(dir: &Path, tasks: Vec<usize>) -> Result<Jobs> {
     Ok(jobs)
 }
 
-/// Submits a script; the job's number.
+/// Submits a script; returns the id of the job.
 fn sbatch(options: &[&str], script: &Path) -> Result<String> {
     let mut command = Command::new("sbatch");
     let output = command.arg("--parsable").args(options).arg(script).output();
     let output = output.map_err(|fault| {
         Failure::failed(format!("sbatch: {fault}"))
-            .hint("run this where jobs are submitted; --dry-run prints the scripts, --shard is for other schedulers")
+            .hint("run this on a login node; --dry-run prints the scripts, --shard is for other schedulers")
     })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -320,14 +332,14 @@ fn sbatch(options: &[&str], script: &Path) -> Result<String> {
     match id.parse::<u64>() {
         Ok(_) => Ok(id),
         Err(_) => Err(Failure::failed(format!(
-            "sbatch: expected a job's number, found {said:?}"
+            "sbatch: expected a job id, found {said:?}"
         ))),
     }
 }
 
-/// What the tasks train: on all GPUs that each is given.
-fn settings_of_tasks(settings: &TrainSettings, asked: &Slurm) -> TrainSettings {
-    let device = match (&settings.device, asked.gpus) {
+/// The settings of the tasks, which train on all GPUs that each is given.
+fn settings_of_tasks(settings: &TrainSettings, requested: &Slurm) -> TrainSettings {
+    let device = match (&settings.device, requested.gpus) {
         (DeviceChoice::Auto, Some(gpus @ 2..)) => DeviceChoice::Cuda((0..gpus).collect()),
         (device, _) => device.clone(),
     };

@@ -1,4 +1,4 @@
-//! The scripts that `sbatch` reads: the tasks of the array, and the last job.
+//! The scripts for `sbatch`: the job array, and the last job.
 
 use std::path::Path;
 
@@ -7,27 +7,27 @@ use verdict_train::{Manifest, Shard, Slurm};
 
 use crate::shell;
 
-/// Seconds before a task's time is up at which it goes back into the queue.
+/// Seconds before a task's time limit at which it is requeued.
 const WARNING_S: usize = 120;
 
-/// What they are about.
+/// What the scripts are made from.
 pub(super) struct Scripts<'a> {
-    /// Where the paths of the settings begin.
+    /// The folder that relative paths of the settings start from.
     pub here: &'a Path,
-    /// The run folder, from the root.
+    /// The absolute path of the run folder.
     pub run: &'a Path,
     /// This program.
     pub program: &'a Path,
-    pub asked: &'a Slurm,
-    /// Each task's part, and its share of the work.
+    pub requested: &'a Slurm,
+    /// The shard of each task, and its share of the work.
     pub split: &'a [(Shard, f64)],
 }
 
 impl Scripts<'_> {
-    /// The tasks.
+    /// The job array.
     ///
-    /// The program is not put in the shell's place: the shell must outlive it, so that a task that is
-    /// put back into the queue has written its checkpoint before it counts as ended.
+    /// The shell does not `exec` the program, because it has to outlive it: a task that is requeued must have written its
+    /// checkpoint before it counts as ended.
     pub fn array(&self) -> String {
         let tasks = self.split.len();
         let line = |(of, share): &(Shard, f64)| {
@@ -46,17 +46,17 @@ impl Scripts<'_> {
         let settings = shell::word(&self.run.join(SLURM).join("settings.toml"));
         format!(
             "#!/bin/bash\n\
-             # The tasks of this run: each trains its part of the grid and goes on where it stopped.\n\
+             # The tasks of this run: each trains one shard of the grid, and resumes where it stopped.\n\
              #\n\
-             #   task      work  members\n\
+             #   task      work  adapters\n\
              {table}\
              #\n\
-             # Written by {tool}. Submitted again, tasks that are done end at once.\n\
+             # Written by {tool}. When this is submitted again, finished tasks end immediately.\n\
              {directives}\n\
-             # Before the time is up, or where the cluster warns before it takes the node: back into the\n\
-             # queue. The program then gets SIGTERM and writes a checkpoint.\n\
+             # Before the time limit, and when the cluster announces a preemption: requeue this task.\n\
+             # The program then receives SIGTERM and writes a checkpoint.\n\
              trap 'scontrol requeue \"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}\"' USR1\n\
-             # Taken from the node: wait for the checkpoint.\n\
+             # On preemption: wait for the checkpoint.\n\
              trap : TERM\n\
              {setup}\
              {program} train --config {settings} \\\n  --shard \"$SLURM_ARRAY_TASK_ID/{tasks}\" &\n\
@@ -79,8 +79,8 @@ impl Scripts<'_> {
         );
         format!(
             "#!/bin/bash\n\
-             # The last job of this run: makes one run of what the tasks trained, chooses, and judges on the\n\
-             # test questions.\n\
+             # The last job of this run: merges the shards, selects the best adapter, and evaluates it on the\n\
+             # test set.\n\
              # Written by {tool}.\n\
              {directives}\n\
              {setup}\
@@ -89,29 +89,29 @@ impl Scripts<'_> {
         )
     }
 
-    /// What is the same for both, after what is not.
+    /// The directives of a script: its own, then those of both.
     fn directives(&self, own: &[String]) -> String {
-        let asked = self.asked;
+        let requested = self.requested;
         let mut all = own.to_vec();
         all.push(format!("--chdir={}", self.here.display()));
-        // A job that was put back into the queue goes on with its log.
+        // A requeued job appends to its log.
         all.extend([
             "--open-mode=append".into(),
             "--requeue".into(),
             "--ntasks=1".into(),
         ]);
         let given = |(name, text): (&str, Option<&str>)| Some(format!("--{name}={}", text?));
-        all.extend(asked.words().into_iter().filter_map(given));
-        all.extend(asked.gpus.map(|gpus| format!("--gres=gpu:{gpus}")));
-        all.extend(asked.cpus.map(|cpus| format!("--cpus-per-task={cpus}")));
-        all.extend(asked.options.iter().cloned());
+        all.extend(requested.words().into_iter().filter_map(given));
+        all.extend(requested.gpus.map(|gpus| format!("--gres=gpu:{gpus}")));
+        all.extend(requested.cpus.map(|cpus| format!("--cpus-per-task={cpus}")));
+        all.extend(requested.options.iter().cloned());
         all.iter()
             .map(|option| format!("#SBATCH {}\n", shell::directive(option)))
             .collect()
     }
 
     fn setup(&self) -> String {
-        let lines = self.asked.setup.iter();
+        let lines = self.requested.setup.iter();
         lines.map(|line| format!("{line}\n")).collect()
     }
 
@@ -124,7 +124,7 @@ impl Scripts<'_> {
         name.chars().map(plain).collect()
     }
 
-    /// Where a log goes, by the pattern of its name.
+    /// The path of a log, by the pattern of its name.
     fn log(&self, pattern: &str) -> String {
         shell::log_path(&self.run.join(SLURM), pattern)
     }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_scripts_are_read_by_people() {
-        let asked = Slurm {
+        let requested = Slurm {
             partition: Some("gpu".into()),
             account: Some("p123".into()),
             time: Some("4:00:00".into()),
@@ -160,7 +160,7 @@ mod tests {
             here: Path::new("/data/a b"),
             run: Path::new("/data/a b/sweep"),
             program: Path::new("/opt/verdict"),
-            asked: &asked,
+            requested: &requested,
             split: &split,
         };
         insta::assert_snapshot!(scripts.array());

@@ -1,4 +1,4 @@
-//! `verdict bench decode`: how long answers take. Always 32 new tokens, whatever they are.
+//! `verdict bench decode`: measures decoding, always with 32 new tokens.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -6,26 +6,29 @@ use std::time::Instant;
 use serde::Serialize;
 use verdict_model::{AdapterBank, AdapterSpec, Chunk, Model};
 
+use super::common::{Environment, MeasuredModel, Spread, peak_memory_mib, row};
 use super::tokens::{self, Sequence};
-use super::{Setting, Spread, Subject, peak_memory_mib, row};
 use crate::device;
 use crate::failure::{Failure, Result};
-use crate::fleet::Models;
+use crate::fleet::LoadedModels;
 use crate::loading::MachineFlags;
 use crate::machine;
 use crate::printer::Printer;
 use crate::table::Table;
 
-/// Answers of 32 new tokens: one alone, 33 together; a prompt; tokens one by one
+/// Measure decoding: answers of 32 new tokens, one alone and 33 in a batch
+///
+/// Also the time of a prompt, and of tokens that are generated one by one.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    subject: Subject,
-    /// Prompts: JSON with a list `test` of {"ids", "n_prompt"}; ids are taken modulo the vocabulary
-    /// [default: 33 prompts of 21 tokens]
+    model: MeasuredModel,
+    /// Answer the prompts in this JSON file [default: 33 of 21 tokens]
+    ///
+    /// A list `test` of {"ids", "n_prompt"}; ids are taken modulo the vocabulary.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
-    /// Answer through an adapter of this rank [default: the bare model]
+    /// Answer with an adapter of this rank [default: the base model alone]
     #[arg(long, value_name = "RANK")]
     rank: Option<usize>,
     #[command(flatten)]
@@ -44,11 +47,11 @@ const RUNS: usize = 5;
 struct Report {
     case: &'static str,
     #[serde(flatten)]
-    setting: Setting,
-    /// Of the adapter that was answered through.
+    environment: Environment,
+    /// Rank of the adapter, if there is one.
     rank: Option<usize>,
     load_s: f64,
-    /// The first answer ever, with everything that is prepared at first use.
+    /// The first answer, with everything that is prepared at first use.
     first_answer_s: f64,
     /// From the start of the process to the end of the first answer.
     cold_start_s: f64,
@@ -62,22 +65,22 @@ struct Report {
     together_ms: Spread,
     /// A prompt of 64 tokens.
     prompt_64_tokens_per_s: f64,
-    /// 32 tokens after the prompt, each by a call of its own, as answering makes them.
+    /// 32 tokens after the prompt, each in its own call, as in answering.
     one_by_one_tokens_per_s: f64,
     peak_memory_mib: Option<u64>,
 }
 
-/// Measures and tells.
+/// Measures, and prints the figures.
 pub fn run(args: &Args, printer: &Printer) -> Result {
     let settings = args.machine.settings(None)?;
-    let places = device::choose(&settings, printer)?;
-    if places.len() > 1 {
+    let devices = device::choose(&settings, printer)?;
+    if devices.len() > 1 {
         return Err(Failure::input(format!(
-            "--device: expected one device to answer on, found {}",
+            "--device: expected one device, found {}",
             settings.device
         )));
     }
-    let source = args.subject.source(printer)?;
+    let source = args.model.source(printer)?;
     let vocabulary = source.config().vocab_size;
     let prompts: Vec<Vec<u32>> = match &args.tokens {
         Some(path) => tokens::read(path, "test", vocabulary)?
@@ -91,7 +94,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
         None => tokens::prompts(TOGETHER as u32, 21, vocabulary),
     };
     let started = Instant::now();
-    let models = Models::load(&source, &settings, places, 1, printer)?;
+    let models = LoadedModels::load(&source, &settings, devices, 1, printer)?;
     let load_s = started.elapsed().as_secs_f64();
     let model = &models.models[0];
     let mut bank = AdapterBank::empty();
@@ -134,7 +137,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
     let count: usize = prompts.iter().map(Vec::len).sum();
     let report = Report {
         case: "decode",
-        setting: Setting::of(source.name(), model, &models.places),
+        environment: Environment::of(source.name(), model, &models.devices),
         rank: args.rank,
         load_s,
         first_answer_s,
@@ -153,7 +156,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
     Ok(())
 }
 
-/// Seconds that all prompts take in one batch, with [`NEW`] tokens each.
+/// Seconds for all prompts in one batch, with [`NEW`] tokens each.
 fn generate(model: &Model, bank: &AdapterBank, prompts: &[Vec<u32>]) -> Result<f64> {
     let chunks: Vec<Chunk<'_>> = prompts
         .iter()
@@ -173,7 +176,7 @@ fn generate(model: &Model, bank: &AdapterBank, prompts: &[Vec<u32>]) -> Result<f
     }
 }
 
-/// Seconds of the prompt's pass, and of `new` tokens after it.
+/// Seconds for the prompt, and for `new` tokens after it.
 fn step_by_step(
     model: &Model,
     bank: &AdapterBank,
@@ -204,7 +207,7 @@ fn step_by_step(
 impl Report {
     fn table(&self) -> Table {
         let mut table = Table::new(["what", "figure"]);
-        self.setting.rows(&mut table);
+        self.environment.rows(&mut table);
         let mut put = |what: &str, figure: String| row(&mut table, what, figure);
         let spread =
             |of: &Spread| format!("{:.1} ms median ({:.1}–{:.1})", of.median, of.min, of.max);

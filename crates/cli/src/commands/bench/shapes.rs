@@ -3,7 +3,7 @@
 
 use verdict_formats::{Architecture, ModelConfig};
 
-/// A model whose shape is known here.
+/// A model with a known shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Shape {
     /// Qwen/Qwen3-0.6B

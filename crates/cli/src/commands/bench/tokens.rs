@@ -1,5 +1,4 @@
-//! The token sequences that are trained on and answered: from a file, or of lengths like those of the
-//! 330-question data set.
+//! The token sequences for measurements: from a file, or with lengths like those of the 330-question data set.
 
 use std::path::Path;
 
@@ -7,7 +6,7 @@ use serde_json::Value;
 
 use crate::failure::{Failure, Result};
 
-/// A row as tokens.
+/// An example as tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
     /// Prompt and completion.
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_told_with_its_place() {
+    fn faults_of_a_file_name_their_position() {
         for (text, expected) in [
             (r#"{"train": []}"#, "FILE: expected a list `train`"),
             (

@@ -1,4 +1,4 @@
-//! `verdict bench train`: the same work as the peers' scripts, by the engine that `verdict train` uses.
+//! `verdict bench train`: the work of the reference scripts for other programs, done by the engine of `verdict train`.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -8,60 +8,63 @@ use verdict_model::{AdapterSpec, Example, KernelTime, Model, Rate};
 use verdict_train::batches::{BatchOrder, dropout_key, pack_by_device};
 use verdict_train::{TrainSettings, TrainingEngine};
 
+use super::common::{Environment, MeasuredModel, Spread, peak_memory_mib, row};
 use super::tokens::{self, Sequence};
-use super::{Setting, Spread, Subject, peak_memory_mib, row};
 use crate::device;
 use crate::failure::{Failure, Result};
-use crate::fleet::Models;
+use crate::fleet::LoadedModels;
 use crate::loading::{MachineFlags, Source};
 use crate::machine;
 use crate::printer::Printer;
 use crate::table::Table;
 
-/// Forward, backward, optimizer: time of a step, real tokens a second, memory
+/// Measure training: time per step, tokens per second, memory
 ///
-/// Every rank is an adapter of its own with its own order of the rows; all train in shared passes,
-/// spread over several GPUs with --device cuda:0,1.
+/// Each rank is an adapter with its own order of the examples. All of them train in shared passes, spread over several
+/// GPUs with --device cuda:0,1. Tokens are those of the examples; there is no padding.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    subject: Subject,
-    /// Ranks trained in one pass
+    model: MeasuredModel,
+    /// Train adapters of these ranks together
     #[arg(long, value_delimiter = ',', default_value = "16")]
     rank: Vec<usize>,
-    /// Examples a step, for each rank
-    #[arg(long, default_value_t = 16)]
+    /// Use this many examples per step and adapter
+    #[arg(long, value_name = "N", default_value_t = 16)]
     batch: usize,
-    /// Steps measured, after two to warm up
-    #[arg(long, default_value_t = RECIPE_STEPS)]
+    /// Measure this many steps, after two to warm up
+    #[arg(long, value_name = "N", default_value_t = RECIPE_STEPS)]
     steps: usize,
-    /// Most tokens that go through one device at once [default: 1024, on a GPU what its
-    /// memory holds]
-    #[arg(long, value_name = "TOKENS")]
-    pass_tokens: Option<usize>,
-    /// Dropout before each adapter
+    /// Process at most this many tokens at once [default: 1024 on a CPU]
+    ///
+    /// Tokens of one micro-batch. On a GPU the default is what its memory holds.
+    #[arg(long, value_name = "N")]
+    micro_batch_tokens: Option<usize>,
+    /// Set the LoRA dropout probability
     #[arg(long, default_value_t = 0.05)]
     dropout: f32,
-    /// Only the completion is taught, as training does by default; without it the whole text is
+    /// Count only the completion in the loss, as `verdict train` does
     #[arg(long)]
     completion: bool,
-    /// Token sequences to train on: JSON with a list `train` of {"ids", "n_prompt"}; ids are taken modulo
-    /// the vocabulary [default: lengths like those of the 330-question data set]
+    /// Train on the token sequences in this JSON file
+    ///
+    /// A list `train` of {"ids", "n_prompt"}; ids are taken modulo the vocabulary. The default are sequences with the
+    /// lengths of the 330-question data set.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
-    /// Afterwards take three steps more and tell how long each kernel of the first GPU took
+    /// Report the time of each kernel of the first GPU, over 3 more steps
     #[arg(long)]
     profile: bool,
     #[command(flatten)]
     machine: MachineFlags,
 }
 
-/// Steps that `--profile` looks at.
+/// Steps that `--profile` measures.
 const PROFILED: usize = 3;
 
-/// Steps before the clock.
+/// Steps before measuring.
 const WARM_UP: usize = 2;
-/// Steps of the recipe on the 264 training rows of the 330-question data set.
+/// Steps of the default recipe on the 264 training examples of the 330-question data set.
 const RECIPE_STEPS: usize = 93;
 
 /// What `bench train --json` prints.
@@ -69,15 +72,15 @@ const RECIPE_STEPS: usize = 93;
 struct Report {
     case: &'static str,
     #[serde(flatten)]
-    setting: Setting,
+    environment: Environment,
     ranks: Vec<usize>,
     batch: usize,
     dropout: f32,
-    /// Which tokens are taught.
+    /// Which tokens the loss counts.
     loss: &'static str,
     steps: usize,
     pass_tokens: usize,
-    /// Reading or making the weights, and bringing them to the device.
+    /// Reading or generating the weights, and copying them to the device.
     load_s: f64,
     first_step_s: f64,
     /// From the start of the process to the end of the first step.
@@ -85,18 +88,18 @@ struct Report {
     step_ms: Spread,
     tokens_per_step: f64,
     tokens_per_s: f64,
-    /// The recipe's steps: measured where that many were, else so many mean steps.
+    /// The default recipe's steps: measured, or extrapolated from the mean step.
     recipe_93_steps_s: f64,
     loss_first: f64,
     loss_last: f64,
-    /// Of the device that held most; of the process on the processor.
+    /// Of the device that used most, or of the process on the processor.
     peak_memory_mib: Option<u64>,
     /// Of all profiled steps together, longest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     kernels: Vec<KernelTime>,
 }
 
-/// What the steps were like.
+/// What was measured.
 struct Steps {
     pass_tokens: usize,
     first_s: f64,
@@ -109,14 +112,14 @@ struct Steps {
     kernels: Vec<KernelTime>,
 }
 
-/// Measures and tells.
+/// Measures, and prints the figures.
 pub fn run(args: &Args, printer: &Printer) -> Result {
     let (models, steps, load_s, source) = args.measured(printer)?;
     let total: f64 = steps.seconds.iter().sum();
     let mean = total / steps.seconds.len() as f64;
     let report = Report {
         case: "train",
-        setting: Setting::of(source.name(), &models.models[0], &models.places),
+        environment: Environment::of(source.name(), &models.models[0], &models.devices),
         ranks: args.rank.clone(),
         batch: args.batch,
         dropout: args.dropout,
@@ -151,14 +154,14 @@ pub fn run(args: &Args, printer: &Printer) -> Result {
 }
 
 impl Args {
-    /// One step after the warm-up, of about as many tokens as go through the processor at once: enough to plan by.
-    pub fn quick(subject: Subject, ranks: &[usize], machine: MachineFlags) -> Self {
+    /// One step after the warm-up, of about one micro-batch on a CPU: enough for an estimate.
+    pub fn quick(model: MeasuredModel, ranks: &[usize], machine: MachineFlags) -> Self {
         Self {
-            subject,
+            model,
             rank: ranks.to_vec(),
             batch: 6,
             steps: 1,
-            pass_tokens: None,
+            micro_batch_tokens: None,
             dropout: 0.05,
             completion: true,
             tokens: None,
@@ -167,17 +170,17 @@ impl Args {
         }
     }
 
-    /// Real tokens a second.
+    /// Tokens per second.
     pub fn tokens_per_s(&self, printer: &Printer) -> Result<f64> {
         let (_, steps, ..) = self.measured(printer)?;
         Ok(steps.tokens as f64 / steps.seconds.iter().sum::<f64>())
     }
 
-    /// Loads the model and takes the steps: the model on its devices, the steps, the seconds of loading.
-    fn measured(&self, printer: &Printer) -> Result<(Models, Steps, f64, Source)> {
+    /// Loads the model and runs the steps. Returns the loaded models, the steps, the seconds of loading and the source.
+    fn measured(&self, printer: &Printer) -> Result<(LoadedModels, Steps, f64, Source)> {
         let settings = self.settings()?;
-        let places = device::choose(&settings, printer)?;
-        let source = self.subject.source(printer)?;
+        let devices = device::choose(&settings, printer)?;
+        let source = self.model.source(printer)?;
         let vocabulary = source.config().vocab_size;
         let sequences = match &self.tokens {
             Some(path) => tokens::read(path, "train", vocabulary)?,
@@ -185,7 +188,7 @@ impl Args {
         };
         let specs = self.specs();
         let started = Instant::now();
-        let models = Models::load(&source, &settings, places, specs.len(), printer)?;
+        let models = LoadedModels::load(&source, &settings, devices, specs.len(), printer)?;
         let load_s = started.elapsed().as_secs_f64();
         let mut engine = models.engine(source.name(), &specs);
         let first = self.profile.then(|| &models.models[0]);
@@ -205,7 +208,7 @@ impl Args {
         at_least_1("rank", !self.rank.contains(&0));
         at_least_1("batch", self.batch >= 1);
         at_least_1("steps", self.steps >= 1);
-        at_least_1("pass-tokens", self.pass_tokens != Some(0));
+        at_least_1("pass-tokens", self.micro_batch_tokens != Some(0));
         if !(0.0..1.0).contains(&self.dropout) {
             faults.push(format!(
                 "--dropout: expected a share from 0 to below 1, found {}",
@@ -267,7 +270,7 @@ impl Args {
             .collect();
         // What fits depends on the adapters.
         let longest = sequences.iter().map(|s| s.ids.len()).max().unwrap_or(0);
-        let fit = self.pass_tokens.unwrap_or(engine.pass_tokens());
+        let fit = self.micro_batch_tokens.unwrap_or(engine.pass_tokens());
         let mut found = Steps {
             pass_tokens: fit.max(longest),
             first_s: 0.0,
@@ -330,7 +333,7 @@ impl Args {
         Ok(found)
     }
 
-    /// Gradients of one step; the mean loss of the adapters, and the tokens that went through.
+    /// Computes the gradients of one step. Returns the mean loss of the adapters and the number of tokens.
     fn accumulate(
         &self,
         engine: &mut dyn TrainingEngine,
@@ -372,9 +375,9 @@ impl Args {
 }
 
 impl Report {
-    /// Kernels and products, milliseconds a step.
+    /// Kernels and matrix products, in milliseconds per step.
     fn kernel_table(&self) -> Table {
-        let mut table = Table::new(["kernel", "a step", "ms a step", "us each"]);
+        let mut table = Table::new(["kernel", "per step", "ms per step", "µs each"]);
         for kernel in &self.kernels {
             table.row(vec![
                 kernel.name.clone(),
@@ -388,12 +391,16 @@ impl Report {
 
     fn table(&self) -> Table {
         let mut table = Table::new(["what", "figure"]);
-        self.setting.rows(&mut table);
+        self.environment.rows(&mut table);
         let ranks: Vec<String> = self.ranks.iter().map(usize::to_string).collect();
         let mut put = |what: &str, figure: String| row(&mut table, what, figure);
         put(
             "ranks",
-            format!("{} · {} examples each a step", ranks.join(", "), self.batch),
+            format!(
+                "{} · {} examples per step each",
+                ranks.join(", "),
+                self.batch
+            ),
         );
         put("load", format!("{:.2} s", self.load_s));
         put("first step", format!("{:.2} s", self.first_step_s));
@@ -410,9 +417,9 @@ impl Report {
             ),
         );
         put(
-            "real tokens",
+            "tokens",
             format!(
-                "{:.0} a second, {:.0} a step",
+                "{:.0} per second, {:.0} per step",
                 self.tokens_per_s, self.tokens_per_step
             ),
         );

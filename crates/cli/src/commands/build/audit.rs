@@ -11,10 +11,10 @@ use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 use crate::table::Table;
 
-/// Examples of each kind of leak that are shown.
+/// Leaks of each kind to show.
 const SHOWN: usize = 3;
 
-/// Tells the leaks of a set; having some is a failure, so that a script may ask.
+/// Prints the leaks of a data set. Leaks are a failure, so that a script can check for them.
 pub(super) fn audit(folder: &Path, protect: &[Protect], printer: &Printer) -> Result {
     let audit = verdict_data::audit(folder, protect)?;
     printer.json(&audit);
@@ -25,7 +25,7 @@ pub(super) fn audit(folder: &Path, protect: &[Protect], printer: &Printer) -> Re
     let rows: Vec<String> = rows.collect();
     printer.line(format!("rows       {}", rows.join(", ")));
     if audit.leaks.is_empty() {
-        printer.line("leaks      none: no row stands in two of them");
+        printer.line("leaks      none: no row occurs in two of them");
         return Ok(());
     }
     let mut table = Table::new(["leak", "of", "seen in", "rows", "such as"]);

@@ -1,4 +1,4 @@
-//! `verdict build --card`: the data card of a finished set, made anew out of its folder.
+//! `verdict build --card`: writes the data card of a finished data set again.
 
 use std::path::{Path, PathBuf};
 
@@ -9,22 +9,22 @@ use verdict_data::card::{HTML, MARKDOWN};
 use crate::failure::Result;
 use crate::printer::Printer;
 
-/// Writes both files and tells where they are.
+/// Writes both files and prints their paths.
 pub(super) fn card(folder: &Path, printer: &Printer) -> Result {
     Card::of(folder)?.renew(folder)?;
-    let told = Told {
+    let files = CardFiles {
         html: folder.join(HTML),
         markdown: folder.join(MARKDOWN),
     };
-    printer.json(&told);
-    for path in [&told.html, &told.markdown] {
+    printer.json(&files);
+    for path in [&files.html, &files.markdown] {
         printer.line(format!("card       {}", path.display()));
     }
     Ok(())
 }
 
 #[derive(Serialize)]
-struct Told {
+struct CardFiles {
     html: PathBuf,
     markdown: PathBuf,
 }

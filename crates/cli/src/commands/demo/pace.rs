@@ -1,4 +1,4 @@
-//! How much of the sweep the demo can train before people stop waiting: by the speed measured on this machine.
+//! How much of the grid the demo trains in a few minutes, by the measured speed of this machine.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use crate::loading::MachineFlags;
 use crate::models::ResolvedModel;
 use crate::printer::Printer;
 
-/// About how long the demo may take.
+/// About how long the demo should take.
 const AIM: Duration = Duration::from_secs(240);
-/// Kept back for what is not proportional to the machine's speed: files, a machine that becomes busier.
+/// Reserved for what does not depend on the speed of training: files, a machine that becomes busier.
 const SPARE: Duration = Duration::from_secs(25);
-/// Steps of a machine that is quick enough; more teach the demo's small model little.
+/// Steps on a fast machine; more improve the small model little.
 pub const MOST_STEPS: usize = 50;
-/// With fewer steps the sweep is one rank: three ranks of so few steps show nothing.
+/// With fewer steps only one rank is trained, because three would show nothing.
 const FEW_STEPS: usize = 15;
-/// The fewest that are worth the name of training.
+/// The minimum.
 const FEWEST_STEPS: usize = 5;
-/// The sweep, and what is left of it on a slow machine.
+/// The ranks of the grid, and the one that is trained on a slow machine.
 const SWEEP: &[usize] = &[4, 8, 16];
 const ONE: &[usize] = &[8];
 
-/// Tokens of a training row, and rows of the validation split: the demo's data set is the same everywhere.
+/// Tokens of a training example, and examples of the validation set. The demo's data set is always the same.
 const ROW_TOKENS: f64 = 92.0;
 const VALIDATION_ROWS: f64 = 63.0;
-/// A forward pass in parts of a training step, and what the evaluation takes, in training rows: measured
-/// with and without AMX (docs/experiments.md).
+/// The cost of a forward pass as a share of a training step, and of the evaluation in training examples, measured with and
+/// without AMX (docs/experiments.md).
 const FORWARD: f64 = 0.4;
 const EVALUATION_ROWS: f64 = 130.0;
 
-/// Examples of each adapter's step.
+/// Examples per step and adapter.
 pub const BATCH: usize = 8;
 
-/// Steps between validations: one halfway where all steps are taken, else the one at the end alone.
+/// Steps between validations: one halfway through the full number of steps, else only one at the end.
 pub fn validate_every(steps: usize) -> usize {
     match steps >= MOST_STEPS {
         true => MOST_STEPS / 2,
@@ -41,39 +41,38 @@ pub fn validate_every(steps: usize) -> usize {
     }
 }
 
-/// What is trained.
+/// How much is trained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// Optimizer steps.
     pub steps: usize,
-    /// The sweep.
+    /// Ranks.
     pub ranks: Vec<usize>,
 }
 
 impl Pace {
-    /// The whole sweep, for so many steps.
+    /// The whole grid, for this many steps.
     pub fn of(steps: usize) -> Self {
         let ranks = SWEEP.to_vec();
         Self { steps, ranks }
     }
 
-    /// Measures how fast this machine trains the model, and says what fits into the time that is left after
-    /// `gone`.
+    /// Measures how fast this machine trains the model, and returns what fits into the time left after `elapsed`.
     ///
     /// # Errors
-    /// What loading the model says.
+    /// The model cannot be loaded.
     pub fn measured(
         model: &ResolvedModel,
         machine: &MachineFlags,
-        gone: Duration,
+        elapsed: Duration,
         printer: &Printer,
     ) -> Result<Self> {
         let speed = bench::tokens_per_s(&model.path, SWEEP, machine, printer)?;
-        let pace = Self::fitting(speed, AIM.saturating_sub(gone + SPARE));
+        let pace = Self::fitting(speed, AIM.saturating_sub(elapsed + SPARE));
         if pace != Self::of(MOST_STEPS) {
             printer.note(format!(
-                "This machine trains {speed:.0} tokens/s: {} of {MOST_STEPS} steps and {} of {} ranks, to end within \
-                 about {} minutes. `--steps {MOST_STEPS}` trains all of them.",
+                "This machine trains {speed:.0} tokens/s, so the demo trains {} of {MOST_STEPS} steps and {} of {} ranks, \
+                 in about {} minutes. `--steps {MOST_STEPS}` trains all of them.",
                 pace.steps,
                 pace.ranks.len(),
                 SWEEP.len(),

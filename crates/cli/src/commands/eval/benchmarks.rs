@@ -1,4 +1,4 @@
-//! Benchmarks by name: where their questions are, and what is known of them.
+//! Benchmarks by name: where their questions are, and what the report says about them.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use verdict_data::{Context, DataSet, Input, Item, Label, NaiveBayes, Source};
 use verdict_eval::Benchmark;
 use verdict_eval::published;
 
-use crate::datasets::Written;
+use crate::datasets::SourceSpec;
 use crate::failure::{Failure, Result};
 use crate::loading;
 use crate::printer::Printer;
@@ -18,16 +18,16 @@ const KINDS: &str = "test, validation, challenge, pubmedqa[:FILE], pubmedqa-ques
                          bioasq-yn:FILE-OR-FOLDER, stats-heldout[:ROWS], or a source as build takes it \
                          (jsonl:FILE, hub:ORG/NAME/FOLDER, …)";
 
-/// Where PubMedQA's questions are where no file is named.
+/// PubMedQA's questions, if no file is given.
 const PUBMEDQA: &str = "hub:qiaojin/PubMedQA/pqa_labeled";
-/// Questions of `stats-heldout`.
+/// Questions of `stats-heldout` by default.
 const STATS_ROWS: usize = 600;
-/// Seed of generated benchmarks: not one that data sets are usually built with.
+/// Seed of generated benchmarks; data sets are rarely built with it.
 const SEED: u64 = 20_261_123;
 
-/// A benchmark as it is written.
+/// A benchmark as it is given.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Named {
+pub struct BenchmarkName {
     text: String,
     kind: Kind,
 }
@@ -37,29 +37,32 @@ enum Kind {
     Test,
     Validation,
     Challenge,
-    Pubmedqa { source: Box<Written>, context: bool },
+    Pubmedqa {
+        source: Box<SourceSpec>,
+        context: bool,
+    },
     Bioasq(PathBuf),
     StatsHeldout(usize),
-    Source(Box<Written>),
+    Source(Box<SourceSpec>),
 }
 
-impl FromStr for Named {
+impl FromStr for BenchmarkName {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Named, String> {
+    fn from_str(text: &str) -> std::result::Result<BenchmarkName, String> {
         let (name, argument) = match text.split_once(':') {
             Some((name, argument)) => (name, Some(argument)),
             None => (text, None),
         };
         let none = |kind: Kind| match argument {
             None => Ok(kind),
-            Some(_) => Err(format!("expected {name} without anything behind it")),
+            Some(_) => Err(format!("expected {name} without an argument")),
         };
         let pubmedqa = |context: bool| {
             let source = match argument {
                 None => PUBMEDQA.parse()?,
                 Some(path) if path.starts_with("hub:") => path.parse()?,
-                Some(path) => Written::Here(Input::from(Source::PubmedqaLabeled(path.into()))),
+                Some(path) => SourceSpec::Local(Input::from(Source::PubmedqaLabeled(path.into()))),
             };
             Ok::<Kind, String>(Kind::Pubmedqa {
                 source: Box::new(source),
@@ -81,7 +84,7 @@ impl FromStr for Named {
                 Some(Ok(rows)) if rows > 0 => Kind::StatsHeldout(rows),
                 Some(_) => return Err("expected stats-heldout:ROWS with at least 1 row".into()),
             },
-            _ => match text.parse::<Written>() {
+            _ => match text.parse::<SourceSpec>() {
                 Ok(source) => Kind::Source(Box::new(source)),
                 Err(_) if argument.is_none() => {
                     return Err(format!("expected one of {KINDS}"));
@@ -89,14 +92,14 @@ impl FromStr for Named {
                 Err(fault) => return Err(fault),
             },
         };
-        Ok(Named {
+        Ok(BenchmarkName {
             text: text.to_owned(),
             kind,
         })
     }
 }
 
-impl Named {
+impl BenchmarkName {
     /// Its name in the report.
     pub fn name(&self) -> String {
         match &self.kind {
@@ -105,8 +108,8 @@ impl Named {
         }
     }
 
-    /// Whether the run's data set has it.
-    pub fn of_the_set(&self) -> bool {
+    /// Whether it is a split of the run's data set.
+    pub fn is_split(&self) -> bool {
         matches!(self.kind, Kind::Test | Kind::Validation)
     }
 
@@ -117,24 +120,24 @@ impl Named {
         let (items, about) = match &self.kind {
             Kind::Test => (
                 split(|set| &set.test),
-                "The run's test split: no row of it was learnt from or chosen by".to_owned(),
+                "The test set of the run, used neither for training nor for selection".to_owned(),
             ),
             Kind::Validation => (
                 split(|set| &set.validation),
-                "The run's validation split: the adapter was chosen by it, so these figures flatter"
+                "The validation set of the run; the adapter was selected on it, so these figures are optimistic"
                     .into(),
             ),
             Kind::Challenge => (
                 verdict_eval::challenge(),
-                "Ten built-in questions on which a model that only knows the words goes wrong"
+                "Ten built-in questions that a model answers wrongly if it only knows the words"
                     .into(),
             ),
             Kind::Pubmedqa { source, context } => {
                 let input = loading::input((**source).clone(), printer)?;
                 let items = verdict_data::benchmark(&input, SEED, context.then_some(&whole))?;
                 let how = match context {
-                    true => "with the abstract's sections but its conclusion before the question",
-                    false => "the question alone, without the abstract it was written for",
+                    true => "with the abstract, except its conclusion, before the question",
+                    false => "the question alone, without its abstract",
                 };
                 (
                     official(items)?,
@@ -150,18 +153,18 @@ impl Named {
             }
             Kind::StatsHeldout(rows) => (
                 verdict_data::stats_held_out(*rows, SEED),
-                "Generated questions on reading study results, in wordings and of families that no training row has"
+                "Generated questions about reading study results, with wordings and families that are never trained on"
                     .into(),
             ),
             Kind::Source(source) => {
                 let input = loading::input((**source).clone(), printer)?;
-                let about = format!("Every labelled row of {}", self.text);
+                let about = format!("Every labeled row of {}", self.text);
                 (verdict_data::benchmark(&input, SEED, Some(&whole))?, about)
             }
         };
         if items.is_empty() {
             return Err(Failure::input(format!(
-                "--benchmark {}: expected at least one labelled question, found none",
+                "--benchmark {}: expected at least one labeled question, found none",
                 self.text
             )));
         }
@@ -176,7 +179,7 @@ impl Named {
     }
 }
 
-/// PubMedQA's 500, out of its thousand labelled questions.
+/// The 500 questions of PubMedQA's official test, out of its 1,000 labeled questions.
 fn official(items: Vec<Item>) -> Result<Vec<Item>> {
     let wanted: HashSet<&str> = verdict_data::pubmedqa_test().collect();
     let items: Vec<Item> = items
@@ -190,12 +193,13 @@ fn official(items: Vec<Item>) -> Result<Vec<Item>> {
             wanted.len(),
             items.len()
         ))
-        .hint("give PubMedQA's ori_pqal.json: pubmedqa:FILE")),
+        .hint("use PubMedQA's ori_pqal.json: pubmedqa:FILE")),
     }
 }
 
-/// What the training rows say of each benchmark: which questions they give away, and what their words guess.
-pub fn beside_training(benchmarks: &mut [Benchmark], set: &DataSet) {
+/// Compares each benchmark with the training set: which questions are contaminated, and what the question-only baseline
+/// predicts.
+pub fn compare_with_training(benchmarks: &mut [Benchmark], set: &DataSet) {
     let guess = NaiveBayes::train(&set.train);
     for benchmark in benchmarks {
         benchmark.trained_on = verdict_data::trained_on(&set.train, &benchmark.items);
@@ -213,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_and_mistakes_told() {
+    fn names_are_read_and_mistakes_reported() {
         for (text, name) in [
             ("test", "test"),
             ("challenge", "challenge"),
@@ -228,19 +232,19 @@ mod tests {
             ("stats-heldout:30", "stats-heldout"),
             ("jsonl:mine.jsonl", "jsonl:mine.jsonl"),
         ] {
-            let named: Named = text
+            let named: BenchmarkName = text
                 .parse()
                 .unwrap_or_else(|fault| panic!("{text}: {fault}"));
             assert_eq!(named.name(), name);
         }
-        for (text, told) in [
+        for (text, expected) in [
             ("tset", "expected one of test, "),
-            ("test:1", "expected test without anything behind it"),
+            ("test:1", "expected test without an argument"),
             ("stats-heldout:0", "expected stats-heldout:ROWS"),
             ("bioasq-yn", "expected bioasq-yn:FILE-OR-FOLDER"),
         ] {
-            let fault = text.parse::<Named>().expect_err(text);
-            assert!(fault.starts_with(told), "{text}: {fault}");
+            let fault = text.parse::<BenchmarkName>().expect_err(text);
+            assert!(fault.starts_with(expected), "{text}: {fault}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! A run folder as plain values, for the report.
+//! Converts a run folder to the plain values of the report.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use verdict_train::{EventKind, RunFolder, Score};
 
 use crate::failure::Result;
 
-/// What the report tells of a run.
+/// What the report says about a run.
 pub fn subject(run: &RunFolder) -> Result<Subject> {
     let manifest = &run.manifest;
     let mut curves: HashMap<String, Curve> = HashMap::new();
@@ -93,8 +93,8 @@ fn validated(score: &Score) -> Validated {
     }
 }
 
-/// The validation rows of some models (none is the base), in that order. `set` gives the groups of rows that do not
-/// name theirs, as those of runs of earlier versions; it is asked only where there are such rows.
+/// The validation results of some models, in their order; no name is the base model. `set` is called only if results have
+/// no group, as those of earlier versions, and gives the groups.
 pub fn validation(
     run: &RunFolder,
     models: &[Option<&str>],
@@ -106,7 +106,7 @@ pub fn validation(
         .any(|row| row.group.is_none())
         .then(set)
         .flatten();
-    // With folds, rows to learn from are judged too, by adapters that did not see them.
+    // With folds, training examples are scored too, by adapters that were trained without them.
     let groups: HashMap<&str, &str> = set
         .iter()
         .flat_map(|set| set.train.iter().chain(&set.validation))

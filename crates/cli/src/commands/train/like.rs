@@ -1,5 +1,5 @@
-//! `verdict train --like RUN`: the settings of another run once more, its data set and model held to their
-//! hashes, and at the end its adapters beside the new ones.
+//! `verdict train --like RUN`: repeats a run with its settings. Data set and model are checked by their hashes, and the new
+//! adapters are compared with the run's.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,8 @@ use serde::Serialize;
 use verdict_train::repeat::{Compared, compare, differing};
 use verdict_train::{Error, InputPaths, Machine, Manifest, Provenance, TrainSettings};
 
-use super::Args;
+use super::args::Args;
+use crate::aliases;
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 
@@ -16,29 +17,29 @@ const MANIFEST: &str = "MANIFEST.json";
 /// A run to repeat.
 #[derive(Debug)]
 pub struct Like {
-    /// As it was named.
+    /// As it was given.
     path: PathBuf,
     manifest: Manifest,
-    /// Whether other data and another model were asked for by a flag.
-    other_data: bool,
-    other_model: bool,
+    /// Whether --data and --model were given.
+    data_given: bool,
+    model_given: bool,
 }
 
-/// How a run came out beside the one that it repeats.
+/// The comparison of a run with the one that it repeats.
 #[derive(Debug, Serialize)]
 pub struct Repeated<'a> {
     /// The run that was repeated.
     run: &'a Path,
-    /// Whether all adapters are the same bytes.
+    /// Whether all adapters have the same bytes.
     same: bool,
     adapters: Vec<Compared>,
 }
 
 impl Like {
-    /// Reads the manifest of the run that `--like` names: its folder, or the file alone.
+    /// Reads the manifest of the run that `--like` names, by its folder or by the file.
     ///
     /// # Errors
-    /// A run that is not finished: what it was made from is not known yet.
+    /// A run that is not finished.
     pub fn read(args: &Args) -> Result<Option<Self>> {
         let Some(path) = &args.like else {
             return Ok(None);
@@ -60,21 +61,21 @@ impl Like {
         Ok(Some(Self {
             path: path.clone(),
             manifest: Manifest::read(&file)?,
-            other_data: args.data.is_some(),
-            other_model: args.model.is_some(),
+            data_given: args.data.is_some(),
+            model_given: args.model.is_some(),
         }))
     }
 
-    /// The run's settings; the new run's folder is the first of RUN-2, RUN-3 and so on that is not there.
+    /// The run's settings. The new run's folder is the first of RUN-2, RUN-3 and so on that does not exist.
     pub fn settings(&self) -> TrainSettings {
         let mut settings = self.manifest.settings.clone();
-        // The same cuts of batches, so that a GPU rounds the same.
+        // The same micro-batches, so that a GPU rounds the same way.
         settings.pass_tokens = settings.pass_tokens.or(self.manifest.pass_tokens);
         let settings = &settings;
         let (mut run, settings) = match self.path.is_dir() {
             true => {
-                let places = InputPaths::read(&self.path).unwrap_or_default();
-                (self.path.clone(), places.found(&self.path, settings))
+                let inputs = InputPaths::read(&self.path).unwrap_or_default();
+                (self.path.clone(), inputs.found(&self.path, settings))
             }
             false => (settings.out.clone(), settings.clone()),
         };
@@ -97,7 +98,7 @@ impl Like {
         }
     }
 
-    /// Refuses to train into the run that is to be repeated.
+    /// Refuses to write into the run that is repeated.
     pub fn check_out(&self, out: &Path) -> Result<()> {
         let real = |path: &Path| path.canonicalize().ok();
         let run = match self.path.is_dir() {
@@ -106,7 +107,7 @@ impl Like {
         };
         if real(run).is_some() && real(run) == real(out) {
             let fault = format!(
-                "--out: expected another folder than the run to repeat, found {}",
+                "--out: expected another folder than that of the run to repeat, found {}",
                 out.display()
             );
             return Err(Failure::input(fault));
@@ -114,10 +115,10 @@ impl Like {
         Ok(())
     }
 
-    /// Compares what the new run is made from with what this one was; says what may make a difference.
+    /// Compares data set, model, settings and machine with those of the run, and warns of what may change results.
     ///
     /// # Errors
-    /// Other rows or another model, unless a flag asked for them.
+    /// Another data set or model, unless a flag names it.
     pub fn check(
         &self,
         settings: &TrainSettings,
@@ -128,17 +129,17 @@ impl Like {
         let run = self.path.display();
         let expected = &self.manifest.provenance;
         let (mut faults, mut hints) = (Vec::new(), Vec::new());
-        let mut differs = |what: &str, flag: &str, asked: bool, place: &str, hashes: [&str; 2]| {
+        let mut differs = |what: &str, flag: &str, given: bool, place: &str, hashes: [&str; 2]| {
             let text = format!(
                 "{place}: expected the {what} of {run}, SHA-256 {}, found {}",
                 hashes[0], hashes[1]
             );
-            match asked {
+            match given {
                 true => printer.warn(format!("not a repetition: {text}")),
                 false => {
                     faults.push(text);
                     hints.push(format!(
-                        "{flag} names it where it lies now, or another {what} to train on with these settings"
+                        "{flag} names its new place, or another {what} to train on with these settings"
                     ));
                 }
             }
@@ -146,10 +147,10 @@ impl Like {
         if !found.same_rows(expected) {
             let hashes = [&*expected.data_manifest_sha256, &found.data_manifest_sha256];
             let place = settings.data.display().to_string();
-            differs("data set", "--data", self.other_data, &place, hashes);
+            differs("data set", "--data", self.data_given, &place, hashes);
         } else if expected.data_manifest_sha256 != found.data_manifest_sha256 {
             printer.note(format!(
-                "{}: another manifest than that of {run}, the same rows",
+                "{}: its manifest differs from that of {run}, its rows do not",
                 settings.data.display()
             ));
         }
@@ -158,7 +159,7 @@ impl Like {
             differs(
                 "model",
                 "--model",
-                self.other_model,
+                self.model_given,
                 &settings.model,
                 hashes,
             );
@@ -169,9 +170,9 @@ impl Like {
         }
         let other = differing(&self.manifest.settings, settings);
         if !other.is_empty() {
-            let names: Vec<String> = other.iter().map(|key| key.replace('_', "-")).collect();
+            let names: Vec<String> = other.iter().map(|key| aliases::flag(key)).collect();
             printer.warn(format!(
-                "not a repetition: other settings than {run} in {}",
+                "not a repetition: settings differ from {run}: {}",
                 names.join(", ")
             ));
         }
@@ -179,32 +180,32 @@ impl Like {
         Ok(())
     }
 
-    /// Says where program or hardware differ.
+    /// Warns if program or hardware differ.
     fn warn(&self, machine: &Machine, printer: &Printer) {
         let run = self.path.display();
         let Some(last) = self.manifest.machines.last() else {
             return printer.note(format!(
-                "{run} does not say on what it was computed; elsewhere results may differ in rounding"
+                "{run} does not record its machine; on another one results may differ in rounding"
             ));
         };
         let machines = &self.manifest.machines;
         if let Some(other) = machines.iter().find(|of| !of.computes_as(machine)) {
             printer.warn(format!(
-                "{run} was computed on {}, this on {}: results may differ in rounding",
+                "{run} was computed on {}, this run is on {}: results may differ in rounding",
                 other.words(),
                 machine.words()
             ));
         }
         if last.program() != machine.program() {
             printer.warn(format!(
-                "{run} was computed by {}, this by {}: results may differ",
+                "{run} was computed by {}, this run is by {}: results may differ",
                 last.program(),
                 machine.program()
             ));
         }
     }
 
-    /// How the new run's adapters stand beside this one's.
+    /// Compares the adapters of the new run with those of this one.
     pub fn compare(&self, manifest: &Manifest) -> Repeated<'_> {
         let adapters = compare(&self.manifest, manifest);
         Repeated {
@@ -216,8 +217,8 @@ impl Like {
 }
 
 impl Repeated<'_> {
-    /// What `--like` adds to the result for people.
-    pub fn words(&self) -> String {
+    /// The comparison in words.
+    pub fn describe(&self) -> String {
         let run = self.run.display();
         if self.same {
             return format!("the same bytes as {run}");
@@ -228,7 +229,7 @@ impl Repeated<'_> {
             .collect();
         let same = self.adapters.len() - differ.len();
         format!(
-            "not the same bytes as {run}: {} differ, {same} the same: {}",
+            "not the same bytes as {run}: {} differ, {same} are the same: {}",
             differ.len(),
             differ.join("; ")
         )

@@ -1,4 +1,4 @@
-//! A run as it goes, told to whoever started it.
+//! Shows a run while it trains: progress, validations, adapters that end early.
 
 use std::time::Duration;
 
@@ -14,58 +14,58 @@ pub struct Live<'a> {
     printer: &'a Printer,
     progress: Option<Progress>,
     steps: usize,
-    members: Vec<String>,
-    /// Sum and number of the members' losses at this step.
+    adapters: Vec<String>,
+    /// Sum and number of the adapters' losses at this step.
     losses: (f64, usize),
-    /// The same events as `verdict watch` sees them, for the same estimate of the time left.
+    /// The events as `verdict watch` reads them, for the same estimate of the time left.
     run: Run,
 }
 
 impl<'a> Live<'a> {
-    /// Nothing is told yet.
+    /// A view before the first event.
     pub fn new(printer: &'a Printer) -> Self {
         Self {
             printer,
             progress: None,
             steps: 0,
-            members: Vec::new(),
+            adapters: Vec::new(),
             losses: (0.0, 0),
             run: Run::default(),
         }
     }
 
-    /// Tells an event.
-    pub fn see(&mut self, event: &Event) {
+    /// Shows an event.
+    pub fn show(&mut self, event: &Event) {
         let log = self.printer.logs();
         self.run.take(&NewEvent::Event(event.clone()));
         match &event.kind {
             EventKind::Start {
-                names: members,
+                names,
                 steps,
                 train_rows,
                 validation_rows,
-                fits: adapters,
+                fits,
             } => {
-                let rows = match adapters {
+                let rows = match fits {
                     None => {
                         format!(
                             "{}, {}",
-                            counted(*train_rows, "training row"),
-                            counted(*validation_rows, "validation row")
+                            counted(*train_rows, "training example"),
+                            counted(*validation_rows, "validation example")
                         )
                     }
-                    Some(_) => format!("{} in folds", counted(*train_rows, "row")),
+                    Some(_) => format!("{} in folds", counted(*train_rows, "example")),
                 };
                 if !log {
                     self.printer.note(format!(
                         "{} in one pass: {}\n{rows}, {}",
-                        counted(members.len(), "adapter"),
-                        members.join(", "),
+                        counted(names.len(), "adapter"),
+                        names.join(", "),
                         counted(*steps, "step"),
                     ));
                 }
                 self.steps = *steps;
-                self.members = members.clone();
+                self.adapters = names.clone();
                 self.progress = Some(self.printer.progress("train", "step", *steps as u64));
             }
             EventKind::Train { loss, .. } => {
@@ -74,7 +74,7 @@ impl<'a> Live<'a> {
             }
             EventKind::Throughput { tokens_per_s, .. } => {
                 let (sum, count) = std::mem::take(&mut self.losses);
-                let mean = if self.members.len() == 1 {
+                let mean = if self.adapters.len() == 1 {
                     "loss"
                 } else {
                     "mean loss"
@@ -90,34 +90,34 @@ impl<'a> Live<'a> {
             }
             EventKind::Validation { loss, accuracy, .. } => {
                 let who = event.adapter.as_deref().unwrap_or("base model");
-                let member = self.members.iter().any(|member| member == who);
-                if event.adapter.is_some() && !member {
+                let known = self.adapters.iter().any(|name| name == who);
+                if event.adapter.is_some() && !known {
                     return;
                 }
                 let share = 100.0 * accuracy;
-                self.say(format!(
+                self.print(format!(
                     "step {:>4}  validation  {who:<16} loss {loss:.3}  label accuracy {share:.1} %",
                     event.step
                 ));
             }
             EventKind::Diverged { reason } => {
-                self.say(format!("taken out: {reason}"));
+                self.print(format!("diverged: {reason}"));
             }
             EventKind::EarlyStopped { reason, kept, .. } => {
                 let who = event.adapter.as_deref().unwrap_or_default();
                 let kept = match *kept == event.step {
                     true => String::new(),
-                    false => format!("; its weights of step {kept} are kept"),
+                    false => format!("; its weights of step {kept} are saved"),
                 };
-                self.say(format!("{who} leaves the batch: {reason}{kept}"));
+                self.print(format!("{who} stopped early: {reason}{kept}"));
             }
             EventKind::Saved { .. } => {}
             EventKind::End { .. } => self.progress = None,
         }
     }
 
-    /// Says what happened. A log has heard of it already, from the event itself.
-    fn say(&self, text: String) {
+    /// Prints a line, unless stderr is a log, which has the event itself.
+    fn print(&self, text: String) {
         match &self.progress {
             _ if self.printer.logs() => {}
             Some(progress) => progress.say(text),

@@ -1,4 +1,4 @@
-//! A grid in parts: given to SLURM, one part trained, the parts merged.
+//! A grid in shards: submitting it to SLURM, training one shard, merging the shards.
 
 use std::path::Path;
 
@@ -7,60 +7,63 @@ use verdict_train::{
     AdapterRecord, Manifest, NewRun, RunFolder, RunSummary, Score, TrainSettings, shard,
 };
 
-use super::{Args, fit_in, members, open, refuse_flags, whereabouts};
+use super::args::{Args, refuse_flags};
+use super::fit::{fit_in, open};
+use super::results::{adapters, print_paths};
 use crate::failure::{Failure, Result};
 use crate::folders;
 use crate::loading;
 use crate::printer::Printer;
-use crate::shards::{self, Part, Todo};
+use crate::settings;
+use crate::shards::{self, ShardIndex, ShardState};
 use crate::shell;
 use crate::slurm;
 
-/// Gives the grid to SLURM.
+/// Submits the grid to SLURM.
 pub fn submit(args: &Args, printer: &Printer) -> Result {
     let dry_run = args.slurm.dry_run;
     let Some(dir) = &args.resume else {
         return slurm::submit(&args.settings()?, args.overwrite, dry_run, printer);
     };
-    let given = args.given().unwrap_or_default();
+    let given = settings::given(args)?;
     if dry_run || !given.is_empty() {
-        let fault = "--resume with --slurm takes no other flags";
-        return Err(Failure::input(fault).hint("the scripts stand in the run folder, in slurm/"));
+        let fault = "--resume with --slurm accepts no other flags";
+        return Err(Failure::input(fault).hint("the scripts are in the run folder, in slurm/"));
     }
     slurm::submit_again(dir, printer)
 }
 
-/// Trains one part of the grid, or goes on with it; none where it is finished.
-pub fn fit_part(args: &Args, part: Part, printer: &Printer) -> Result<Option<RunSummary>> {
+/// Trains or resumes one shard of the grid; none if it is finished.
+pub fn fit_shard(args: &Args, index: ShardIndex, printer: &Printer) -> Result<Option<RunSummary>> {
     let whole = args.settings()?;
     whole.validate()?;
     folders::refuse_run(&whole.data)?;
     let source = loading::find(&whole.model, printer)?;
     let whole = loading::fit_length(&whole, &source, printer)?;
-    let mut split = shards::split(source.config(), &whole, part.of)?;
-    let (shard, share) = split.swap_remove(part.index - 1);
+    let mut split = shards::split(source.config(), &whole, index.of)?;
+    let (shard, share) = split.swap_remove(index.index - 1);
     printer.note(format!(
-        "shard {part}, {:.0} % of the work: {}",
+        "shard {index}, {:.0} % of the work: {}",
         100.0 * share,
         shard.adapters.join(", ")
     ));
     let settings = TrainSettings {
-        out: shard::folder(&whole.out, part.index),
+        out: shard::folder(&whole.out, index.index),
         shard: Some(shard),
         ..whole
     };
     let run = match shards::look(&settings, args.overwrite)? {
-        Todo::Begin => NewRun::create(&settings, args.overwrite)?,
-        Todo::GoOn => open(&settings.out, printer)?,
-        Todo::Done(run) => {
-            printer.note(format!("{}: finished before", run.dir().display()));
+        ShardState::New => NewRun::create(&settings, args.overwrite)?,
+        ShardState::Interrupted => open(&settings.out, printer)?,
+        ShardState::Finished(run) => {
+            printer.note(format!("{}: already finished", run.dir().display()));
             return Ok(None);
         }
     };
     fit_in(run, &settings, None, printer).map(Some)
 }
 
-/// Makes one run of shards; one that was made before is told again.
+/// Merges shards into one run; prints the results again if they are merged already.
 pub fn merge(dir: &Path, args: &Args, printer: &Printer) -> Result {
     refuse_flags(args, "--merge", &[])?;
     let merged_before = dir.join("MANIFEST.json").exists();
@@ -76,12 +79,12 @@ pub fn merge(dir: &Path, args: &Args, printer: &Printer) -> Result {
         steps: manifest.steps,
         merged_before,
     });
-    printer.table(&members(&manifest));
+    printer.table(&adapters(&manifest));
     printer.line("");
     if merged_before {
-        printer.note(format!("{}: merged before", dir.display()));
+        printer.note(format!("{}: already merged", dir.display()));
     }
-    whereabouts(dir, &manifest, printer);
+    print_paths(dir, &manifest, printer);
     printer.next(format!("verdict eval {}", shell::word(dir)));
     Ok(())
 }
