@@ -39,8 +39,8 @@ const HARMLESS: &[&str] = &[
 ];
 
 impl AdapterConfig {
-    /// Reads and checks `adapter_config.json`. `None` for target modules means: a pattern stands
-    /// there, so take them from the tensors' names.
+    /// Reads and checks `adapter_config.json`. The second value is true where `target_modules` is a
+    /// pattern: the modules are then those of the tensors' names.
     pub(crate) fn read(path: &Path) -> Result<(AdapterConfig, bool)> {
         let text = std::fs::read(path).map_err(Error::io(path))?;
         let map: Map<String, Value> =

@@ -1,4 +1,4 @@
-//! Named rows of numbers in a safetensors file: what a training run must know again to go on.
+//! Named rows of numbers in a safetensors file: the state that a training run needs to resume.
 //!
 //! Nothing of a model: no shapes beyond a length, no conversion. What is read is what was written, to
 //! the bit, NaN and infinity included.

@@ -106,7 +106,7 @@ impl Checkpoint {
         })
     }
 
-    /// Compares what the files hold with what the configuration asks for.
+    /// Compares the tensors in the files with those that the configuration requires.
     fn check(&mut self) -> Result<()> {
         for (name, expected) in self.config.tensors() {
             if let Some((path, dtype)) = self.store.undecodable(&name) {

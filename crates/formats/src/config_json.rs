@@ -174,7 +174,7 @@ fn refuse(file: &Object, architecture: Architecture) -> Result<()> {
 /// Llama 3.1's way to rescale positions.
 const LLAMA3: &str = "llama3";
 
-/// What stands in `rope_scaling` (to transformers 4) or `rope_parameters` (from 5 on).
+/// `rope_scaling` (up to transformers 4) or `rope_parameters` (from 5 on).
 fn rope_scaling(file: &Object) -> Result<Option<RopeScaling>> {
     for key in ["rope_scaling", "rope_parameters"] {
         let Some(rope) = file.object(key)? else {
@@ -201,7 +201,7 @@ fn rope_scaling(file: &Object) -> Result<Option<RopeScaling>> {
     Ok(None)
 }
 
-/// `rope_theta`, at the top (to transformers 4) or in `rope_parameters` (from 5 on).
+/// `rope_theta`, at the top level (up to transformers 4) or in `rope_parameters` (from 5 on).
 fn rope_theta(file: &Object) -> Result<f32> {
     if let Some(theta) = file.number("rope_theta")? {
         return Ok(theta as f32);
@@ -299,7 +299,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A value as it stands in the file, cut to a readable length.
+/// A value as the file has it, cut to a readable length.
 fn show(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {

@@ -19,7 +19,7 @@ pub enum Error {
     NotACheckpoint {
         /// The path given.
         path: PathBuf,
-        /// Files that would make it a model.
+        /// The files of a model.
         expected: &'static str,
         /// What is there instead.
         found: String,
@@ -29,10 +29,10 @@ pub enum Error {
     Json {
         /// The file.
         path: PathBuf,
-        /// The parser's word, with line and column.
+        /// The parser's message, with line and column.
         source: serde_json::Error,
     },
-    /// A key that must be there is not.
+    /// A required key is missing.
     #[error("{path}: key `{key}` is missing", path = path.display())]
     MissingKey {
         /// The file.
@@ -40,16 +40,16 @@ pub enum Error {
         /// The key.
         key: String,
     },
-    /// A key holds something it must not.
+    /// A key has a value that is not allowed.
     #[error("{path}: key `{key}`: expected {expected}, found {found}", path = path.display())]
     BadValue {
         /// The file.
         path: PathBuf,
         /// The key.
         key: String,
-        /// What would do.
+        /// What is allowed.
         expected: String,
-        /// What is there.
+        /// The value.
         found: String,
     },
     /// A decoder family that Verdict does not run.
@@ -75,12 +75,12 @@ pub enum Error {
     Truncated {
         /// The file.
         path: PathBuf,
-        /// Bytes that its header promises (or the header's own size).
+        /// Bytes according to its header (or the header's own size).
         expected: u64,
         /// Bytes it has.
         found: u64,
     },
-    /// The header is no valid header of that format.
+    /// The header is not valid in that format.
     #[error("{path}: not a readable {format} file: {reason}", path = path.display())]
     Corrupt {
         /// The file.
@@ -98,7 +98,7 @@ pub enum Error {
         /// File name of the shard.
         shard: String,
     },
-    /// The configuration needs a tensor that no file holds.
+    /// The configuration requires a tensor that no file has.
     #[error("{path}: tensor `{name}` is missing", path = path.display())]
     MissingTensor {
         /// The file or folder.
@@ -106,17 +106,17 @@ pub enum Error {
         /// The tensor's name in that file.
         name: String,
     },
-    /// A tensor that has no place in such a file.
+    /// A tensor that does not belong in such a file.
     #[error("{path}: tensor `{name}` does not belong here: expected {expected}", path = path.display())]
     UnexpectedTensor {
         /// The file.
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// Names that would do.
+        /// Names that belong there.
         expected: &'static str,
     },
-    /// The weights hold tensors that the configuration does not name.
+    /// The weights have tensors that the configuration does not name.
     #[error(
         "{path}: tensor `{name}`{others} {verb} no part of the model that its configuration describes: {why}; {fix}",
         path = path.display(),
@@ -171,7 +171,7 @@ pub enum Error {
         /// The value.
         found: f32,
     },
-    /// A caller asked for rows that a tensor does not have, or gave a buffer of another size.
+    /// A caller requested rows that a tensor does not have, or gave a buffer of another size.
     #[error(
         "{path}: tensor `{name}` of shape {shape:?}: rows {start}..{end} into {len} numbers do not fit",
         path = path.display()
@@ -183,9 +183,9 @@ pub enum Error {
         name: String,
         /// Its shape.
         shape: Vec<usize>,
-        /// First row asked for.
+        /// First row requested.
         start: usize,
-        /// One past the last row asked for.
+        /// One past the last row requested.
         end: usize,
         /// Length of the buffer.
         len: usize,

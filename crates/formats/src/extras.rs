@@ -1,8 +1,7 @@
-//! Tensors that stand in a model's files and that its configuration does not name.
+//! Tensors in a model's files that its configuration does not name.
 //!
-//! A decoder that left such a tensor out would run, and give other numbers than the model's own.
-//! So all but a few are refused: those few change nothing, because they hold what the decoder
-//! computes for itself.
+//! A decoder that ignored such a tensor would run, but compute other results than the model's own. So all
+//! but a few are refused; the few are buffers of what the decoder computes itself.
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! Weights out of a counter: a model of any shape without a file, for measurements.
 //!
-//! Each number is a hash of seed, tensor, row and column, so any rows may be asked for in any order
+//! Each number is a hash of seed, tensor, row and column, so any rows can be read in any order
 //! and from any thread. Matrices and biases are uniform with mean 0 and a standard deviation of 0.02
 //! (the families' own `initializer_range`); norms are 1.
 
@@ -15,7 +15,7 @@ use verdict_common::random::mix;
 /// Standard deviation of the weights.
 const DEVIATION: f32 = 0.02;
 
-/// The tensors of a model that stands in no file.
+/// The tensors of a model without a file.
 #[derive(Debug)]
 pub(crate) struct Random {
     seed: u64,

@@ -46,7 +46,7 @@ fn add_tensors(store: &mut Store, path: &Path, keep: impl Fn(&str) -> bool) -> R
     for (name, entry) in entries {
         match entry {
             Ok(entry) => store.insert(name, entry),
-            // No error yet: where it is a buffer that changes nothing, nobody reads it.
+            // Not an error yet: it may be a buffer that is never read.
             Err(dtype) => store.insert_undecodable(name, file, dtype),
         }
     }
@@ -84,7 +84,7 @@ pub(crate) fn add_shards(store: &mut Store, index: &Path) -> Result<()> {
                 shard: shard.clone(),
             });
         }
-        // A tensor that stands in two shards is read from the one that the index names.
+        // A tensor that is in two shards is read from the one that the index names.
         add_tensors(store, &path, |name| {
             map.get(name).is_none_or(|of| of == shard)
         })?;

@@ -1,7 +1,7 @@
 //! Tokenizers: `tokenizer.json`, or byte-level BPE built from a GGUF file's vocabulary and merges.
 //!
-//! GGUF names the pre-tokenizer by a word (`tokenizer.ggml.pre`); what each word stands for is in
-//! llama.cpp's `llama-vocab.cpp` and in the `tokenizer.json` of the model it was made from.
+//! GGUF names the pre-tokenizer by a word (`tokenizer.ggml.pre`). The words are defined in llama.cpp's
+//! `llama-vocab.cpp` and by the `tokenizer.json` of the models that they are made from.
 
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, whole};

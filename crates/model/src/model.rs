@@ -181,12 +181,12 @@ impl Model {
         }
     }
 
-    /// Tokens of one training pass with this bank that the device has memory for; none on the CPU, which has no
-    /// such bound.
-    pub fn pass_tokens(&self, bank: &AdapterBank) -> Option<usize> {
+    /// Tokens of one training micro-batch with this bank that the device has memory for; none on the CPU, which
+    /// has no such bound.
+    pub fn micro_batch_tokens(&self, bank: &AdapterBank) -> Option<usize> {
         match &self.backend {
             Backend::Cpu(_) => None,
-            Backend::Gpu(model) => Some(model.pass_tokens(bank, false)),
+            Backend::Gpu(model) => Some(model.micro_batch_tokens(bank, false)),
         }
     }
 

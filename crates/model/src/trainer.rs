@@ -165,11 +165,11 @@ impl Trainer {
         }
     }
 
-    /// Rows of one pass that the device has room for; none on the CPU, where any number has.
-    pub fn pass_tokens(&self, model: &Model) -> Option<usize> {
+    /// Tokens of one micro-batch that the device has memory for; none on the CPU, which has no such bound.
+    pub fn micro_batch_tokens(&self, model: &Model) -> Option<usize> {
         match &model.backend {
             Backend::Cpu(_) => None,
-            Backend::Gpu(model) => Some(model.pass_tokens(&self.bank, true)),
+            Backend::Gpu(model) => Some(model.micro_batch_tokens(&self.bank, true)),
         }
     }
 

@@ -1,8 +1,8 @@
 //! A page in a headless Chromium, and what a reader would see of it.
 //!
-//! Chromium is spoken to over the two pipes of `--remote-debugging-pipe`: no port, no wait for it to open, no socket
-//! library. `chromium --dump-dom` and `--screenshot` tell neither the console nor contrast, and crates that drive
-//! browsers bring a web-socket client or an async run time for what are six commands here.
+//! Commands go over the two pipes of `--remote-debugging-pipe`: no port, no wait for it to open, no socket
+//! library. `chromium --dump-dom` and `--screenshot` report neither the console nor contrast, and crates that drive
+//! browsers bring a WebSocket client or an async runtime for what are six commands here.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Height of the window at first; then that of the page.
 const HEIGHT: u64 = 900;
-/// What is asked of the page: see the file.
+/// The script that inspects the page.
 const LOOK: &str = include_str!("browser.js");
 
 /// A browser that is running; it ends with this value.
@@ -25,7 +25,8 @@ pub struct Browser {
     process: Child,
     to: ChildStdin,
     from: Receiver<Value>,
-    asked: u64,
+    /// Number of the last command.
+    commands: u64,
     session: Option<String>,
     events: Vec<Value>,
     /// Its profile.
@@ -37,9 +38,9 @@ pub struct Browser {
 pub struct View {
     /// All its text as it is shown, folded parts opened.
     pub text: String,
-    /// What a reader would stumble over, and anything that was asked for elsewhere; each with its place.
+    /// Faults that a reader would notice, and anything that is loaded from elsewhere; each with its place.
     pub faults: Vec<String>,
-    /// How many texts were held against what stands behind them.
+    /// How many texts were compared with their background.
     pub texts: u64,
     /// The lowest contrast among them, by WCAG 2's formula, 1 to 21.
     pub contrast: f64,
@@ -102,17 +103,17 @@ impl Browser {
             process,
             to,
             from,
-            asked: 0,
+            commands: 0,
             session: None,
             events: Vec::new(),
             _folder: folder,
         };
-        let page = browser.ask("Target.createTarget", json!({"url": "about:blank"}));
+        let page = browser.send("Target.createTarget", json!({"url": "about:blank"}));
         let attach = json!({"targetId": page["targetId"], "flatten": true});
-        let session = browser.ask("Target.attachToTarget", attach);
+        let session = browser.send("Target.attachToTarget", attach);
         browser.session = session["sessionId"].as_str().map(str::to_owned);
         for domain in ["Page", "Network", "Runtime", "Log"] {
-            browser.ask(&format!("{domain}.enable"), json!({}));
+            browser.send(&format!("{domain}.enable"), json!({}));
         }
         Some(browser)
     }
@@ -120,30 +121,30 @@ impl Browser {
     /// Opens a file in a window of this width, in CSS pixels, for a reader whose system is light or dark.
     ///
     /// # Panics
-    /// When the browser ends, or says nothing for two minutes.
+    /// When the browser ends, or does not respond for two minutes.
     pub fn look(&mut self, path: &Path, width: u64, dark: bool) -> View {
         let address = format!("file://{}", path.display());
         let scheme = if dark { "dark" } else { "light" };
         let feature = json!({"name": "prefers-color-scheme", "value": scheme});
-        self.ask("Emulation.setEmulatedMedia", json!({"features": [feature]}));
+        self.send("Emulation.setEmulatedMedia", json!({"features": [feature]}));
         self.window(width, HEIGHT);
         self.events.clear();
-        let opened = self.ask("Page.navigate", json!({"url": address}));
+        let opened = self.send("Page.navigate", json!({"url": address}));
         assert!(opened["errorText"].is_null(), "{address}: {opened}");
         // Not the event of it: that of the empty page before may still be on its way.
         while self.evaluate("document.readyState") != "complete" {
             std::thread::sleep(Duration::from_millis(10));
         }
-        // What is not in the window cannot be asked for what stands behind it.
+        // The background of a text can be read only where the text is in the window.
         let height = self.evaluate("document.querySelectorAll('details').forEach(d => d.open = true), document.documentElement.scrollHeight");
         self.window(width, height.as_u64().unwrap_or(HEIGHT).max(HEIGHT));
         let seen = self.evaluate(LOOK);
-        let picture = self.ask("Page.captureScreenshot", json!({"format": "png"}));
+        let picture = self.send("Page.captureScreenshot", json!({"format": "png"}));
 
         let mut faults: Vec<String> = self
             .events
             .iter()
-            .filter_map(|event| stumble(event, &address))
+            .filter_map(|event| fault(event, &address))
             .collect();
         let found = seen["faults"].as_array().into_iter().flatten();
         faults.extend(found.filter_map(Value::as_str).map(str::to_owned));
@@ -165,20 +166,20 @@ impl Browser {
     fn window(&mut self, width: u64, height: u64) {
         let size =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
-        self.ask("Emulation.setDeviceMetricsOverride", size);
+        self.send("Emulation.setDeviceMetricsOverride", size);
     }
 
     fn evaluate(&mut self, script: &str) -> Value {
-        let asked = json!({"expression": script, "returnByValue": true});
-        let answer = self.ask("Runtime.evaluate", asked);
+        let parameters = json!({"expression": script, "returnByValue": true});
+        let answer = self.send("Runtime.evaluate", parameters);
         assert!(answer["exceptionDetails"].is_null(), "{answer}");
         answer["result"]["value"].clone()
     }
 
     /// Sends a command and waits for its result; events that come meanwhile are kept.
-    fn ask(&mut self, method: &str, parameters: Value) -> Value {
-        self.asked += 1;
-        let mut message = json!({"id": self.asked, "method": method, "params": parameters});
+    fn send(&mut self, method: &str, parameters: Value) -> Value {
+        self.commands += 1;
+        let mut message = json!({"id": self.commands, "method": method, "params": parameters});
         if let Some(session) = &self.session {
             message["sessionId"] = session.as_str().into();
         }
@@ -187,7 +188,7 @@ impl Browser {
             .expect("the browser listens");
         loop {
             let mut answer = self.next(method);
-            if answer["id"] == self.asked {
+            if answer["id"] == self.commands {
                 assert!(answer["error"].is_null(), "{method}: {answer}");
                 return answer["result"].take();
             }
@@ -197,17 +198,17 @@ impl Browser {
 
     fn next(&mut self, waiting_for: &str) -> Value {
         let next = self.from.recv_timeout(PATIENCE);
-        next.unwrap_or_else(|fault| panic!("the browser, asked for {waiting_for}: {fault}"))
+        next.unwrap_or_else(|fault| panic!("the browser, waiting for {waiting_for}: {fault}"))
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Killed, its helpers would go on for a while; asked to, it ends with them.
-        let asked = self
+        // Killed, its helper processes would run on for a while; closed, it ends with them.
+        let closing = self
             .to
             .write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
-        let ends = asked.and_then(|()| self.to.flush()).is_ok()
+        let ends = closing.and_then(|()| self.to.flush()).is_ok()
             && (0..500).any(|_| {
                 std::thread::sleep(Duration::from_millis(10));
                 matches!(self.process.try_wait(), Ok(Some(_)))
@@ -219,8 +220,8 @@ impl Drop for Browser {
     }
 }
 
-/// A fault that an event tells of.
-fn stumble(event: &Value, address: &str) -> Option<String> {
+/// The fault that an event reports.
+fn fault(event: &Value, address: &str) -> Option<String> {
     let details = &event["params"];
     match event["method"].as_str()? {
         "Runtime.exceptionThrown" => Some(format!("a script failed: {details}")),

@@ -346,7 +346,7 @@ template <int DP> struct Queries {
 };
 
 /// dK and dV of one tile of keys of one key head; a warp has 16 of them. The scores are transposed here, a
-/// row is a key: what a product of them gives is the left operand of the next as it stands.
+/// row is a key: so the result of one product is the left operand of the next without a shuffle.
 template <int DP>
 DEVICE void backward_keys(const bf16 *q, const bf16 *k, const bf16 *v, int ld_q, int ld_k, int ld_v,
                           const bf16 *d_out, int ld_d_out, const float *lse, const float *delta, bf16 *d_k,

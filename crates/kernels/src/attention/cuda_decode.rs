@@ -1,4 +1,4 @@
-//! Attention of new rows over a cache.
+//! Attention of new rows over a cache, on a GPU.
 
 use super::AttentionShape;
 use crate::cuda::{Gpu, GpuResult, View};

@@ -194,8 +194,8 @@ DEVICE void release_next() {
 #endif
 }
 
-/// In a kernel launched that way: from here on, the kernels before have ended and what they wrote is seen.
-/// Must stand before the first read of theirs and the first write.
+/// In a kernel launched that way: waits until the kernels before have ended and their results are visible.
+/// Must come before the first read of their results and before the first write.
 DEVICE void await_previous() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");

@@ -1,9 +1,9 @@
-//! Products of a few rows with a frozen matrix, as answering makes them.
+//! Products of a few rows with a frozen matrix on a GPU, as decoding computes them.
 
 use crate::cuda::{Gpu, GpuResult, View};
 use crate::linear::GpuLinear;
 
-/// Most rows that one product takes.
+/// The largest number of rows of one product.
 pub const SKINNY_ROWS: usize = 64;
 
 /// What becomes of a product's sums.

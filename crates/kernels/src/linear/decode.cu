@@ -1,4 +1,4 @@
-// Products of a few rows with frozen weights, as answering makes them: y = x Wᵀ with 1 to 64 rows of x.
+// Products of a few rows with frozen weights, as decoding computes them: y = x Wᵀ with 1 to 64 rows of x.
 // Every weight is read once, and reading the weights is the time a product takes.
 //
 // A block owns 16 or 32 rows of W at a time. Its eight warps cut k into eight segments, one each, and their
@@ -7,9 +7,9 @@
 //
 // W is the 16-row operand of the matrix instruction and x the 8-column one. Both lie k-contiguous, and a sum
 // does not care in which order k is walked as long as both sides agree: so each lane takes 16 neighbouring
-// bytes of its rows, and they are its fragments as they stand.
+// bytes of its rows, and they are its fragments without a shuffle.
 //
-// How k is cut depends on k alone: a row's result is the same to the bit whatever rows stand beside it.
+// How k is cut depends on k alone: a row's result is bitwise identical whatever the other rows are.
 
 constexpr u32 WARPS = 8;
 constexpr u32 THREADS = 32 * WARPS;
@@ -237,7 +237,7 @@ template <bool INT8, int MT, int NT, int DEPTH, int AHEAD> DEVICE void skinny(co
             }
             #pragma unroll
             for (int d = 0; d < DEPTH; d++) fetch_w(d, d, begin + d < lane_end);
-            // Weights are nobody's output; x is.
+            // No earlier kernel writes the weights, so they are fetched before the wait; x is another kernel's output.
             if (tile == blockIdx.x) await_previous();
             x_at = (const u8 *)p.x + begin * X_CHUNK;
             #pragma unroll

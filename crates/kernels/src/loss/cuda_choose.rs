@@ -1,4 +1,4 @@
-//! From logits to tokens, on the device.
+//! From logits to tokens, on a GPU.
 
 use crate::cuda::{Gpu, GpuResult, Plain, View};
 

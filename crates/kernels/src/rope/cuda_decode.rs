@@ -1,4 +1,4 @@
-//! New rows of q, k and v: rotated, and stored in a cache.
+//! New rows of q, k and v on a GPU: rotated, and stored in a cache.
 
 use crate::cuda::{Gpu, GpuResult, View};
 use crate::rope::HeadTransform;

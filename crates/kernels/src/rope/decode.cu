@@ -1,4 +1,4 @@
-// One step of answering between the projections and attention: q, k, v of new rows side by side, rotated
+// One decoding step between the projections and attention: q, k, v of new rows side by side, rotated
 // to their positions, q for attention and k, v into the cache. One warp a (row, head).
 
 /// From `qkv [rows, ld]` (heads q heads, kv_heads k heads, kv_heads v heads, of d numbers each): q heads

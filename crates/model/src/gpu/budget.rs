@@ -21,8 +21,8 @@ const STEP: usize = 64;
 const TRAINED_WEIGHT: usize = 18;
 
 impl GpuModel {
-    /// Rows that one training pass with this bank may have.
-    pub(crate) fn pass_tokens(&self, bank: &AdapterBank, trained: bool) -> usize {
+    /// Rows that one training micro-batch with this bank may have.
+    pub(crate) fn micro_batch_tokens(&self, bank: &AdapterBank, trained: bool) -> usize {
         let gpu = self.gpu();
         let (layouts, weights) = layouts(&self.config, bank);
         let state = if trained { 0 } else { weights * TRAINED_WEIGHT };

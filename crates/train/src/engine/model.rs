@@ -113,8 +113,8 @@ impl TrainingEngine for ModelTrainingEngine<'_> {
 
     fn pass_tokens(&self) -> usize {
         let fit = match &self.stage {
-            Stage::Making(bank) => self.model.pass_tokens(bank),
-            Stage::Training(trainer) => trainer.pass_tokens(self.model),
+            Stage::Making(bank) => self.model.micro_batch_tokens(bank),
+            Stage::Training(trainer) => trainer.micro_batch_tokens(self.model),
         };
         fit.unwrap_or(PASS_TOKENS)
     }
