@@ -1,5 +1,4 @@
-//! `cargo xtask ci`: every check, cheapest first, with the time each took. The first that fails ends
-//! the run.
+//! `cargo xtask ci`: every check, cheapest first, with the time each took. It stops at the first that fails.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use serde_json::Value;
 use crate::programs::{call, output};
 use crate::{edges, reference, tidy};
 
-/// A run of all tests that takes longer than this is ended: a test waits for what never comes.
+/// A run of all tests is ended after this time: a test must be waiting for something that never happens.
 const TESTS_LIMIT: Duration = Duration::from_secs(3600);
 
 /// A check: its name and what it does.
@@ -23,7 +22,7 @@ pub fn run() -> anyhow::Result<()> {
         ("tidy", tidy::run),
         ("edges", edges::run),
         ("clippy", clippy),
-        // Everything that the later steps run, compiled once.
+        // Compiles everything that the later steps run.
         ("build", build),
         ("instruction set", instruction_set),
         ("model", model),
@@ -73,9 +72,8 @@ fn clippy() -> anyhow::Result<()> {
     )
 }
 
-/// Compiles every test, and with them the program, with the features that the whole workspace asks for. A step
-/// that ran the program by `cargo run --package` would compile most dependencies once more for that package's
-/// own choice of features.
+/// Compiles every test, and with them the program, with the features of the whole workspace. If a step ran the program
+/// with `cargo run --package`, most dependencies would be compiled again with the features of that package.
 fn build() -> anyhow::Result<()> {
     let mut words = tests_command();
     words.push("--no-run");
@@ -90,8 +88,8 @@ fn program() -> String {
     target.join("debug/verdict").display().to_string()
 }
 
-/// Says which kernels the tests run: the best of this processor, or what `VERDICT_ISA` caps it to. Every test has to
-/// pass with any of them.
+/// Prints which kernels the tests run: the best of this processor, or those that `VERDICT_ISA` limits them to. Every
+/// test has to pass with any of them.
 fn instruction_set() -> anyhow::Result<()> {
     let found = output(&program(), &["doctor", "--json"])?;
     let found: Value = serde_json::from_str(&found).context("`verdict doctor --json`")?;
@@ -109,8 +107,8 @@ fn instruction_set() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The real model that some tests want, into the model cache. Without a network it stays away, and those
-/// tests say that they were skipped.
+/// Fetches the real model that some tests need into the model cache. Without a network those tests report that they
+/// were skipped.
 fn model() -> anyhow::Result<()> {
     if call(&program(), &["pull", "smollm2-135m"]).is_err() {
         eprintln!("no model: tests on real weights will be skipped");
@@ -118,8 +116,8 @@ fn model() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// NVIDIA's run-time compiler, which needs no GPU, to where the kernels' tests look for it. Without a network
-/// it stays away, and those tests say that they were skipped.
+/// Fetches NVIDIA's run-time compiler, which needs no GPU, to where the kernels' tests look for it. Without a network
+/// those tests report that they were skipped.
 fn nvrtc() -> anyhow::Result<()> {
     let to = crate::programs::root().join("target/nvrtc");
     if to.join("nvidia").exists() {
@@ -143,8 +141,8 @@ fn nvrtc() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The browser that some tests open pages in, where there is none and the machine lets us install one. Elsewhere those
-/// tests say that they were skipped.
+/// Installs the browser that some tests open pages in, if there is none and the machine permits it. Otherwise those
+/// tests report that they were skipped.
 fn browser() -> anyhow::Result<()> {
     let known = ["chromium", "google-chrome", "chrome"];
     let named = std::env::var_os("VERDICT_CHROMIUM").is_some_and(|name| !name.is_empty());
@@ -157,8 +155,8 @@ fn browser() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SLURM, of which a test starts a cluster of its own, and the database that remembers its jobs; where they are not and
-/// the machine lets us install them. Elsewhere those tests say that they were skipped.
+/// Installs SLURM, of which a test starts its own cluster, and the database of its jobs, if they are missing and the
+/// machine permits it. Otherwise those tests report that they were skipped.
 fn slurm() -> anyhow::Result<()> {
     let needed = [
         "slurmctld",
@@ -182,7 +180,7 @@ fn slurm() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a program stands where programs do.
+/// Whether a program is in one of the usual folders.
 fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let more = ["/usr/sbin".into(), "/usr/local/sbin".into()];
@@ -190,18 +188,18 @@ fn installed(program: &str) -> bool {
     folders.any(|folder| folder.join(program).is_file())
 }
 
-/// Debian's packages.
+/// Installs Debian packages.
 fn install(packages: &[&str]) -> anyhow::Result<()> {
     let mut words = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
     words.extend(packages);
     call("apt-get", &["update", "--quiet"]).and_then(|()| call("apt-get", &words))
 }
 
-/// TensorBoard, which reads what `verdict watch` writes for it, into a Python of its own. Without a network, or without
-/// Python, it stays away, and those tests say that they were skipped.
+/// Installs TensorBoard, which reads what `verdict watch` exports, into a Python environment of its own. Without a
+/// network or Python, those tests report that they were skipped.
 fn tensorboard() -> anyhow::Result<()> {
     let to = crate::programs::root().join("target/tensorboard");
-    // Written last: an installation that was broken off is made anew.
+    // Written last, so that an interrupted installation is repeated.
     let done = to.join("installed");
     if done.exists() {
         return Ok(());
@@ -225,7 +223,7 @@ fn tensorboard() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All tests. nextest ends one that hangs (`.config/nextest.toml`); `cargo test` has no such limit, so the whole
+/// Runs all tests. nextest ends a test that hangs (`.config/nextest.toml`); `cargo test` has no such limit, so the whole
 /// run has one.
 fn tests() -> anyhow::Result<()> {
     let mut words = tests_command();
@@ -257,7 +255,7 @@ fn tests() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// nextest where it is installed, `cargo test` elsewhere.
+/// nextest if it is installed, otherwise `cargo test`.
 fn tests_command() -> Vec<&'static str> {
     let probe = Command::new("cargo")
         .args(["nextest", "--version"])
@@ -271,7 +269,7 @@ fn tests_command() -> Vec<&'static str> {
 }
 
 fn docs() -> anyhow::Result<()> {
-    // Warnings of rustdoc are faults; the flag goes by the environment, as cargo wants it.
+    // Warnings of rustdoc are errors; cargo takes the flag from the environment.
     let status = Command::new("cargo")
         .args([
             "doc",

@@ -191,7 +191,7 @@ fn crate_faults(metadata: &Value) -> Vec<String> {
                 || (for_tests && used == "verdict-testkit");
             if ours && !fine {
                 faults.push(format!(
-                    "{name} uses {used}: not allowed; see ARCHITECTURE.md, Who may use whom"
+                    "{name} uses {used}: not allowed; see ARCHITECTURE.md, Dependencies between crates"
                 ));
             }
         }
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn an_edge_that_reaches_back_is_a_fault() {
         let faults = crate_faults(&metadata("verdict-formats", "verdict-model", Value::Null));
-        let expected = "verdict-formats uses verdict-model: not allowed; see ARCHITECTURE.md, Who may use whom";
+        let expected = "verdict-formats uses verdict-model: not allowed; see ARCHITECTURE.md, Dependencies between crates";
         assert_eq!(faults, [expected]);
     }
 

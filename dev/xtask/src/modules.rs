@@ -236,7 +236,7 @@ impl Module {
         self.code(item.into_token_stream(), &[]);
     }
 
-    /// Takes the paths and names of some code. `prefix` is what stands before the braces in `prefix::{…}`.
+    /// Takes the paths and names of some code. `prefix` is the path before the braces in `prefix::{…}`.
     fn code(&mut self, tokens: TokenStream, prefix: &[String]) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let is = |index: usize, sign: char| matches!(tokens.get(index), Some(TokenTree::Punct(of)) if of.as_char() == sign);

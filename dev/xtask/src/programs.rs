@@ -1,4 +1,4 @@
-//! What the checks share: the root of the repository, running programs in it, and the end of a check.
+//! What the checks share: the root of the repository, running programs in it, and reporting faults.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
-/// Runs a program in the root; its output goes where ours goes.
+/// Runs a program in the root; its output is not captured.
 pub fn call(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let status = Command::new(program)
         .args(arguments)
@@ -45,7 +45,7 @@ pub fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("{program} wrote no UTF-8"))
 }
 
-/// Fails with every fault on a line of its own.
+/// Prints every fault on a line of its own, and fails if there are any.
 pub fn report(faults: Vec<String>) -> anyhow::Result<()> {
     if faults.is_empty() {
         return Ok(());
