@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::build::{NEAR_QUESTIONS, NEAR_RATIONALES};
-use crate::dataset::json_error;
 use crate::encoding::read_bytes;
 use crate::near::{Shingles, pairs};
 use crate::normal::{abstract_key, question_key};
@@ -56,24 +55,24 @@ impl LeakKind {
     }
 }
 
-/// Where a row stands.
+/// A split or benchmark, and the line in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Place {
+pub struct Location {
     /// `train`, `validation`, `test`, or a benchmark's name.
     pub split: String,
     /// Line in its file, or place among the benchmark's questions, counted from 1.
     pub line: usize,
 }
 
-/// A row that stands in two places.
+/// An example that occurs in two places.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Leak {
     /// How.
     pub kind: LeakKind,
     /// The row that ought to be unseen.
-    pub row: Place,
-    /// The first row of an earlier split (of the data set, for a benchmark's question) that gives it away.
-    pub seen: Place,
+    pub row: Location,
+    /// The first row of an earlier split (of the data set, for a benchmark's question) with which it is shared.
+    pub seen: Location,
     /// The question of the row, where it is known.
     pub question: String,
 }
@@ -90,7 +89,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Rows of `of` that rows of `seen_in` give away in one way.
+    /// Rows of `of` that leak from `seen_in` in one way.
     pub fn count(&self, kind: LeakKind, of: &str, seen_in: &str) -> usize {
         let here =
             |leak: &&Leak| leak.kind == kind && leak.row.split == of && leak.seen.split == seen_in;
@@ -107,15 +106,15 @@ fn names(split: Split) -> &'static [&'static str] {
     }
 }
 
-struct Row {
-    place: Place,
+struct AuditedRow {
+    place: Location,
     keys: Vec<(LeakKind, String)>,
     text: String,
     question: Shingles,
     rationale: Shingles,
 }
 
-/// Looks for rows that stand in two splits of a folder, or in a benchmark and a split: the same or nearly the
+/// Looks for examples that occur in two splits of a folder, or in a benchmark and a split: the same or nearly the
 /// same question or rationale, the same context, the same PMID. A benchmark's question leaks from train and
 /// validation, not from test. Reads `train.jsonl`, `validation.jsonl` (`valid`,
 /// `val`, `dev`) and `test.jsonl`, as many as there are; a row needs `question`, and may have `rationale` (or
@@ -141,8 +140,8 @@ pub fn audit(folder: impl AsRef<Path>, protect: &[Protect]) -> Result<Audit> {
     for benchmark in protect {
         let benchmark = benchmark.read()?;
         let questions = benchmark.questions.into_iter().enumerate();
-        rows.extend(questions.map(|(index, question)| Row {
-            place: Place {
+        rows.extend(questions.map(|(index, question)| AuditedRow {
+            place: Location {
                 split: benchmark.name.clone(),
                 line: index + 1,
             },
@@ -170,13 +169,13 @@ fn kind_of(key: String) -> (LeakKind, String) {
     }
 }
 
-fn leaks(rows: &[Row]) -> Vec<Leak> {
-    // Of each row and kind the first other row: rows stand in the order of splits.
+fn leaks(rows: &[AuditedRow]) -> Vec<Leak> {
+    // Of each row and kind the first other row, in the order of splits.
     let mut first: BTreeMap<(usize, LeakKind), usize> = BTreeMap::new();
-    let is = |place: &Place, split: Split| place.split == split.as_str();
+    let is = |place: &Location, split: Split| place.split == split.as_str();
     let mut see = |kind, seen: usize, row: usize| {
         let (of, seen_in) = (&rows[row].place, &rows[seen].place);
-        // A benchmark's question may stand in test: nobody learns from it there.
+        // A benchmark's question may be in the test set, from which nothing is learned.
         let harmless = is(seen_in, Split::Test) && !Split::ALL.iter().any(|split| is(of, *split));
         if of.split != seen_in.split && !harmless {
             let earliest = first.entry((row, kind)).or_insert(seen);
@@ -197,7 +196,7 @@ fn leaks(rows: &[Row]) -> Vec<Leak> {
             }
         }
     }
-    let near = |text: fn(&Row) -> &Shingles, share| {
+    let near = |text: fn(&AuditedRow) -> &Shingles, share| {
         let texts: Vec<&Shingles> = rows.iter().map(text).collect();
         pairs(&texts, share)
     };
@@ -207,12 +206,12 @@ fn leaks(rows: &[Row]) -> Vec<Leak> {
     for (seen, row) in near(|row| &row.rationale, NEAR_RATIONALES) {
         see(LeakKind::NearRationale, seen, row);
     }
-    // What is the same is not told as nearly the same too.
+    // What is the same is not reported as nearly the same too.
     let same = |row: usize, seen: usize| first.get(&(row, LeakKind::Question)) == Some(&seen);
-    let told = first
+    let reported = first
         .iter()
         .filter(|((row, kind), seen)| *kind != LeakKind::NearQuestion || !same(*row, **seen));
-    let mut leaks: Vec<Leak> = told
+    let mut leaks: Vec<Leak> = reported
         .map(|((row, kind), seen)| Leak {
             kind: *kind,
             row: rows[*row].place.clone(),
@@ -235,7 +234,7 @@ fn wording(row: &Value) -> Option<String> {
     whole.then(|| wording.to_owned())
 }
 
-fn read(path: &Path, split: Split, rows: &mut Vec<Row>) -> Result<()> {
+fn read(path: &Path, split: Split, rows: &mut Vec<AuditedRow>) -> Result<()> {
     let bytes = read_bytes(path)?;
     for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
@@ -244,7 +243,7 @@ fn read(path: &Path, split: Split, rows: &mut Vec<Row>) -> Result<()> {
         }
         let number = index + 1;
         let row: Value =
-            serde_json::from_slice(line).map_err(|error| json_error(path, number, &error))?;
+            serde_json::from_slice(line).map_err(|error| Error::json(path, number, &error))?;
         let question = row["question"].as_str().ok_or_else(|| Error::Field {
             path: path.to_owned(),
             place: format!("line {number}"),
@@ -266,8 +265,8 @@ fn read(path: &Path, split: Split, rows: &mut Vec<Row>) -> Result<()> {
                 .and_then(abstract_key)
                 .map(|key| (LeakKind::Context, key)),
         );
-        rows.push(Row {
-            place: Place {
+        rows.push(AuditedRow {
+            place: Location {
                 split: split.to_string(),
                 line: number,
             },

@@ -1,17 +1,17 @@
-//! The questions of a source as a benchmark asks them, and which of them a data set gives away.
+//! The questions of a source as a benchmark, and which of them a training set contaminates.
 //!
-//! A data set drops and balances rows; a benchmark is whole: every row that has a label is asked, its question
-//! cleaned as those of training rows are, and its answer mended and nothing else of it touched.
+//! A data set drops and balances rows; a benchmark keeps every row that has a label. Its questions are cleaned like
+//! those of training examples; of its answers only mark-up is mended.
 
 use std::collections::HashSet;
 
-use crate::asked::asked_context;
 use crate::build::{NEAR_QUESTIONS, question};
+use crate::mend::mend;
 use crate::near::{Shingles, pairs};
 use crate::normal::question_key;
+use crate::prompted::clean_context;
 use crate::rules::built_in;
 use crate::sources::{Reading, all};
-use crate::text::mend;
 use crate::{Context, Input, Item, Result};
 
 /// Every row of a source that has a label, in the source's order. With a `context` each is asked with
@@ -32,7 +32,7 @@ pub fn benchmark(input: &Input, seed: u64, context: Option<&Context>) -> Result<
         let Some(label) = row.label else { continue };
         let question = question(&row.question, built_in(), &mut |_, _, _| {});
         let text = row.context.filter(|_| context.is_some());
-        let text = text.and_then(|text| asked_context(&text));
+        let text = text.and_then(|text| clean_context(&text));
         let text = match (context, text) {
             (Some(budget), Some(text)) => Some(budget.cut(&text).to_owned()),
             _ => None,
@@ -45,7 +45,6 @@ pub fn benchmark(input: &Input, seed: u64, context: Option<&Context>) -> Result<
         }
         let rationale = mend(&row.answer);
         items.push(Item {
-            text: Item::render(text.as_deref(), &question, label, &rationale),
             group: row.group.into_iter().next().unwrap_or_else(|| id.clone()),
             source: row.source.to_owned(),
             context: text,
@@ -58,8 +57,8 @@ pub fn benchmark(input: &Input, seed: u64, context: Option<&Context>) -> Result<
     Ok(items)
 }
 
-/// For each item, whether the rows to learn from hold the same or nearly the same question, or its
-/// abstract.
+/// For each item, whether it is contaminated: the training set contains the same or nearly the same question, or an
+/// example of the same abstract.
 pub fn trained_on(train: &[Item], items: &[Item]) -> Vec<bool> {
     let key = |item: &Item| question_key(&item.question, None);
     let questions: HashSet<String> = train.iter().map(key).collect();
@@ -114,12 +113,12 @@ mod tests {
     fn every_row_is_asked_also_those_that_a_data_set_would_drop() {
         let (_file, input) = jsonl(&LINES);
         let items = benchmark(&input, 1, None).unwrap();
-        let told: Vec<_> = items
+        let found: Vec<_> = items
             .iter()
             .map(|item| (item.question.as_str(), item.label, item.context.as_deref()))
             .collect();
         assert_eq!(
-            told,
+            found,
             [
                 ("Does it help?", Label::Yes, None),
                 ("Is it safe in <2 children?", Label::No, None),
@@ -137,14 +136,14 @@ mod tests {
             r#"{"question":"Is it safe","label":"no","rationale":null}"#,
             r#"{"question":"Does it last","label":"maybe","rationale":"It may."}"#,
         ]);
-        let told = |input: &Input| -> Vec<(Label, String)> {
+        let answers = |input: &Input| -> Vec<(Label, String)> {
             let items = benchmark(input, 1, None).unwrap();
             items
                 .into_iter()
                 .map(|item| (item.label, item.rationale))
                 .collect()
         };
-        let found = told(&input);
+        let found = answers(&input);
         assert_eq!(found[0], (Label::Yes, String::new()));
         assert_eq!(found[1], (Label::No, String::new()));
         assert_eq!(found[2], (Label::Uncertain, "It may.".into()));
@@ -173,13 +172,13 @@ mod tests {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
             let input: Input = format!("{kind}:{}", path.display()).parse().unwrap();
-            let found = told(&input);
+            let found = answers(&input);
             assert_eq!(found.len(), labels, "{name}");
             assert!(
                 found.iter().all(|(_, rationale)| rationale.is_empty()),
                 "{name}"
             );
-            // What is learnt from needs one, and an error says where it is missing.
+            // Training examples need one, and the error says where it is missing.
             let error = crate::rows(&input, 1, false).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_training_rows_give_away_is_found() {
+    fn contaminated_questions_are_found() {
         let item = |question: &str, group: &str| Item {
             id: question.into(),
             question: question.into(),
@@ -203,7 +202,6 @@ mod tests {
             source: "jsonl".into(),
             group: group.into(),
             context: None,
-            text: String::new(),
         };
         let long = "Does early treatment with a high dose of vitamin D lower the risk of falls in women over seventy years of age";
         let train = [

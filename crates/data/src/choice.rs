@@ -39,7 +39,7 @@ static OUTLOOK: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:further|future|additional|more|larger?|prospective|randomi[sz]ed|longitudinal|well-designed|follow-up|subsequent)\b[^.]{0,60}\b(?:stud(?:y|ies)|research|trials?|investigations?|evaluation|analys[ei]s|work|efforts?|experiments|data)\b[^.]{0,80}\b(?:need|warrant|require|should|recommend|necessary|mandatory|will|could|would|planned|clarif|confirm|determine|establish|explore|correlate)|\b(?:needs?|remains?|ought) to be (?:further )?(?:determined|established|clarified|investigated|studied|evaluated|elucidated|confirmed|defined)|\bwarrants? further|\b(?:are|is) (?:planned|under way|presented|discussed|considered)\.$",
     )
 });
-/// How background, aims and methods are told.
+/// How background, aims and methods are introduced.
 static BACKGROUND: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)^(?:(?:the )?(?:aim|purpose|objective|goal)s? of|to (?:identify|resolve|determine|assess|evaluate|investigate|further|examine|test)\b|we (?:aimed|sought|investigated|examined|evaluated|assessed|reviewed)|little is known|it is (?:often|generally|commonly|widely) (?:assumed|believed|thought|accepted)|in (?:most|many) (?:countries|cases), it is)|\b(?:is|are) (?:a|an|one of the|the) (?:\w+[ -]){0,4}(?:disease|disorder|syndrome|condition|family|member|class|technique|method|receptor|enzyme|protein kinase|component|problem|step)\b|\bis (?:thought|believed|assumed|defined|known) (?:to be|as|that)\b|\balso (?:called|known as)\b",
@@ -143,18 +143,18 @@ fn weigh(question: &str, label: Option<Label>, at: usize, text: &str, said: &str
         _ => {}
     }
     if OUTLOOK.is_match(text) {
-        count(-0.5, "tells what should be studied");
+        count(-0.5, "says what should be studied");
     } else if ADVICE.is_match(text) && !ASKS_ADVICE.is_match(question) {
         count(-0.15, "advises");
     }
     if BACKGROUND.is_match(text) {
-        count(-0.25, "tells background, aim or method");
+        count(-0.25, "gives background, aim or method");
     }
     if CONCLUDES.is_match(said) {
         count(0.15, "concludes");
     }
     if at > 0 && POINTS_BACK.is_match(text) {
-        count(-0.12, "leans on a sentence before it");
+        count(-0.12, "depends on the sentence before it");
     }
     if text.ends_with('?') {
         count(-0.6, "asks");

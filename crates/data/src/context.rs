@@ -1,7 +1,7 @@
-//! How much of an abstract stands before its question.
+//! How much of an abstract precedes its question.
 //!
-//! Where a context must be cut it loses its beginning: an abstract tells background and methods first, and the
-//! answer to its question stands in the results, at its end.
+//! Where a context must be cut it loses its beginning: an abstract gives background and methods first, and the
+//! answer to its question in the results, at its end.
 
 use std::fmt;
 use std::sync::Arc;

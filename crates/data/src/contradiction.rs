@@ -1,4 +1,4 @@
-//! Does a rationale contradict the label that it stands under? By rules, not by a model, and with precision first:
+//! Does a rationale contradict its label? By rules, not by a model, and with precision first:
 //! an alarm should be believed, and silence means little.
 //!
 //! 1. A rationale that opens with another label's word ("No, …" under Yes) contradicts it.
@@ -11,8 +11,8 @@
 //! 4. *Under Uncertain* nothing but 1. A flat claim is no contradiction: one result that points somewhere is how
 //!    rationales of open questions begin.
 //!
-//! A rationale with two sides ("but", "however") is never judged; of one with an "although …" clause the main clause
-//! is judged. Two texts speak of the same thing where enough of the question's content words stand in the
+//! A rationale with two sides ("but", "however") is never examined; of one with an "although …" clause the main
+//! clause is. Two texts are about the same thing where enough of the question's content words occur in the
 //! rationale, compared by their beginnings. The patterns, each with its reason, are in `contradiction.toml`.
 //!
 //! # How well it does
@@ -77,7 +77,7 @@ struct Opposites {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rules {
-    /// A word that stands for nothing: not compared.
+    /// Function words, which are not compared.
     empty_words: Vec<String>,
     against: Vec<Pattern>,
     support: Vec<Pattern>,
@@ -174,9 +174,9 @@ fn affirmation(question: &str, main: &str) -> Option<Contradiction> {
         return None;
     }
     let turned = RULES.opposites.iter().any(|pair| {
-        let [asked, told] =
+        let [asked, stated] =
             [question, main].map(|text| (pair.first.is_match(text), pair.second.is_match(text)));
-        asked.1 != told.1 || (asked.0 != told.0 && asked.1)
+        asked.1 != stated.1 || (asked.0 != stated.0 && asked.1)
     });
     if turned || !same_end(question, main) {
         return None;
@@ -195,7 +195,7 @@ fn affirmation(question: &str, main: &str) -> Option<Contradiction> {
     })
 }
 
-/// Does a text deny something, flatly? `text` as it stands.
+/// Does a text deny something, flatly? `text` may be in any case.
 pub(crate) fn denies(text: &str) -> bool {
     let text = main_clause(&plain(text));
     any(&RULES.against, &text).is_some() && any(&RULES.hedged, &text).is_none()
@@ -216,19 +216,19 @@ pub(crate) fn turns(question: &str) -> bool {
     any(&RULES.turned, &plain(question)).is_some()
 }
 
-/// [`shared`] of texts as they stand.
+/// [`shared`] of texts in any case.
 pub(crate) fn overlap(question: &str, rationale: &str) -> f64 {
     shared(&plain(question), &plain(rationale))
 }
 
-/// The share of the question's different content words that stand in the rationale; 0 where it has none.
+/// The share of the question's different content words that occur in the rationale; 0 where it has none.
 fn shared(question: &str, rationale: &str) -> f64 {
     let asked: BTreeSet<String> = content(question).collect();
-    let told: BTreeSet<String> = content(rationale).collect();
-    asked.intersection(&told).count() as f64 / asked.len().max(1) as f64
+    let stated: BTreeSet<String> = content(rationale).collect();
+    asked.intersection(&stated).count() as f64 / asked.len().max(1) as f64
 }
 
-/// Whether the question's last content word stands in the rationale: mostly what the claim is about, so that
+/// Whether the question's last content word occurs in the rationale: mostly what the claim is about, so that
 /// "effective for gout" does not answer a question on asthma.
 fn same_end(question: &str, rationale: &str) -> bool {
     content(question)

@@ -1,5 +1,4 @@
-//! SHA-256 in the two forms that this crate needs: of a text as a short key, and of a seed and a name as a position in a
-//! shuffled order.
+//! SHA-256 of a text as a short key, and of a seed and a name as a place in a shuffled order.
 
 use sha2::{Digest, Sha256};
 use verdict_common::hash::hex;
@@ -28,6 +27,7 @@ mod tests {
 
     #[test]
     fn hashes_are_the_published_ones() {
+        // FIPS 180-2, appendix B.1.
         assert_eq!(short("abc"), "ba7816bf8f01cfea");
     }
 

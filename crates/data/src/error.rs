@@ -1,8 +1,12 @@
 //! How building or reading a data set can fail.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{Label, Split};
+
+/// How each kind of source is written, for messages and help.
+pub const KINDS: &str = "pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, \
+     bioasq:PATH, jsonl:PATH, csv:PATH, parquet:PATH, stats:ROWS, clinical";
 
 /// A source, a setting or a finished data set that is not what it should be. The text names file,
 /// place, what was expected and what was found.
@@ -43,7 +47,17 @@ pub enum Error {
         place: String,
         /// The field and what it should hold.
         expected: String,
-        /// What stands there.
+        /// What is there.
+        found: String,
+    },
+    /// A column of a Parquet file that is compressed by a codec that is not supported.
+    #[error("{path}: column {column:?}: expected no compression, Snappy or gzip, found {found}", path = path.display())]
+    Compression {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The codec, as the Parquet format names it.
         found: String,
     },
     /// A folder given as a source holds no file that could be read as one.
@@ -55,7 +69,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// A source's kind that does not exist.
-    #[error("source {text:?}: no such kind {kind:?}, expected one of {known}", known = crate::source::KINDS)]
+    #[error("source {text:?}: no such kind {kind:?}, expected one of {known}", known = KINDS)]
     UnknownSource {
         /// The source as given.
         text: String,
@@ -69,7 +83,7 @@ pub enum Error {
         text: String,
         /// How such a source is written.
         expected: &'static str,
-        /// What stands after the kind.
+        /// What follows the kind.
         found: String,
     },
     /// A source with something wrong behind its question mark.
@@ -77,7 +91,7 @@ pub enum Error {
     SourceOption {
         /// The source as given.
         text: String,
-        /// What may stand there.
+        /// What is allowed there.
         expected: String,
         /// The option.
         found: String,
@@ -103,7 +117,7 @@ pub enum Error {
         /// The id of another row, as an example.
         like: Option<String>,
     },
-    /// Reading ended because what was read had a fault, which is told in its place.
+    /// Reading ended because what was read had a fault, which is reported instead.
     #[error("stopped")]
     Stopped,
     /// Rules for cleaning that are not what they should be.
@@ -117,11 +131,11 @@ pub enum Error {
         message: String,
     },
     /// A build without any source.
-    #[error("no sources: expected at least one of {known}", known = crate::source::KINDS)]
+    #[error("no sources: expected at least one of {known}", known = KINDS)]
     NoSources,
     /// A balance of no rows at all.
     #[error("rows per class: expected at least 1, found 0")]
-    NothingAsked,
+    ZeroRows,
     /// A class that no row of the sources has, so that no balance exists.
     #[error(
         "class {label} is empty: expected rows of every class, found {yes} Yes, {no} No, {uncertain} Uncertain",
@@ -135,14 +149,14 @@ pub enum Error {
     },
     /// A class with fewer rows than asked for.
     #[error(
-        "class {label} has too few rows: expected {asked} per class, found {found} that can be used ({yes} Yes, {no} No, {uncertain} Uncertain after cleaning)",
+        "class {label} has too few rows: expected {requested} per class, found {found} that can be used ({yes} Yes, {no} No, {uncertain} Uncertain after cleaning)",
         yes = counts[0], no = counts[1], uncertain = counts[2]
     )]
     TooFewRows {
         /// The class.
         label: Label,
         /// Rows per class asked for.
-        asked: usize,
+        requested: usize,
         /// Rows of the class that can be used without breaking a row's pinned split.
         found: usize,
         /// Rows of each class after cleaning, in the order of [`Label::ALL`].
@@ -250,10 +264,13 @@ impl Error {
             ),
             Error::Busy { .. } => Some("wait for it to end, or choose another folder"),
             Error::NoSuchRow { .. } => Some(
-                "give the id of a row as the data set has it, or what stands behind its last colon (a PMID); rows without an id are numbered",
+                "give the id of a row as the data set has it, or the part after its last colon (a PMID); rows without an id are numbered",
             ),
             Error::Encoding { .. } => Some(
                 "save it as UTF-8 (spreadsheets: \"CSV UTF-8\"), or convert it: `iconv -f UTF-16 -t UTF-8 FILE > NEW`",
+            ),
+            Error::Compression { .. } => Some(
+                "write it anew with pyarrow: `python -c \"import pyarrow.parquet as p; p.write_table(p.read_table('FILE'), 'NEW', compression='snappy')\"`",
             ),
             Error::NotEmpty { .. } => Some("choose another folder, or allow overwriting"),
             Error::NotFinished { .. } => Some("a build writes the manifest last; build it again"),
@@ -261,6 +278,18 @@ impl Error {
                 Some("build it again, or give the edited rows as a jsonl source")
             }
             _ => None,
+        }
+    }
+
+    /// The parser's error with its file and line; `first_line` is the line at which the parsed text begins.
+    pub(crate) fn json(path: &Path, first_line: usize, error: &serde_json::Error) -> Error {
+        // The parser's text ends with "at line L column C"; here the line comes first.
+        let text = error.to_string();
+        let message = text.split(" at line ").next().unwrap_or(&text);
+        Error::Json {
+            path: path.to_owned(),
+            line: first_line + error.line().max(1) - 1,
+            message: format!("column {}: {message}", error.column()),
         }
     }
 

@@ -22,14 +22,14 @@ pub struct Input {
     /// Levels of difficulty of generated rows; all where none is named.
     pub levels: Vec<u8>,
     /// What the columns of own rows are called.
-    pub columns: Columns,
+    pub columns: ColumnMapping,
     /// Repository and commit that the files came from, for the manifest. Is not written.
     pub hub: Option<String>,
 }
 
 /// What the columns of own rows (`jsonl`, `csv`, `parquet`) are called, and how they write the labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Columns {
+pub struct ColumnMapping {
     /// The question.
     pub question: String,
     /// Its label.
@@ -49,9 +49,9 @@ pub struct Columns {
     pub words: [Option<String>; 3],
 }
 
-impl Default for Columns {
-    fn default() -> Columns {
-        Columns {
+impl Default for ColumnMapping {
+    fn default() -> ColumnMapping {
+        ColumnMapping {
             question: "question".into(),
             label: "label".into(),
             rationale: "rationale".into(),
@@ -64,7 +64,7 @@ impl Default for Columns {
     }
 }
 
-impl Columns {
+impl ColumnMapping {
     /// A label by its own word, or by the usual ones where none was given.
     pub(crate) fn read_label(&self, text: &str) -> Option<Label> {
         let text = text.trim();
@@ -141,7 +141,7 @@ impl From<Source> for Input {
             cap: None,
             class_caps: [None; 3],
             levels: Vec::new(),
-            columns: Columns::default(),
+            columns: ColumnMapping::default(),
             hub: None,
         }
     }
@@ -156,8 +156,8 @@ impl FromStr for Input {
     }
 }
 
-/// A source's text without its options, and these. A file's name may hold question marks: options begin at the first
-/// one behind which the name of an option stands, and where a file has the whole name there are none.
+/// A source's text and its options. A file's name may contain question marks: options begin at the first one that the
+/// name of an option follows; where a file of the whole name exists, there are none.
 pub(crate) fn parts(text: &str) -> (&str, Option<&str>) {
     let Some((kind, path)) = text.split_once(':') else {
         return first_mark(text);
@@ -176,7 +176,7 @@ pub(crate) fn parts(text: &str) -> (&str, Option<&str>) {
         let name = text[at + 1..].split_once('=').map(|(name, _)| name);
         name.is_some_and(is_option)
     };
-    // No option stands behind any: what looks like one, so that its fault is told, or what follows a file's name.
+    // No known option follows any: take what looks like one, so that it is reported, or what follows a file's name.
     let like = |at: &usize| {
         let name = text[at + 1..].split_once('=').map(|(name, _)| name);
         let letters = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'.');
@@ -215,7 +215,7 @@ fn class(name: &str, of: &str) -> Option<usize> {
 }
 
 impl Input {
-    /// With what stands behind the question mark of `text`.
+    /// With the options that follow the question mark of `text`.
     ///
     /// # Errors
     /// [`Error::SourceOption`], which names the whole text.
@@ -284,7 +284,7 @@ impl fmt::Display for Input {
             let levels: Vec<String> = self.levels.iter().map(u8::to_string).collect();
             options.push(format!("level={}", levels.join(",")));
         }
-        let (mut usual, mut own) = (Columns::default(), self.columns.clone());
+        let (mut usual, mut own) = (ColumnMapping::default(), self.columns.clone());
         for name in NAMES {
             if let (Some(own), Some(usual)) = (own.named(name), usual.named(name))
                 && own != usual
@@ -328,16 +328,16 @@ mod tests {
 
     #[test]
     fn faults_name_the_source_the_option_and_what_it_may_be() {
-        let told = |text: &str| text.parse::<Input>().expect_err("refused").to_string();
+        let error = |text: &str| text.parse::<Input>().expect_err("refused").to_string();
         assert_eq!(
-            told("stats:30?weight=0"),
+            error("stats:30?weight=0"),
             "source \"stats:30?weight=0\": expected weight as a whole number from 1 on, found \"weight=0\""
         );
-        assert!(told("stats:30?level=4").contains("expected levels from 1 to 3"));
-        assert!(told("stats:30?question=q").contains("expected a name of weight, cap"));
-        assert!(told("clinical?heavy").contains("expected name=value"));
-        assert!(told("csv:a.csv?qestion=Q").contains("found \"qestion=Q\""));
-        assert!(told("clinical?cap.perhaps=3").contains("found \"cap.perhaps=3\""));
+        assert!(error("stats:30?level=4").contains("expected levels from 1 to 3"));
+        assert!(error("stats:30?question=q").contains("expected a name of weight, cap"));
+        assert!(error("clinical?heavy").contains("expected name=value"));
+        assert!(error("csv:a.csv?qestion=Q").contains("found \"qestion=Q\""));
+        assert!(error("clinical?cap.perhaps=3").contains("found \"cap.perhaps=3\""));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Wilson's interval: how far a share that was counted may be from the share that it stands for.
+//! Wilson's interval: how far an observed share may be from the true one.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-/// Confidence of every interval that the project tells.
+/// Confidence of every interval that the project reports.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// Lower and upper end of the 95 % interval of `count` out of `total` (Wilson 1927; Brown, Cai and DasGupta 2001).

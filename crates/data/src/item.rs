@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::Label;
@@ -27,6 +28,11 @@ impl Split {
         self as usize
     }
 
+    /// Name of the file with the split's examples.
+    pub(crate) fn file_name(self) -> String {
+        format!("{self}.jsonl")
+    }
+
     /// The name in file names and manifests.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,9 +49,9 @@ impl fmt::Display for Split {
     }
 }
 
-/// One question with its answer, clean and ready for training or judging.
+/// One question with its answer, clean and ready for training or evaluation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Line")]
 pub struct Item {
     /// Name of the row, unique in the data set.
     pub id: String,
@@ -60,10 +66,38 @@ pub struct Item {
     /// Name of the group; a group never spans two splits.
     pub group: String,
     /// Text before the question in the prompt, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
-    /// The whole training text: `Q: …\nA: Label. Rationale: …`.
-    pub text: String,
+}
+
+/// A line of any version: those of the first layout repeat the example in a `text`, which is ignored.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    id: String,
+    question: String,
+    label: Label,
+    rationale: String,
+    source: String,
+    group: String,
+    #[serde(default)]
+    context: Option<String>,
+    #[serde(default, rename = "text")]
+    _text: IgnoredAny,
+}
+
+impl From<Line> for Item {
+    fn from(line: Line) -> Item {
+        Item {
+            id: line.id,
+            question: line.question,
+            label: line.label,
+            rationale: line.rationale,
+            source: line.source,
+            group: line.group,
+            context: line.context,
+        }
+    }
 }
 
 /// A question without a label, clean: a line of `unlabelled.jsonl`.
@@ -85,13 +119,20 @@ pub struct Unlabelled {
     pub context: Option<String>,
 }
 
-impl Item {
-    /// The training text of a row: `Q: {question}\nA: {label}. Rationale: {rationale}`, with
-    /// `Context: {context}\n` before it where there is a context.
-    pub fn render(context: Option<&str>, question: &str, label: Label, rationale: &str) -> String {
-        let context = context
-            .map(|text| format!("Context: {text}\n"))
-            .unwrap_or_default();
-        format!("{context}Q: {question}\nA: {label}. Rationale: {rationale}")
+#[cfg(test)]
+mod tests {
+    use super::Item;
+
+    #[test]
+    fn a_line_of_the_first_layout_is_read_without_its_text() {
+        let fields = r#""id":"a","question":"Does it help?","label":"Yes","rationale":"It does.","source":"jsonl","group":"g""#;
+        let line = format!("{{{fields}}}");
+        let item: Item = serde_json::from_str(&line).expect("a line");
+        assert_eq!(serde_json::to_string(&item).expect("texts"), line);
+        let older = format!(r#"{{{fields},"text":"Q: Does it help?\nA: Yes. …"}}"#);
+        assert_eq!(serde_json::from_str::<Item>(&older).expect("older"), item);
+        let other = format!(r#"{{{fields},"txt":"Q"}}"#);
+        let error = serde_json::from_str::<Item>(&other).unwrap_err();
+        assert!(error.to_string().contains("txt"), "{error}");
     }
 }

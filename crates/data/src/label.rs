@@ -24,7 +24,7 @@ impl Label {
         self as usize
     }
 
-    /// The word that stands in items, prompts and answers.
+    /// The word in examples, prompts and answers.
     pub fn as_str(self) -> &'static str {
         match self {
             Label::Yes => "Yes",

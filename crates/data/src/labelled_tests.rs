@@ -1,9 +1,9 @@
 //! The citation detector and the first sentence against labels that were made by reading: 590 sentences and 304
 //! answers of PubMedQA and BioASQ, by which the patterns were mended, and 463 later ones in two halves, of which one was
 //! not looked at while the detector was worked on. `tests/labels` holds the labels of published sentences as places in
-//! the published files, not the texts; those written for the purpose stand there whole, citations in double braces.
-//! docs/concepts/data-set.md tells how they were drawn and decided. What needs the files is skipped where they are not
-//! there.
+//! the published files, not the texts; those written for the purpose are there in full, citations in double braces.
+//! docs/concepts/data-set.md says how they were drawn and decided. What needs the files is skipped where they are
+//! missing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::choice::choose;
 use crate::citations::{self, Kind};
+use crate::mend::mend;
 use crate::rationale::clean;
-use crate::text::mend;
 use crate::{Label, Rules};
 
 #[derive(Deserialize)]
@@ -51,7 +51,7 @@ impl Published {
     fn find(test: &str) -> Option<Published> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
         if !folder.join("pubmedqa/ori_pqal.json").is_file() {
-            told(&format!(
+            report(&format!(
                 "skipped {test}: no published data in {}",
                 folder.display()
             ));
@@ -113,7 +113,7 @@ fn labels<T: for<'de> Deserialize<'de>>(name: &str) -> Vec<T> {
 }
 
 #[allow(clippy::print_stderr)]
-fn told(text: &str) {
+fn report(text: &str) {
     eprintln!("{text}");
 }
 
@@ -132,7 +132,7 @@ fn the_detector_finds_what_readers_call_citations() {
             (true, false) => both += 1,
             (true, true) => {
                 false_alarms += 1;
-                told(&format!(
+                report(&format!(
                     "false alarm {}: {:?} in {raw}",
                     sentence.place.id,
                     citations::remove(&mend(&raw)).1
@@ -152,7 +152,7 @@ fn the_detector_finds_what_readers_call_citations() {
             *hits += usize::from(hit);
             *all += 1;
             if !hit {
-                told(&format!(
+                report(&format!(
                     "missed {:?} {}: {text:?} in {raw}",
                     span.kind, sentence.place.id
                 ));
@@ -161,7 +161,7 @@ fn the_detector_finds_what_readers_call_citations() {
     }
     let precision = f64::from(both) / f64::from(both + false_alarms);
     let recall = f64::from(both) / f64::from(both + missed);
-    told(&format!(
+    report(&format!(
         "sentences: {both} found, {false_alarms} false alarms, {missed} missed: precision {precision:.4}, recall {recall:.4}; citations by kind: {kinds:?}"
     ));
     assert!(precision >= 0.995, "precision {precision}");
@@ -197,7 +197,7 @@ impl Counts {
             .filter(|cited| removed.iter().any(|of| same(&of.text, cited)))
             .count();
         if say && (wrong > 0 || found < cited.len()) {
-            told(&format!("{cited:?} {removed:?}\n    {raw}\n    {out}"));
+            report(&format!("{cited:?} {removed:?}\n    {raw}\n    {out}"));
         }
         self.sentences += 1;
         self.removed += removed.len();
@@ -220,7 +220,7 @@ fn written(counts: &mut Counts, text: &str, say: bool) {
 
 /// 99.5 % of removals are right, and 95 % of citations are found.
 fn assert_certain(counts: &Counts, which: &str) {
-    told(&format!(
+    report(&format!(
         "{which}: {} sentences, {} removals of which {} wrong, {} of {} citations found",
         counts.sentences, counts.removed, counts.wrong, counts.found, counts.cited
     ));
@@ -286,13 +286,13 @@ fn the_first_sentence_is_the_one_that_readers_take() {
         all += 1;
         match found.text == alone.text && !alone.cut {
             true => right += 1,
-            false => told(&format!(
+            false => report(&format!(
                 "wrong {}: {:?} for {sentence:?} of {whole:?}",
                 place.id, found.text
             )),
         }
     }
-    told(&format!("first sentences: {right} of {all} right"));
+    report(&format!("first sentences: {right} of {all} right"));
     assert!(right * 100 >= all * 99, "{right} of {all}");
 }
 
@@ -347,14 +347,14 @@ fn the_sentence_that_answers_the_question_is_chosen() {
         *hits += usize::from(right.contains(&chosen.text));
         *firsts += usize::from(right.contains(&first.text));
         if at % 2 == 0 && !right.contains(&chosen.text) {
-            told(&format!("{question} [{label}] right: {right:?}"));
+            report(&format!("{question} [{label}] right: {right:?}"));
             for of in candidates {
-                told(&format!("   {:.2} {} {:?}", of.points, of.text, of.reasons));
+                report(&format!("   {:.2} {} {:?}", of.points, of.text, of.reasons));
             }
         }
     }
     for (half, (all, hits, firsts)) in ["development", "held-out"].iter().zip(counts) {
-        told(&format!(
+        report(&format!(
             "{half}: {all} answers, the sentence that answers {hits}, the first one {firsts}"
         ));
     }

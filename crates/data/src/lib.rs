@@ -5,7 +5,6 @@
 //! splitter seats groups in train, validation and test. [`DataSet::read`] reads the finished folder.
 //! Nothing here knows of models or tokens.
 
-mod asked;
 pub mod audit;
 mod benchmark;
 mod build;
@@ -25,11 +24,13 @@ mod label;
 #[cfg(test)]
 mod labelled_tests;
 pub mod manifest;
+mod mend;
 mod mesh;
 mod naive_bayes;
 mod near;
 mod new_file;
 mod normal;
+mod prompted;
 mod protect;
 mod rationale;
 mod raw;
@@ -37,10 +38,10 @@ pub mod rules;
 mod sentences;
 mod source;
 mod sources;
+mod staging;
 mod text;
 mod verify;
 
-pub use asked::{asked_context, asked_question};
 pub use audit::audit;
 pub use benchmark::{benchmark, trained_on};
 pub use build::{
@@ -51,10 +52,10 @@ pub use card::Card;
 pub use choice::Candidate;
 pub use context::{Context, CountTokens, latest_sentences};
 pub use contradiction::{Contradiction, contradiction};
-pub use dataset::{DataSet, LOOKS, abandon};
+pub use dataset::{DataSet, LOOKS};
 pub use encoding::{decode, read_text};
-pub use error::{Error, Result};
-pub use input::{Columns, Input, OPTIONS};
+pub use error::{Error, KINDS, Result};
+pub use input::{ColumnMapping, Input, OPTIONS};
 pub use interval::{CONFIDENCE, wilson};
 pub use item::{Item, Split, Unlabelled};
 pub use label::Label;
@@ -64,10 +65,12 @@ pub use naive_bayes::NaiveBayes;
 pub use near::hash as hash_words;
 pub use new_file::new_file_in;
 pub use normal::normal;
+pub use prompted::{clean_context, clean_question};
 pub use protect::{Protect, pubmedqa_test};
 pub use raw::RawItem;
 pub use rules::Rules;
 pub use sentences::sentences;
-pub use source::{KINDS, Source};
+pub use source::Source;
 pub use sources::{Twin, TwinRule, rows, stats_held_out, stats_twins};
+pub use staging::abandon;
 pub use verify::verify;

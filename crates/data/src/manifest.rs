@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::build::Artefact;
-pub use crate::build::Suspect;
-use crate::dataset::file_name;
-use crate::sources::ReadFile;
 use crate::{Item, Label, Split};
 
 /// Rows of each label, in the order of [`Label::ALL`]; all three are always there.
 pub type LabelCounts = BTreeMap<Label, usize>;
+
+/// Version of the layout that is written. Since 2 lines have no `text`, which every reader of 1 expects.
+pub(crate) const LAYOUT: u32 = 2;
 
 /// The manifest of a data set. Holds no time and no folder: the same inputs, settings and version
 /// give the same bytes.
@@ -27,7 +26,7 @@ pub struct Manifest {
     /// Seed of sampling, splitting and generated rows.
     pub seed: u64,
     /// The other settings.
-    pub settings: Settings,
+    pub settings: RecordedSettings,
     /// The sources, in the order given.
     pub sources: Vec<SourceRecord>,
     /// Every rule of the pipeline, in the order it works, also those that touched nothing.
@@ -70,9 +69,9 @@ pub struct Manifest {
     pub suspects: Vec<Suspect>,
 }
 
-/// Settings of a build beside its sources and seed.
+/// RecordedSettings of a build beside its sources and seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct RecordedSettings {
     /// `balanced`, `capped` or `natural`.
     pub balance: String,
     /// Rows per class that were asked for, or at most allowed; none where the largest balanced count was taken.
@@ -96,7 +95,29 @@ pub struct Settings {
     pub protected: Vec<ProtectRecord>,
 }
 
-/// How many rows have MeSH headings, and in which branches of the tree these stand.
+/// How well single words of the question guess the label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artefact {
+    /// Rows guessed, each by a classifier that saw no row of its group.
+    pub rows: usize,
+    /// Of them right.
+    pub right: usize,
+    /// Rows of the commonest label: what guessing it always would get right.
+    pub majority: usize,
+}
+
+/// Two questions that are nearly the same and have different answers: one of the labels may be wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// Ids of the two rows.
+    pub ids: [String; 2],
+    /// Their labels.
+    pub labels: [Label; 2],
+    /// Share of their word pairs that both have.
+    pub overlap: f64,
+}
+
+/// How many rows have MeSH headings, and to which branches of the tree these belong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeshRecord {
     /// Rows kept with at least one heading.
@@ -109,7 +130,7 @@ pub struct MeshRecord {
     /// Headings that are not in it.
     #[serde(default)]
     pub unlisted: usize,
-    /// Rows with a heading in each branch, by its letter; a row may stand in several.
+    /// Rows with a heading in each branch, by its letter; a row may belong to several.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub branches: BTreeMap<String, usize>,
 }
@@ -254,16 +275,6 @@ impl SourceRecord {
     }
 }
 
-impl From<ReadFile> for FileRecord {
-    fn from(file: ReadFile) -> FileRecord {
-        FileRecord {
-            name: file.name,
-            bytes: file.bytes,
-            sha256: file.sha256,
-        }
-    }
-}
-
 impl SplitRecord {
     /// Of a split's items and the hash of its file.
     pub(crate) fn new(split: Split, items: &[Item], sha256: String) -> Self {
@@ -281,7 +292,7 @@ impl SplitRecord {
     pub(crate) fn empty(split: Split) -> Self {
         SplitRecord {
             split: split.to_string(),
-            file: file_name(split),
+            file: split.file_name(),
             sha256: String::new(),
             rows: 0,
             labels: label_counts([]),

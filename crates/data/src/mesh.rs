@@ -1,16 +1,15 @@
-//! The MeSH tree: which of the sixteen branches a heading stands in.
+//! The MeSH tree: which of the sixteen branches a heading belongs to.
 //!
 //! The National Library of Medicine publishes it every year as `mtreesYYYY.bin`, a line for each place of a heading:
-//! `Heading;A01.236`. The letter is the branch; a heading may stand in several, and a few stand in none.
+//! `Heading;A01.236`. The letter is the branch; a heading may belong to several, and a few belong to none.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use verdict_common::hash::sha256;
-
 use crate::encoding::mark;
 use crate::manifest::FileRecord;
 use crate::{Error, Result};
+use verdict_common::hash::sha256;
 
 /// The branches: letter and name, as MeSH has them.
 pub const BRANCHES: [(char, &str); 16] = [
@@ -71,7 +70,7 @@ impl MeshTree {
         &self.file
     }
 
-    /// Places in [`BRANCHES`] where a heading stands, as bits; none for a heading that is not in the tree.
+    /// The [`BRANCHES`] of a heading, as bits; none for a heading that is not in the tree.
     pub(crate) fn bits(&self, heading: &str) -> Option<u16> {
         self.branches.get(heading).copied()
     }
@@ -141,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_told_with_file_line_and_what_stands_there() {
-        let told = |text: &str| {
+        let error = |text: &str| {
             branches(Path::new("mtrees.bin"), text)
                 .expect_err("refused")
                 .to_string()
@@ -157,7 +156,7 @@ mod tests {
             ("\n", 1, "nothing"),
         ] {
             assert_eq!(
-                told(text),
+                error(text),
                 format!("mtrees.bin: line {line}: {expected} {found}")
             );
         }

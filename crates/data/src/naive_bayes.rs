@@ -69,10 +69,10 @@ impl<const PARTS: usize> Counts<PARTS> {
 
     /// What a classifier knows that did not see this part.
     pub(crate) fn view(&self, without: Option<usize>) -> View {
-        let learnt = |counts: &&Parts<PARTS>| outside(counts, without) != [0; 3];
+        let seen = |counts: &&Parts<PARTS>| outside(counts, without) != [0; 3];
         View {
             without,
-            known: self.words.values().filter(learnt).count() as f64,
+            known: self.words.values().filter(seen).count() as f64,
             rows: outside(&self.rows, without),
             totals: outside(&self.totals, without),
         }
@@ -81,7 +81,7 @@ impl<const PARTS: usize> Counts<PARTS> {
     /// For each label `ln (rows + 1) + Σ ln ((times the word was seen + 1) / (words seen + different words))` over
     /// the words that were seen: the log of the label's probability but for a term that all share.
     pub(crate) fn scores(&self, view: &View, words: &[u64]) -> [f64; 3] {
-        let learnt: Vec<[u32; 3]> = words
+        let seen: Vec<[u32; 3]> = words
             .iter()
             .filter_map(|word| self.words.get(word))
             .map(|counts| outside(counts, view.without))
@@ -89,7 +89,7 @@ impl<const PARTS: usize> Counts<PARTS> {
             .collect();
         std::array::from_fn(|l| {
             let all = f64::from(view.totals[l]) + view.known;
-            let words = learnt
+            let words = seen
                 .iter()
                 .map(|counts| (f64::from(counts[l] + 1) / all).ln());
             f64::from(view.rows[l] + 1).ln() + words.sum::<f64>()
@@ -153,7 +153,6 @@ mod tests {
             source: "jsonl".into(),
             group: question.into(),
             context: None,
-            text: String::new(),
         }
     }
 

@@ -2,13 +2,13 @@
 //!
 //! Candidates come from MinHash signatures banded for locality-sensitive hashing (Broder 1997; Leskovec,
 //! Rajaraman and Ullman, *Mining of Massive Datasets*, chapter 3), and each is then checked against the sets
-//! themselves: a pair that is told is one. With [`BANDS`] bands of [`ROWS`] rows a pair that overlaps by s
+//! themselves: a pair that is reported is one. With [`BANDS`] bands of [`ROWS`] rows a pair that overlaps by s
 //! becomes a candidate with probability `1 − (1 − s^ROWS)^BANDS`: 0.99 at 0.7, 0.87 at 0.6. Own code because
 //! the bytes of a data set hang on it: hash families of the crates for this change with their versions.
 
 use rayon::prelude::*;
 
-use verdict_common::random::mix;
+use verdict_common::random::SplitMix64;
 
 use crate::normal::normal;
 
@@ -71,7 +71,9 @@ impl Shingles {
         }
         let mut bands = [0; BANDS];
         for (band, rows) in bands.iter_mut().zip(lowest.chunks_exact(ROWS)) {
-            let mixed = rows.iter().fold(0, |all, row| mix(all ^ u64::from(*row)));
+            let mixed = rows
+                .iter()
+                .fold(0, |all, row| splitmix(all ^ u64::from(*row)));
             *band = (mixed >> 32) as u32;
         }
         Some(bands)
@@ -106,7 +108,12 @@ pub fn hash(words: &[&str]) -> u64 {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
-    mix(hash)
+    splitmix(hash)
+}
+
+/// The first number of SplitMix64 from a seed.
+const fn splitmix(seed: u64) -> u64 {
+    SplitMix64::new(seed).next_u64()
 }
 
 /// The hash functions: an odd factor and a term for each.
@@ -114,7 +121,7 @@ const FAMILY: [(u32, u32); BANDS * ROWS] = {
     let mut family = [(0, 0); BANDS * ROWS];
     let mut i = 0;
     while i < family.len() {
-        let drawn = mix(i as u64);
+        let drawn = splitmix(i as u64);
         family[i] = ((drawn >> 32) as u32 | 1, drawn as u32);
         i += 1;
     }
@@ -134,19 +141,19 @@ pub(crate) trait Texts: Sync {
 }
 
 /// Texts in memory.
-pub(crate) struct Held<'a> {
+pub(crate) struct HeldTexts<'a> {
     texts: &'a [&'a Shingles],
     bands: Vec<Option<[u32; BANDS]>>,
 }
 
-impl<'a> Held<'a> {
-    pub(crate) fn new(texts: &'a [&'a Shingles]) -> Held<'a> {
+impl<'a> HeldTexts<'a> {
+    pub(crate) fn new(texts: &'a [&'a Shingles]) -> HeldTexts<'a> {
         let bands = texts.par_iter().map(|text| text.bands()).collect();
-        Held { texts, bands }
+        HeldTexts { texts, bands }
     }
 }
 
-impl Texts for Held<'_> {
+impl Texts for HeldTexts<'_> {
     type Error = std::convert::Infallible;
 
     fn band(&self, band: usize, into: &mut Vec<(u32, u32)>) -> Result<(), Self::Error> {
@@ -161,8 +168,8 @@ impl Texts for Held<'_> {
 }
 
 /// Who looks for near pairs.
-pub(crate) trait Seek: Sync {
-    /// Told before each band.
+pub(crate) trait PairVisitor: Sync {
+    /// Called before each band.
     fn begin(&mut self) {}
 
     /// Whether the overlap of a candidate is worth looking up.
@@ -177,11 +184,15 @@ pub(crate) trait Seek: Sync {
 /// Rows of a band whose candidates are looked up at once, each by any thread.
 const LOOKED_UP: usize = 1 << 15;
 
-/// Tells `seek` the pairs of texts that overlap by at least `share`, in the same order for any number of threads.
-pub(crate) fn seek<T: Texts>(texts: &T, share: f64, seek: &mut impl Seek) -> Result<(), T::Error> {
+/// Calls the visitor with the pairs of texts that overlap by at least `share`, in the same order for any number of threads.
+pub(crate) fn visit_pairs<T: Texts>(
+    texts: &T,
+    share: f64,
+    visit_pairs: &mut impl PairVisitor,
+) -> Result<(), T::Error> {
     let mut rows = Vec::new();
     for band in 0..BANDS {
-        seek.begin();
+        visit_pairs.begin();
         rows.clear();
         texts.band(band, &mut rows)?;
         rows.par_sort_unstable();
@@ -194,7 +205,7 @@ pub(crate) fn seek<T: Texts>(texts: &T, share: f64, seek: &mut impl Seek) -> Res
             let look_up = |bucket: &&[(u32, u32)]| {
                 let pairs = compared(bucket.len()).map(|(i, j)| (bucket[i].1, bucket[j].1));
                 let looked = pairs
-                    .filter(|pair| seek.wants(*pair))
+                    .filter(|pair| visit_pairs.wants(*pair))
                     .filter_map(|pair| match texts.overlap(pair.0, pair.1) {
                         Ok(overlap) => (overlap >= share).then_some(Ok((pair, overlap))),
                         Err(error) => Some(Err(error)),
@@ -207,7 +218,7 @@ pub(crate) fn seek<T: Texts>(texts: &T, share: f64, seek: &mut impl Seek) -> Res
                 .flat_map_iter(look_up)
                 .collect();
             for (pair, overlap) in found? {
-                seek.found(pair, overlap);
+                visit_pairs.found(pair, overlap);
             }
         }
     }
@@ -217,13 +228,13 @@ pub(crate) fn seek<T: Texts>(texts: &T, share: f64, seek: &mut impl Seek) -> Res
 /// Every pair that is found among texts in memory, sorted.
 pub(crate) fn pairs(texts: &[&Shingles], share: f64) -> Vec<(usize, usize)> {
     struct All(Vec<(usize, usize)>);
-    impl Seek for All {
+    impl PairVisitor for All {
         fn found(&mut self, (a, b): (u32, u32), _: f64) {
             self.0.push((a as usize, b as usize));
         }
     }
     let mut all = All(Vec::new());
-    let Ok(()) = seek(&Held::new(texts), share, &mut all);
+    let Ok(()) = visit_pairs(&HeldTexts::new(texts), share, &mut all);
     all.0.sort_unstable();
     all.0.dedup();
     all.0
@@ -269,7 +280,7 @@ mod tests {
 
     /// 300 texts of 14 words, half of them another with one to four words changed.
     fn texts() -> Vec<Shingles> {
-        let word = |n: u64| format!("w{}", super::mix(n) % 4000);
+        let word = |n: u64| format!("w{}", super::splitmix(n) % 4000);
         (0..300_u64)
             .map(|i| {
                 let source = if i % 2 == 1 { i - 1 } else { i };

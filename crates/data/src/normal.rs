@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
 use crate::digest::short;
-use crate::text::mend;
+use crate::mend::mend;
+use crate::text::is_unspaced;
 
 /// The form in which two questions are the same: compatibility characters, quotes and dashes as plain ones, Greek
 /// letters by their names, lower case, one blank between words, no punctuation at the ends of words. Signs within
@@ -83,16 +84,6 @@ fn units(word: &str) -> impl Iterator<Item = &str> {
         Some(unit.trim_matches(is_dress))
     })
     .filter(|unit| !unit.is_empty())
-}
-
-/// A letter of a script that is written without blanks between words: Chinese, Japanese, Thai, Lao, Khmer,
-/// Burmese, Tibetan.
-pub(crate) fn is_unspaced(c: char) -> bool {
-    c.is_alphanumeric()
-        && matches!(u32::from(c),
-            0x0e00..=0x0eff | 0x0f00..=0x0fff | 0x1000..=0x109f | 0x1780..=0x17ff
-            | 0x3005..=0x3007 | 0x3040..=0x30ff | 0x31f0..=0x31ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff
-            | 0xf900..=0xfaff | 0xff66..=0xff9d | 0x20000..=0x3ffff)
 }
 
 /// Lower case, compatibility characters and accents on Latin letters as plain ones, quotes and dashes as those of a
@@ -223,7 +214,7 @@ fn greek(c: char) -> Option<&'static str> {
     })
 }
 
-/// What may stand at the ends of a word and is none of it.
+/// What may surround a word without being part of it.
 fn is_dress(c: char) -> bool {
     matches!(
         c,

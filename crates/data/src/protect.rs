@@ -7,13 +7,12 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use verdict_common::hash::sha256;
-
-use crate::dataset::json_error;
 use crate::encoding::mark;
 use crate::near::Shingles;
 use crate::normal::question_key;
+use crate::sources::documents;
 use crate::{Error, Result};
+use verdict_common::hash::sha256;
 
 /// A benchmark whose questions, with all that is tied to them, stay out of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,18 +67,18 @@ fn hashed() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> 
 
 /// One question of a benchmark.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Question {
+pub(crate) struct ProtectedQuestion {
     /// Keys that a row may share with it.
     pub(crate) keys: Vec<String>,
     /// Its wording, where it is known.
     pub(crate) shingles: Shingles,
 }
 
-impl Question {
+impl ProtectedQuestion {
     fn new(keys: Vec<String>, wording: Option<&str>) -> Self {
         let mut keys = keys;
         keys.extend(wording.map(|text| question_key(text, None)));
-        Question {
+        ProtectedQuestion {
             keys,
             shingles: wording.map(Shingles::of).unwrap_or_default(),
         }
@@ -89,7 +88,7 @@ impl Question {
     fn hashed((pmid, key, pairs): (&str, &str, &str)) -> Self {
         let pairs = pairs.as_bytes().chunks(8);
         let pairs = pairs.filter_map(|digits| std::str::from_utf8(digits).ok());
-        Question {
+        ProtectedQuestion {
             keys: vec![format!("pmid:{pmid}"), format!("question:{key}")],
             shingles: Shingles::of_hashes(
                 pairs.filter_map(|digits| u32::from_str_radix(digits, 16).ok()),
@@ -102,11 +101,11 @@ impl Question {
 pub(crate) struct Benchmark {
     pub(crate) name: String,
     pub(crate) sha256: String,
-    pub(crate) questions: Vec<Question>,
+    pub(crate) questions: Vec<ProtectedQuestion>,
 }
 
 impl Protect {
-    /// What is kept out unless told otherwise.
+    /// What is kept out by default.
     pub fn usual() -> Vec<Protect> {
         vec![Protect::PubmedqaTest]
     }
@@ -131,14 +130,14 @@ impl Protect {
             name: name.to_string_lossy().into_owned(),
             sha256: sha256(&bytes),
             questions: match self {
-                Protect::PubmedqaTest => hashed().map(Question::hashed).collect(),
+                Protect::PubmedqaTest => hashed().map(ProtectedQuestion::hashed).collect(),
                 Protect::File(_) => questions(path, &bytes)?,
             },
         })
     }
 }
 
-fn questions(path: &Path, bytes: &[u8]) -> Result<Vec<Question>> {
+fn questions(path: &Path, bytes: &[u8]) -> Result<Vec<ProtectedQuestion>> {
     let bytes = &bytes[mark(path, bytes)?..];
     let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
     let whole = match first {
@@ -154,14 +153,14 @@ fn questions(path: &Path, bytes: &[u8]) -> Result<Vec<Question>> {
             .iter()
             .map(|(pmid, row)| {
                 let keys = vec![pmid_key(path, &format!("key {pmid:?}"), pmid)?];
-                Ok(Question::new(keys, row["QUESTION"].as_str()))
+                Ok(ProtectedQuestion::new(keys, row["QUESTION"].as_str()))
             })
             .collect(),
         _ => lines(path, bytes),
     }
 }
 
-fn bioasq(path: &Path, object: &serde_json::Map<String, Value>) -> Result<Vec<Question>> {
+fn bioasq(path: &Path, object: &serde_json::Map<String, Value>) -> Result<Vec<ProtectedQuestion>> {
     let list = object["questions"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);
@@ -172,12 +171,12 @@ fn bioasq(path: &Path, object: &serde_json::Map<String, Value>) -> Result<Vec<Qu
             body.ok_or_else(|| fault(path, &place, "field \"body\" as text", &row["body"]))?;
         let id = row["id"].as_str().map(|id| format!("bioasq:{id}"));
         let keys = id.into_iter().chain(documents(row));
-        Ok(Question::new(keys.collect(), Some(body)))
+        Ok(ProtectedQuestion::new(keys.collect(), Some(body)))
     };
     list.iter().enumerate().map(read).collect()
 }
 
-fn lines(path: &Path, bytes: &[u8]) -> Result<Vec<Question>> {
+fn lines(path: &Path, bytes: &[u8]) -> Result<Vec<ProtectedQuestion>> {
     let mut questions = Vec::new();
     for (index, text) in bytes.split(|b| *b == b'\n').enumerate() {
         let text = text.trim_ascii();
@@ -186,41 +185,17 @@ fn lines(path: &Path, bytes: &[u8]) -> Result<Vec<Question>> {
             None | Some(b'#') => {}
             Some(b'{') => {
                 let row: Value = serde_json::from_slice(text)
-                    .map_err(|error| json_error(path, number, &error))?;
+                    .map_err(|error| Error::json(path, number, &error))?;
                 questions.push(line(path, number, &row)?);
             }
             Some(_) => {
                 let pmid = String::from_utf8_lossy(text);
                 let key = pmid_key(path, &format!("line {number}"), &pmid)?;
-                questions.push(Question::new(vec![key], None));
+                questions.push(ProtectedQuestion::new(vec![key], None));
             }
         }
     }
     Ok(questions)
-}
-
-/// The keys of the abstracts that a question was made from: its `documents`, addresses that end in a PMID, and those
-/// of its `snippets`.
-pub(crate) fn documents(row: &Value) -> impl Iterator<Item = String> {
-    let list = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
-    let snippets = list(&row["snippets"]);
-    let snippets = snippets
-        .into_iter()
-        .map(|snippet| snippet["document"].clone());
-    let mut keys: Vec<String> = list(&row["documents"])
-        .into_iter()
-        .chain(snippets)
-        .filter_map(|address| document(address.as_str()?))
-        .collect();
-    let mut seen = HashSet::new();
-    keys.retain(|key| seen.insert(key.clone()));
-    keys.into_iter()
-}
-
-/// The key of the abstract at an address that ends in its PMID.
-fn document(address: &str) -> Option<String> {
-    let end = address.trim().trim_end_matches('/').rsplit('/').next()?;
-    is_number(end).then(|| format!("pmid:{end}"))
 }
 
 fn is_number(text: &str) -> bool {
@@ -231,11 +206,11 @@ fn is_number(text: &str) -> bool {
 const WORDINGS: [&str; 3] = ["question", "QUESTION", "body"];
 
 /// An object with `question`, or `pmid`, or both; an id as data sets have it may hold a PMID too.
-fn line(path: &Path, number: usize, row: &Value) -> Result<Question> {
+fn line(path: &Path, number: usize, row: &Value) -> Result<ProtectedQuestion> {
     let keys: Vec<String> = pmids(row).collect();
     let wording = WORDINGS.iter().find_map(|name| row[name].as_str());
     match wording.is_some() || !keys.is_empty() {
-        true => Ok(Question::new(keys, wording)),
+        true => Ok(ProtectedQuestion::new(keys, wording)),
         false => Err(fault(
             path,
             &format!("line {number}"),
@@ -298,7 +273,7 @@ fn fault(path: &Path, place: &str, expected: &str, found: &Value) -> Error {
 mod tests {
     use std::path::Path;
 
-    use super::{Protect, Question, questions};
+    use super::{Protect, ProtectedQuestion, questions};
     use crate::near::Shingles;
     use crate::normal::question_key;
 
@@ -346,21 +321,21 @@ mod tests {
 
     #[test]
     fn a_file_that_names_no_question_is_told_with_its_place() {
-        let told = |text: &str| {
+        let error = |text: &str| {
             questions(Path::new("file"), text.as_bytes())
                 .expect_err("refused")
                 .to_string()
         };
         assert_eq!(
-            told("123\nabc\n"),
+            error("123\nabc\n"),
             "file: line 2: expected a PMID, found \"abc\""
         );
         assert_eq!(
-            told("{\"question\": 5}\n{}\n"),
+            error("{\"question\": 5}\n{}\n"),
             "file: line 1: expected field \"question\" as text, or \"pmid\", found the number 5"
         );
         assert_eq!(
-            told(r#"{"x": 1}"#),
+            error(r#"{"x": 1}"#),
             "file: key \"x\": expected a PMID, found \"x\""
         );
     }
@@ -388,7 +363,7 @@ mod tests {
         // PMID 17208539, as others publish it: in lower case and without its PMID (MIT licence).
         let asked = "is anorectal endosonography valuable in dyschesia?";
         let key = question_key(asked, None);
-        let known = |question: &&Question| question.keys.contains(&key);
+        let known = |question: &&ProtectedQuestion| question.keys.contains(&key);
         let found = benchmark.questions.iter().find(known).expect("known");
         assert_eq!(found.shingles, Shingles::of(asked));
     }

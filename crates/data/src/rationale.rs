@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::citations;
+use crate::mend::mend_by;
 use crate::sentences::{is_ordinal, sentences};
-use crate::text::{fixpoint, mend_by, regex, tidy, words};
+use crate::text::{capitalised, fixpoint, regex, tidy, words};
 use crate::{Label, Rules};
 
 /// "Yes it does", "Yes bortezomib is": no mark between, but no other reading either. The kinase Yes
@@ -18,7 +18,7 @@ const AFTER_OTHER_YES: &[&str] = &[
     "or", "and", "kinase", "kinases", "protein", "proteins", "gene", "tyrosine", "family", "was",
     "is",
 ];
-/// Bullets, colons and notes of correction that stand before a sentence.
+/// Bullets, colons and notes of correction that precede a sentence.
 static DEBRIS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^(?:[\s:;,.•·*–—-]+|\[(?i:corrected|sic|note)\]|(?:[0-9]{1,2}|[a-z])[.)]\s+|\([0-9a-z]\)\s+)+",
@@ -145,7 +145,7 @@ fn finished(sentence: &str) -> String {
         .is_none_or(|c| c.is_ascii_lowercase() || c == ',')
         && !first.chars().any(char::is_uppercase);
     let mut out = if plain {
-        citations::capitalised(sentence)
+        capitalised(sentence)
     } else {
         sentence.to_owned()
     };

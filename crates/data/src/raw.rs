@@ -21,7 +21,7 @@ pub struct RawItem {
     /// any key, directly or through other rows, are one group, and a group never spans two splits.
     /// The first key names the group. The question is a key by itself and is not among them.
     pub group: Vec<String>,
-    /// Text that stands before the question in the prompt. Part of what makes two rows duplicates:
+    /// Text before the question in the prompt. Part of what makes two rows duplicates:
     /// the same question on another context is another row.
     pub context: Option<String>,
     /// Where the row has to go, where the source knows: a wording that is held out from training is

@@ -1,4 +1,4 @@
-//! The rules by which rows are cleaned, as they stand in `rules.toml`, or in a file of the user's.
+//! The rules by which rows are cleaned: those of `rules.toml`, or of a file of the user's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,9 +8,10 @@ use regex::Regex;
 use serde::Deserialize;
 use verdict_common::settings_file;
 
-use crate::citations::{Citations, Kind, Spared};
+use crate::citations::detector::Citations;
+use crate::citations::kind::Kind;
+use crate::citations::place::Spared;
 use crate::encoding::read_text;
-use crate::text::fixpoint;
 use crate::{Error, Result};
 
 /// The built-in rules, as text.
@@ -23,7 +24,7 @@ pub struct Rules {
     text: Option<Arc<str>>,
     pub(crate) question_words: usize,
     pub(crate) rationale_words: usize,
-    /// Mark-up, and what stands there instead.
+    /// Mark-up, and what replaces it.
     pub(crate) markup: Vec<(Regex, String)>,
     pub(crate) citations: Arc<Citations>,
     pub(crate) lead_in: Regex,
@@ -98,6 +99,9 @@ struct Answers {
     label_words: Vec<String>,
 }
 
+/// Bytes of a pattern with all its parts in place, at most.
+const LONGEST: usize = 1 << 20;
+
 impl Rules {
     /// Reads a file in the layout of the built-in one.
     ///
@@ -142,10 +146,14 @@ impl Rules {
             let at = format!("{place}: {pattern:?}");
             Regex::new(pattern).map_err(|error| fault(at, last(error)))
         };
+        let regex_of = |place: &str, pattern: &str, parts: &BTreeMap<String, String>| {
+            let text = expand(pattern, parts)
+                .map_err(|message| fault(format!("{place}: {pattern:?}"), message))?;
+            regex(place, &text)
+        };
         let all = |place: &str, patterns: &[String], parts: &BTreeMap<String, String>| {
-            let regexes = patterns
-                .iter()
-                .map(|pattern| regex(place, &put_together(pattern, parts)));
+            let regexes = patterns.iter();
+            let regexes = regexes.map(|pattern| regex_of(place, pattern, parts));
             regexes.collect::<Result<Vec<Regex>>>()
         };
         let lead_in = regex("answers.lead_in", &file.answers.lead_in)?;
@@ -155,14 +163,14 @@ impl Rules {
         }
         let markup = file.markup.replace.into_iter();
         let markup = markup.map(|(from, to)| {
-            let from = put_together(&from, &file.markup.parts);
-            Ok((regex("markup.replace", &from)?, to))
+            let from = regex_of("markup.replace", &from, &file.markup.parts)?;
+            Ok((from, to))
         });
         let mut patterns = Vec::new();
         for (kind, texts) in file.citations.patterns {
             for text in texts {
-                let text = put_together(&text, &file.citations.parts);
-                patterns.push((kind, regex("citations.patterns", &text)?));
+                let pattern = regex_of("citations.patterns", &text, &file.citations.parts)?;
+                patterns.push((kind, pattern));
             }
         }
         let parts = &file.answers.parts;
@@ -186,15 +194,39 @@ impl Rules {
     }
 }
 
-/// A pattern with its parts in place of their names in braces. Parts may have parts.
-fn put_together(pattern: &str, parts: &BTreeMap<String, String>) -> String {
-    fixpoint(pattern.to_owned(), |text| {
-        let mut text = text.to_owned();
+/// A pattern with its parts in place of their names in braces. Parts may have parts, but none may contain itself, and
+/// the whole may not be longer than [`LONGEST`].
+///
+/// # Errors
+/// What is wrong with the parts.
+fn expand(pattern: &str, parts: &BTreeMap<String, String>) -> std::result::Result<String, String> {
+    let mut text = pattern.to_owned();
+    // Parts within parts are at most as deep as there are parts.
+    for _ in 0..=parts.len() {
+        let Some((name, _)) = parts
+            .iter()
+            .find(|(name, _)| text.contains(&format!("{{{name}}}")))
+        else {
+            return Ok(text);
+        };
         for (name, part) in parts {
             text = text.replace(&format!("{{{name}}}"), part);
         }
-        text
-    })
+        if text.len() > LONGEST {
+            return Err(format!(
+                "expected at most {LONGEST} bytes with all parts in place, found more, by part {name:?}"
+            ));
+        }
+    }
+    let circular = parts
+        .keys()
+        .find(|name| text.contains(&format!("{{{name}}}")));
+    match circular {
+        Some(name) => Err(format!(
+            "expected parts that do not contain themselves, found {name:?}, which does"
+        )),
+        None => Ok(text),
+    }
 }
 
 #[cfg(test)]
@@ -203,7 +235,7 @@ mod tests {
 
     use super::{BUILT_IN, Rules};
 
-    fn told(text: &str) -> String {
+    fn error(text: &str) -> String {
         Rules::from_text(Path::new("r.toml"), text)
             .expect_err("refused")
             .to_string()
@@ -223,17 +255,31 @@ mod tests {
     #[test]
     fn faults_name_file_place_and_what_is_wrong() {
         assert_eq!(
-            told(&BUILT_IN.replace("question_words = 3 ", "question_words = \"x\"")),
+            error(&BUILT_IN.replace("question_words = 3 ", "question_words = \"x\"")),
             "r.toml: line 5: invalid type: string \"x\", expected usize"
         );
-        assert!(told("[limits]\n").starts_with("r.toml: line 1: missing field"));
+        assert!(error("[limits]\n").starts_with("r.toml: line 1: missing field"));
         let broken = BUILT_IN.replace("quick = '(?i)", "quick = '(");
-        let text = told(&broken);
+        let text = error(&broken);
         assert!(text.starts_with("r.toml: citations.quick: \"("), "{text}");
         assert!(text.ends_with("unclosed group"), "{text}");
+        // Doubled with each round, so that without a bound there is no end to it.
+        for year in ["{year}{year}", "{circle}"] {
+            let circular = BUILT_IN.replace(
+                "years = '",
+                &format!("circle = '{{year}}'\nyears = '{year}"),
+            );
+            let circular = circular.replace("\nyear = '", "\nyear = '{circle}");
+            let text = error(&circular);
+            assert!(text.starts_with("r.toml: citations.patterns: "), "{text}");
+            assert!(
+                text.contains("expected parts that do not contain themselves, found "),
+                "{text}"
+            );
+        }
         let groupless = BUILT_IN.replace("(yes|no|maybe|uncertain)\\b\n", "(?:yes|no)\\b\n");
         assert_eq!(
-            told(&groupless),
+            error(&groupless),
             "r.toml: answers.lead_in: expected a group around the label word, found none"
         );
     }

@@ -232,7 +232,7 @@ fn ends_with_dot(before: &str, word: &str, next: &str, after: &str) -> bool {
             let name = bare_next
                 .chars()
                 .any(|c| c.is_uppercase() || c.is_numeric());
-            // Nobody begins a sentence small after an unknown short word; after a long one many do.
+            // After an unknown short word no sentence begins with a small letter; after a long one many do.
             name || (word.len() >= 4 && word.chars().all(|c| c.is_ascii_lowercase()))
         }
         _ => true,

@@ -6,10 +6,6 @@ use std::str::FromStr;
 
 use crate::{Error, Result};
 
-/// Every way to write a source, for messages and help.
-pub const KINDS: &str = "pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, \
-     bioasq:PATH, jsonl:PATH, csv:PATH, parquet:PATH, stats:ROWS, clinical";
-
 /// One source of rows: a file, a folder of files, or rows that are made. Reads from and writes as
 /// `kind:argument`.
 #[derive(Clone, Debug, PartialEq, Eq)]

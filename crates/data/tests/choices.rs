@@ -472,11 +472,11 @@ fn a_row_is_explained_by_rule_before_and_after_and_by_its_fate() {
             ("rationale", "Tea helps a lot."),
         ]
     );
-    assert!(told.fate.starts_with("kept: "), "{}", told.fate);
-    let fate = |id: &str| explain(&settings, id).expect("explained").fate;
-    assert_eq!(fate("y"), "dropped: the same question stands in x");
+    assert!(told.outcome.starts_with("kept: "), "{}", told.outcome);
+    let outcome = |id: &str| explain(&settings, id).expect("explained").outcome;
+    assert_eq!(outcome("y"), "dropped: the same question is in x");
     assert_eq!(
-        fate("z"),
+        outcome("z"),
         "dropped: the answer opens with another label than the row's"
     );
     assert!(matches!(

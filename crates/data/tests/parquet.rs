@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use parquet::basic::{Compression, GzipLevel};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use verdict_data::{Balance, BuildReport, BuildSettings, Context, Error, Source, build};
+use verdict_data::{
+    Balance, BuildReport, BuildSettings, Context, Error, Input, Item, Source, benchmark, build,
+};
 use written::{How, LABELLED, USUAL, row, unlabelled, write};
 
 /// Rows as the labelled part has them, with what its texts hold: quotes, line breaks, signs beyond ASCII,
@@ -195,6 +197,33 @@ fn a_folder_is_read_in_the_order_of_names_and_the_manifest_names_every_file() {
     assert_eq!(files[1].bytes, std::fs::metadata(&second).unwrap().len());
     assert_eq!(files[1].sha256.len(), 64);
     assert_ne!(files[0].sha256, files[1].sha256);
+}
+
+#[test]
+fn a_benchmark_needs_no_rationales() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("asked.parquet");
+    let without = LABELLED.replace("optional binary long_answer (STRING);", "");
+    assert_ne!(without, LABELLED);
+    let mut rows = table(&published(4));
+    let input = Input::from(Source::PubmedqaLabeled(path.clone()));
+    let asked = || benchmark(&input, 1, None).unwrap();
+    write(&path, LABELLED, &rows, &USUAL);
+    let whole = asked();
+    assert!(whole.iter().all(|item| !item.rationale.is_empty()));
+    // A rationale that is null, and no column of rationales.
+    rows[1]["long_answer"] = Value::Null;
+    for (schema, left) in [(LABELLED, 3), (&without, 0)] {
+        write(&path, schema, &rows, &USUAL);
+        let items = asked();
+        let given = items.iter().filter(|item| !item.rationale.is_empty());
+        assert_eq!(given.count(), left);
+        let same = |(a, b): (&Item, &Item)| (&a.question, a.label) == (&b.question, b.label);
+        assert!(items.len() == 4 && items.iter().zip(&whole).all(same));
+        // Training examples need one, and the error says where it is missing.
+        let error = verdict_data::rows(&input, 1, false).unwrap_err();
+        assert!(error.to_string().contains("\"long_answer\""), "{error}");
+    }
 }
 
 #[test]

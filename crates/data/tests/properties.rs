@@ -144,7 +144,9 @@ proptest! {
         let mut seen = HashSet::new();
         for (_, item) in &items {
             prop_assert!(seen.insert((&item.question, &item.context)), "{} twice", item.question);
-            prop_assert!(!citations::contains(&item.text), "{}", item.text);
+            for text in [&item.question, &item.rationale] {
+                prop_assert!(!citations::contains(text), "{text}");
+            }
             prop_assert!(item.rationale.ends_with('.'), "{}", item.rationale);
         }
     }
@@ -167,7 +169,11 @@ proptest! {
             prop_assert_eq!(rule.rows, 0, "{} touched clean rows", rule.rule);
         }
         let again = DataSet::read(&report.out).unwrap();
-        let texts = |set: &DataSet| all(set).iter().map(|(_, item)| item.text.clone()).collect::<HashSet<_>>();
+        let texts = |set: &DataSet| {
+            let items = all(set).into_iter().map(|(_, item)| item.clone());
+            let texts = items.map(|item| (item.question, item.label.as_str(), item.rationale, item.context));
+            texts.collect::<HashSet<_>>()
+        };
         prop_assert_eq!(texts(&again), texts(&set));
     }
 

@@ -39,7 +39,6 @@ pub fn challenge() -> Vec<Item> {
         source: NAME.to_owned(),
         group: format!("{NAME}-{}", row.id),
         context: None,
-        text: Item::render(None, &row.question, row.label, &row.rationale),
     };
     ROWS.iter().map(item).collect()
 }

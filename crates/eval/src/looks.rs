@@ -316,7 +316,6 @@ mod tests {
             source: "own".into(),
             group: id.into(),
             context: None,
-            text: String::new(),
         };
         let hash = rows_hash(&[item("a", "One?"), item("b", "Two?")]);
         assert_eq!(hash, rows_hash(&[item("c", "Two?"), item("d", "One?")]));

@@ -31,7 +31,6 @@ fn item(number: usize, label: Label) -> Item {
         .into(),
         group: number.to_string(),
         context: None,
-        text: Item::render(None, &question, label, rationale),
         question,
     }
 }

@@ -335,7 +335,6 @@ fn words_guess_as_scikit_learns_classifier() {
             source: "jsonl".into(),
             group: question.clone(),
             context: None,
-            text: String::new(),
         })
         .collect();
     let bayes = NaiveBayes::train(&items);

@@ -138,7 +138,6 @@ mod tests {
             source: "pubmedqa".into(),
             group: "g1".into(),
             context: None,
-            text: Item::render(None, question, label, rationale),
         }
     }
 
@@ -195,7 +194,13 @@ mod tests {
                 (item.label.index(), eos)
             );
             let text = tokenizer().decode(&row.tokens, true).unwrap();
-            assert_eq!(text, item.text);
+            assert_eq!(
+                text,
+                format!(
+                    "Q: {}\nA: {}. Rationale: {}",
+                    item.question, item.label, item.rationale
+                )
+            );
             assert_eq!(row.supervised(Loss::Completion), completion.len());
             assert_eq!(row.loss_from(Loss::Full), 1);
             assert_eq!(row.supervised(Loss::Full), row.tokens.len() - 1);

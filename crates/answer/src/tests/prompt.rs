@@ -19,7 +19,6 @@ fn item(question: &str, context: Option<&str>) -> Item {
         source: "test".into(),
         group: "g".into(),
         context: context.map(str::to_owned),
-        text: Item::render(context, question, Label::Uncertain, rationale),
     }
 }
 
@@ -28,12 +27,23 @@ fn decode(tokenizer: &Tokenizer, tokens: &[u32]) -> String {
 }
 
 #[test]
-fn prompt_and_completion_are_the_items_text() {
-    for context in [None, Some("A small trial of 40 patients.")] {
+fn prompt_and_completion_follow_each_other() {
+    for (context, before) in [
+        (None, ""),
+        (
+            Some("A small trial of 40 patients."),
+            "Context: A small trial of 40 patients.\n",
+        ),
+    ] {
         let item = item("Does vitamin D help?", context);
         let joined = prompt::render(&item.question, context)
             + &prompt::completion(item.label, &item.rationale);
-        assert_eq!(joined, item.text);
+        assert_eq!(
+            joined,
+            format!(
+                "{before}Q: Does vitamin D help?\nA: Uncertain. Rationale: The evidence is mixed."
+            )
+        );
     }
 }
 

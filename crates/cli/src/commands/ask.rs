@@ -9,7 +9,7 @@ use verdict_answer::{
     calibration,
 };
 use verdict_common::counted;
-use verdict_data::{DataSet, Label, asked_context, asked_question};
+use verdict_data::{DataSet, Label, clean_context, clean_question};
 use verdict_eval::stats::abstain;
 use verdict_model::AdapterBank;
 use verdict_train::RunFolder;
@@ -148,7 +148,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         printer.warn(warning);
     }
     let texts = questions(args.questions)?;
-    let context = args.context.as_deref().and_then(asked_context);
+    let context = args.context.as_deref().and_then(clean_context);
     let opened = match &run {
         Some(_) => loading::open_of_run(&spec, options, printer)?,
         None => loading::open(&spec, options, printer)?,
@@ -398,10 +398,10 @@ fn questions(given: Vec<String>) -> Result<Vec<String>> {
         read.map_err(|fault| Failure::input(format!("stdin: {fault}")))?;
         let text = verdict_data::decode("stdin", bytes)?;
         // Blank lines are skipped.
-        text.lines().filter_map(asked_question).collect()
+        text.lines().filter_map(clean_question).collect()
     } else {
         // An argument without a word stays as an empty question, which is then reported.
-        let cleaned = given.iter().map(|text| asked_question(text));
+        let cleaned = given.iter().map(|text| clean_question(text));
         cleaned.map(Option::unwrap_or_default).collect()
     };
     if texts.iter().all(String::is_empty) {

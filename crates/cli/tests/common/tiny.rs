@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
+use verdict_answer::prompt;
 use verdict_answer::testing::{eos, tokenizer_of};
 use verdict_data::{BuildSettings, DataSet, Source};
 use verdict_testkit::numbers;
@@ -112,7 +113,9 @@ fn words() -> Vec<String> {
     let set = DataSet::read(&settings.out).expect("just built");
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for item in &set.train {
-        for word in item.text.split_whitespace() {
+        let text = prompt::render(&item.question, item.context.as_deref())
+            + &prompt::completion(item.label, &item.rationale);
+        for word in text.split_whitespace() {
             *counts.entry(format!(" {word}")).or_default() += 1;
         }
     }

@@ -1,30 +1,19 @@
-//! What the wording of a question alone gives away about its label.
+//! How well the wording of a question alone predicts its label.
 //!
 //! A data set whose labels can be guessed from single words ("not", "safe") teaches those words before it teaches
 //! anything else. Five-fold cross-validation over groups of the [classifier by words](crate::naive_bayes) says how far
 //! that guess gets.
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::digest::place;
+use crate::manifest::Artefact;
 use crate::naive_bayes::{Counts, View, best, words};
 use crate::near::hash;
 use crate::{Item, Label};
 
 /// Parts of the cross-validation.
 const FOLDS: usize = 5;
-
-/// How well single words of the question guess the label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Artefact {
-    /// Rows guessed, each by a classifier that saw no row of its group.
-    pub rows: usize,
-    /// Of them right.
-    pub right: usize,
-    /// Rows of the commonest label: what guessing it always would get right.
-    pub majority: usize,
-}
 
 /// The words of a question, its label and its fold.
 pub(crate) struct Row {
@@ -52,18 +41,19 @@ const MOST: usize = 100_000;
 pub(crate) struct Guess {
     rows: Vec<Row>,
     /// Of 2^32 rows so many are seen.
-    share: u64,
+    shard_settings: u64,
 }
 
 impl Guess {
-    /// Tells how many rows will come: where there are more than [`MOST`], a sample by their ids is seen.
+    /// Sets how many rows will come: of more than [`MOST`], a sample by their ids is seen.
     pub(crate) fn sample(&mut self, rows: usize) {
-        self.share = ((MOST as u64) << 32) / rows.max(MOST) as u64;
+        self.shard_settings = ((MOST as u64) << 32) / rows.max(MOST) as u64;
     }
 
     /// What has to be known of a row that is kept, if it is among those seen.
     pub(crate) fn row(&self, item: &Item) -> Option<Row> {
-        let seen = self.share == 1 << 32 || hash(&["artefact", &item.id]) >> 32 < self.share;
+        let seen = self.shard_settings == 1 << 32
+            || hash(&["artefact", &item.id]) >> 32 < self.shard_settings;
         seen.then(|| Row::of(item))
     }
 
@@ -110,7 +100,8 @@ fn guess(rows: &[Row]) -> Artefact {
 
 #[cfg(test)]
 mod tests {
-    use super::{Artefact, artefact};
+    use super::artefact;
+    use crate::manifest::Artefact;
     use crate::{Item, Label};
 
     fn items(question: impl Fn(usize) -> String, group: impl Fn(usize) -> String) -> Vec<Item> {
@@ -123,19 +114,18 @@ mod tests {
                 source: "jsonl".into(),
                 group: group(n),
                 context: None,
-                text: String::new(),
             })
             .collect()
     }
 
     #[test]
-    fn a_word_that_gives_the_label_away_is_seen() {
-        let tell = ["really", "never", "perhaps"];
-        let told = items(
-            |n| format!("Does drug {n} {} help?", tell[n % 3]),
+    fn a_word_that_predicts_the_label_is_seen() {
+        let words = ["really", "never", "perhaps"];
+        let telling = items(
+            |n| format!("Does drug {n} {} help?", words[n % 3]),
             |n| n.to_string(),
         );
-        let found = artefact(&told.iter().collect::<Vec<_>>());
+        let found = artefact(&telling.iter().collect::<Vec<_>>());
         assert_eq!(
             found,
             Artefact {
@@ -161,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_group_is_never_guessed_from_itself() {
-        // Each word stands in one group only, where it says the label.
+        // Each word occurs in one group only, whose label it predicts.
         let copies = items(
             |n| format!("Does w{} help?", n / 60 * 3 + n % 3),
             |n| (n / 60 * 3 + n % 3).to_string(),

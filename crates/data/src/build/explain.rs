@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::plan::{Fate, plan};
+use super::plan::{Outcome, plan};
 use super::rules::{clean, question};
-use super::{BuildSettings, benchmarks, check};
+use super::settings::BuildSettings;
 use crate::choice::{Candidate, choose};
-use crate::dataset::Workshop;
+use crate::mend::mend_by;
 use crate::sources::{self, Reading};
-use crate::text::mend_by;
+use crate::staging::StagingFolder;
 use crate::{Error, RawItem, Result, Split};
 
 /// One change of a text.
@@ -40,22 +40,23 @@ pub struct Explanation {
     /// The split it went to; none where it was dropped or set apart.
     pub split: Option<Split>,
     /// What became of it, in words.
-    pub fate: String,
+    #[serde(rename = "fate")]
+    pub outcome: String,
     /// Rows that are tied to it, the first few.
     pub tied: Vec<String>,
 }
 
-/// Rows of a group that are told.
-const TOLD: usize = 10;
+/// Rows of a group that are listed.
+const LISTED: usize = 10;
 
-/// Builds without writing a data set, and tells what became of one row: that of the id, or of the id that ends in a
+/// Builds without writing a data set, and returns what became of one row: that of the id, or of the id that ends in a
 /// colon and what is given.
 ///
 /// # Errors
 /// As [`build`](super::build()); [`Error::NoSuchRow`] where no source has the row.
 pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
-    check(settings)?;
-    let benchmarks = benchmarks(settings)?;
+    settings.check()?;
+    let benchmarks = settings.benchmarks()?;
     let raw = find(settings, id)?;
     let id = raw.id.clone();
     let id = id.as_str();
@@ -72,7 +73,7 @@ pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
         steps: Vec::new(),
         candidates: candidates(&raw, settings),
         split: None,
-        fate: String::new(),
+        outcome: String::new(),
         tied: Vec::new(),
     };
     let mut trace = |rule, before: &str, after: &str| {
@@ -89,12 +90,12 @@ pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
             rule.rows > 0 && rule.effect == crate::manifest::Effect::Dropped
         };
         let why = rules.iter().find(dropped).map_or("", |rule| &rule.about);
-        explanation.fate = format!("dropped: {why}");
+        explanation.outcome = format!("dropped: {why}");
         return Ok(explanation);
     }
     let scratch = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
-    let workshop = Workshop::beside(&scratch.path().join("set"))?;
-    let mut store = super::scan::scan(settings, &workshop.scratch()?, (1, 1))?;
+    let staging = StagingFolder::beside(&scratch.path().join("set"))?;
+    let mut store = super::scan::scan(settings, &staging.scratch()?, (1, 1))?;
     store.hold((settings.memory_mib as u64) << 20)?;
     let plan = plan(&mut store, &benchmarks, settings)?;
     let rows = || 0..store.rows.len() as u32;
@@ -107,29 +108,29 @@ pub fn explain(settings: &BuildSettings, id: &str) -> Result<Explanation> {
     let group = plan.group_of[row as usize];
     let others = rows().filter(|other| plan.group_of[*other as usize] == group && *other != row);
     explanation.tied = others
-        .take(TOLD)
+        .take(LISTED)
         .map(|other| store.id(other).to_owned())
         .collect();
-    explanation.fate = match plan.fates[row as usize] {
-        Fate::Disputed => "dropped: the same question stands under two labels".into(),
-        Fate::Disagreed => {
-            "dropped: sources answer the question differently, and one Uncertain row says so".into()
+    explanation.outcome = match plan.outcomes[row as usize] {
+        Outcome::Disputed => "dropped: the same question has two labels".into(),
+        Outcome::Disagreed => {
+            "dropped: sources answer the question differently, and one Uncertain example names the disagreement".into()
         }
-        Fate::Duplicate(first) => {
-            format!("dropped: the same question stands in {}", store.id(first))
+        Outcome::Duplicate(first) => {
+            format!("dropped: the same question is in {}", store.id(first))
         }
-        Fate::Protected => "dropped: a benchmark asks it, or a row that is tied to it".into(),
-        Fate::Capped => {
-            "dropped: its source, or its source's class, has as many rows as it may".into()
+        Outcome::Protected => "dropped: a protected benchmark has it, or a row that is tied to it".into(),
+        Outcome::Capped => {
+            "dropped: its source, or its source's class, has reached its cap".into()
         }
-        Fate::Unbalanced => {
+        Outcome::Unbalanced => {
             "dropped: left out by the seeded sample that makes the classes equal".into()
         }
-        Fate::HeldOut => {
+        Outcome::HeldOut => {
             "dropped: it has no label, and is tied to a row of validation or test".into()
         }
-        Fate::Apart => "set apart: it has no label".into(),
-        Fate::In(split) => {
+        Outcome::Apart => "set apart: it has no label".into(),
+        Outcome::In(split) => {
             explanation.split = Some(split);
             format!("kept: {split}")
         }

@@ -7,14 +7,14 @@ use rayon::prelude::*;
 
 use super::group::Sets;
 use super::rules::{Tally, rules};
+use super::settings::{Balance, BuildSettings, Disagreement};
 use super::split::{Candidate, assign, capacities};
 use super::store::Store;
-use super::tie::{Suspect, tie};
-use super::{Balance, BuildSettings, Disagreement};
+use super::tie::tie;
 use crate::digest::place;
-use crate::manifest::Effect;
+use crate::manifest::{Effect, Suspect};
 use crate::near::hash;
-use crate::protect::{Benchmark, Question};
+use crate::protect::{Benchmark, ProtectedQuestion};
 use crate::{Error, Label, Result, Split};
 
 /// Source of rows that say that sources disagree.
@@ -22,8 +22,8 @@ pub(super) const DISAGREEMENT: &str = "disagreement";
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// The same question stands under two labels.
+pub(crate) enum Outcome {
+    /// The same question has two labels.
     Disputed,
     /// Another row says that sources disagree.
     Disagreed,
@@ -44,21 +44,21 @@ pub(crate) enum Fate {
 }
 
 /// A row while it is decided on.
-struct Fates(Vec<Option<Fate>>);
+struct Outcomes(Vec<Option<Outcome>>);
 
-impl Fates {
+impl Outcomes {
     fn open(&self, row: u32) -> bool {
         self.0[row as usize].is_none()
     }
 
-    fn set(&mut self, row: u32, fate: Fate) {
-        self.0[row as usize] = Some(fate);
+    fn set(&mut self, row: u32, outcome: Outcome) {
+        self.0[row as usize] = Some(outcome);
     }
 }
 
 /// Everything that is decided before a text is read again.
 pub(crate) struct Plan {
-    pub(crate) fates: Vec<Fate>,
+    pub(crate) outcomes: Vec<Outcome>,
     pub(crate) group_of: Vec<u32>,
     /// Rows of which an earlier one has the id too: the number behind theirs.
     pub(super) numbers: HashMap<u32, u32>,
@@ -75,7 +75,7 @@ pub(crate) fn plan(
     settings: &BuildSettings,
 ) -> Result<Plan> {
     let mut tally = store.tally;
-    let mut fates = Fates(vec![None; store.rows.len()]);
+    let mut outcomes = Outcomes(vec![None; store.rows.len()]);
     let mut sets = Sets::new(
         store.rows.len()
             + benchmarks
@@ -83,98 +83,39 @@ pub(crate) fn plan(
                 .map(|of| of.questions.len())
                 .sum::<usize>(),
     );
-    let said = distinct(store, settings, &mut sets, &mut fates, &mut tally);
+    let said = distinct(store, settings, &mut sets, &mut outcomes, &mut tally);
     let rows = || 0..store.rows.len() as u32;
-    if !rows().any(|row| fates.open(row)) {
+    if !rows().any(|row| outcomes.open(row)) {
         return Err(no_rows(&tally, 0));
     }
-    let numbers = unique_ids(store, &fates);
-    let questions: Vec<&Question> = benchmarks.iter().flat_map(|of| &of.questions).collect();
+    let numbers = unique_ids(store, &outcomes);
+    let questions: Vec<&ProtectedQuestion> =
+        benchmarks.iter().flat_map(|of| &of.questions).collect();
     let gone = |row: u32| {
         matches!(
-            fates.0.get(row as usize),
-            Some(Some(Fate::Disputed | Fate::Disagreed))
+            outcomes.0.get(row as usize),
+            Some(Some(Outcome::Disputed | Outcome::Disagreed))
         )
     };
-    let open = |row: u32| fates.open(row);
+    let open = |row: u32| outcomes.open(row);
     let tied = tie(store, sets, gone, open, &questions)?;
     store.release();
     let rows = || 0..store.rows.len() as u32;
     tally.near = tied.near;
     for row in rows() {
-        if fates.open(row) && tied.protected[row as usize] {
-            fates.set(row, Fate::Protected);
+        if outcomes.open(row) && tied.protected[row as usize] {
+            outcomes.set(row, Outcome::Protected);
             tally.protected += 1;
         }
     }
     let group_of = tied.group_of;
-    let mut pins: HashMap<u32, Split> = HashMap::new();
-    for row in rows() {
-        if let (Some(pin), false) = (
-            store.rows[row as usize].pin,
-            matches!(fates.0[row as usize], Some(Fate::Disputed)),
-        ) {
-            let strictest = pins.entry(group_of[row as usize]).or_insert(pin);
-            *strictest = pin.max(*strictest);
-        }
-    }
     let ids = Ids {
         store,
         numbers: &numbers,
     };
-    cap(&ids, settings, &mut fates, &mut tally);
-    let labelled =
-        rows().filter(|row| fates.open(*row) && store.rows[*row as usize].label.is_some());
-    let labelled: Vec<u32> = labelled.collect();
-    if labelled.is_empty() {
-        let unlabelled = rows().filter(|row| fates.open(*row)).count();
-        return Err(no_rows(&tally, unlabelled));
-    }
-    let names: Vec<Cow<'_, str>> = labelled.iter().map(|row| ids.of(*row)).collect();
-    let candidates: Vec<Candidate<'_>> = labelled
-        .iter()
-        .zip(&names)
-        .map(|(row, id)| {
-            let of = &store.rows[*row as usize];
-            let input = &settings.sources[usize::from(of.source)];
-            let said = said.contains_key(row);
-            Candidate {
-                id,
-                label: of.label.unwrap_or(Label::Uncertain),
-                source: if said {
-                    DISAGREEMENT
-                } else {
-                    input.source.kind()
-                },
-                weight: if said { 1 } else { input.weight },
-                group: group_of[*row as usize] as usize,
-                pin: pins.get(&group_of[*row as usize]).copied(),
-            }
-        })
-        .collect();
-    let per_class = per_class(&candidates, settings.balance)?;
-    let splits = assign(&candidates, per_class, settings.seed);
-    drop(candidates);
-    let mut held_out: HashSet<u32> = HashSet::new();
-    for (row, split) in labelled.iter().zip(splits) {
-        fates.set(*row, split.map_or(Fate::Unbalanced, Fate::In));
-        tally.unbalanced += usize::from(split.is_none());
-        if matches!(split, Some(Split::Validation | Split::Test)) {
-            held_out.insert(group_of[*row as usize]);
-        }
-    }
-    for row in rows() {
-        if fates.open(row) {
-            let out = held_out.contains(&group_of[row as usize]);
-            fates.set(row, if out { Fate::HeldOut } else { Fate::Apart });
-            *(if out {
-                &mut tally.held_out
-            } else {
-                &mut tally.unlabelled
-            }) += 1;
-        }
-    }
-    full(&fates, &group_of, settings)?;
+    cap(&ids, settings, &mut outcomes, &mut tally);
+    seat(&ids, settings, &said, &group_of, &mut outcomes, &mut tally)?;
+    full(&outcomes, &group_of, settings)?;
     let label = |row: u32| store.rows[row as usize].label.unwrap_or(Label::Uncertain);
     let suspects = tied.suspects.into_iter().map(|(a, b, overlap)| Suspect {
         ids: [a, b].map(|row| ids.of(row).into_owned()),
@@ -183,12 +124,94 @@ pub(crate) fn plan(
     });
     Ok(Plan {
         suspects: suspects.collect(),
-        fates: fates.0.into_iter().flatten().collect(),
+        outcomes: outcomes.0.into_iter().flatten().collect(),
         group_of,
         numbers,
         said,
         tally,
     })
+}
+
+/// The split to which each group is pinned, if any of its rows is: the strictest one.
+fn pins(store: &Store, outcomes: &Outcomes, group_of: &[u32]) -> HashMap<u32, Split> {
+    let mut pins = HashMap::new();
+    for (row, of) in store.rows.iter().enumerate() {
+        let disputed = matches!(outcomes.0[row], Some(Outcome::Disputed));
+        if let (Some(pin), false) = (of.pin, disputed) {
+            let strictest = pins.entry(group_of[row]).or_insert(pin);
+            *strictest = pin.max(*strictest);
+        }
+    }
+    pins
+}
+
+/// Assigns the rows that are left: those with a label to splits or out of the balance, those without to the file of
+/// their own, unless they are tied to a validation or test example.
+fn seat(
+    ids: &Ids<'_>,
+    settings: &BuildSettings,
+    said: &HashMap<u32, String>,
+    group_of: &[u32],
+    outcomes: &mut Outcomes,
+    tally: &mut Tally,
+) -> Result<()> {
+    let store = ids.store;
+    let rows = || 0..store.rows.len() as u32;
+    let pins = pins(store, outcomes, group_of);
+    let labelled =
+        rows().filter(|row| outcomes.open(*row) && store.rows[*row as usize].label.is_some());
+    let labelled: Vec<u32> = labelled.collect();
+    if labelled.is_empty() {
+        let unlabelled = rows().filter(|row| outcomes.open(*row)).count();
+        return Err(no_rows(tally, unlabelled));
+    }
+    let names: Vec<Cow<'_, str>> = labelled.iter().map(|row| ids.of(*row)).collect();
+    let candidates: Vec<Candidate<'_>> = labelled
+        .iter()
+        .zip(&names)
+        .map(|(row, id)| {
+            let of = &store.rows[*row as usize];
+            let input = &settings.sources[usize::from(of.source)];
+            let (source, weight) = match said.contains_key(row) {
+                true => (DISAGREEMENT, 1),
+                false => (input.source.kind(), input.weight),
+            };
+            Candidate {
+                id,
+                label: of.label.unwrap_or(Label::Uncertain),
+                source,
+                weight,
+                group: group_of[*row as usize] as usize,
+                pin: pins.get(&group_of[*row as usize]).copied(),
+            }
+        })
+        .collect();
+    let per_class = per_class(&candidates, settings.balance)?;
+    let splits = assign(&candidates, per_class, settings.seed);
+    let mut held_out: HashSet<u32> = HashSet::new();
+    for (row, split) in labelled.iter().zip(splits) {
+        outcomes.set(*row, split.map_or(Outcome::Unbalanced, Outcome::In));
+        tally.unbalanced += usize::from(split.is_none());
+        if matches!(split, Some(Split::Validation | Split::Test)) {
+            held_out.insert(group_of[*row as usize]);
+        }
+    }
+    for row in rows() {
+        if !outcomes.open(row) {
+            continue;
+        }
+        match held_out.contains(&group_of[row as usize]) {
+            true => {
+                outcomes.set(row, Outcome::HeldOut);
+                tally.held_out += 1;
+            }
+            false => {
+                outcomes.set(row, Outcome::Apart);
+                tally.unlabelled += 1;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Why nothing is left.
@@ -209,11 +232,11 @@ fn no_rows(tally: &Tally, unlabelled: usize) -> Error {
 const SPLIT: usize = 10;
 
 /// Whether every split has rows, where there are enough of them.
-fn full(fates: &Fates, group_of: &[u32], settings: &BuildSettings) -> Result<()> {
+fn full(outcomes: &Outcomes, group_of: &[u32], settings: &BuildSettings) -> Result<()> {
     let mut counts = [0; 3];
     let mut groups = HashSet::new();
-    for (fate, group) in fates.0.iter().zip(group_of) {
-        if let Some(Fate::In(split)) = fate {
+    for (outcome, group) in outcomes.0.iter().zip(group_of) {
+        if let Some(Outcome::In(split)) = outcome {
             counts[split.index()] += 1;
             groups.insert(*group);
         }
@@ -239,7 +262,7 @@ fn distinct(
     store: &mut Store,
     settings: &BuildSettings,
     sets: &mut Sets,
-    fates: &mut Fates,
+    outcomes: &mut Outcomes,
     tally: &mut Tally,
 ) -> HashMap<u32, String> {
     let mut order: Vec<(u64, u32)> = store
@@ -278,11 +301,11 @@ fn distinct(
                 match apart {
                     true if *row == first => {}
                     true => {
-                        fates.set(*row, Fate::Disagreed);
+                        outcomes.set(*row, Outcome::Disagreed);
                         tally.disagreed += 1;
                     }
                     false => {
-                        fates.set(*row, Fate::Disputed);
+                        outcomes.set(*row, Outcome::Disputed);
                         tally.disputed += 1;
                     }
                 }
@@ -290,7 +313,7 @@ fn distinct(
             continue;
         }
         for (_, row) in same.iter().filter(|(_, row)| *row != first) {
-            fates.set(*row, Fate::Duplicate(first));
+            outcomes.set(*row, Outcome::Duplicate(first));
             tally.duplicate += 1;
             sets.join(first, *row);
         }
@@ -300,26 +323,26 @@ fn distinct(
 
 /// Which source answers what, in the order of the rows.
 fn says(answers: &[(u32, &str, Label)]) -> String {
-    let mut told: Vec<(&str, Label)> = Vec::new();
+    let mut distinct: Vec<(&str, Label)> = Vec::new();
     for (_, source, label) in answers {
-        if !told.contains(&(source, *label)) {
-            told.push((source, *label));
+        if !distinct.contains(&(source, *label)) {
+            distinct.push((source, *label));
         }
     }
-    let told: Vec<String> = told
+    let distinct: Vec<String> = distinct
         .iter()
         .map(|(source, label)| format!("{source} answers {label}"))
         .collect();
     format!(
         "Published answers to this question disagree: {}.",
-        told.join(", ")
+        distinct.join(", ")
     )
 }
 
 /// The number behind the id of each row whose id an earlier one has already taken.
-fn unique_ids(store: &Store, fates: &Fates) -> HashMap<u32, u32> {
+fn unique_ids(store: &Store, outcomes: &Outcomes) -> HashMap<u32, u32> {
     let mut ids: Vec<(u64, u32)> = (0..store.rows.len() as u32)
-        .filter(|row| fates.open(*row))
+        .filter(|row| outcomes.open(*row))
         .map(|row| (hash(&[store.id(row)]), row))
         .collect();
     ids.par_sort_unstable();
@@ -363,13 +386,13 @@ impl<'a> Ids<'a> {
 }
 
 /// Drops what a source, or a class of it, has too many of; which rows stay, the seed draws.
-fn cap(ids: &Ids<'_>, settings: &BuildSettings, fates: &mut Fates, tally: &mut Tally) {
+fn cap(ids: &Ids<'_>, settings: &BuildSettings, outcomes: &mut Outcomes, tally: &mut Tally) {
     for (number, input) in settings.sources.iter().enumerate() {
         if input.cap.is_none() && input.class_caps == [None; 3] {
             continue;
         }
         let ours = |row: &u32| {
-            usize::from(ids.store.rows[*row as usize].source) == number && fates.open(*row)
+            usize::from(ids.store.rows[*row as usize].source) == number && outcomes.open(*row)
         };
         let mut rows: Vec<u32> = (0..ids.store.rows.len() as u32).filter(ours).collect();
         rows.sort_by_cached_key(|row| (place(settings.seed, "cap", &ids.of(*row)), *row));
@@ -381,7 +404,7 @@ fn cap(ids: &Ids<'_>, settings: &BuildSettings, fates: &mut Fates, tally: &mut T
                     input.class_caps[class].is_some_and(|most| of_class[class] >= most)
                 });
             if full {
-                fates.set(row, Fate::Capped);
+                outcomes.set(row, Outcome::Capped);
                 tally.capped += 1;
             } else {
                 kept += 1;
@@ -408,19 +431,19 @@ fn per_class(candidates: &[Candidate<'_>], balance: Balance) -> Result<Option<[u
         return Err(Error::EmptyClass { label, counts });
     }
     let largest = usable.into_iter().min().unwrap_or(0);
-    let Balance::PerClass(asked) = balance else {
+    let Balance::PerClass(requested) = balance else {
         return Ok(Some([largest; 3]));
     };
     match Label::ALL
         .into_iter()
-        .find(|label| usable[label.index()] < asked)
+        .find(|label| usable[label.index()] < requested)
     {
         Some(label) => Err(Error::TooFewRows {
             label,
-            asked,
+            requested,
             found: usable[label.index()],
             counts,
         }),
-        None => Ok(Some([asked; 3])),
+        None => Ok(Some([requested; 3])),
     }
 }

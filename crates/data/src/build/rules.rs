@@ -2,17 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::BuildSettings;
+use super::settings::BuildSettings;
 use crate::choice::choose;
 use crate::manifest::{Effect, RuleRecord};
+use crate::mend::mend_by;
 use crate::near::{Shingles, hash};
 use crate::normal::{normal, question_key_of_normal};
-use crate::text::{mend_by, words};
+use crate::text::words;
 use crate::{Label, RawItem, Rules, Source, Split};
 
 /// A row after cleaning, as it is kept until it is known where it goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct StoredExample {
     pub(crate) id: String,
     pub(crate) question: String,
     pub(crate) label: Option<Label>,
@@ -26,8 +27,8 @@ pub(crate) struct Kept {
 }
 
 /// A row after cleaning, and what ties it to others.
-pub(crate) struct Clean {
-    pub(crate) kept: Kept,
+pub(crate) struct CleanedExample {
+    pub(crate) kept: StoredExample,
     /// Hashes of the keys.
     pub(crate) keys: Vec<u64>,
     /// Hash of the key that only a duplicate shares.
@@ -84,13 +85,13 @@ impl Tally {
     }
 }
 
-/// One row through the rules that look at it alone, and what they did to it. `trace` is told every change:
+/// One row through the rules that look at it alone, and what they did to it. `trace` gets every change:
 /// the rule, the text before and after.
 pub(crate) fn clean(
     row: RawItem,
     settings: &BuildSettings,
     trace: &mut dyn FnMut(&'static str, &str, &str),
-) -> (Option<Clean>, Tally) {
+) -> (Option<CleanedExample>, Tally) {
     let mut tally = Tally {
         read: 1,
         ..Tally::default()
@@ -103,7 +104,7 @@ fn cleaned(
     settings: &BuildSettings,
     tally: &mut Tally,
     trace: &mut dyn FnMut(&'static str, &str, &str),
-) -> Option<Clean> {
+) -> Option<CleanedExample> {
     let rules = &settings.rules;
     let mut changed = |rule, before: &str, after: &str| {
         let changed = before != after;
@@ -112,6 +113,38 @@ fn cleaned(
         }
         changed
     };
+    let (question, answer, context) = texts(&row, settings, tally, &mut changed);
+    if words(&question) < rules.question_words {
+        tally.short_question += 1;
+        return None;
+    }
+    let (cleaned, _) = choose(&question, row.label, &answer, rules);
+    changed("rationale", &answer, &cleaned.text);
+    tally.led_in += usize::from(cleaned.lead.is_some());
+    tally.talked += usize::from(cleaned.talked);
+    tally.cut += usize::from(cleaned.cut);
+    if let (Some(lead), Some(label)) = (cleaned.lead, row.label)
+        && lead != label
+    {
+        tally.contradicted += 1;
+        return None;
+    }
+    if cleaned.text.is_empty() {
+        tally.short_rationale += 1;
+        return None;
+    }
+    Some(with_keys(row, question, cleaned.text, context))
+}
+
+/// Question, answer and context of a row: mended, without citations, the context cut to its budget. `changed` gets the
+/// rule, the text before and after, and returns whether they differ.
+fn texts(
+    row: &RawItem,
+    settings: &BuildSettings,
+    tally: &mut Tally,
+    changed: &mut dyn FnMut(&'static str, &str, &str) -> bool,
+) -> (String, String, Option<String>) {
+    let rules = &settings.rules;
     let answer = mend_by(&row.answer, rules);
     let context = row.context.as_deref().map(|text| mend_by(text, rules));
     let mut mended = false;
@@ -140,8 +173,8 @@ fn cleaned(
         cited |= !found.is_empty();
         without
     };
-    let answer = uncited(&answer, &mut changed);
-    let context = context.map(|text| uncited(&text, &mut changed));
+    let answer = uncited(&answer, changed);
+    let context = context.map(|text| uncited(&text, changed));
     let context = context.filter(|text| !text.is_empty());
     let context = context.map(|text| match &settings.context {
         Some(budget) => {
@@ -156,26 +189,16 @@ fn cleaned(
         None => text,
     });
     tally.cited += usize::from(cited);
+    (question, answer, context)
+}
 
-    if words(&question) < rules.question_words {
-        tally.short_question += 1;
-        return None;
-    }
-    let (cleaned, _) = choose(&question, row.label, &answer, rules);
-    changed("rationale", &answer, &cleaned.text);
-    tally.led_in += usize::from(cleaned.lead.is_some());
-    tally.talked += usize::from(cleaned.talked);
-    tally.cut += usize::from(cleaned.cut);
-    if let (Some(lead), Some(label)) = (cleaned.lead, row.label)
-        && lead != label
-    {
-        tally.contradicted += 1;
-        return None;
-    }
-    if cleaned.text.is_empty() {
-        tally.short_rationale += 1;
-        return None;
-    }
+/// A cleaned row with the keys and word pairs that tie it to others.
+fn with_keys(
+    row: RawItem,
+    question: String,
+    rationale: String,
+    context: Option<String>,
+) -> CleanedExample {
     let normal = normal(&question);
     let mut keys = row.group;
     let key = question_key_of_normal(&normal, None);
@@ -189,28 +212,28 @@ fn cleaned(
         true => Shingles::default(),
         false => Shingles::of_normal(normal),
     };
-    Some(Clean {
+    CleanedExample {
         question: shingles(&normal),
-        rationale: shingles(&self::normal(&cleaned.text)),
+        rationale: shingles(&self::normal(&rationale)),
         keys: keys.iter().map(|key| hash(&[key])).collect(),
         question_key,
         pin: row.split,
-        kept: Kept {
+        kept: StoredExample {
             id: row.id,
             question,
             label: row.label,
-            rationale: cleaned.text,
+            rationale,
             source: row.source.to_owned(),
             context,
             name: keys.swap_remove(0),
             year: row.year,
             mesh: row.mesh,
         },
-    })
+    }
 }
 
 /// A question as training rows have it, and as every question is asked: mended, without citations, ended with its
-/// mark. `changed` is told the rule, the text before and after.
+/// mark. `changed` gets the rule, the text before and after.
 pub(crate) fn question(
     text: &str,
     rules: &Rules,
@@ -239,134 +262,137 @@ fn as_question(mut question: String) -> String {
     question
 }
 
-/// What the rule on contexts does; where it did so, how much of these contexts went stands behind it.
+/// What the rule on contexts does; where it cut some, the share cut off follows.
 const CONTEXT_CUT: &str = "context cut to its budget of tokens, whole sentences from the front";
 
-/// Every rule of a build and the rows it touched, in the order they work.
+/// A rule: its name, its effect, its rows in a tally, and what it does.
+type Rule = (&'static str, Effect, fn(&Tally) -> usize, &'static str);
+
+/// Every rule of a build, in order.
+const RULES: &[Rule] = &[
+    (
+        "mend",
+        Effect::Changed,
+        |tally| tally.mended,
+        "mark-up leftovers, entities, blanks and spacing put right",
+    ),
+    (
+        "citations",
+        Effect::Changed,
+        |tally| tally.cited,
+        "citations removed from question, answer and context",
+    ),
+    (
+        "context",
+        Effect::Changed,
+        |tally| tally.shortened,
+        CONTEXT_CUT,
+    ),
+    (
+        "short-question",
+        Effect::Dropped,
+        |tally| tally.short_question,
+        "the question has fewer than three words",
+    ),
+    (
+        "lead-in",
+        Effect::Changed,
+        |tally| tally.led_in,
+        "label word taken off the answer's beginning",
+    ),
+    (
+        "one-sentence",
+        Effect::Changed,
+        |tally| tally.cut,
+        "answer cut to the sentence of three or more words that answers the question best",
+    ),
+    (
+        "study-speak",
+        Effect::Changed,
+        |tally| tally.talked,
+        "speech about the study, or a label word, taken off the rationale",
+    ),
+    (
+        "contradicted",
+        Effect::Dropped,
+        |tally| tally.contradicted,
+        "the answer opens with another label than the row's",
+    ),
+    (
+        "no-rationale",
+        Effect::Dropped,
+        |tally| tally.short_rationale,
+        "the answer has no sentence of three or more words",
+    ),
+    (
+        "disputed",
+        Effect::Dropped,
+        |tally| tally.disputed,
+        "the same question has two labels; all its rows go",
+    ),
+    (
+        "disagreement",
+        Effect::Dropped,
+        |tally| tally.disagreed,
+        "sources answer the same question differently; one Uncertain row names the disagreement, the others go",
+    ),
+    (
+        "duplicate",
+        Effect::Dropped,
+        |tally| tally.duplicate,
+        "the same question was there before",
+    ),
+    (
+        "near",
+        Effect::Tied,
+        |tally| tally.near,
+        "tied to a row with nearly the same question or rationale",
+    ),
+    (
+        "protected",
+        Effect::Dropped,
+        |tally| tally.protected,
+        "a protected benchmark has it, or a row that is tied to it",
+    ),
+    (
+        "cap",
+        Effect::Dropped,
+        |tally| tally.capped,
+        "its source, or its source's class, has reached its cap",
+    ),
+    (
+        "balance",
+        Effect::Dropped,
+        |tally| tally.unbalanced,
+        "left out by the seeded sample that makes the classes equal",
+    ),
+    (
+        "held-out",
+        Effect::Dropped,
+        |tally| tally.held_out,
+        "has no label, and is tied to a row of validation or test",
+    ),
+    (
+        "unlabelled",
+        Effect::Apart,
+        |tally| tally.unlabelled,
+        "has no label: goes to unlabelled.jsonl",
+    ),
+];
+
+/// Every rule of a build and the rows it touched, in order.
 pub(crate) fn rules(tally: &Tally) -> Vec<RuleRecord> {
-    use Effect::{Apart, Changed, Dropped, Tied};
-    [
-        (
-            "mend",
-            Changed,
-            tally.mended,
-            "mark-up leftovers, entities, blanks and spacing put right",
-        ),
-        (
-            "citations",
-            Changed,
-            tally.cited,
-            "citations removed from question, answer and context",
-        ),
-        (
-            "context",
-            Changed,
-            tally.shortened,
-            CONTEXT_CUT,
-        ),
-        (
-            "short-question",
-            Dropped,
-            tally.short_question,
-            "the question has fewer than three words",
-        ),
-        (
-            "lead-in",
-            Changed,
-            tally.led_in,
-            "label word taken off the answer's beginning",
-        ),
-        (
-            "one-sentence",
-            Changed,
-            tally.cut,
-            "answer cut to the sentence of three or more words that answers the question best",
-        ),
-        (
-            "study-speak",
-            Changed,
-            tally.talked,
-            "speech about the study, or a label word, taken off the rationale",
-        ),
-        (
-            "contradicted",
-            Dropped,
-            tally.contradicted,
-            "the answer opens with another label than the row's",
-        ),
-        (
-            "no-rationale",
-            Dropped,
-            tally.short_rationale,
-            "the answer has no sentence of three or more words",
-        ),
-        (
-            "disputed",
-            Dropped,
-            tally.disputed,
-            "the same question stands under two labels; all its rows go",
-        ),
-        (
-            "disagreement",
-            Dropped,
-            tally.disagreed,
-            "sources answer the same question differently; one Uncertain row says so, the others go",
-        ),
-        (
-            "duplicate",
-            Dropped,
-            tally.duplicate,
-            "the same question was there before",
-        ),
-        (
-            "near",
-            Tied,
-            tally.near,
-            "tied to a row with nearly the same question or rationale",
-        ),
-        (
-            "protected",
-            Dropped,
-            tally.protected,
-            "a benchmark asks it, or a row that is tied to it",
-        ),
-        (
-            "cap",
-            Dropped,
-            tally.capped,
-            "its source, or its source's class, has as many rows as it may",
-        ),
-        (
-            "balance",
-            Dropped,
-            tally.unbalanced,
-            "left out by the seeded sample that makes the classes equal",
-        ),
-        (
-            "held-out",
-            Dropped,
-            tally.held_out,
-            "has no label, and is tied to a row of validation or test",
-        ),
-        (
-            "unlabelled",
-            Apart,
-            tally.unlabelled,
-            "has no label: goes to unlabelled.jsonl",
-        ),
-    ]
-    .into_iter()
-    .map(|(rule, effect, rows, about)| RuleRecord {
-        rule: rule.to_owned(),
-        about: match (about, tally.shortened_bytes) {
+    let record = |(rule, effect, rows, about): &Rule| RuleRecord {
+        rule: (*rule).to_owned(),
+        about: match (*about, tally.shortened_bytes) {
             (CONTEXT_CUT, 1..) => {
                 let share = tally.bytes_cut as f64 / tally.shortened_bytes as f64;
                 format!("{about}: {:.1} % of their text", 100.0 * share)
             }
-            _ => about.to_owned(),
+            _ => (*about).to_owned(),
         },
-        effect,
-        rows,
-    })
-    .collect()
+        effect: *effect,
+        rows: rows(tally),
+    };
+    RULES.iter().map(record).collect()
 }

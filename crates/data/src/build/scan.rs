@@ -6,11 +6,11 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use rayon::prelude::*;
 
-use super::BuildSettings;
-use super::rules::{Clean, Tally, clean};
-use super::store::{Block, Input, Share, Store, Writer};
+use super::rules::{CleanedExample, Tally, clean};
+use super::settings::BuildSettings;
+use super::store::{Block, Input, ShardSettings, Store, Writer};
 use crate::manifest::{FileRecord, SourceRecord, label_counts};
-use crate::sources::{self, Piece, ReadFile, Reading};
+use crate::sources::{self, Piece, Reading};
 use crate::{Error, Label, Result};
 
 /// Pieces that are cleaned at once, for each thread.
@@ -39,7 +39,7 @@ struct Cleaned {
 
 /// Reads the shard's share of every source into `dir`.
 pub(crate) fn scan(settings: &BuildSettings, dir: &Path, shard: Shard) -> Result<Store> {
-    let share = Share {
+    let share = ShardSettings {
         seed: settings.seed,
         context: settings.context.as_ref().map(ToString::to_string),
         rules: settings.rules.text().map(str::to_owned),
@@ -67,7 +67,7 @@ pub(crate) fn scan(settings: &BuildSettings, dir: &Path, shard: Shard) -> Result
                 let mut hand_on = |piece| {
                     let ours = number % shard.1 == shard.0 - 1;
                     number += 1;
-                    // Nobody listens any more where a piece had a fault: that one is told.
+                    // The receiver is gone where a piece had a fault, which is reported there.
                     match ours
                         && sender
                             .send(Numbered {
@@ -95,18 +95,18 @@ pub(crate) fn scan(settings: &BuildSettings, dir: &Path, shard: Shard) -> Result
             tally.add(cleaned.tally);
             writer.append(cleaned.number, cleaned.source, cleaned.block)
         });
-        let files: Result<Vec<Vec<ReadFile>>> = reader
+        let files: Result<Vec<Vec<FileRecord>>> = reader
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         match (cleaned, files) {
-            // A row's fault comes before the file's, which stands behind it.
+            // A row's fault is reported rather than that of the file behind it.
             (Err(fault), _) => Err(fault),
             (Ok(()), files) => files,
         }
     })?;
     let inputs = settings.sources.iter().zip(records).zip(files);
     let inputs = inputs.map(|((input, mut record), files)| {
-        record.files = files.into_iter().map(FileRecord::from).collect();
+        record.files = files;
         record.hub.clone_from(&input.hub);
         Input {
             text: input.to_string(),
@@ -144,7 +144,7 @@ fn cleaned(piece: Numbered, settings: &BuildSettings) -> Result<Cleaned> {
     let labels = label_counts(rows.rows.iter().filter_map(|row| row.label));
     let read = rows.rows.len();
     let mut tally = Tally::default();
-    let mut kept: Vec<Clean> = Vec::with_capacity(read);
+    let mut kept: Vec<CleanedExample> = Vec::with_capacity(read);
     for row in rows.rows {
         let (row, touched) = clean(row, settings, &mut |_, _, _| {});
         tally.add(touched);

@@ -1,28 +1,15 @@
 //! Which rows belong together, and which of them a benchmark asks for.
 
-use serde::{Deserialize, Serialize};
-
 use super::group::Sets;
-use super::store::{Side, Sides, Store};
-use crate::near::{Seek, hash, seek};
-use crate::protect::Question;
-use crate::{Label, Result};
+use super::store::{Store, StoredTexts, TextKind};
+use crate::Result;
+use crate::near::{PairVisitor, hash, visit_pairs};
+use crate::protect::ProtectedQuestion;
 
 /// Overlap of word pairs from which on two questions are the same but for a word or two.
 pub(crate) const NEAR_QUESTIONS: f64 = 0.7;
 /// The same of rationales, which are longer.
 pub(crate) const NEAR_RATIONALES: f64 = 0.8;
-
-/// Two questions that are nearly the same and have different answers: one of the labels may be wrong.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Suspect {
-    /// Ids of the two rows.
-    pub ids: [String; 2],
-    /// Their labels.
-    pub labels: [Label; 2],
-    /// Share of their word pairs that both have.
-    pub overlap: f64,
-}
 
 /// Rows, tied.
 pub(crate) struct Tied {
@@ -43,7 +30,7 @@ pub(crate) fn tie(
     mut sets: Sets,
     gone: impl Fn(u32) -> bool + Sync,
     distinct: impl Fn(u32) -> bool,
-    protected: &[&Question],
+    protected: &[&ProtectedQuestion],
 ) -> Result<Tied> {
     let rows = store.rows.len();
     let mut keys = store.take_keys();
@@ -60,33 +47,33 @@ pub(crate) fn tie(
     let mut found = Joining {
         sets,
         gone: &gone,
-        // Questions alike under two labels are told, however they are tied.
-        told: &|a, b| matches!((label(a), label(b)), (Some(a), Some(b)) if a != b),
+        // Similar questions with different labels are reported, however they are tied.
+        reported: &|a, b| matches!((label(a), label(b)), (Some(a), Some(b)) if a != b),
         suspects: Vec::new(),
     };
-    let questions = Sides {
+    let questions = StoredTexts {
         store,
-        side: Side::Question,
+        kind: TextKind::Question,
         others: protected
             .iter()
             .map(|question| &question.shingles)
             .collect(),
     };
-    seek(&questions, NEAR_QUESTIONS, &mut found)?;
+    visit_pairs(&questions, NEAR_QUESTIONS, &mut found)?;
     let mut suspects = std::mem::take(&mut found.suspects);
-    found.told = &|_, _| false;
-    let rationales = Sides {
+    found.reported = &|_, _| false;
+    let rationales = StoredTexts {
         store,
-        side: Side::Rationale,
+        kind: TextKind::Rationale,
         others: Vec::new(),
     };
-    seek(&rationales, NEAR_RATIONALES, &mut found)?;
+    visit_pairs(&rationales, NEAR_RATIONALES, &mut found)?;
     let group_of = found.sets.roots();
     let mut asked = vec![false; group_of.len()];
     for group in &group_of[rows..] {
         asked[*group as usize] = true;
     }
-    // A benchmark's question stands behind the rows, so the first of a group that has both is a row.
+    // A benchmark's question is numbered after the rows, so the first of a group that has both is a row.
     let protected: Vec<bool> = group_of[..rows]
         .iter()
         .map(|group| asked[*group as usize])
@@ -112,24 +99,24 @@ pub(crate) fn tie(
 struct Joining<'a> {
     sets: Sets,
     gone: &'a (dyn Fn(u32) -> bool + Sync),
-    told: &'a (dyn Fn(u32, u32) -> bool + Sync),
+    reported: &'a (dyn Fn(u32, u32) -> bool + Sync),
     suspects: Vec<(u32, u32, f64)>,
 }
 
-impl Seek for Joining<'_> {
+impl PairVisitor for Joining<'_> {
     fn begin(&mut self) {
         self.sets.flatten();
     }
 
     fn wants(&self, (a, b): (u32, u32)) -> bool {
         // What an earlier band has tied need not be looked at again: copies share all bands.
-        let news = !self.sets.together(a, b) || (self.told)(a, b);
+        let news = !self.sets.together(a, b) || (self.reported)(a, b);
         news && !(self.gone)(a) && !(self.gone)(b)
     }
 
     fn found(&mut self, (a, b): (u32, u32), overlap: f64) {
         self.sets.join(a, b);
-        if (self.told)(a, b) {
+        if (self.reported)(a, b) {
             self.suspects.push((a, b, overlap));
         }
     }

@@ -5,17 +5,20 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::artefact::Guess;
-use super::plan::{DISAGREEMENT, Fate, Ids, Plan};
-use super::rules::{Kept, rules};
+use super::plan::{DISAGREEMENT, Ids, Outcome, Plan};
+use super::rules::{StoredExample, rules};
+use super::settings::{Balance, BuildSettings, Disagreement};
 use super::store::Store;
-use super::{Balance, BuildSettings, Disagreement};
 use crate::card::{Card, Census, Words, measure};
-use crate::dataset::{Workshop, file_name, unlabelled_name};
+use crate::dataset::UNLABELLED;
 use crate::digest::place;
 use crate::item::{Item, Unlabelled};
-use crate::manifest::{Manifest, ProtectRecord, Settings, SplitRecord, UnlabelledRecord};
+use crate::manifest::{
+    LAYOUT, Manifest, ProtectRecord, RecordedSettings, SplitRecord, UnlabelledRecord,
+};
 use crate::near::hash;
 use crate::protect::Benchmark;
+use crate::staging::StagingFolder;
 use crate::{Label, MeshTree, Result, Split};
 
 /// Rows that are put together at once.
@@ -35,7 +38,7 @@ struct Counts {
 }
 
 /// A row on its way to its file, put together on any thread.
-struct Made {
+struct PreparedExample {
     line: Vec<u8>,
     item: Item,
     words: Words,
@@ -45,11 +48,17 @@ struct Made {
     guess: Option<super::artefact::Row>,
 }
 
-impl Made {
-    fn of(row: u32, store: &Store, plan: &Plan, ids: &Ids<'_>, guess: &Guess) -> Result<Made> {
+impl PreparedExample {
+    fn of(
+        row: u32,
+        store: &Store,
+        plan: &Plan,
+        ids: &Ids<'_>,
+        guess: &Guess,
+    ) -> Result<PreparedExample> {
         let (item, kept) = item(store, plan, ids, row)?;
         let mesh = kept.mesh.into_iter();
-        Ok(Made {
+        Ok(PreparedExample {
             line: line(&item),
             words: measure(&item),
             group: hash(&[&item.group]),
@@ -62,7 +71,7 @@ impl Made {
 }
 
 impl Counts {
-    fn see(&mut self, split: Split, made: Made, tree: Option<&MeshTree>) {
+    fn see(&mut self, split: Split, made: PreparedExample, tree: Option<&MeshTree>) {
         self.census.see(split, &made.item, made.words);
         self.census.see_mesh(&made.mesh, tree);
         self.groups.insert(made.group);
@@ -77,13 +86,13 @@ impl Counts {
     }
 }
 
-/// Writes the planned rows and their card into the workshop, and gives the manifest.
+/// Writes the planned rows and their card into the staging, and gives the manifest.
 pub(crate) fn write(
     store: &Store,
     plan: Plan,
     benchmarks: &[Benchmark],
     settings: &BuildSettings,
-    workshop: &Workshop,
+    staging: &StagingFolder,
 ) -> Result<Manifest> {
     let ids = Ids {
         store,
@@ -91,20 +100,20 @@ pub(crate) fn write(
     };
     let mut counts = Counts::default();
     let kept = plan
-        .fates
+        .outcomes
         .iter()
-        .filter(|fate| matches!(fate, Fate::In(_)))
+        .filter(|outcome| matches!(outcome, Outcome::In(_)))
         .count();
     counts.guess.sample(kept);
     let mut splits = Vec::new();
     for split in Split::ALL {
-        let rows = in_order(&plan, &ids, settings.seed, Fate::In(split));
-        let mut file = workshop.file(&file_name(split))?;
+        let rows = in_order(&plan, &ids, settings.seed, Outcome::In(split));
+        let mut file = staging.file(&split.file_name())?;
         let mut record = SplitRecord::empty(split);
         for rows in rows.chunks(AT_ONCE) {
             let guess = &counts.guess;
-            let make = |row: &u32| Made::of(*row, store, &plan, &ids, guess);
-            let made: Vec<Result<Made>> = rows.par_iter().map(make).collect();
+            let make = |row: &u32| PreparedExample::of(*row, store, &plan, &ids, guess);
+            let made: Vec<Result<PreparedExample>> = rows.par_iter().map(make).collect();
             for made in made {
                 let made = made?;
                 file.write(&made.line)?;
@@ -115,11 +124,11 @@ pub(crate) fn write(
         record.sha256 = file.finish()?;
         splits.push(record);
     }
-    let apart = in_order(&plan, &ids, settings.seed, Fate::Apart);
+    let apart = in_order(&plan, &ids, settings.seed, Outcome::Apart);
     let unlabelled = match apart.is_empty() {
         true => None,
         false => {
-            let mut file = workshop.file(unlabelled_name())?;
+            let mut file = staging.file(UNLABELLED)?;
             for rows in apart.chunks(AT_ONCE) {
                 let make = |row: &u32| Ok(line(&unlabelled(store, &plan, &ids, *row)?));
                 let made: Vec<Result<Vec<u8>>> = rows.par_iter().map(make).collect();
@@ -128,7 +137,7 @@ pub(crate) fn write(
                 }
             }
             Some(UnlabelledRecord {
-                file: unlabelled_name().to_owned(),
+                file: UNLABELLED.to_owned(),
                 sha256: file.finish()?,
                 rows: apart.len(),
             })
@@ -138,14 +147,14 @@ pub(crate) fn write(
     let manifest = manifest(
         store, plan, counts, splits, unlabelled, benchmarks, settings,
     );
-    Card::new(&manifest, &examples).write(workshop.new_folder())?;
+    Card::new(&manifest, &examples).write(staging.new_folder())?;
     Ok(manifest)
 }
 
-/// The rows of one fate, in the seed's order.
-fn in_order(plan: &Plan, ids: &Ids<'_>, seed: u64, fate: Fate) -> Vec<u32> {
-    let rows = plan.fates.par_iter().enumerate();
-    let rows = rows.filter(|(_, of)| **of == fate);
+/// The rows of one outcome, in the seed's order.
+fn in_order(plan: &Plan, ids: &Ids<'_>, seed: u64, outcome: Outcome) -> Vec<u32> {
+    let rows = plan.outcomes.par_iter().enumerate();
+    let rows = rows.filter(|(_, of)| **of == outcome);
     let mut rows: Vec<(u64, u32)> = rows
         .map(|(row, _)| (place(seed, "order", &ids.of(row as u32)), row as u32))
         .collect();
@@ -161,14 +170,14 @@ fn line(row: &impl serde::Serialize) -> Vec<u8> {
 }
 
 /// The name of a row's group: the first key of the group's first row.
-fn group(store: &Store, plan: &Plan, row: u32, kept: &Kept) -> Result<String> {
+fn group(store: &Store, plan: &Plan, row: u32, kept: &StoredExample) -> Result<String> {
     match plan.group_of[row as usize] {
         first if first == row => Ok(kept.name.clone()),
         first => Ok(store.read(first)?.name),
     }
 }
 
-fn item(store: &Store, plan: &Plan, ids: &Ids<'_>, row: u32) -> Result<(Item, Kept)> {
+fn item(store: &Store, plan: &Plan, ids: &Ids<'_>, row: u32) -> Result<(Item, StoredExample)> {
     let mut kept = store.read(row)?;
     let group = group(store, plan, row, &kept)?;
     let mut id = ids.of(row).into_owned();
@@ -180,16 +189,14 @@ fn item(store: &Store, plan: &Plan, ids: &Ids<'_>, row: u32) -> Result<(Item, Ke
     let label = store.rows[row as usize].label.unwrap_or(Label::Uncertain);
     let take = std::mem::take::<String>;
     let (question, rationale) = (take(&mut kept.question), take(&mut kept.rationale));
-    let context = kept.context.take();
     let item = Item {
         id,
         label,
         source: take(&mut kept.source),
         group,
-        text: Item::render(context.as_deref(), &question, label, &rationale),
         question,
         rationale,
-        context,
+        context: kept.context.take(),
     };
     Ok((item, kept))
 }
@@ -242,17 +249,17 @@ fn manifest(
     });
     Manifest {
         kind: "verdict data set".to_owned(),
-        layout: 1,
+        layout: LAYOUT,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: settings.seed,
-        settings: Settings {
+        settings: RecordedSettings {
             balance: balance.to_owned(),
             per_class,
-            contexts: store.share.context.is_some(),
-            context: store.share.context.clone(),
+            contexts: store.shard_settings.context.is_some(),
+            context: store.shard_settings.context.clone(),
             disagreement: (settings.disagreement == Disagreement::Uncertain)
                 .then(|| "uncertain".to_owned()),
-            rules: store.share.rules.clone(),
+            rules: store.shard_settings.rules.clone(),
             sources: asked.collect(),
             protected: protected.collect(),
         },

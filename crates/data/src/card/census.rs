@@ -38,7 +38,7 @@ pub(crate) struct Census {
 }
 
 impl Census {
-    /// Of a finished set, as far as its items tell.
+    /// Of a finished set, as far as its examples show.
     pub(crate) fn of(set: &DataSet) -> Census {
         let mut census = Census::default();
         for split in Split::ALL {
@@ -89,7 +89,7 @@ impl Census {
         }
     }
 
-    /// The examples, in the order in which they stand in the train split.
+    /// The examples, in the order of the training set.
     pub(crate) fn take_examples(&mut self) -> Vec<Item> {
         std::mem::take(&mut self.examples)
     }
@@ -108,7 +108,7 @@ impl Census {
             .collect()
     }
 
-    /// MeSH as far as it was told, where it was.
+    /// What is known of MeSH headings; none where there are none.
     pub(crate) fn mesh(&self, distinct: usize, tree: Option<&MeshTree>) -> Option<MeshRecord> {
         let counted = BRANCHES.iter().zip(self.branches);
         let branches = counted.map(|((letter, _), rows)| (letter.to_string(), rows));

@@ -1,5 +1,5 @@
-//! What was done to the rows read and found out about those kept: rules, fates, leaks, artefacts, weights. In tables
-//! and the sentences that stand by them, each a function of the manifest.
+//! What was done to the rows read, and what was found out about those kept: rules, outcomes, leaks, annotation
+//! artifacts, class weights. Tables and the sentences above them, each a function of the manifest.
 
 use verdict_common::{counted, grouped, percent};
 use verdict_page::{Cell, Table};
@@ -9,7 +9,7 @@ use crate::build::{NEAR_QUESTIONS, NEAR_RATIONALES};
 use crate::manifest::{Artefact, Effect, Manifest};
 use crate::{Label, wilson};
 
-/// Suspects that are told.
+/// Suspects that are listed.
 const SUSPECTS: usize = 20;
 
 fn effect(effect: Effect) -> &'static str {
@@ -22,7 +22,7 @@ fn effect(effect: Effect) -> &'static str {
 }
 
 pub(super) fn rules(manifest: &Manifest) -> Table {
-    let caption = "Every rule, in the order they work; a row may be changed by several";
+    let caption = "Every rule, in order; one row may be changed by several";
     let mut table = Table::new(caption, &["rule", "effect", "rows", "what it does"]);
     for rule in &manifest.rules {
         table.rows.push(vec![
@@ -36,23 +36,23 @@ pub(super) fn rules(manifest: &Manifest) -> Table {
 }
 
 /// What became of rows, and of how many: kept, then the rules that dropped or set apart.
-pub(super) fn fate_rows(manifest: &Manifest) -> Vec<(&'static str, &str, &str, usize)> {
-    let mut fates = vec![("kept", "", "stands in a split", manifest.rows_kept)];
+pub(super) fn outcome_rows(manifest: &Manifest) -> Vec<(&'static str, &str, &str, usize)> {
+    let mut outcomes = vec![("kept", "", "in one of the splits", manifest.rows_kept)];
     for rule in manifest.rules.iter().filter(|rule| rule.rows > 0) {
         if matches!(rule.effect, Effect::Dropped | Effect::Apart) {
-            fates.push((effect(rule.effect), &rule.rule, &rule.about, rule.rows));
+            outcomes.push((effect(rule.effect), &rule.rule, &rule.about, rule.rows));
         }
     }
-    fates
+    outcomes
 }
 
-pub(super) fn fates(manifest: &Manifest) -> Table {
+pub(super) fn outcomes(manifest: &Manifest) -> Table {
     let read = manifest.rows_read;
     let mut table = Table::new(
         "Every row that was read",
         &["fate", "rule", "rows", "share", "why"],
     );
-    for (fate, rule, why, rows) in fate_rows(manifest) {
+    for (fate, rule, why, rows) in outcome_rows(manifest) {
         let rule = match rule {
             "" => "".into(),
             rule => Cell::Code(rule.to_owned()),
@@ -74,21 +74,18 @@ pub(super) fn fates(manifest: &Manifest) -> Table {
     table
 }
 
-pub(super) fn leaks_told(manifest: &Manifest) -> String {
+pub(super) fn leaks_text(manifest: &Manifest) -> String {
     format!(
-        "Rows of the same abstract, of the same question, or of nearly the same question (at least {NEAR_QUESTIONS} of \
-         the word pairs in common) or rationale ({NEAR_RATIONALES}) are one group. {} of {}; a group stands in one \
-         split alone, which verdict build --verify checks.",
+        "Examples that share an abstract or a question, or have nearly the same question (at least {NEAR_QUESTIONS} of \
+         the word pairs in common) or rationale ({NEAR_RATIONALES}), form one group: {} among {}. A group is never \
+         divided between splits; verdict build --verify checks this.",
         counted(manifest.groups, "group"),
-        counted(manifest.rows_kept, "row")
+        counted(manifest.rows_kept, "example")
     )
 }
 
 pub(super) fn leaks(manifest: &Manifest) -> Table {
-    let mut table = Table::new(
-        "What could have leaked",
-        &["finding", "what was done", "rows"],
-    );
+    let mut table = Table::new("Possible leaks", &["finding", "what was done", "rows"]);
     for (rule, finding, done) in [
         ("duplicate", "same question as an earlier row", "dropped"),
         (
@@ -99,7 +96,7 @@ pub(super) fn leaks(manifest: &Manifest) -> Table {
         (
             "disagreement",
             "sources answer the same question differently",
-            "one Uncertain row says so, the others dropped",
+            "replaced by one Uncertain example that names the disagreement",
         ),
         (
             "near",
@@ -108,12 +105,12 @@ pub(super) fn leaks(manifest: &Manifest) -> Table {
         ),
         (
             "protected",
-            "asked by a benchmark, or tied to what it asks",
+            "in a protected benchmark, or in the group of one of its questions",
             "kept out",
         ),
         (
             "held-out",
-            "no label, and tied to validation or test",
+            "no label, and in the group of a validation or test example",
             "dropped",
         ),
     ] {
@@ -125,7 +122,7 @@ pub(super) fn leaks(manifest: &Manifest) -> Table {
     }
     table.rows.push(vec![
         "nearly the same question under two labels (pairs)".into(),
-        "kept in one group; for a person to look at".into(),
+        "kept in one group; worth a review".into(),
         manifest.suspects.len().into(),
     ]);
     table
@@ -136,7 +133,7 @@ pub(super) fn suspects(manifest: &Manifest) -> Option<Table> {
     let caption = match all {
         0..=SUSPECTS => "Suspects: nearly equal questions with different labels".to_owned(),
         _ => format!(
-            "Suspects: {SUSPECTS} of {} pairs of nearly equal questions with different labels; the others stand in MANIFEST.json",
+            "Suspects: {SUSPECTS} of {} pairs of nearly equal questions with different labels; the rest are in MANIFEST.json",
             grouped(all)
         ),
     };
@@ -154,27 +151,29 @@ pub(super) fn suspects(manifest: &Manifest) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// What single words guess, where there is something to guess, and no more is right than there is.
+/// The question-only baseline; none where its counts are missing or make no sense.
 pub(super) fn guessed(manifest: &Manifest) -> Option<Artefact> {
     let sound = |found: &Artefact| found.rows > 0 && found.right.max(found.majority) <= found.rows;
     manifest.artefact.filter(sound)
 }
 
-pub(super) fn artefact_told(manifest: &Manifest) -> Option<String> {
+pub(super) fn artefact_text(manifest: &Manifest) -> Option<String> {
     let found = guessed(manifest)?;
     let (low, high) = wilson(found.right, found.rows);
     let majority = found.majority as f64 / found.rows as f64;
     let verdict = match () {
         () if low > majority => {
-            "That is more than the commonest label gives: single words say something of the answer, and a model may learn them first."
+            "That is more than the commonest label gives: the wording predicts the answer (annotation artifacts), and a model may learn it first."
         }
         () if high < majority => {
-            "That is less than the commonest label gives: single words do not give the answer away."
+            "That is less than the commonest label gives: no annotation artifacts were found."
         }
-        () => "That is no more than the commonest label gives, as far as so many rows can tell.",
+        () => {
+            "That is no more than the commonest label gives, within the precision that so many examples allow."
+        }
     };
     Some(format!(
-        "A naive Bayes classifier on the single words of the question, judged by five-fold cross-validation over \
+        "A naive Bayes classifier on the single words of the question, evaluated by five-fold cross-validation over \
          groups, gets {} of {} labels right. {verdict}",
         grouped(found.right),
         grouped(found.rows)
@@ -190,7 +189,7 @@ pub(super) fn artefact(manifest: &Manifest) -> Option<Table> {
         "accuracy",
         "95 % interval (Wilson)",
     ];
-    let mut table = Table::new("How far single words get", &head);
+    let mut table = Table::new("Question-only baseline", &head);
     for (name, right) in [
         ("words of the question", found.right),
         ("the commonest label", found.majority),
@@ -214,16 +213,16 @@ pub(super) fn artefact(manifest: &Manifest) -> Option<Table> {
     Some(table)
 }
 
-pub(super) fn weights_told(manifest: &Manifest) -> Option<String> {
+pub(super) fn weights_text(manifest: &Manifest) -> Option<String> {
     manifest.class_weights.as_ref().map(|_| {
-        "The classes of the train split are not of one size. Weighted so, all of them weigh the same in training.".into()
+        "The classes of the training set differ in size. With these weights each contributes equally to the loss.".into()
     })
 }
 
 pub(super) fn weights(manifest: &Manifest) -> Option<Table> {
     let weights = manifest.class_weights.as_ref()?;
     let train = manifest.splits.first()?;
-    let mut table = Table::new("Class weights", &["class", "rows to learn from", "weight"]);
+    let mut table = Table::new("Class weights", &["class", "training examples", "weight"]);
     for label in Label::ALL {
         let weight = weights.get(&label).copied().unwrap_or(0.0);
         let row = vec![label.as_str().into(), rows(&train.labels, label).into()];
@@ -236,11 +235,11 @@ pub(super) fn weights(manifest: &Manifest) -> Option<Table> {
     Some(table)
 }
 
-pub(super) fn unlabelled_told(manifest: &Manifest) -> Option<String> {
+pub(super) fn unlabelled_text(manifest: &Manifest) -> Option<String> {
     let apart = manifest.unlabelled.as_ref()?;
     Some(format!(
-        "{} without a label stand in {}, cleaned by the same rules. None of them is in the group of a row of validation \
-         or test. They count in no other figure here but those of the rows read.",
+        "{} without a label are in {}, cleaned by the same rules. None of them shares a group with a validation or test \
+         example. Apart from the rows read, no other figure here counts them.",
         counted(apart.rows, "row"),
         apart.file
     ))

@@ -149,7 +149,7 @@ pub(super) fn lengths(manifest: &Manifest) -> Vec<Figure> {
     tables::LENGTHS.iter().filter_map(one).collect()
 }
 
-/// Years that stand one by one.
+/// Years that are shown one by one.
 const YEARS: u16 = 60;
 
 /// Rows by year of publication, of all sources.
@@ -205,11 +205,11 @@ pub(super) fn branches(manifest: &Manifest) -> Option<Figure> {
 }
 
 /// What became of every row read: one bar of all of them, and one for each reason.
-pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
+pub(super) fn outcomes(manifest: &Manifest) -> Option<Figure> {
     let read = manifest.rows_read;
-    let fates = checks::fate_rows(manifest);
+    let outcomes = checks::outcome_rows(manifest);
     let sum = |of: &str| {
-        fates
+        outcomes
             .iter()
             .filter(|fate| fate.0 == of)
             .map(|fate| fate.3)
@@ -243,7 +243,7 @@ pub(super) fn fates(manifest: &Manifest) -> Option<Figure> {
     }
     y += 34.0;
     let mut told = Vec::new();
-    for (fate, rule, _, rows) in &fates {
+    for (fate, rule, _, rows) in &outcomes {
         let name = if rule.is_empty() { *fate } else { *rule };
         let right = format!("{} ({})", grouped(*rows), percent(*rows, read));
         svg.names(y + 12.0, name, &right);

@@ -1,7 +1,7 @@
 //! The data card: a report of a finished data set for the people who decide whether to use it, in Markdown and in
 //! HTML. Made out of the manifest and a few rows, so that the folder alone gives it again, byte by byte.
 //!
-//! `page` says what stands on it, once for both; `figures` draws. `verdict-page` writes it down.
+//! `page` has the contents, once for both formats; `figures` draws. `verdict-page` writes the files.
 //! No clock, no network, no script.
 
 mod census;
@@ -18,8 +18,8 @@ use std::path::Path;
 
 pub(crate) use census::{Census, Words, measure};
 
-use crate::dataset::write_file;
 use crate::new_file_in;
+use crate::staging::write_file;
 use crate::{DataSet, Error, Item, Manifest, Result};
 
 /// The Markdown's file name.
@@ -71,7 +71,7 @@ impl Card {
         Ok(())
     }
 
-    /// Writes both files into a finished data set, in the place of those that stand there. Each is whole or as it was.
+    /// Writes both files into a finished data set, replacing those that are there. Each is replaced as a whole or not at all.
     ///
     /// # Errors
     /// [`Error::Io`].

@@ -1,4 +1,4 @@
-//! What stands on a card and in which order.
+//! The contents of a card, in order.
 
 use verdict_common::{counted, grouped, percent};
 use verdict_page::{Badge, Block, Example, Figure, Page, Part, Table};
@@ -7,7 +7,7 @@ use super::{checks, figures, rights, tables};
 use crate::manifest::Manifest;
 use crate::{Item, Label, wilson};
 
-/// Everything that the manifest and the examples tell.
+/// The card of a manifest and examples.
 pub(super) fn page(manifest: &Manifest, examples: &[Item]) -> Page {
     let mut blocks = vec![Block::Text(about(manifest)), Block::Text(summary(manifest))];
     let mut section = |title: &str, content: Vec<Option<Block>>| {
@@ -42,7 +42,7 @@ pub(super) fn page(manifest: &Manifest, examples: &[Item]) -> Page {
         "Years of publication",
         vec![
             draw(figures::years(manifest)),
-            text(tables::years_told(manifest)),
+            text(tables::years_text(manifest)),
             tables::years(manifest).map(Block::Table),
         ],
     );
@@ -50,7 +50,7 @@ pub(super) fn page(manifest: &Manifest, examples: &[Item]) -> Page {
         "MeSH",
         vec![
             draw(figures::branches(manifest)),
-            text(tables::mesh_told(manifest)),
+            text(tables::mesh_text(manifest)),
             tables::branches(manifest).map(Block::Table),
             tables::headings(manifest).map(Block::Table),
         ],
@@ -63,41 +63,41 @@ pub(super) fn page(manifest: &Manifest, examples: &[Item]) -> Page {
     section("Lengths in words", lengths);
     section("Rules", vec![table(checks::rules(manifest))]);
     section(
-        "What became of every row read",
+        "What became of every row",
         vec![
-            draw(figures::fates(manifest)),
-            table(checks::fates(manifest)),
+            draw(figures::outcomes(manifest)),
+            table(checks::outcomes(manifest)),
         ],
     );
     section(
         "Leaks",
         vec![
-            Some(Block::Text(checks::leaks_told(manifest))),
+            Some(Block::Text(checks::leaks_text(manifest))),
             table(checks::leaks(manifest)),
             checks::suspects(manifest).map(Block::Table),
         ],
     );
     section(
-        "What the wording gives away",
+        "Question-only baseline",
         vec![
             draw(figures::artefact(manifest)),
-            text(checks::artefact_told(manifest)),
+            text(checks::artefact_text(manifest)),
             checks::artefact(manifest).map(Block::Table),
         ],
     );
     section(
         "Class weights",
         vec![
-            text(checks::weights_told(manifest)),
+            text(checks::weights_text(manifest)),
             checks::weights(manifest).map(Block::Table),
         ],
     );
     section(
         "Rows without a label",
-        vec![text(checks::unlabelled_told(manifest))],
+        vec![text(checks::unlabelled_text(manifest))],
     );
     let mut shown = vec![text((!examples.is_empty()).then(|| {
-        "The first rows of each source and class in the train split, shortened. None of validation or test is shown.".into()
+        "The first examples of each source and class in the training set, shortened. Validation and test set are not shown.".into()
     }))];
     shown.extend(example_blocks(manifest, examples));
     section("Examples", shown);
@@ -118,13 +118,13 @@ fn about(manifest: &Manifest) -> String {
         false => "",
     };
     let context = match manifest.settings.contexts {
-        true => ", with the abstract it was asked about",
+        true => ", with the abstract that it is about",
         false => "",
     };
     format!(
-        "For training and judging language models that answer a closed {field}question with one word (Yes, No or \
-         Uncertain) and one sentence that says why. A row is a line of JSON: the question{context}, its label, its \
-         rationale, the source it came from, the group it belongs to, and the training text they make."
+        "For training and evaluating language models that answer a closed {field}question with one word (Yes, No or \
+         Uncertain) and one sentence that says why. An example is a line of JSON: the question{context}, its label, its \
+         rationale, the source it came from, and the group it belongs to."
     )
 }
 
@@ -132,9 +132,9 @@ fn summary(manifest: &Manifest) -> String {
     let rows = manifest.rows_kept;
     let splits = manifest.splits.iter().map(|split| {
         let what = match split.split.as_str() {
-            "train" => "to learn from",
-            "validation" => "to choose by",
-            _ => "to judge by",
+            "train" => "for training",
+            "validation" => "for validation",
+            _ => "for the final test",
         };
         format!("{} {what}", grouped(split.rows))
     });
@@ -154,14 +154,14 @@ fn summary(manifest: &Manifest) -> String {
     );
     if let Some(unlabelled) = &manifest.unlabelled {
         text += &format!(
-            " Another {} without a label stand apart.",
+            " Another {} without a label are in a file of their own.",
             counted(unlabelled.rows, "row")
         );
     }
     if let Some(found) = checks::guessed(manifest) {
         let (low, high) = wilson(found.right, found.rows);
         text += &format!(
-            " The words of the question alone guess {} of the labels (95 % interval {:.1}–{:.1}), the commonest label {}.",
+            " A question-only baseline predicts {} of the labels (95 % interval {:.1}–{:.1}), the commonest label {}.",
             percent(found.right, found.rows),
             100.0 * low,
             100.0 * high,

@@ -1,4 +1,4 @@
-//! Whose the rows are, and what they cannot tell. Each line stands only where it applies.
+//! Licences and limits. Each line is shown only where it applies.
 
 use verdict_common::{counted, percent};
 use verdict_page::{Cell, Table};
@@ -15,10 +15,7 @@ pub(super) fn licences(manifest: &Manifest) -> Table {
                 "MIT",
                 "as the PubMedQA repository says; its texts come from abstracts in PubMed",
             ),
-            "bioasq" => (
-                "CC BY 2.5",
-                "by the terms of the BioASQ challenge, under which its files are given out",
-            ),
+            "bioasq" => ("CC BY 2.5", "by the terms of the BioASQ challenge"),
             "stats" => ("Apache-2.0", "this project's: the rows are generated"),
             "clinical" => (
                 "Apache-2.0",
@@ -28,10 +25,7 @@ pub(super) fn licences(manifest: &Manifest) -> Table {
                 "Apache-2.0",
                 "this project's sentence; the question is its sources'",
             ),
-            _ => (
-                "unknown",
-                "the files are the builder's own, and so is the question of their licence",
-            ),
+            _ => ("unknown", "your own files: check their licence"),
         };
         table.rows.push(vec![
             Cell::Code(kind.to_owned()),
@@ -45,7 +39,7 @@ pub(super) fn licences(manifest: &Manifest) -> Table {
 pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
     let has = |kind: &str| tables::kinds(manifest).any(|of| of == kind) && in_set(manifest, kind);
     let mut limits: Vec<String> = vec![
-        "It is research data, not medical advice. No row was checked by a clinician for this set; a model trained on it must not decide about a patient.".into(),
+        "It is research data, not medical advice. No example was checked by a clinician for this set; a model trained on it must not decide about a patient.".into(),
     ];
     let mut say = |applies: bool, text: String| limits.extend(applies.then_some(text));
     let published = ["pubmedqa-labeled", "pubmedqa-artificial", "bioasq"]
@@ -57,19 +51,19 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
     );
     say(
         has("pubmedqa-labeled"),
-        "The labels of PQA-L are annotators' readings of one abstract each. Its Uncertain is their “maybe”: the abstract leaves the question open, not necessarily the literature.".into(),
+        "The labels of PQA-L are annotators' readings of one abstract each. Uncertain is their “maybe”: the abstract leaves the question open, which need not hold for the literature.".into(),
     );
     say(
         has("bioasq"),
-        "BioASQ's answers are yes or no, given by experts from what was published when they were asked; Uncertain is not among them.".into(),
+        "BioASQ's answers are yes or no, given by experts from the literature of their time; none is Uncertain.".into(),
     );
     say(
         published,
-        "A rationale is the first usable sentence of a published conclusion or answer, cut by rules. Conditions that stand in the sentences behind it are lost, and nobody checked that it is the reason for the label.".into(),
+        "A rationale is one sentence of a published conclusion or answer, chosen and shortened by rules. Conditions in the other sentences are lost, and nobody checked that it is the reason for the label.".into(),
     );
     say(
         has("stats"),
-        "Rows of stats are generated: the studies do not exist, their numbers are drawn, and the wordings are few.".into(),
+        "The stats examples are generated: the studies do not exist, their numbers are random, and there are few wordings.".into(),
     );
     say(
         has("clinical"),
@@ -77,34 +71,34 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
     );
     say(
         has("jsonl") || has("csv"),
-        "Rows of own files (jsonl, csv) are taken at their word: nobody here checked their labels or rationales.".into(),
+        "Labels and rationales of your own files (jsonl, csv) were not checked.".into(),
     );
     say(
         has("disagreement"),
-        "Rows of disagreement are Uncertain because two sources answer differently, which may also be an error of one of them.".into(),
+        "Examples of the source disagreement are Uncertain because two sources answer differently, which may also be an error in one of them.".into(),
     );
     say(
         !manifest.settings.contexts && published,
-        "Questions stand without the abstracts they were written for. What a model answers is what it knows, not what it reads.".into(),
+        "Questions come without the abstracts that they were written for. A model answers from what it knows, not from what it reads.".into(),
     );
     let shortened = tables::touched(manifest, "context");
     say(
         shortened > 0,
         format!(
-            "{} of the rows read were cut to a budget of tokens; what decides the answer may stand in the part cut off.",
+            "{} of the rows read were cut to a budget of tokens; the part cut off may be the one that decides the answer.",
             counted(shortened, "context")
         ),
     );
     say(
         manifest.settings.protected.is_empty(),
-        "No benchmark was kept out: a score on one whose questions may stand here, such as PubMedQA's official test, means nothing.".into(),
+        "No benchmark was kept out: a score on one whose questions may be in this set, such as PubMedQA's official test, means nothing.".into(),
     );
     let balanced = manifest.settings.balance == "balanced";
     let unbalanced = tables::touched(manifest, "balance");
     say(
         balanced && unbalanced > 0,
         format!(
-            "Classes were made equal by leaving out {}. In the sources labels are not equally common, so a model's probabilities are not those of questions as they come.",
+            "Classes were made equal by leaving out {}. In the sources labels are not equally common, so a model's probabilities do not fit questions as they occur there.",
             counted(unbalanced, "row")
         ),
     );
@@ -134,7 +128,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
         say(
             true,
             format!(
-                "The test split has {}. An accuracy of about one half on it is known to within {:.0} points either way (95 %, Wilson); smaller differences between models are not shown by it.",
+                "The test split has {}. An accuracy of about one half on it has a 95 % interval of ±{:.0} points (Wilson); smaller differences between models cannot be seen.",
                 counted(test.rows, "row"),
                 50.0 * (high - low)
             ),
@@ -144,12 +138,12 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
         let (low, _) = wilson(found.right, found.rows);
         say(
             low > found.majority as f64 / found.rows as f64,
-            "Single words of the question tell something of the label (see above): part of a model's score may be no more than that.".into(),
+            "Single words of the question predict the label better than the commonest label does (see above): part of a model's score may be no more than that.".into(),
         );
     }
     say(
         true,
-        "Near copies are found by the words they share. The same question put in other words is not found, and may stand on both sides of a split.".into(),
+        "Near copies are found by the words they share. The same question in other words is not found and may be in two splits.".into(),
     );
     say(
         !manifest.suspects.is_empty(),
@@ -168,7 +162,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
         say(
             true,
             format!(
-                "The newest dated row is of {last}; what was found later is not in it.{undated}"
+                "The newest dated example is of {last}; later findings are not in it.{undated}"
             ),
         );
     }

@@ -1,5 +1,5 @@
-//! What is in a set and how it was made, in tables and the sentences that stand by them: each a function of the
-//! manifest. What was found out about the rows stands in `checks`.
+//! What is in a data set and how it was made: tables and the sentences above them, each a function of the manifest.
+//! What was found out about the examples is in `checks`.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::manifest::{LabelCounts, Manifest};
 use crate::mesh::BRANCHES;
 use crate::{Label, Split};
 
-/// Years that are told one by one; more of them are told in periods.
+/// Years that are listed one by one; more of them are grouped into periods.
 const YEARS: usize = 12;
 /// Years of a period.
 const PERIOD: u16 = 5;
 /// Files that are shown at once.
 const FILES: usize = 8;
-/// Headings that are told.
+/// Headings that are listed.
 const HEADINGS: usize = 20;
 
 /// Kinds of sources, each once, in the order given; what disagreements made comes last.
@@ -74,10 +74,10 @@ pub(super) fn settings(manifest: &Manifest) -> Table {
     row(
         "balance",
         match (settings.balance.as_str(), settings.per_class) {
-            ("balanced", None) => "as many of each class as the rarest has".into(),
+            ("balanced", None) => "every class as large as the rarest".into(),
             ("balanced", Some(most)) => format!("{} of each class", counted(most, "row")),
             ("capped", Some(most)) => format!("at most {} of each class", counted(most, "row")),
-            ("natural", _) => "every row, the classes as the sources have them".into(),
+            ("natural", _) => "all rows, classes as in the sources".into(),
             (other, _) => other.to_owned(),
         },
     );
@@ -91,9 +91,9 @@ pub(super) fn settings(manifest: &Manifest) -> Table {
         },
     );
     row(
-        "sources that disagree",
+        "conflicting labels",
         match settings.disagreement.as_deref() {
-            Some("uncertain") => "one Uncertain row says so".into(),
+            Some("uncertain") => "one Uncertain example that names the disagreement".into(),
             Some(other) => other.to_owned(),
             None => "all rows of the question dropped".into(),
         },
@@ -103,7 +103,7 @@ pub(super) fn settings(manifest: &Manifest) -> Table {
         settings.rules.clone().unwrap_or_else(|| "built in".into()),
     );
     for source in &settings.sources {
-        row("source asked for as", source.clone());
+        row("source options", source.clone());
     }
     for benchmark in &settings.protected {
         let questions = counted(benchmark.questions, "question");
@@ -122,10 +122,10 @@ pub(super) fn sources(manifest: &Manifest) -> Table {
         "Yes",
         "No",
         "Uncertain",
-        "of other kinds",
+        "other types",
         "hub and commit",
     ];
-    let mut table = Table::new("Sources as they were read", &head);
+    let mut table = Table::new("Sources", &head);
     for source in &manifest.sources {
         let mut row = vec![Cell::Code(source.source.clone()), source.rows.into()];
         row.extend(Label::ALL.map(|label| Cell::Number(rows(&source.labels, label))));
@@ -199,7 +199,7 @@ pub(super) fn labels(manifest: &Manifest) -> Table {
     table
 }
 
-/// The counts of each label and their sum behind what stands before.
+/// The cells of `before`, the count of each label and their sum.
 fn label_row(mut before: Vec<Cell>, counts: &LabelCounts) -> Vec<Cell> {
     before.extend(Label::ALL.map(|label| Cell::Number(rows(counts, label))));
     before.push(counts.values().sum::<usize>().into());
@@ -223,17 +223,17 @@ pub(super) fn by_source(manifest: &Manifest) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// Rows that tell a year.
+/// Examples that have a year.
 pub(super) fn dated(manifest: &Manifest) -> usize {
     manifest.years.values().flat_map(BTreeMap::values).sum()
 }
 
-pub(super) fn years_told(manifest: &Manifest) -> Option<String> {
+pub(super) fn years_text(manifest: &Manifest) -> Option<String> {
     let mut years = manifest.years.values().flat_map(BTreeMap::keys);
     let first = years.clone().min()?;
     let last = years.by_ref().max()?;
     Some(format!(
-        "{} of {} tell the year of publication, from {first} to {last}.",
+        "{} of {} have a year of publication, from {first} to {last}.",
         grouped(dated(manifest)),
         counted(manifest.rows_kept, "row"),
     ))
@@ -272,9 +272,9 @@ pub(super) fn years(manifest: &Manifest) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-pub(super) fn mesh_told(manifest: &Manifest) -> Option<String> {
+pub(super) fn mesh_text(manifest: &Manifest) -> Option<String> {
     let Some(mesh) = &manifest.mesh_record else {
-        let only = "Which of the sixteen branches they stand in was not counted.";
+        let only = "They were not counted by branch of the tree.";
         return (!manifest.mesh.is_empty()).then(|| only.to_owned());
     };
     let mut text = format!(
@@ -285,12 +285,12 @@ pub(super) fn mesh_told(manifest: &Manifest) -> Option<String> {
     );
     match (&mesh.tree, mesh.unlisted) {
         (None, _) => {
-            text += " Which of the sixteen branches of the tree they stand in takes NLM's file mtreesYYYY.bin: verdict build --mesh-tree FILE.";
+            text += " To count them by the sixteen branches of the tree, give NLM's file mtreesYYYY.bin: verdict build --mesh-tree FILE.";
         }
         (Some(tree), 0) => text += &format!(" All are in {}.", tree.name),
         (Some(tree), unlisted) => {
             text += &format!(
-                " {} are not in {}: check tags such as Female and Male stand in no branch, others were renamed.",
+                " {} are not in {}: check tags such as Female and Male belong to no branch, others were renamed.",
                 grouped(unlisted),
                 tree.name
             );
@@ -317,7 +317,7 @@ pub(super) fn branch_rows(manifest: &Manifest) -> Vec<(String, usize)> {
 
 pub(super) fn branches(manifest: &Manifest) -> Option<Table> {
     let of = manifest.mesh_record.as_ref()?.rows;
-    let caption = "Rows by MeSH branch; a row may stand in several";
+    let caption = "Rows by MeSH branch; a row may belong to several";
     let mut table = Table::new(caption, &["branch", "rows", "of rows with headings"]);
     for (branch, rows) in branch_rows(manifest) {
         table.rows.push(vec![
@@ -333,7 +333,7 @@ pub(super) fn headings(manifest: &Manifest) -> Option<Table> {
     let mut headings: Vec<(&String, &usize)> = manifest.mesh.iter().collect();
     headings.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
     headings.truncate(HEADINGS);
-    let mut table = Table::new("The commonest MeSH headings", &["heading", "rows"]);
+    let mut table = Table::new("Most common MeSH headings", &["heading", "rows"]);
     for (heading, rows) in headings {
         table
             .rows

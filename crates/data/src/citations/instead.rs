@@ -1,19 +1,18 @@
-//! What stands in a sentence instead of a citation that was part of its grammar.
+//! What replaces a citation that was part of a sentence's grammar.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::capitalised;
-use crate::text::{regex, tidy};
+use crate::text::{capitalised, regex, tidy};
 
-/// What somebody is reported to say, from the verb on: it stands by itself.
+/// The verb by which a finding is reported; what follows is a sentence by itself.
 pub(super) static SAID: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^,?\s*(?:have |has |had )?(?:recently |also |first |previously |clearly |therefore )?(?:showed|shown|found|reported|demonstrated|concluded|suggested|observed|noted|stated|argued|described|confirmed|indicated|proposed|claimed|hypothesi[sz]ed)\s+that\s+",
     )
 });
-/// A study that is told by its authors: "in the trial of", "a report by". It stands without them.
+/// A study that is named by its authors: "in the trial of", "a report by". It reads well without them.
 static STUDY_OF: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)\b((?:study|studies|trial|trials|work|report|reports|paper|article|series|review|analysis|meta-analysis|model|method|technique|score|criteria|classification|findings|results|data|experiments?|cohort|hypothesis|observations?|publication)) (?:of|by|from)(?: the group of)?\s*$",
@@ -26,7 +25,7 @@ pub(super) static LEADS_TO_WORK: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Do authors behind `before` stand aside, in a bracket or behind "cf."?
+/// Are authors that follow `before` an aside, in brackets or after "cf."?
 pub(super) fn is_aside(before: &str) -> bool {
     let open = |text: &str| text.rfind(['(', '[']) > text.rfind([')', ']']);
     before.trim_end().ends_with(['(', '[', ';'])
@@ -35,8 +34,8 @@ pub(super) fn is_aside(before: &str) -> bool {
             .is_some_and(|lead| !lead.as_str().trim().eq_ignore_ascii_case("as in") || open(before))
 }
 
-/// Do named authors stay in the sentence without their year? Not where they are many, or where what they found stands
-/// by itself.
+/// Do named authors stay in the sentence without their year? Not where they are many, or where their finding is a
+/// sentence by itself.
 pub(super) fn keeps_names(removed: &str, after: &str) -> bool {
     let many = [" al", "colleagues", "workers"];
     !many.iter().any(|word| removed.contains(word)) && !SAID.is_match(after)

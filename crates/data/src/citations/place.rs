@@ -1,6 +1,6 @@
-//! Whether what has the form of a citation also stands in a citation's place. Brackets hold isotopes, residues of
-//! peptides, intervals and amounts as well as references, and a year follows a country as often as an author: what is
-//! not certain to be a citation stays.
+//! Whether what has the form of a citation also has a citation's place in the sentence. Brackets contain isotopes,
+//! residues of peptides, intervals and amounts as well as references, and a year follows a country as often as an
+//! author: what is not certain to be a citation stays.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::Kind;
+use super::kind::Kind;
 use crate::text::regex;
 
-/// Words by which a number or a name is told from a citation, in lower case unless a case is part of the word.
+/// Words that distinguish a number or a name from a citation, in lower case unless a case is part of the word.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Spared {
@@ -23,13 +23,13 @@ pub(crate) struct Spared {
     counted: Vec<String>,
     /// Words before a bracket with two numbers: "scale [1-10]". Plurals are meant too.
     ranged: Vec<String>,
-    /// Peptides whose residues stand in brackets: "angiotensin [1-7]".
+    /// Peptides whose residues are given in brackets: "angiotensin [1-7]".
     peptides: Vec<String>,
     /// Ordinary words after which a number without a blank is a reference: "disease1–3".
     before_superscript: Vec<String>,
     /// Endings of such words.
     before_superscript_endings: Vec<String>,
-    /// What stands before a year and is no author: "Sweden (2005)".
+    /// What precedes a year and is no author: "Sweden (2005)".
     not_authors: Vec<String>,
     /// Organisations that are cited by their letters: "(WHO, 2010)".
     organisations: Vec<String>,
@@ -90,7 +90,7 @@ const ISOTOPES: &[(&str, &[u32])] = &[
     ("Zr", &[89]),
 ];
 
-/// The most references that a dash stands for.
+/// The most references that a dash may span.
 const WIDEST: u32 = 25;
 
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex("[0-9]+"));
@@ -107,7 +107,7 @@ static NUMBER_AND_WORD: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?:^|[^\p{L}0-9-])([0-9]+(?:\.[0-9]+)?) ?[%\p{L}/]+$"));
 static LAST_WORD: LazyLock<Regex> = LazyLock::new(|| regex(r"[\p{L}0-9β'’+/-]+$"));
 static NEXT_WORD: LazyLock<Regex> = LazyLock::new(|| regex(r"^ ?([\p{L}µμ]+)"));
-/// Names of rings and cages, whose number stands in a bracket.
+/// Names of rings and cages, whose number is in brackets.
 static RING: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)(?:calix|cucurbit|pillar|cyclo|spiro|resorcin|hydro|aza|benzo|annulen|helicen|rotax|caten)$",
@@ -117,7 +117,7 @@ static RING: LazyLock<Regex> = LazyLock::new(|| {
 static NAMED_GROUP: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?i)\b(?:group|arm|cohort|class|stratum) (?:[A-Z]|[0-9]{1,2}|I{1,3}|IV)$")
 });
-/// Words by which a sentence about somebody's work goes on.
+/// Words that continue a sentence about somebody's work.
 static REPORTS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^,? (?:(?:have|has|had|also|first|recently|previously|later|then|therefore|all|both) )*(?:show|shew|find|found|report|demonstrat|conclud|suggest|observ|not(?:e|ed|es) |stat(?:e|ed|es) |argu|describ|propos|introduc|develop|investigat|compar|stud(?:y|ied)|examin|review|analy[sz]|evaluat|us(?:e|ed|es) |confirm|identif|estimat|measur|recommend|agree|disagree|hypothes|publish|present|defin|claim|point|concur|did |was the first|were the first|performed|conducted|obtained|assessed|reviewed|treated|followed|noticed|discussed|emphasi[sz]ed|documented|tested|and colleagues|and co-?workers)",
@@ -221,7 +221,7 @@ impl Spared {
         !(unit || isotope && count == 1)
     }
 
-    /// May what stands before a bracket stand before a reference?
+    /// May the text before a bracket precede a reference?
     fn fits_before(&self, numbers: &[u32], range: bool, before: &str, after: &str) -> bool {
         let single = numbers.len() == 1;
         let Some(last) = before.chars().next_back() else {
@@ -317,7 +317,7 @@ impl Spared {
         ascending && !found.starts_with('0') && (plural || !alone && (known || ending))
     }
 
-    /// Is a name with a year an author? Where "et al." stands it is.
+    /// Is a name with a year an author? With "et al." it is.
     fn author(&self, before: &str, found: &str, after: &str) -> bool {
         if found.contains(" al") {
             return true;
@@ -326,13 +326,13 @@ impl Spared {
         if others.iter().any(|of| found.contains(of)) {
             // "Nurses and colleagues reported": no name.
             let plural = first_word(found).ends_with('s');
-            let told = super::instead::SAID.is_match(after);
+            let reported = super::instead::SAID.is_match(after);
             let dated = found.ends_with(|c: char| c.is_ascii_digit() || c == ')' || c == ']');
             // "Dr. Ruth Heyn and colleagues" are people, not their work.
             let named = before.trim_end().rsplit(' ').next().is_some_and(|word| {
                 word.starts_with(char::is_uppercase) && word.chars().any(char::is_lowercase)
             });
-            return dated || told && !plural && !named;
+            return dated || reported && !plural && !named;
         }
         let inside = found.starts_with(['(', '['])
             || found.ends_with([';', ')', ']']) && !found.contains(['(', '[']);

@@ -4,19 +4,20 @@
 //! Source: Tsatsaronis et al., "An overview of the BIOASQ large-scale biomedical semantic indexing
 //! and question answering competition", BMC Bioinformatics 16, 2015.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::cut::{self, Cut, Shape};
+use super::cut::{self, JsonEntry, Shape};
 use super::fields::Row;
-use super::{Emit, ReadFile, Reading, Rows};
-use crate::protect::documents;
+use super::piece::{Emit, Reading, Rows};
+use crate::manifest::FileRecord;
 use crate::{RawItem, Result};
 
 /// Reads a file: its yes/no questions, and how many of other types were passed over.
-pub(super) fn read(path: &Path, reading: Reading, emit: &mut Emit<'_>) -> Result<ReadFile> {
-    let row = move |cut: &Cut<'_>, rows: &mut Rows| {
+pub(super) fn read(path: &Path, reading: Reading, emit: &mut Emit<'_>) -> Result<FileRecord> {
+    let row = move |cut: &JsonEntry<'_>, rows: &mut Rows| {
         let object: Value = serde_json::from_slice(cut.text).map_err(|error| cut.fault(&error))?;
         let place = match object["id"].as_str() {
             Some(id) => format!("question {} (id {})", cut.index, id.escape_debug()),
@@ -85,4 +86,29 @@ fn snippets(row: &Row<'_>) -> Result<Option<String>> {
         );
     }
     Ok((!texts.is_empty()).then(|| texts.join(" ")))
+}
+
+/// The keys of the abstracts that a question was made from: its `documents`, addresses that end in a PMID, and those
+/// of its `snippets`.
+pub(crate) fn documents(row: &Value) -> impl Iterator<Item = String> {
+    let list = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
+    let snippets = list(&row["snippets"]);
+    let snippets = snippets
+        .into_iter()
+        .map(|snippet| snippet["document"].clone());
+    let mut keys: Vec<String> = list(&row["documents"])
+        .into_iter()
+        .chain(snippets)
+        .filter_map(|address| document(address.as_str()?))
+        .collect();
+    let mut seen = HashSet::new();
+    keys.retain(|key| seen.insert(key.clone()));
+    keys.into_iter()
+}
+
+/// The key of the abstract at an address that ends in its PMID.
+fn document(address: &str) -> Option<String> {
+    let end = address.trim().trim_end_matches('/').rsplit('/').next()?;
+    let digits = !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| format!("pmid:{end}"))
 }

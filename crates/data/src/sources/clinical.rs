@@ -4,7 +4,7 @@
 //! evidence conflicts or is missing (Uncertain). They show what the tool does without a download;
 //! they have not been reviewed by clinicians and must not guide care. Every topic holds as many
 //! questions of each label, and each way to open a question (Is, Does, Can, Should) is equally
-//! frequent under each label, so that wording alone tells little about the answer.
+//! frequent under each label, so that wording alone predicts little of the answer.
 
 use serde::Deserialize;
 
@@ -146,7 +146,7 @@ mod tests {
                 (cleaned.text, cleaned.cut, cleaned.lead),
                 (row.answer, false, None)
             );
-            assert_eq!(crate::text::mend(&row.question), row.question);
+            assert_eq!(crate::mend::mend(&row.question), row.question);
         }
     }
 
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_wording_alone_does_not_give_the_label_away() {
-        // Naive Bayes on the words of the question, each row judged by all the others.
+        // Naive Bayes on the words of the question, each row predicted from all the others.
         let rows: Vec<(BTreeSet<String>, Label)> = clinical()
             .into_iter()
             .map(|row| {

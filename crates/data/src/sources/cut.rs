@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::hashed::Hashed;
-use super::{Emit, ROWS, ReadFile, Rows};
+use super::piece::{Emit, ROWS, Rows};
+use crate::manifest::FileRecord;
 use crate::{Error, Result};
 
-/// Where the entries stand.
+/// Where the entries are.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
     /// In the object that the file is; each with its key.
@@ -22,7 +23,7 @@ pub(super) enum Shape {
     List(&'static str),
 }
 
-/// One entry: where it stands in the bytes of its piece, and in the file.
+/// One entry: its place in the bytes of its piece, and in the file.
 struct Entry {
     key: Option<Range<usize>>,
     text: Range<usize>,
@@ -41,9 +42,9 @@ struct Piece {
 }
 
 /// An entry as a reader gets it.
-pub(super) struct Cut<'a> {
+pub(super) struct JsonEntry<'a> {
     pub(super) path: &'a Path,
-    /// Its key, where it stands in an object.
+    /// Its key, in an object.
     pub(super) key: Option<String>,
     /// Its place among the entries, from 0.
     pub(super) index: usize,
@@ -52,7 +53,7 @@ pub(super) struct Cut<'a> {
     column: usize,
 }
 
-impl Cut<'_> {
+impl JsonEntry<'_> {
     /// The parser's fault with the place in the file.
     pub(super) fn fault(&self, error: &serde_json::Error) -> Error {
         let before = match error.line() {
@@ -70,28 +71,32 @@ impl Cut<'_> {
 }
 
 /// Cuts a file and hands on its entries, each piece to be read by `row`.
-pub(super) fn read<R>(path: &Path, shape: Shape, row: R, emit: &mut Emit<'_>) -> Result<ReadFile>
+pub(super) fn read<R>(path: &Path, shape: Shape, row: R, emit: &mut Emit<'_>) -> Result<FileRecord>
 where
-    R: Fn(&Cut<'_>, &mut Rows) -> Result<()> + Send + Clone + 'static,
+    R: Fn(&JsonEntry<'_>, &mut Rows) -> Result<()> + Send + Clone + 'static,
 {
-    let mut knife = Knife::new(Hashed::open(path)?);
-    let mut hand_on = |piece: Piece| {
+    let mut splitter = JsonSplitter::new(Hashed::open(path)?);
+    let mut on_piece = |piece: Piece| {
         let (path, row): (PathBuf, R) = (path.to_owned(), row.clone());
         emit(Box::new(move || piece.rows(&path, row)))
     };
     match shape {
-        Shape::Object => knife.object(&mut hand_on)?,
-        Shape::List(key) => knife.list_in(key, &mut hand_on)?,
+        Shape::Object => splitter.object(&mut on_piece)?,
+        Shape::List(key) => splitter.list_in(key, &mut on_piece)?,
     }
-    knife.file.record()
+    splitter.file.record()
 }
 
 impl Piece {
-    fn rows(self, path: &Path, row: impl Fn(&Cut<'_>, &mut Rows) -> Result<()>) -> Result<Rows> {
+    fn rows(
+        self,
+        path: &Path,
+        row: impl Fn(&JsonEntry<'_>, &mut Rows) -> Result<()>,
+    ) -> Result<Rows> {
         let mut rows = Rows::default();
         for (place, entry) in self.entries.iter().enumerate() {
             let key = entry.key.clone().map(|key| &self.bytes[key]);
-            let mut cut = Cut {
+            let mut cut = JsonEntry {
                 path,
                 key: None,
                 index: self.first + place,
@@ -108,7 +113,7 @@ impl Piece {
 }
 
 /// The file as far as it was read, and how far it was cut.
-struct Knife {
+struct JsonSplitter {
     file: Hashed,
     /// What was read and not handed on.
     bytes: Vec<u8>,
@@ -119,14 +124,14 @@ struct Knife {
     line_start: isize,
     counted: usize,
     entries: Vec<Entry>,
-    handed_on: usize,
+    emitted: usize,
 }
 
-type HandOn<'a> = dyn FnMut(Piece) -> Result<()> + 'a;
+type OnPiece<'a> = dyn FnMut(Piece) -> Result<()> + 'a;
 
-impl Knife {
-    fn new(file: Hashed) -> Knife {
-        Knife {
+impl JsonSplitter {
+    fn new(file: Hashed) -> JsonSplitter {
+        JsonSplitter {
             file,
             bytes: Vec::new(),
             at: 0,
@@ -134,24 +139,24 @@ impl Knife {
             line_start: 0,
             counted: 0,
             entries: Vec::new(),
-            handed_on: 0,
+            emitted: 0,
         }
     }
 
     /// `{"key": entry, …}` and nothing behind it.
-    fn object(&mut self, hand_on: &mut HandOn<'_>) -> Result<()> {
+    fn object(&mut self, on_piece: &mut OnPiece<'_>) -> Result<()> {
         self.open(b'{', "an object keyed by PMID")?;
         let mut more = !self.empty(b'}')?;
         while more {
             let key = self.key()?;
-            self.entry(Some(key), hand_on)?;
+            self.entry(Some(key), on_piece)?;
             more = self.comma_or(b'}')?;
         }
-        self.finish(hand_on)
+        self.finish(on_piece)
     }
 
     /// The list under `key` of `{"key": [entry, …], …}`, and nothing behind the object.
-    fn list_in(&mut self, key: &'static str, hand_on: &mut HandOn<'_>) -> Result<()> {
+    fn list_in(&mut self, key: &'static str, on_piece: &mut OnPiece<'_>) -> Result<()> {
         self.open(b'{', "an object with a list of questions")?;
         let mut more = !self.empty(b'}')?;
         let mut listed = false;
@@ -164,7 +169,7 @@ impl Knife {
                 listed = true;
                 let mut more = !self.empty(b']')?;
                 while more {
-                    self.entry(None, hand_on)?;
+                    self.entry(None, on_piece)?;
                     more = self.comma_or(b']')?;
                 }
             } else {
@@ -176,7 +181,7 @@ impl Knife {
             more = self.comma_or(b'}')?;
         }
         match listed {
-            true => self.finish(hand_on),
+            true => self.finish(on_piece),
             false => Err(Error::Field {
                 path: self.file.path().to_owned(),
                 place: "top level".into(),
@@ -248,7 +253,7 @@ impl Knife {
         Ok(key)
     }
 
-    fn entry(&mut self, key: Option<Range<usize>>, hand_on: &mut HandOn<'_>) -> Result<()> {
+    fn entry(&mut self, key: Option<Range<usize>>, on_piece: &mut OnPiece<'_>) -> Result<()> {
         let text = self.value()?;
         let (line, column) = self.place(text.start);
         self.entries.push(Entry {
@@ -258,7 +263,7 @@ impl Knife {
             column,
         });
         match self.entries.len() {
-            ROWS => self.hand_on(hand_on),
+            ROWS => self.on_piece(on_piece),
             _ => Ok(()),
         }
     }
@@ -331,7 +336,7 @@ impl Knife {
     }
 
     /// The entries so far, with the bytes up to here.
-    fn hand_on(&mut self, hand_on: &mut HandOn<'_>) -> Result<()> {
+    fn on_piece(&mut self, on_piece: &mut OnPiece<'_>) -> Result<()> {
         if self.entries.is_empty() {
             return Ok(());
         }
@@ -340,18 +345,18 @@ impl Knife {
         let piece = Piece {
             bytes: std::mem::replace(&mut self.bytes, rest),
             entries: std::mem::take(&mut self.entries),
-            first: self.handed_on,
+            first: self.emitted,
         };
         self.line_start -= self.at as isize;
         (self.at, self.counted) = (0, 0);
-        self.handed_on += piece.entries.len();
-        hand_on(piece)
+        self.emitted += piece.entries.len();
+        on_piece(piece)
     }
 
     /// Nothing but blanks may follow.
-    fn finish(&mut self, hand_on: &mut HandOn<'_>) -> Result<()> {
+    fn finish(&mut self, on_piece: &mut OnPiece<'_>) -> Result<()> {
         match self.after_blanks()? {
-            None => self.hand_on(hand_on),
+            None => self.on_piece(on_piece),
             found => Err(self.fault("nothing after the last bracket", found)),
         }
     }
@@ -375,7 +380,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::{Knife, Piece, Shape, read};
+    use super::{JsonSplitter, Piece, Shape, read};
     use crate::sources::hashed::Hashed;
 
     /// Every entry's key and text.
@@ -390,10 +395,10 @@ mod tests {
             }
             Ok(())
         };
-        let mut knife = Knife::new(Hashed::open(file.path()).expect("opens"));
+        let mut splitter = JsonSplitter::new(Hashed::open(file.path()).expect("opens"));
         let done = match shape {
-            Shape::Object => knife.object(&mut take),
-            Shape::List(key) => knife.list_in(key, &mut take),
+            Shape::Object => splitter.object(&mut take),
+            Shape::List(key) => splitter.list_in(key, &mut take),
         };
         let named = file.path().display().to_string();
         done.map_err(|error| error.to_string().replace(&named, "FILE"))?;
@@ -437,25 +442,25 @@ mod tests {
 
     #[test]
     fn faults_name_line_column_expected_and_found() {
-        let told = |text: &str| cut(text, Shape::Object).expect_err("refused");
+        let error = |text: &str| cut(text, Shape::Object).expect_err("refused");
         assert_eq!(
-            told("[1]"),
+            error("[1]"),
             "FILE: line 1: column 1: expected an object keyed by PMID, found `[`"
         );
         assert_eq!(
-            told("{\n \"1\" 2}"),
+            error("{\n \"1\" 2}"),
             "FILE: line 2: column 6: expected `:`, found `2`"
         );
         assert_eq!(
-            told("{\"1\": {\"a\": \"b\n"),
+            error("{\"1\": {\"a\": \"b\n"),
             "FILE: line 2: column 1: expected the end of the entry, found the end of the file"
         );
         assert_eq!(
-            told("{\"1\": 2} x"),
+            error("{\"1\": 2} x"),
             "FILE: line 1: column 10: expected nothing after the last bracket, found `x`"
         );
         assert_eq!(
-            told("{\"1\": 2 3}"),
+            error("{\"1\": 2 3}"),
             "FILE: line 1: column 9: expected `,` or `}`, found `3`"
         );
     }

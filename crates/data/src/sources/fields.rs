@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{Error, Label, Result, Split};
 
-/// One JSON object of a source and where it stands.
+/// One JSON object of a source and its place.
 pub(super) struct Row<'a> {
     pub(super) path: &'a Path,
     /// `PMID 21645374`, `question 17 (id 5c6d…)`, `line 3`.
@@ -46,7 +46,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// A field that may be missing or null, but is text where it stands.
+    /// A field that may be missing or null, but otherwise is text.
     pub(super) fn optional_text(&self, name: &str) -> Result<Option<&'a str>> {
         match &self.object[name] {
             Value::Null => Ok(None),
@@ -54,7 +54,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// A field that may be missing or null, but is text, a number or a truth value where it stands.
+    /// A field that may be missing or null, but otherwise is text, a number or a truth value.
     pub(super) fn optional_word(&self, name: &str) -> Result<Option<String>> {
         match &self.object[name] {
             Value::Null => Ok(None),
@@ -139,7 +139,7 @@ fn first_text(value: &Value) -> Option<&str> {
     }
 }
 
-/// What stands in a field, in words.
+/// What a field contains, in words.
 pub(crate) fn kind(value: &Value) -> String {
     match value {
         Value::Null => "nothing".into(),

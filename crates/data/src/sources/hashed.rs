@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use verdict_common::hash::hex;
-
-use super::{ReadFile, file_name};
+use super::piece::file_name;
 use crate::encoding;
+use crate::manifest::FileRecord;
 use crate::{Error, Result};
+use verdict_common::hash::hex;
 
 /// Bytes read at once.
 const BUFFER: usize = 1 << 18;
@@ -68,7 +68,7 @@ impl Hashed {
     }
 
     /// The record of the whole file, what was not read yet included.
-    pub(super) fn record(mut self) -> Result<ReadFile> {
+    pub(super) fn record(mut self) -> Result<FileRecord> {
         let path = self.path.clone();
         let mut rest = BufReader::with_capacity(BUFFER, &mut self);
         loop {
@@ -78,7 +78,7 @@ impl Hashed {
             }
         }
         drop(rest);
-        Ok(ReadFile {
+        Ok(FileRecord {
             name: file_name(&self.path),
             sha256: hex(&self.hash.finalize()),
             bytes: self.bytes,

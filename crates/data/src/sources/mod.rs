@@ -11,6 +11,7 @@ mod fields;
 mod hashed;
 mod own_parquet;
 mod parquet;
+mod piece;
 mod pubmedqa;
 mod quotes;
 mod stats;
@@ -18,49 +19,22 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use bioasq::documents;
 pub(crate) use fields::kind;
+pub(crate) use piece::{Piece, Reading};
 pub use stats::{Twin, TwinRule, stats_held_out, stats_twins};
 
+use crate::manifest::FileRecord;
 use crate::{Error, Input, RawItem, Result, Source};
 
-/// Rows of a piece, at most.
-const ROWS: usize = 256;
+use piece::{Emit, ROWS, Rows};
 
-/// A file that was read, for the manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ReadFile {
-    pub(crate) name: String,
-    pub(crate) sha256: String,
-    pub(crate) bytes: u64,
-}
-
-/// The rows of a piece.
-#[derive(Default)]
-pub(crate) struct Rows {
-    pub(crate) rows: Vec<RawItem>,
-    /// Rows that are not ours by kind: BioASQ questions that ask for something else than yes or no.
-    pub(crate) passed_over: usize,
-}
-
-/// Some rows of a source, still to be taken apart.
-pub(crate) type Piece = Box<dyn FnOnce() -> Result<Rows> + Send>;
-
-/// Takes the pieces of a source in order; its error ends the reading.
-pub(crate) type Emit<'a> = dyn FnMut(Piece) -> Result<()> + 'a;
-
-/// What readers have to know beside the source.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading {
-    /// For generated rows.
-    pub(crate) seed: u64,
-    /// Rows of PubMedQA and BioASQ carry their abstract.
-    pub(crate) contexts: bool,
-    /// A row without a rationale is an error. Benchmarks need none: rationales are not scored.
-    pub(crate) rationales: bool,
-}
-
-/// Reads one source, and tells the files it read.
-pub(crate) fn read(input: &Input, reading: Reading, emit: &mut Emit<'_>) -> Result<Vec<ReadFile>> {
+/// Reads one source, and returns the records of its files.
+pub(crate) fn read(
+    input: &Input,
+    reading: Reading,
+    emit: &mut Emit<'_>,
+) -> Result<Vec<FileRecord>> {
     let kind = input.source.kind();
     match &input.source {
         Source::PubmedqaLabeled(path)
@@ -72,7 +46,7 @@ pub(crate) fn read(input: &Input, reading: Reading, emit: &mut Emit<'_>) -> Resu
                 "PubMedQA files (*.json, *.parquet)",
             )?;
             let read = |path: &PathBuf| match is_parquet(path) {
-                true => parquet::read(path, kind, reading.contexts, emit),
+                true => parquet::read(path, kind, reading, emit),
                 false => pubmedqa::read(path, kind, reading, emit),
             };
             files.iter().map(read).collect()
@@ -104,8 +78,8 @@ pub(crate) fn read(input: &Input, reading: Reading, emit: &mut Emit<'_>) -> Resu
     }
 }
 
-/// Rows that stand in no file.
-fn made(rows: Vec<RawItem>, emit: &mut Emit<'_>) -> Result<Vec<ReadFile>> {
+/// Rows that come from no file.
+fn made(rows: Vec<RawItem>, emit: &mut Emit<'_>) -> Result<Vec<FileRecord>> {
     let mut rows = rows.into_iter();
     loop {
         let piece: Vec<RawItem> = rows.by_ref().take(ROWS).collect();
@@ -148,13 +122,6 @@ fn files(path: &Path, endings: &[&str], expected: &'static str) -> Result<Vec<Pa
 fn is_parquet(path: &Path) -> bool {
     let ending = path.extension();
     ending.is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
-}
-
-/// The last part of a path. The manifest holds no folders: the same files give the same manifest
-/// wherever they lie.
-fn file_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    name.to_string_lossy().into_owned()
 }
 
 /// The rows of a source as they are read, before any cleaning; `contexts` as in

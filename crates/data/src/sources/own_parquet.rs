@@ -1,5 +1,5 @@
 //! Own rows as Parquet: flat columns of the names that JSON lines have, `question`, `label`, `rationale` and, where
-//! wanted, `context`, `id`, `group` and `split`, or those of a [`Columns`]. Other columns are passed over.
+//! wanted, `context`, `id`, `group` and `split`, or those of a [`ColumnMapping`]. Other columns are passed over.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,18 +10,19 @@ use ::parquet::schema::types::Type;
 use serde_json::{Map, Value};
 
 use super::hashed::Hashed;
-use super::parquet::{broken, guarded, whole};
+use super::parquet::{broken, check_compression, guarded, whole};
+use super::piece::{Emit, ROWS, Rows};
 use super::table::Table;
-use super::{Emit, ROWS, ReadFile, Rows};
-use crate::{Columns, Error, Result};
+use crate::manifest::FileRecord;
+use crate::{ColumnMapping, Error, Result};
 
 /// Reads a file.
 pub(super) fn read(
     path: &Path,
-    columns: &Columns,
+    columns: &ColumnMapping,
     rationales: bool,
     emit: &mut Emit<'_>,
-) -> Result<ReadFile> {
+) -> Result<FileRecord> {
     let file = whole(path)?;
     let reader = guarded(|| SerializedFileReader::new(file))
         .map_err(|error| broken(path, "footer", "a readable footer", &error))?;
@@ -34,6 +35,14 @@ pub(super) fn read(
             .schema_descr()
             .root_schema(),
     )?;
+    for group in reader.metadata().row_groups() {
+        for column in group.columns() {
+            let name = &column.column_path().parts()[0];
+            if wanted.get_fields().iter().any(|field| field.name() == name) {
+                check_compression(path, name, column.compression())?;
+            }
+        }
+    }
     let table = Arc::new(Table::new(path, "parquet", columns, rationales));
     let mut rows = guarded(|| reader.get_row_iter(Some(wanted)))
         .map_err(|error| broken(path, "schema", "readable columns", &error))?;
@@ -67,8 +76,8 @@ pub(super) fn read(
     Hashed::open_binary(path)?.record()
 }
 
-/// The columns that are ours, as a schema. Which are missing is told once, not by the first row.
-fn projection(path: &Path, columns: &Columns, schema: &Type) -> Result<Type> {
+/// The columns that are ours, as a schema. A missing one is reported once, not with the first row.
+fn projection(path: &Path, columns: &ColumnMapping, schema: &Type) -> Result<Type> {
     let there = |name: &str| schema.get_fields().iter().any(|field| field.name() == name);
     for name in [&columns.question, &columns.label] {
         if !there(name) {

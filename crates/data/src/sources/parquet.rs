@@ -3,7 +3,7 @@
 //! the unlabelled part, `final_decision`. Other columns are passed over.
 //!
 //! Pages are read and unpacked as rows are wanted, so that a page of each column is in memory, not a
-//! row group; texts are taken out of them on the workers. No years stand in this layout.
+//! row group; texts are taken out of them on the workers. This layout has no years.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -19,8 +19,9 @@ use ::parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use ::parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 
 use super::hashed::Hashed;
+use super::piece::{Emit, ROWS, Reading, Rows};
 use super::pubmedqa::{Parts, item};
-use super::{Emit, ROWS, ReadFile, Rows};
+use crate::manifest::FileRecord;
 use crate::{Error, Label, Result, Source};
 
 /// What a file begins and ends with.
@@ -30,9 +31,9 @@ const MAGIC: &[u8] = b"PAR1";
 pub(super) fn read(
     path: &Path,
     source: &'static str,
-    contexts: bool,
+    reading: Reading,
     emit: &mut Emit<'_>,
-) -> Result<ReadFile> {
+) -> Result<FileRecord> {
     let file = whole(path)?;
     let reader = guarded(|| SerializedFileReader::new(file))
         .map_err(|error| broken(path, "footer", "a readable footer", &error))?;
@@ -40,11 +41,12 @@ pub(super) fn read(
         path,
         reader.metadata().file_metadata().schema_descr(),
         source,
+        reading.rationales,
     )?;
     let about = Arc::new(About {
         path: path.to_owned(),
         source,
-        contexts,
+        reading,
     });
     let mut row = 1;
     for number in 0..reader.num_row_groups() {
@@ -99,10 +101,22 @@ pub(super) fn guarded<T>(
 ) -> ::parquet::errors::Result<T> {
     // What was half read is not looked at again: a fault ends the reading.
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let told = panic.downcast_ref::<&str>().map(|told| (*told).to_owned());
-        let told = told.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(ParquetError::General(told.unwrap_or_default()))
+        let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(ParquetError::General(message.unwrap_or_default()))
     })
+}
+
+/// Is a column compressed in a way that can be read?
+pub(super) fn check_compression(path: &Path, column: &str, found: Compression) -> Result<()> {
+    match found {
+        Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_) => Ok(()),
+        _ => Err(Error::Compression {
+            path: path.to_owned(),
+            column: column.to_owned(),
+            found: found.to_string(),
+        }),
+    }
 }
 
 /// What the crate could not read.
@@ -115,13 +129,13 @@ pub(super) fn broken(path: &Path, place: &str, expected: &str, error: &ParquetEr
     }
 }
 
-/// Where our columns stand among the leaves of the file.
+/// Our columns among the leaves of the file.
 struct Layout {
     pubid: Leaf,
     question: Leaf,
     contexts: Leaf,
     meshes: Option<Leaf>,
-    long_answer: Leaf,
+    long_answer: Option<Leaf>,
     final_decision: Option<Leaf>,
 }
 
@@ -141,7 +155,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn told(self) -> &'static str {
+    fn describe(self) -> &'static str {
         match self {
             Kind::Number => "whole numbers",
             Kind::Text => "text",
@@ -161,7 +175,12 @@ impl Kind {
 }
 
 impl Layout {
-    fn of(path: &Path, schema: &SchemaDescriptor, source: &str) -> Result<Layout> {
+    fn of(
+        path: &Path,
+        schema: &SchemaDescriptor,
+        source: &str,
+        rationales: bool,
+    ) -> Result<Layout> {
         let find = |name, kind| find(path, schema, name, kind);
         let need = |name, kind: Kind| match find(name, kind)? {
             Some(leaf) => Ok(leaf),
@@ -171,7 +190,7 @@ impl Layout {
                 Err(Error::Field {
                     path: path.to_owned(),
                     place: "schema".into(),
-                    expected: format!("column {name:?} of {}", kind.told()),
+                    expected: format!("column {name:?} of {}", kind.describe()),
                     found: match names.is_empty() {
                         true => "no columns".into(),
                         false => format!("columns {}", names.join(", ")),
@@ -184,7 +203,10 @@ impl Layout {
             question: need("question", Kind::Text)?,
             contexts: need("context.contexts", Kind::Texts)?,
             meshes: find("context.meshes", Kind::Texts)?,
-            long_answer: need("long_answer", Kind::Text)?,
+            long_answer: match rationales {
+                true => Some(need("long_answer", Kind::Text)?),
+                false => find("long_answer", Kind::Text)?,
+            },
             final_decision: match Source::labels(source) {
                 true => Some(need("final_decision", Kind::Text)?),
                 false => None,
@@ -223,7 +245,7 @@ fn find(
     Err(Error::Field {
         path: path.to_owned(),
         place: "schema".into(),
-        expected: format!("column {name:?} of {}", kind.told()),
+        expected: format!("column {name:?} of {}", kind.describe()),
         found,
     })
 }
@@ -238,7 +260,7 @@ struct Group<'a> {
     question: Texts,
     contexts: Texts,
     meshes: Option<Texts>,
-    long_answer: Texts,
+    long_answer: Option<Texts>,
     final_decision: Option<Texts>,
 }
 
@@ -257,8 +279,8 @@ struct Column<T: DataType> {
     levels: Levels,
 }
 
-/// What the levels of a column mean: at which one a value stands, and at which one an entry of a
-/// list does, be it null.
+/// What the levels of a column mean: the one at which there is a value, and the one at which a
+/// list has an entry, be it null.
 #[derive(Clone, Copy)]
 struct Levels {
     value: i16,
@@ -293,7 +315,7 @@ impl<'a> Group<'a> {
             question: text(&layout.question)?,
             contexts: text(&layout.contexts)?,
             meshes: layout.meshes.as_ref().map(text).transpose()?,
-            long_answer: text(&layout.long_answer)?,
+            long_answer: layout.long_answer.as_ref().map(text).transpose()?,
             final_decision: layout.final_decision.as_ref().map(text).transpose()?,
         })
     }
@@ -314,7 +336,7 @@ impl<'a> Group<'a> {
             question: text(&mut self.question)?,
             contexts: text(&mut self.contexts)?,
             meshes: self.meshes.as_mut().map(text).transpose()?,
-            long_answer: text(&mut self.long_answer)?,
+            long_answer: self.long_answer.as_mut().map(text).transpose()?,
             final_decision: self.final_decision.as_mut().map(text).transpose()?,
         };
         self.row += rows;
@@ -327,21 +349,7 @@ fn open(leaf: &Leaf, path: &Path, row: usize, group: &dyn RowGroupReader) -> Res
     let place = format!("row {row}");
     let chunk = group.metadata().column(leaf.index);
     let expected = format!("a readable column {:?}", leaf.name);
-    let packed = chunk.compression();
-    match packed {
-        Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_) => {}
-        _ => {
-            return Err(Error::Field {
-                path: path.to_owned(),
-                place,
-                expected: format!(
-                    "column {:?} packed by SNAPPY, GZIP or not at all",
-                    leaf.name
-                ),
-                found: packed.to_string(),
-            });
-        }
-    }
+    check_compression(path, leaf.name, chunk.compression())?;
     guarded(|| group.get_column_reader(leaf.index))
         .map_err(|error| broken(path, &place, &expected, &error))
 }
@@ -445,7 +453,7 @@ impl<T> Cells<T> {
 struct About {
     path: PathBuf,
     source: &'static str,
-    contexts: bool,
+    reading: Reading,
 }
 
 /// Rows that stood behind one another, by column.
@@ -458,7 +466,7 @@ struct Piece {
     question: Cells<ByteArray>,
     contexts: Cells<ByteArray>,
     meshes: Option<Cells<ByteArray>>,
-    long_answer: Cells<ByteArray>,
+    long_answer: Option<Cells<ByteArray>>,
     final_decision: Option<Cells<ByteArray>>,
 }
 
@@ -467,17 +475,17 @@ impl Piece {
         let About {
             path,
             source,
-            contexts,
+            reading,
         } = &*self.about;
         let mut rows = Rows::default();
         let mut pubids = self.pubid.flat();
         let mut questions = self.question.flat();
         let mut bodies = self.contexts.lists();
         let mut meshes = self.meshes.as_ref().map(Cells::lists);
-        let mut answers = self.long_answer.flat();
+        let mut answers = self.long_answer.as_ref().map(Cells::flat);
         let mut labels = self.final_decision.as_ref().map(Cells::flat);
         for number in self.row..self.row + self.rows {
-            let mut place = Place {
+            let mut place = RowLocation {
                 path,
                 row: number,
                 pmid: None,
@@ -492,7 +500,10 @@ impl Piece {
                 Some(labels) => Some(place.label(labels.next().flatten())?),
                 None => None,
             };
-            let answer = place.text("long_answer", answers.next().flatten())?;
+            let answer = match answers.as_mut().and_then(Iterator::next).flatten() {
+                None if !reading.rationales => String::new(),
+                cell => place.text("long_answer", cell)?,
+            };
             let body = place.texts("contexts", bodies.next())?;
             let mesh = match &mut meshes {
                 Some(meshes) => place.texts("meshes", meshes.next())?,
@@ -507,20 +518,20 @@ impl Piece {
                 year: None,
                 mesh,
             };
-            rows.rows.push(item(parts, source, *contexts));
+            rows.rows.push(item(parts, source, reading.contexts));
         }
         Ok(rows)
     }
 }
 
 /// A row, for errors.
-struct Place<'a> {
+struct RowLocation<'a> {
     path: &'a Path,
     row: usize,
     pmid: Option<String>,
 }
 
-impl Place<'_> {
+impl RowLocation<'_> {
     fn fault(&self, expected: String, found: String) -> Error {
         let pmid = self.pmid.as_ref();
         let pmid = pmid.map_or_else(String::new, |pmid| format!(" (PMID {pmid})"));
@@ -562,5 +573,26 @@ impl Place<'_> {
         let text = std::str::from_utf8(bytes);
         text.map(str::to_owned)
             .map_err(|_| "bytes that are no UTF-8".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ::parquet::basic::Compression;
+
+    use super::check_compression;
+
+    #[test]
+    fn a_codec_that_is_not_supported_is_named_and_the_hint_converts() {
+        let check = |codec| check_compression(Path::new("a.parquet"), "question", codec);
+        assert!(check(Compression::SNAPPY).is_ok());
+        let error = check(Compression::LZ4).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a.parquet: column \"question\": expected no compression, Snappy or gzip, found LZ4"
+        );
+        assert!(error.hint().unwrap().contains("compression='snappy'"));
     }
 }

@@ -11,9 +11,10 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::cut::{self, Cut, Shape};
+use super::cut::{self, JsonEntry, Shape};
 use super::fields::Row;
-use super::{Emit, ReadFile, Reading, Rows};
+use super::piece::{Emit, Reading, Rows};
+use crate::manifest::FileRecord;
 use crate::normal::abstract_key;
 use crate::{Error, Label, RawItem, Result, Source};
 
@@ -23,8 +24,8 @@ pub(super) fn read(
     source: &'static str,
     reading: Reading,
     emit: &mut Emit<'_>,
-) -> Result<ReadFile> {
-    let row = move |cut: &Cut<'_>, rows: &mut Rows| {
+) -> Result<FileRecord> {
+    let row = move |cut: &JsonEntry<'_>, rows: &mut Rows| {
         let pmid = cut.key.as_deref().unwrap_or_default();
         if pmid == "questions" && cut.text.starts_with(b"[") {
             return Err(Error::Field {
@@ -159,7 +160,7 @@ pub(super) fn item(parts: Parts<'_>, source: &'static str, contexts: bool) -> Ra
 }
 
 /// What is wrong with a row that could not be read: a field, or the JSON itself.
-fn fault(cut: &Cut<'_>, pmid: &str, source: &str, error: &serde_json::Error) -> Error {
+fn fault(cut: &JsonEntry<'_>, pmid: &str, source: &str, error: &serde_json::Error) -> Error {
     match error.classify() {
         serde_json::error::Category::Data => field(cut, pmid, &|row| {
             let labels = Source::labels(source).then(|| row.text("final_decision").err());
@@ -180,7 +181,7 @@ fn fault(cut: &Cut<'_>, pmid: &str, source: &str, error: &serde_json::Error) -> 
 }
 
 /// The fault that `look` finds in a row.
-fn field(cut: &Cut<'_>, pmid: &str, look: &dyn Fn(&Row<'_>) -> Option<Error>) -> Error {
+fn field(cut: &JsonEntry<'_>, pmid: &str, look: &dyn Fn(&Row<'_>) -> Option<Error>) -> Error {
     match serde_json::from_slice::<Value>(cut.text) {
         Err(error) => cut.fault(&error),
         Ok(object) => {

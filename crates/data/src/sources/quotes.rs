@@ -11,7 +11,7 @@ use std::io::{Error, Read, Result};
 pub(super) struct QuoteFault {
     /// Line of the quote that opens the field, from 1.
     pub(super) line: usize,
-    /// Line on which something stands behind the closing quote; none at the end of the file.
+    /// Line on which something follows the closing quote; none at the end of the file.
     behind: Option<usize>,
 }
 
@@ -112,7 +112,7 @@ mod tests {
 
     use super::{QuoteFault, Quotes};
 
-    /// The fault of a table: line of the opening quote, line of what stands behind the closing one.
+    /// The fault of a table: line of the opening quote, line of what follows the closing one.
     fn fault(table: &str) -> Option<(usize, Option<usize>)> {
         let mut text = String::new();
         let error = Quotes::new(table.as_bytes(), b',').read_to_string(&mut text);

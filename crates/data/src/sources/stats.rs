@@ -59,7 +59,6 @@ pub fn stats_held_out(rows: usize, seed: u64) -> Vec<Item> {
 fn item(question: GeneratedQuestion) -> Item {
     let label = label(question.answer);
     Item {
-        text: Item::render(None, &question.question, label, &question.rationale),
         id: question.id,
         question: question.question,
         label,
@@ -120,7 +119,7 @@ mod tests {
                 (cleaned.text, cleaned.cut, cleaned.lead),
                 (row.answer, false, None)
             );
-            assert_eq!(crate::text::mend(&row.question), row.question);
+            assert_eq!(crate::mend::mend(&row.question), row.question);
             assert!(
                 !crate::citations::contains(&row.question),
                 "{}",

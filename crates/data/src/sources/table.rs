@@ -1,6 +1,6 @@
 //! Own rows, as JSON lines or as CSV (or TSV) with a header: `question`, `label` and `rationale`
 //! and, where wanted, `context`, `id`, `group` and `split`, under these names or those of a
-//! [`Columns`]. Other fields are passed over, so that the files of a finished data set can be read
+//! [`ColumnMapping`]. Other fields are passed over, so that the files of a finished data set can be read
 //! back.
 
 use std::fmt;
@@ -13,19 +13,19 @@ use serde_json::{Map, Value};
 
 use super::fields::Row;
 use super::hashed::Hashed;
+use super::piece::{Emit, Piece, ROWS, Rows, file_name};
 use super::quotes::{QuoteFault, Quotes};
-use super::{Emit, Piece, ROWS, ReadFile, Rows, file_name};
-use crate::dataset::json_error;
+use crate::manifest::FileRecord;
 use crate::normal::abstract_key;
-use crate::{Columns, Error, RawItem, Result};
+use crate::{ColumnMapping, Error, RawItem, Result};
 
 /// Reads JSON lines. Blank ones are passed over.
 pub(super) fn jsonl(
     path: &Path,
-    columns: &Columns,
+    columns: &ColumnMapping,
     rationales: bool,
     emit: &mut Emit<'_>,
-) -> Result<ReadFile> {
+) -> Result<FileRecord> {
     let table = Arc::new(Table::new(path, "jsonl", columns, rationales));
     let mut file = Hashed::open(path)?;
     let mut bytes = Vec::new();
@@ -54,10 +54,10 @@ pub(super) fn jsonl(
 /// Reads comma-separated values with a header; tab-separated ones where the name ends in `.tsv`.
 pub(super) fn csv(
     path: &Path,
-    columns: &Columns,
+    columns: &ColumnMapping,
     rationales: bool,
     emit: &mut Emit<'_>,
-) -> Result<ReadFile> {
+) -> Result<FileRecord> {
     let table = Arc::new(Table::new(path, "csv", columns, rationales));
     let mut file = Hashed::open(path)?;
     let tabs = path
@@ -75,7 +75,7 @@ pub(super) fn csv(
         .iter()
         .map(Into::into)
         .collect();
-    // What a column that is missing should be called is told once, not by the first row.
+    // A missing column is reported once, with the name looked for, not with the first row.
     let rationale = rationales.then_some(&columns.rationale);
     for name in [&columns.question, &columns.label]
         .into_iter()
@@ -156,7 +156,7 @@ fn csv_error(path: &Path, error: &csv::Error) -> Error {
     }
 }
 
-/// A JSON object whose keys stand once: of two values the later would win in silence.
+/// A JSON object without repeated keys: of two values the later would win silently.
 struct Fields(Value);
 
 impl<'de> Deserialize<'de> for Fields {
@@ -193,7 +193,7 @@ pub(super) struct Table {
     path: std::path::PathBuf,
     name: String,
     source: &'static str,
-    columns: Columns,
+    columns: ColumnMapping,
     /// A row without a rationale is an error.
     rationales: bool,
 }
@@ -202,7 +202,7 @@ impl Table {
     pub(super) fn new(
         path: &Path,
         source: &'static str,
-        columns: &Columns,
+        columns: &ColumnMapping,
         rationales: bool,
     ) -> Table {
         Table {
@@ -224,10 +224,10 @@ impl Table {
             }
             let object = match line[0] {
                 b'{' => serde_json::from_slice(line).map(|Fields(object)| object),
-                // What else it is, the first field that is looked for tells.
+                // The first field that is looked for reports what else it is.
                 _ => serde_json::from_slice(line),
             };
-            let object = object.map_err(|error| json_error(&self.path, number, &error))?;
+            let object = object.map_err(|error| Error::json(&self.path, number, &error))?;
             rows.rows
                 .push(self.item(&object, format!("line {number}"), number)?);
         }

@@ -169,14 +169,12 @@ pub fn variants(item: &Item) -> Vec<Variant> {
     let make = |rule: Rule| {
         let question = rule.apply(&item.question)?;
         let label = rule.must().of(item.label);
-        let context = item.context.as_deref();
         Some(Variant {
             of: item.id.clone(),
             rule,
             must: rule.must(),
             item: Item {
                 id: format!("{}~{}", item.id, rule.as_str()),
-                text: Item::render(context, &question, label, &item.rationale),
                 question,
                 label,
                 ..item.clone()
@@ -366,7 +364,6 @@ mod tests {
                 source: "own".into(),
                 group: "g".into(),
                 context: Some("A trial.".into()),
-                text: String::new(),
             };
             let made = variants(&item);
             let rules: Vec<Rule> = made.iter().map(|variant| variant.rule).collect();
@@ -382,8 +379,7 @@ mod tests {
                 assert_eq!(own.id, format!("a~{}", variant.rule.as_str()));
                 assert_ne!(own.question, question);
                 assert_eq!((&own.group, &own.context), (&item.group, &item.context));
-                let text = Item::render(Some("A trial."), &own.question, turned, "They do.");
-                assert_eq!(own.text, text);
+                assert_eq!(own.rationale, item.rationale);
             }
         }
     }

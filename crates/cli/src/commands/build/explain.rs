@@ -31,6 +31,6 @@ pub(super) fn explain(id: &str, settings: &BuildSettings, printer: &Printer) -> 
     if !found.tied.is_empty() {
         printer.line(format!("\ngroup      {}", found.tied.join(", ")));
     }
-    printer.line(format!("\nresult     {}", found.fate));
+    printer.line(format!("\nresult     {}", found.outcome));
     Ok(())
 }

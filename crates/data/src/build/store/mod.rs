@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::{Kept, Tally};
+use super::rules::{StoredExample, Tally};
 use crate::manifest::SourceRecord;
 use crate::{Error, Label, Result, Split};
 
-pub(crate) use sides::Sides;
+pub(crate) use sides::StoredTexts;
 pub(crate) use writer::{Block, Writer};
 
 const ROWS: &str = "rows.bin";
@@ -98,7 +98,7 @@ mod as_json {
 
 /// What shards of one build must have in common, and which one this is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Share {
+pub(crate) struct ShardSettings {
     pub(crate) seed: u64,
     pub(crate) context: Option<String>,
     pub(crate) rules: Option<String>,
@@ -111,7 +111,7 @@ pub(crate) struct Share {
 struct Index {
     magic: String,
     version: String,
-    share: Share,
+    shard_settings: ShardSettings,
     inputs: Vec<Input>,
     tally: Tally,
     pieces: Vec<Piece>,
@@ -181,7 +181,7 @@ impl Files {
 
 /// Which text of a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum TextKind {
     Question,
     Rationale,
 }
@@ -197,7 +197,7 @@ pub(crate) struct Store {
     ids: String,
     /// Where each row's id ends.
     id_ends: Vec<u64>,
-    pub(crate) share: Share,
+    pub(crate) shard_settings: ShardSettings,
     pub(crate) inputs: Vec<Input>,
     pub(crate) tally: Tally,
 }
@@ -230,7 +230,7 @@ impl Store {
             keys: Vec::new(),
             ids: String::new(),
             id_ends: Vec::new(),
-            share: indexes[0].share.clone(),
+            shard_settings: indexes[0].shard_settings.clone(),
             inputs: merged(&indexes),
             tally: Tally::default(),
         };
@@ -298,7 +298,7 @@ impl Store {
             Ok((dir.clone(), index))
         };
         let mut shards: Vec<(PathBuf, Index)> = dirs.iter().map(read).collect::<Result<_>>()?;
-        shards.sort_by_key(|(_, index)| index.share.shard);
+        shards.sort_by_key(|(_, index)| index.shard_settings.shard);
         check(&shards)?;
         Store::new(shards)
     }
@@ -309,7 +309,7 @@ impl Store {
         let index = Index {
             magic: INDEX_MAGIC.into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            share: self.share,
+            shard_settings: self.shard_settings,
             inputs: self.inputs,
             tally: self.tally,
             pieces: self.pieces.into_iter().map(|(_, _, piece)| piece).collect(),
@@ -318,7 +318,7 @@ impl Store {
             ids: self.ids,
         };
         let bytes = postcard::to_stdvec(&index).expect("an index has only texts and numbers");
-        crate::dataset::write_file(&dir.join(INDEX), &bytes)
+        crate::staging::write_file(&dir.join(INDEX), &bytes)
     }
 
     /// The name of a row.
@@ -336,7 +336,7 @@ impl Store {
     }
 
     /// The texts of a row.
-    pub(crate) fn read(&self, row: u32) -> Result<Kept> {
+    pub(crate) fn read(&self, row: u32) -> Result<StoredExample> {
         let row = &self.rows[row as usize];
         let files = &self.shards[usize::from(row.shard)];
         let mut bytes = vec![0; row.bytes as usize];
@@ -372,12 +372,17 @@ impl Store {
     }
 
     /// The word pairs of a text: those in memory, or as they are read into `page`.
-    fn shingles<'a>(&'a self, row: u32, side: Side, page: &'a mut Vec<u32>) -> Result<&'a [u32]> {
+    fn shingles<'a>(
+        &'a self,
+        row: u32,
+        side: TextKind,
+        page: &'a mut Vec<u32>,
+    ) -> Result<&'a [u32]> {
         let row = &self.rows[row as usize];
         let files = &self.shards[usize::from(row.shard)];
         let (from, count) = match side {
-            Side::Question => (row.shingles_at, row.question_shingles),
-            Side::Rationale => (
+            TextKind::Question => (row.shingles_at, row.question_shingles),
+            TextKind::Rationale => (
                 row.shingles_at + u64::from(row.question_shingles),
                 row.rationale_shingles,
             ),
@@ -403,11 +408,11 @@ fn check(shards: &[(PathBuf, Index)]) -> Result<()> {
         })
     };
     let (dir, first) = &shards[0];
-    let (_, of) = first.share.shard;
+    let (_, of) = first.shard_settings.shard;
     for (n, (_, index)) in shards.iter().enumerate() {
-        let alike = Share {
-            shard: first.share.shard,
-            ..index.share.clone()
+        let alike = ShardSettings {
+            shard: first.shard_settings.shard,
+            ..index.shard_settings.clone()
         };
         let files = |index: &Index| -> Vec<_> {
             let inputs = index.inputs.iter();
@@ -422,7 +427,7 @@ fn check(shards: &[(PathBuf, Index)]) -> Result<()> {
                 index.version.clone(),
             );
         }
-        if alike != first.share || index.share.shard.1 != of {
+        if alike != first.shard_settings || index.shard_settings.shard.1 != of {
             let found = "another seed, context, rules or number of shards";
             return fault(
                 n,
@@ -435,8 +440,8 @@ fn check(shards: &[(PathBuf, Index)]) -> Result<()> {
             return fault(n, format!("the sources of {}", dir.display()), found.into());
         }
         let expected = n as u32 + 1;
-        if index.share.shard.0 != expected {
-            let found = format!("shard {}", index.share.shard.0);
+        if index.shard_settings.shard.0 != expected {
+            let found = format!("shard {}", index.shard_settings.shard.0);
             return fault(n, format!("shard {expected} of {of}"), found);
         }
     }

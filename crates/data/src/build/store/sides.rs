@@ -2,32 +2,32 @@
 
 use rayon::prelude::*;
 
-use super::{BANDS_FILE, Piece, Side, Store, numbers};
+use super::{BANDS_FILE, Piece, Store, TextKind, numbers};
 use crate::near::{self, BANDS, Texts};
 use crate::{Error, Result};
 
-/// The texts of one side, and behind the rows those of a benchmark.
-pub(crate) struct Sides<'a> {
+/// The texts of one kind, and behind the rows those of a benchmark.
+pub(crate) struct StoredTexts<'a> {
     pub(crate) store: &'a Store,
-    pub(crate) side: Side,
+    pub(crate) kind: TextKind,
     /// Texts that are no rows, numbered behind them.
     pub(crate) others: Vec<&'a near::Shingles>,
 }
 
-impl<'a> Sides<'a> {
+impl<'a> StoredTexts<'a> {
     fn of<'b>(&'b self, row: u32, page: &'b mut Vec<u32>) -> Result<&'b [u32]> {
         match (row as usize).checked_sub(self.store.rows.len()) {
             Some(other) => Ok(self.others[other].hashes()),
-            None => self.store.shingles(row, self.side, page),
+            None => self.store.shingles(row, self.kind, page),
         }
     }
 }
 
-impl Texts for Sides<'_> {
+impl Texts for StoredTexts<'_> {
     type Error = Error;
 
     fn band(&self, band: usize, into: &mut Vec<(u32, u32)>) -> Result<()> {
-        let side = if self.side == Side::Question {
+        let kind = if self.kind == TextKind::Question {
             0
         } else {
             BANDS
@@ -36,13 +36,13 @@ impl Texts for Sides<'_> {
             let files = &self.store.shards[usize::from(*shard)];
             let rows = piece.rows as usize;
             let mut bytes = vec![0; 4 * rows];
-            let at = piece.bands_at + (4 * rows * (side + band)) as u64;
+            let at = piece.bands_at + (4 * rows * (kind + band)) as u64;
             files.read(BANDS_FILE, &files.bands, at, &mut bytes)?;
             let long = |row: &u32| {
                 let row = &self.store.rows[*row as usize];
-                let shingles = match self.side {
-                    Side::Question => row.question_shingles,
-                    Side::Rationale => row.rationale_shingles,
+                let shingles = match self.kind {
+                    TextKind::Question => row.question_shingles,
+                    TextKind::Rationale => row.rationale_shingles,
                 };
                 usize::from(shingles) >= near::FEWEST
             };

@@ -5,9 +5,9 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::{
-    BANDS_FILE, INDEX_MAGIC, Index, Input, Piece, ROWS, Row, SHINGLES, Share, Store, bytes,
+    BANDS_FILE, INDEX_MAGIC, Index, Input, Piece, ROWS, Row, SHINGLES, ShardSettings, Store, bytes,
 };
-use crate::build::rules::{Clean, Tally};
+use crate::build::rules::{CleanedExample, Tally};
 use crate::near::{self, BANDS};
 use crate::{Error, Result};
 
@@ -25,7 +25,7 @@ pub(crate) struct Block {
 
 impl Block {
     /// Of the cleaned rows of a piece.
-    pub(crate) fn of(rows: &[Clean], source: u16) -> Block {
+    pub(crate) fn of(rows: &[CleanedExample], source: u16) -> Block {
         let mut block = Block::default();
         for row in rows {
             let at = block.texts.len();
@@ -60,8 +60,8 @@ impl Block {
             });
         }
         for text in [
-            |row: &Clean| row.question.bands(),
-            |row: &Clean| row.rationale.bands(),
+            |row: &CleanedExample| row.question.bands(),
+            |row: &CleanedExample| row.rationale.bands(),
         ] {
             let bands: Vec<[u32; BANDS]> = rows
                 .iter()
@@ -94,7 +94,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Begins a shard in a folder that is there.
-    pub(crate) fn new(dir: &Path, share: Share) -> Result<Writer> {
+    pub(crate) fn new(dir: &Path, shard_settings: ShardSettings) -> Result<Writer> {
         let create = |name| {
             let path = dir.join(name);
             let file = File::create(&path).map_err(Error::io(path))?;
@@ -109,7 +109,7 @@ impl Writer {
             index: Index {
                 magic: INDEX_MAGIC.into(),
                 version: env!("CARGO_PKG_VERSION").into(),
-                share,
+                shard_settings,
                 inputs: Vec::new(),
                 tally: Tally::default(),
                 pieces: Vec::new(),
@@ -150,7 +150,7 @@ impl Writer {
         write(BANDS_FILE, &mut self.bands, &bytes(&block.bands))
     }
 
-    /// Tells what the sources were and what the rules did.
+    /// Completes the index with the sources and what the rules did.
     pub(crate) fn finish(mut self, inputs: Vec<Input>, tally: Tally) -> Result<Store> {
         self.index.inputs = inputs;
         self.index.tally = tally;

@@ -1,26 +1,26 @@
 //! Questions and contexts that are asked, in the form in which a model was trained on them.
 
 use crate::build::question;
+use crate::mend::mend;
 use crate::rules::built_in;
-use crate::text::mend;
 
 /// A question as training rows have it: byte order marks, soft hyphens, entities and mark-up mended, blanks of every
 /// kind one space, no citations, a question mark at its end. None where it holds no letter and no digit: there is
 /// nothing to ask.
-pub fn asked_question(text: &str) -> Option<String> {
+pub fn clean_question(text: &str) -> Option<String> {
     let asked = question(text, built_in(), &mut |_, _, _| {});
     asked.contains(char::is_alphanumeric).then_some(asked)
 }
 
 /// A context as training rows have it: mended, and without citations. None where it holds no letter and no digit.
-pub fn asked_context(text: &str) -> Option<String> {
+pub fn clean_context(text: &str) -> Option<String> {
     let (asked, _) = built_in().citations.remove(&mend(text));
     asked.contains(char::is_alphanumeric).then_some(asked)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{asked_context, asked_question};
+    use super::{clean_context, clean_question};
     use crate::build::{BuildSettings, build};
     use crate::{Balance, DataSet, Input};
 
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn a_question_is_asked_as_it_would_be_trained_on() {
         for pasted in PASTED {
-            assert_eq!(asked_question(pasted).as_deref(), Some(PASTED[0]));
+            assert_eq!(clean_question(pasted).as_deref(), Some(PASTED[0]));
             let folder = tempfile::tempdir().expect("a folder");
             let file = folder.path().join("rows.jsonl");
             let row = serde_json::json!({"question": pasted, "label": "no", "rationale": "Trials found no effect."});
@@ -50,7 +50,7 @@ mod tests {
             build(&settings).expect("built");
             let set = DataSet::read(settings.out).expect("reads");
             assert_eq!(
-                asked_question(pasted).as_ref(),
+                clean_question(pasted).as_ref(),
                 set.train.first().map(|row| &row.question)
             );
         }
@@ -68,8 +68,8 @@ mod tests {
             "?",
             "\u{2066}\u{2069} ?",
         ] {
-            assert_eq!(asked_question(nothing), None, "{nothing:?}");
-            assert_eq!(asked_context(nothing), None, "{nothing:?}");
+            assert_eq!(clean_question(nothing), None, "{nothing:?}");
+            assert_eq!(clean_context(nothing), None, "{nothing:?}");
         }
     }
 
@@ -77,10 +77,10 @@ mod tests {
     fn a_question_mark_of_another_script_is_one() {
         for question in ["维生素D对哮喘有帮助吗？", "هل يساعد الزنك في نزلات البرد؟"]
         {
-            assert_eq!(asked_question(question).as_deref(), Some(question));
+            assert_eq!(clean_question(question).as_deref(), Some(question));
         }
         assert_eq!(
-            asked_question("维生素D对哮喘有帮助吗。").as_deref(),
+            clean_question("维生素D对哮喘有帮助吗。").as_deref(),
             Some("维生素D对哮喘有帮助吗?")
         );
     }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_context_is_mended_too() {
         assert_eq!(
-            asked_context("\u{feff}Zinc, p&nbsp;&lt; 0.05 ,\nwas  better.").as_deref(),
+            clean_context("\u{feff}Zinc, p&nbsp;&lt; 0.05 ,\nwas  better.").as_deref(),
             Some("Zinc, p < 0.05, was better.")
         );
     }
