@@ -307,7 +307,7 @@ fn ctrl_c_stops_in_good_order_and_the_next_run_works() {
         "{said}"
     );
     assert!(
-        said.contains("hint: go on with `verdict train --resume run`"),
+        said.contains("hint: resume it with `verdict train --resume run`"),
         "{said}"
     );
     assert!(!at.join("run/MANIFEST.json").exists());

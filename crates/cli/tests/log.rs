@@ -121,7 +121,7 @@ fn a_run_is_logged_line_by_line() {
         (&loaded["family"], &loaded["bytes"]),
         (&"llama".into(), &bytes.into())
     );
-    let kept = said(&lines, "checkpoint kept")[0];
+    let kept = said(&lines, "checkpoint written")[0];
     assert!(
         kept["step"] == 2 && kept["bytes"].as_u64() > Some(1000) && seconds(kept),
         "{kept}"
@@ -235,10 +235,7 @@ fn a_spoilt_checkpoint_is_a_warning_that_quiet_does_not_hide() {
     assert_eq!((status, lines.len()), (0, 1), "{lines:?}");
     assert_eq!(lines[0]["level"], "WARN");
     let text = lines[0]["message"].as_str().expect("a text");
-    assert!(
-        text.contains("passed over: SHA256SUMS: cannot read"),
-        "{text}"
-    );
+    assert!(text.contains("skipped: SHA256SUMS: cannot read"), "{text}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn a_run_that_was_trained_here() {
     );
     assert!(said.starts_with("status: 0"), "{said}");
     for text in [
-        "began: 2 adapters, 3 steps, ",
+        "started: 2 adapters, 3 steps, ",
         "validation after step 0  base model loss ",
         "step 1/3  loss r2 ",
         "step 2/3  loss r2 ",
@@ -101,14 +101,14 @@ fn a_run_is_followed_to_its_end() {
         file.and_then(|mut file| file.write_all(text.as_bytes()))
             .expect("written");
     };
-    assert_eq!(next().as_deref(), Some("waiting: training has not begun"));
+    assert_eq!(next().as_deref(), Some("waiting: training has not started"));
     let page = || fs::read_to_string(folder.path().join("run.html")).expect("read");
     assert!(page().contains("<meta http-equiv=\"refresh\" content=\"5\">"));
     let start = r#"{"time":1.0,"step":0,"adapter":null,"kind":"start","members":["r4"],"steps":9,"train_rows":8,"validation_rows":4}"#;
     write(&format!("{start}\n{{\"time\":1.0,\"step\":1,\"ada"));
     assert_eq!(
         next().as_deref(),
-        Some("began: 1 adapter, 9 steps, 8 training rows")
+        Some("started: 1 adapter, 9 steps, 8 training examples")
     );
     let step = |step: usize| {
         format!(

@@ -1,23 +1,23 @@
-//! Checkpoints: all that a run needs to go on as if it had never stopped.
+//! Checkpoints: everything that a run needs to resume as if it had never stopped.
 //!
 //! ```text
 //! checkpoints/000007-step-000120/
-//!   state.json                 position, settings, each adapter's standing
-//!   found.safetensors          what the last validations found
-//!   adapter-0003.safetensors   weights and moments of the plan's fourth adapter
-//!   SHA256SUMS                 hashes of the others, as `sha256sum -c` reads them
+//!   state.json                 position, settings, the state of each fit
+//!   found.safetensors          results of the last validations
+//!   adapter-0003.safetensors   weights and moments of the plan's fourth fit
+//!   SHA256SUMS                 hashes of the other files, in the format of `sha256sum -c`
 //! ```
 //!
-//! A checkpoint is written beside its place, each file and the folder forced to the disk, then renamed.
-//! The last two are kept. One that is not whole is passed over, and told. Random numbers are functions
-//! of seed, step and place here, so there is no generator's state to keep.
+//! A checkpoint is written under a temporary name, synced to the disk, then renamed. The last two are
+//! kept. An incomplete one is skipped and reported. Random numbers are functions of seed, step and
+//! position in this crate, so there is no generator state to store.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use verdict_common::hash::sha256;
+use verdict_common::hash;
 use verdict_model::formats::{Array, Arrays, arrays_from_bytes, arrays_to_bytes};
 
 use crate::engine::AdapterState;
@@ -26,55 +26,59 @@ use crate::files;
 use crate::machine::Machine;
 use crate::origin::Provenance;
 use crate::settings::TrainSettings;
+use crate::status::FitStatus;
 use crate::validation::Score;
 
 const STATE: &str = "state.json";
-const FOUND: &str = "found.safetensors";
+const RESULTS: &str = "found.safetensors";
 const SUMS: &str = "SHA256SUMS";
-/// How many are kept.
+/// How many checkpoints are kept.
 const KEPT: usize = 2;
 
-/// Where a run stands, but for numbers that fill files of their own.
+/// The state of a run, except for the arrays that have files of their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
-    /// Of this layout.
+    /// Number of this layout, [`State::FORMAT`].
     pub(crate) format: u32,
-    /// What wrote it.
+    /// Program and version that wrote it.
     pub(crate) tool: String,
     pub(crate) provenance: Provenance,
-    /// What computed so far.
+    /// The machines that computed the run so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) machines: Vec<Machine>,
     pub(crate) settings: TrainSettings,
     /// Optimizer steps done.
     pub(crate) done: usize,
     /// Whether the validation after step `done` is still to come.
-    pub(crate) pending: bool,
+    #[serde(rename = "pending")]
+    pub(crate) validation_due: bool,
     /// Tokens trained on.
     pub(crate) tokens: u64,
-    /// Most tokens of a pass on one device.
-    pub(crate) pass_tokens: usize,
-    /// Bytes of events.jsonl up to here.
-    pub(crate) events: u64,
+    /// Maximum tokens of a micro-batch on one device.
+    #[serde(rename = "pass_tokens")]
+    pub(crate) micro_batch_tokens: usize,
+    /// Length of events.jsonl at this checkpoint, in bytes.
+    #[serde(rename = "events")]
+    pub(crate) events_length: u64,
     /// Every fit of the plan, in order.
     #[serde(rename = "jobs")]
     pub(crate) fits: Vec<FitState>,
 }
 
-/// One adapter's standing.
+/// The state of one fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FitState {
     pub(crate) name: String,
-    pub(crate) status: crate::run::Status,
+    pub(crate) status: FitStatus,
     pub(crate) train_loss: Option<f64>,
-    /// With patience: where its validation loss was lowest.
+    /// With patience, where its validation loss was lowest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) best: Option<BestState>,
 }
 
-/// Where an adapter's validation loss was lowest.
+/// Where the validation loss of a fit was lowest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BestState {
@@ -82,7 +86,8 @@ pub(crate) struct BestState {
     pub(crate) step: usize,
     pub(crate) score: Score,
     /// Validations since then.
-    pub(crate) since: usize,
+    #[serde(rename = "since")]
+    pub(crate) validations_since: usize,
 }
 
 impl State {
@@ -90,30 +95,30 @@ impl State {
     pub(crate) const FORMAT: u32 = 1;
 }
 
-/// A checkpoint that was found whole.
+/// A complete checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checkpoint {
     dir: PathBuf,
     pub(crate) state: State,
 }
 
-/// What a run folder holds.
+/// The checkpoints found in a run folder.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Survey {
-    /// The last whole one.
+pub(crate) struct CheckpointSearch {
+    /// The last complete one.
     pub(crate) last: Option<Checkpoint>,
-    /// Newer ones that are not whole, and why.
-    pub(crate) spoilt: Vec<(PathBuf, String)>,
-    /// Greater than any number there.
+    /// Newer ones that are incomplete or damaged, and why.
+    pub(crate) damaged: Vec<(PathBuf, String)>,
+    /// A number greater than that of every checkpoint found.
     pub(crate) next: u64,
 }
 
-impl Survey {
-    /// Looks through `checkpoints/`, newest first, until one is whole; `events` are the bytes that
-    /// events.jsonl has.
-    pub(crate) fn of(checkpoints: &Path, events: u64) -> Result<Self> {
+impl CheckpointSearch {
+    /// Searches `checkpoints/`, newest first, for a complete one. `events` is the length of
+    /// events.jsonl in bytes.
+    pub(crate) fn new(checkpoints: &Path, events: u64) -> Result<Self> {
         let mut found = numbered(checkpoints)?;
-        let mut survey = Self {
+        let mut search = Self {
             next: found.last().map_or(0, |(number, _)| number + 1),
             ..Self::default()
         };
@@ -121,17 +126,17 @@ impl Survey {
             let dir = checkpoints.join(name);
             match Checkpoint::open(&dir, events) {
                 Ok(checkpoint) => {
-                    survey.last = Some(checkpoint);
+                    search.last = Some(checkpoint);
                     break;
                 }
-                Err(reason) => survey.spoilt.push((dir, reason)),
+                Err(reason) => search.damaged.push((dir, reason)),
             }
         }
-        Ok(survey)
+        Ok(search)
     }
 }
 
-/// Checkpoints by number, ascending; none where there is no folder.
+/// Checkpoint folders by number, ascending; none where the folder does not exist.
 fn numbered(checkpoints: &Path) -> Result<Vec<(u64, String)>> {
     if !checkpoints.exists() {
         return Ok(Vec::new());
@@ -144,7 +149,7 @@ fn numbered(checkpoints: &Path) -> Result<Vec<(u64, String)>> {
 }
 
 impl Checkpoint {
-    /// Reads the state and compares every file with its hash; says in words what is not as it was.
+    /// Reads the state and compares every file with its hash. The error describes the first difference.
     fn open(dir: &Path, events: u64) -> std::result::Result<Self, String> {
         let read = |name: &str| {
             fs::read(dir.join(name)).map_err(|error| format!("{name}: cannot read: {error}"))
@@ -155,7 +160,7 @@ impl Checkpoint {
             let (expected, name) = line
                 .split_once("  ")
                 .ok_or_else(|| format!("{SUMS}: expected a hash and a name, found {line:?}"))?;
-            let found = sha256(&read(name)?);
+            let found = hash::sha256(&read(name)?);
             if found != expected {
                 return Err(format!(
                     "{name}: expected SHA-256 {expected}, found {found}"
@@ -174,8 +179,8 @@ impl Checkpoint {
                 "{STATE}: expected layout {expected}, found {found}"
             ));
         }
-        if state.events > events {
-            let expected = state.events;
+        if state.events_length > events {
+            let expected = state.events_length;
             return Err(format!(
                 "events.jsonl: expected at least {expected} bytes, found {events}"
             ));
@@ -189,24 +194,32 @@ impl Checkpoint {
         &self.dir
     }
 
-    /// What the last validations found.
-    pub(crate) fn found(&self) -> Result<Arrays> {
-        self.arrays(FOUND)
+    /// An error that says why this checkpoint cannot be resumed from.
+    pub(crate) fn mismatch(&self, reason: impl Into<String>) -> Error {
+        Error::Checkpoint {
+            path: self.dir.clone(),
+            reason: reason.into(),
+        }
     }
 
-    /// The state of an adapter of the plan, and its weights where patience found them best; none where
-    /// it was not needed any more.
+    /// Results of the last validations.
+    pub(crate) fn results(&self) -> Result<Arrays> {
+        self.arrays(RESULTS)
+    }
+
+    /// The state of a fit's adapter and the weights that patience keeps; `None` where the checkpoint
+    /// does not store it because it was no longer needed.
     pub(crate) fn adapter(&self, fit: usize) -> Result<Option<(AdapterState, Vec<f32>)>> {
         let name = file_of(fit);
         if !self.dir.join(&name).exists() {
             return Ok(None);
         }
         let mut arrays = self.arrays(&name)?;
-        let mut row = |name: &str| match arrays.remove(name) {
-            Some(Array::F32(row)) => row,
+        let mut array = |name: &str| match arrays.remove(name) {
+            Some(Array::F32(array)) => array,
             _ => Vec::new(),
         };
-        let (weights, m, v, best) = (row("weights"), row("m"), row("v"), row("best"));
+        let (weights, m, v, best) = (array("weights"), array("m"), array("v"), array("best"));
         let steps = match arrays.remove("steps") {
             Some(Array::F64(steps)) => steps.first().map_or(0, |steps| *steps as u32),
             _ => 0,
@@ -223,10 +236,7 @@ impl Checkpoint {
     fn arrays(&self, name: &str) -> Result<Arrays> {
         let path = self.dir.join(name);
         let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
-        arrays_from_bytes(&bytes, &path).map_err(|error| Error::Checkpoint {
-            path: self.dir.clone(),
-            reason: error.to_string(),
-        })
+        arrays_from_bytes(&bytes, &path).map_err(|error| self.mismatch(error.to_string()))
     }
 }
 
@@ -234,20 +244,20 @@ fn file_of(fit: usize) -> String {
     format!("adapter-{fit:04}.safetensors")
 }
 
-/// A checkpoint while it is written: `put` its files, then [`finish`](Writer::finish). Dropped before,
-/// it leaves nothing.
+/// A checkpoint while it is written: `put` its files, then [`finish`](Writer::finish). A writer that is
+/// dropped before that leaves nothing behind.
 pub(crate) struct Writer {
     part: PathBuf,
     path: PathBuf,
     sums: String,
-    /// Its files, forced to the disk at the end: all at once they take the time of one.
+    /// Its files, synced at the end: syncing all at once takes hardly longer than syncing one.
     written: Vec<File>,
     bytes: u64,
     finished: bool,
 }
 
 impl Writer {
-    /// Begins checkpoint `number` after `done` steps. The folder `checkpoints` is there.
+    /// Begins checkpoint `number` after `done` steps. The folder `checkpoints` must exist.
     pub(crate) fn new(checkpoints: &Path, number: u64, done: usize) -> Result<Self> {
         let path = checkpoints.join(format!("{number:06}-step-{done:06}"));
         let part = files::partial(&path);
@@ -265,7 +275,7 @@ impl Writer {
         })
     }
 
-    /// Writes an adapter's state, and its weights where patience found them best.
+    /// Writes the state of a fit's adapter and the weights that patience keeps.
     pub(crate) fn adapter(
         &mut self,
         fit: usize,
@@ -284,9 +294,9 @@ impl Writer {
         self.arrays(&file_of(fit), &arrays)
     }
 
-    /// Writes what the last validations found.
-    pub(crate) fn found(&mut self, arrays: &Arrays) -> Result<()> {
-        self.arrays(FOUND, arrays)
+    /// Writes the results of the last validations.
+    pub(crate) fn results(&mut self, arrays: &Arrays) -> Result<()> {
+        self.arrays(RESULTS, arrays)
     }
 
     fn arrays(&mut self, name: &str, arrays: &Arrays) -> Result<()> {
@@ -299,7 +309,7 @@ impl Writer {
     }
 
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let hash = sha256(bytes);
+        let hash = hash::sha256(bytes);
         self.sums.push_str(&format!("{hash}  {name}\n"));
         self.write(name, bytes)
     }
@@ -316,8 +326,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the state and the hashes, gives the checkpoint its name, and takes away all but the last
-    /// two. Returns the bytes of its files.
+    /// Writes the state and the hashes, renames the checkpoint to its final name and deletes all but the
+    /// last two. Returns its size in bytes.
     pub(crate) fn finish(mut self, state: &State) -> Result<u64> {
         let mut text = serde_json::to_string_pretty(state).expect("a state is plain data");
         text.push('\n');

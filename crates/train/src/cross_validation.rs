@@ -1,94 +1,67 @@
-//! Cross-validation's figures: how each member does on rows that it did not see, and how the whole
-//! procedure does, the choice among members included.
+//! Cross-validation: the out-of-fold score of each adapter, and the nested score of the whole
+//! procedure, choosing the adapter included.
 //!
-//! A member chosen for its out-of-fold accuracy is judged too kindly by that accuracy: of many, the
-//! luckiest wins (Cawley and Talbot, "On over-fitting in model selection", JMLR 2010). So for each
-//! outer fold the choice is made anew, on predictions for the other folds by adapters that saw neither
-//! those rows nor the outer fold's; the chosen member's outer adapter is then judged on the outer fold
+//! The out-of-fold accuracy of the adapter that was chosen for it is too optimistic: of many, the
+//! luckiest wins (Cawley and Talbot, "On over-fitting in model selection", JMLR 2010). So the choice is
+//! repeated for each outer fold, on predictions for the other folds by fits that saw neither those
+//! examples nor the outer fold's. The chosen adapter's outer fit is then scored on the outer fold
 //! (Varma and Simon, "Bias in error estimation when using cross-validation for model selection", 2006).
 
-use serde::{Deserialize, Serialize};
-
+use crate::manifest::{FoldScore, NestedRepeat, NestedValidation};
 use crate::plan::Plan;
 use crate::select;
 use crate::training_set::TokenizedExample;
 use crate::validation::{Score, ValidationResult};
 
-/// A member on one fold.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FoldScore {
-    /// Which drawing of folds, from 0.
-    pub repeat: usize,
-    /// The fold, from 0.
-    pub fold: usize,
-    /// The adapter that did not see the fold, on the fold.
-    #[serde(flatten)]
-    pub score: Score,
-}
-
-/// How the procedure "choose a member, then train it" does on rows that neither saw.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NestedValidation {
-    /// Share of rows whose true label had the highest logit of the three, in the mean over repeats. A
-    /// row for which no adapter was left counts as wrong.
-    pub accuracy: f64,
-    /// Rows of the pool, each judged once a repeat.
-    pub n: usize,
-    /// Each repeat.
-    pub repeats: Vec<NestedRepeat>,
-}
-
-/// One drawing of folds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NestedRepeat {
-    /// As [`NestedValidation::accuracy`], of this repeat alone.
-    pub accuracy: f64,
-    /// Name of the member chosen for each fold; none where every member had diverged.
-    pub chosen: Vec<Option<String>>,
-}
-
-/// What the adapters of a plan with folds found: for each job, its held rows in their order; none for
-/// one that was taken out.
+/// The validation results of a plan with folds.
 pub(crate) struct CrossValidation<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) pool: &'a [&'a TokenizedExample],
-    pub(crate) found: Vec<Option<&'a [ValidationResult]>>,
+    /// For each fit, the results of its held-out examples in their order; `None` for a fit that diverged.
+    pub(crate) results: Vec<Option<&'a [ValidationResult]>>,
 }
 
 impl<'a> CrossValidation<'a> {
-    fn count(&self) -> usize {
+    /// Number of folds.
+    fn folds(&self) -> usize {
         let folds = self.plan.folds.first();
         folds
             .and_then(|of| of.iter().max())
             .map_or(0, |last| last + 1)
     }
 
-    /// What a member's adapter without `folds` found of the rows of `fold`, with each row's place.
-    pub(crate) fn on(
+    /// The results on the examples of `fold` by the fit of an adapter that left out `without`, with each
+    /// example's index in the pool.
+    pub(crate) fn results_on(
         &self,
         adapter: usize,
         repeat: usize,
-        folds: &[usize],
+        without: &[usize],
         fold: usize,
     ) -> Option<Vec<(usize, &'a ValidationResult)>> {
-        let fit = self.plan.fit_without(adapter, repeat, folds);
-        let held = &self.plan.subset_of(fit).held_out;
-        let of = &self.plan.folds[repeat];
-        let rows = held.iter().copied().zip(self.found[fit]?);
-        Some(rows.filter(|(row, _)| of[*row] == fold).collect())
+        let fit = self.plan.fit_without(adapter, repeat, without);
+        let held_out = &self.plan.subset_of(fit).held_out;
+        let fold_of = &self.plan.folds[repeat];
+        let results = held_out.iter().copied().zip(self.results[fit]?);
+        Some(
+            results
+                .filter(|(example, _)| fold_of[*example] == fold)
+                .collect(),
+        )
     }
 
-    fn score(&self, found: &[(usize, &ValidationResult)]) -> Score {
-        Score::of(found.iter().map(|(row, found)| (*found, self.pool[*row])))
+    fn score(&self, results: &[(usize, &ValidationResult)]) -> Score {
+        let with_example = |(example, result): &(usize, _)| (*result, self.pool[*example]);
+        Score::of(results.iter().map(with_example))
     }
 
-    /// A member's score on each fold of each repeat, as far as its adapters were left.
-    pub(crate) fn folds_of(&self, adapter: usize) -> Vec<FoldScore> {
+    /// An adapter's score on each fold of each repeat, except where its fit diverged.
+    pub(crate) fn scores_of(&self, adapter: usize) -> Vec<FoldScore> {
         let mut scores = Vec::new();
         for repeat in 0..self.plan.folds.len() {
-            for fold in 0..self.count() {
-                if let Some(found) = self.on(adapter, repeat, &[fold], fold) {
-                    let score = self.score(&found);
+            for fold in 0..self.folds() {
+                if let Some(results) = self.results_on(adapter, repeat, &[fold], fold) {
+                    let score = self.score(&results);
                     scores.push(FoldScore {
                         repeat,
                         fold,
@@ -100,13 +73,13 @@ impl<'a> CrossValidation<'a> {
         scores
     }
 
-    /// A member's out-of-fold score over all repeats; none where one of its adapters was taken out.
-    /// `n` counts rows, not rows times repeats: repeats of one row are no further evidence.
+    /// An adapter's out-of-fold score over all repeats; `None` where one of its fits diverged. `n` counts
+    /// examples, not examples times repeats: repeats of one example are no further evidence.
     pub(crate) fn out_of_fold(&self, adapter: usize) -> Option<Score> {
         let mut all = Vec::new();
         for repeat in 0..self.plan.folds.len() {
-            for fold in 0..self.count() {
-                all.extend(self.on(adapter, repeat, &[fold], fold)?);
+            for fold in 0..self.folds() {
+                all.extend(self.results_on(adapter, repeat, &[fold], fold)?);
             }
         }
         Some(Score {
@@ -115,13 +88,13 @@ impl<'a> CrossValidation<'a> {
         })
     }
 
-    /// The member to choose where `outer` is unseen: by the inner predictions on all other folds.
+    /// The adapter to choose without seeing the fold `outer`: by the inner predictions on all other folds.
     fn choose(&self, repeat: usize, outer: usize) -> Option<usize> {
         let inner = |adapter: usize| -> Option<Score> {
             let mut all = Vec::new();
-            for fold in (0..self.count()).filter(|fold| *fold != outer) {
+            for fold in (0..self.folds()).filter(|fold| *fold != outer) {
                 let without = [outer.min(fold), outer.max(fold)];
-                all.extend(self.on(adapter, repeat, &without, fold)?);
+                all.extend(self.results_on(adapter, repeat, &without, fold)?);
             }
             Some(self.score(&all))
         };
@@ -131,16 +104,17 @@ impl<'a> CrossValidation<'a> {
         select::choose(scored)
     }
 
-    /// The figure of the whole procedure.
+    /// The score of the whole procedure.
     pub(crate) fn nested(&self) -> NestedValidation {
         let n = self.pool.len();
         let repeat = |repeat: usize| {
             let (mut right, mut chosen) = (0, Vec::new());
-            for fold in 0..self.count() {
+            for fold in 0..self.folds() {
                 let adapter = self.choose(repeat, fold);
-                let found = adapter.and_then(|adapter| self.on(adapter, repeat, &[fold], fold));
-                for (row, found) in found.unwrap_or_default() {
-                    right += usize::from(found.label() == self.pool[row].label);
+                let results =
+                    adapter.and_then(|adapter| self.results_on(adapter, repeat, &[fold], fold));
+                for (example, result) in results.unwrap_or_default() {
+                    right += usize::from(result.label() == self.pool[example].label);
                 }
                 chosen.push(adapter.map(|adapter| self.plan.adapters[adapter].name.clone()));
             }
@@ -161,13 +135,11 @@ impl<'a> CrossValidation<'a> {
 
 #[cfg(test)]
 mod tests {
+    use verdict_common::random::mix;
+
     use super::*;
     use crate::settings::TrainSettings;
     use crate::training_set::TrainingSet;
-
-    fn noise(name: u64) -> u64 {
-        verdict_common::random::finalize(name.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
 
     fn rows(n: usize) -> TrainingSet {
         let row = |place: usize| TokenizedExample {
@@ -181,15 +153,15 @@ mod tests {
         TrainingSet {
             train: (0..n - 3).map(row).collect(),
             validation: (n - 3..n).map(row).collect(),
-            probes: vec![0, 1, 2],
+            label_tokens: vec![0, 1, 2],
             cuts: Default::default(),
-            tails: Default::default(),
+            label_tails: Default::default(),
         }
     }
 
-    /// Members that know nothing: the best of 24 looks better than chance, the nested figure does not.
+    /// Adapters that guess: the best of 24 looks better than chance, the nested score does not.
     #[test]
-    fn the_nested_figure_is_not_flattered_by_the_choice_among_members() {
+    fn the_nested_score_is_not_inflated_by_the_choice_among_adapters() {
         let rows = rows(90);
         let settings = TrainSettings {
             seed: (0..24).collect(),
@@ -201,7 +173,7 @@ mod tests {
         let (mut nested, mut best) = (0.0, 0.0);
         for run in 0..runs {
             let guess = |fit: usize, row: &usize| {
-                let label = noise(noise(noise(run) ^ fit as u64) ^ *row as u64) % 3;
+                let label = mix(mix(mix(run) ^ fit as u64) ^ *row as u64) % 3;
                 ValidationResult {
                     loss_sum: 1.0,
                     tokens: 1,
@@ -221,7 +193,7 @@ mod tests {
             let folded = CrossValidation {
                 plan: &plan,
                 pool: &pool,
-                found: found.iter().map(|found| Some(found.as_slice())).collect(),
+                results: found.iter().map(|found| Some(found.as_slice())).collect(),
             };
             nested += folded.nested().accuracy / runs as f64;
             let adapters = 0..plan.adapters.len();

@@ -1,42 +1,50 @@
-//! Where a run computes: the words of `--device`. What the machine has is not asked here.
+//! The device of a run: the values of `--device`. Whether the machine has that device is not checked here.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What `--device` (or the key `device`) asks for.
+/// The device requested by `--device` or the key `device`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The first GPU where it can be used, else the processor.
+    /// The first GPU if one can be used, else the CPU.
     #[default]
     Auto,
-    /// The processor.
+    /// The CPU.
     Cpu,
-    /// These GPUs, by the driver's numbers: at least one, each once.
+    /// These GPUs, by the driver's indices: at least one, each once.
     Cuda(Vec<usize>),
 }
 
-impl FromStr for DeviceChoice {
-    type Err = String;
+/// A text that names no device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected auto, cpu, or cuda: followed by GPU numbers, each once (cuda:0 or cuda:0,1), found {found}"
+)]
+pub struct UnknownDevice {
+    /// The text.
+    pub found: String,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || {
-            format!(
-                "expected auto, cpu, or cuda: and the numbers of GPUs, each once (cuda:0 or cuda:0,1), found {text}"
-            )
+impl FromStr for DeviceChoice {
+    type Err = UnknownDevice;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDevice> {
+        let unknown = || UnknownDevice {
+            found: text.to_owned(),
         };
         match text {
             "auto" => return Ok(Self::Auto),
             "cpu" => return Ok(Self::Cpu),
-            // As PyTorch's programs say it: the first GPU.
+            // PyTorch's names for the first GPU.
             "cuda" | "gpu" => return Ok(Self::Cuda(vec![0])),
             _ => {}
         }
         let numbers = text.strip_prefix("cuda:").ok_or_else(unknown)?;
         let mut found = Vec::new();
         for number in numbers.split(',') {
-            // Digits alone: `parse` would take `+1`.
+            // Only digits: `parse` would take `+1`.
             let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
             let number = number.parse().ok().filter(|_| plain);
             let number = number.filter(|number| !found.contains(number));
@@ -77,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_is_read_and_written_the_same() {
+    fn every_form_round_trips() {
         for (text, choice) in [
             ("auto", DeviceChoice::Auto),
             ("cpu", DeviceChoice::Cpu),
@@ -90,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn pytorchs_words_mean_the_first_gpu() {
+    fn pytorchs_names_mean_the_first_gpu() {
         for text in ["cuda", "gpu"] {
             let read = text.parse::<DeviceChoice>();
             assert_eq!(read.map(|of| of.to_string()), Ok("cuda:0".to_owned()));
@@ -98,16 +106,16 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_told_with_what_was_expected() {
+    fn anything_else_is_refused_with_what_was_expected() {
         for text in [
             "gpus", "gpu:0", "cuda:", "cuda:a", "cuda:+1", "cuda:0,", "cuda:0,0", "cuda:-1", "CPU",
             "",
         ] {
             assert_eq!(
                 text.parse::<DeviceChoice>(),
-                Err(format!(
-                    "expected auto, cpu, or cuda: and the numbers of GPUs, each once (cuda:0 or cuda:0,1), found {text}"
-                )),
+                Err(UnknownDevice {
+                    found: text.to_owned()
+                }),
             );
         }
     }

@@ -1,43 +1,44 @@
-//! Leaving the batch before the end: for want of progress (patience), or as the worse part of the grid
-//! at a rung (successive halving). Who leaves makes room; what it learnt is saved.
+//! Early stopping: an adapter whose validation loss no longer improves is early-stopped (patience), and
+//! the worse adapters of the grid are pruned at each rung of successive halving. The adapters are saved
+//! nevertheless; the others train faster without them.
 
 use serde::{Deserialize, Serialize};
 
-/// Why an adapter left the batch before its steps were done.
+/// The rule by which an adapter ended before its steps were done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EarlyStoppingRule {
-    /// Too many validations without a better validation loss.
+    /// Early-stopped: too many validations without a lower validation loss.
     Patience,
-    /// Among the worse at a rung of successive halving.
+    /// Pruned: among the worse adapters at a rung of successive halving.
     Halving,
 }
 
-/// An adapter that left the batch before its steps were done.
+/// When and why an adapter ended before its steps were done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlyStop {
-    /// By which rule.
+    /// The rule.
     pub by: EarlyStoppingRule,
-    /// Optimizer steps that it had done.
+    /// Optimizer steps that it had taken.
     pub step: usize,
-    /// The figures that decided.
+    /// The numbers behind the decision.
     pub reason: String,
 }
 
-/// A step after which the worse part of the grid leaves.
+/// A step after which the worse adapters of the grid are pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rung {
     /// Optimizer steps done.
     pub step: usize,
-    /// How many members may stay.
+    /// How many adapters continue.
     pub keep: usize,
 }
 
 /// The rungs of successive halving (Jamieson and Talwalkar, "Non-stochastic best arm identification and
-/// hyperparameter optimization", 2016) for `adapters` adapters of `steps` steps: R = ⌊log_η members⌋
-/// rungs; at rung k = 1…R, after ⌈steps / η^(R−k+1)⌉ steps, ⌈members / η^k⌉ stay. So each rung has η
-/// times the steps of the one before and the last the η-th part of all. Where two fall on one step, or a
-/// rung falls on the last step, the later one alone holds.
+/// hyperparameter optimization", 2016) for `adapters` adapters of `steps` steps: R = ⌊log_η adapters⌋
+/// rungs; at rung k = 1…R, after ⌈steps / η^(R−k+1)⌉ steps, ⌈adapters / η^k⌉ continue. So each rung has
+/// η times the steps of the previous one, and the last has 1/η of all steps. Of two rungs on the same
+/// step only the later one counts, and a rung on the last step does not count.
 pub fn rungs(adapters: usize, eta: usize, steps: usize) -> Vec<Rung> {
     let (mut count, mut power) = (0, eta);
     while power <= adapters {
@@ -61,24 +62,24 @@ pub fn rungs(adapters: usize, eta: usize, steps: usize) -> Vec<Rung> {
 mod tests {
     use super::*;
 
-    fn told(adapters: usize, eta: usize, steps: usize) -> Vec<(usize, usize)> {
+    fn rungs_of(adapters: usize, eta: usize, steps: usize) -> Vec<(usize, usize)> {
         let rungs = rungs(adapters, eta, steps);
         rungs.iter().map(|rung| (rung.step, rung.keep)).collect()
     }
 
     #[test]
     fn rungs_are_those_of_the_paper() {
-        assert_eq!(told(9, 3, 81), [(9, 3), (27, 1)]);
-        assert_eq!(told(8, 2, 100), [(13, 4), (25, 2), (50, 1)]);
-        assert_eq!(told(12, 3, 90), [(10, 4), (30, 2)]);
+        assert_eq!(rungs_of(9, 3, 81), [(9, 3), (27, 1)]);
+        assert_eq!(rungs_of(8, 2, 100), [(13, 4), (25, 2), (50, 1)]);
+        assert_eq!(rungs_of(12, 3, 90), [(10, 4), (30, 2)]);
     }
 
     #[test]
-    fn few_members_or_steps_make_few_rungs() {
-        assert_eq!(told(1, 2, 100), []);
-        assert_eq!(told(2, 3, 100), []);
-        assert_eq!(told(3, 3, 100), [(34, 1)]);
-        assert_eq!(told(16, 2, 3), [(1, 2), (2, 1)]);
-        assert_eq!(told(8, 2, 1), []);
+    fn few_adapters_or_steps_give_few_rungs() {
+        assert_eq!(rungs_of(1, 2, 100), []);
+        assert_eq!(rungs_of(2, 3, 100), []);
+        assert_eq!(rungs_of(3, 3, 100), [(34, 1)]);
+        assert_eq!(rungs_of(16, 2, 3), [(1, 2), (2, 1)]);
+        assert_eq!(rungs_of(8, 2, 1), []);
     }
 }

@@ -1,7 +1,7 @@
-//! `events.jsonl`: what happened in a run, one JSON object a line, appended and flushed at once.
+//! `events.jsonl`: the events of a run, one JSON object per line, each flushed when it is written.
 //!
-//! Every line has `time` (seconds since 1970, UTC), `step` (optimizer steps done), `adapter` (a
-//! member's name; null: the whole run, or the bare base model) and `kind`.
+//! Every line has `time` (seconds since 1970, UTC), `step` (optimizer steps done), `adapter` (an
+//! adapter's name; null for the whole run or the bare base model) and `kind`.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -20,7 +20,7 @@ pub struct Event {
     pub time: f64,
     /// Optimizer steps done.
     pub step: usize,
-    /// The member's name; none for the whole run or the bare base model.
+    /// The adapter's name; `None` for the whole run or the bare base model.
     pub adapter: Option<String>,
     /// What happened.
     #[serde(flatten)]
@@ -33,20 +33,21 @@ pub struct Event {
 pub enum EventKind {
     /// Training begins.
     Start {
-        /// Names of all members.
+        /// Names of all adapters of the grid.
         #[serde(rename = "members")]
         names: Vec<String>,
         /// Optimizer steps planned.
         steps: usize,
-        /// Training rows; with folds, the rows of the pool.
+        /// Training examples; with folds, the examples of the pool.
         train_rows: usize,
-        /// Validation rows; with folds none, for each row is in turn learnt from and judged on.
+        /// Validation examples; 0 with folds, where each example is trained on by some fits and validated
+        /// on by others.
         validation_rows: usize,
-        /// Adapters in the batch, those of folds with them; as many as members where not given.
+        /// Fits, those of folds included; `None` where there is one per adapter.
         #[serde(rename = "adapters", default, skip_serializing_if = "Option::is_none")]
         fits: Option<usize>,
     },
-    /// A member made an optimizer step. Not told of the folds' adapters.
+    /// An adapter took an optimizer step. Not written for the fits of folds.
     Train {
         /// Mean loss per supervised token of the batch, in nats, before the step.
         loss: f64,
@@ -55,45 +56,45 @@ pub enum EventKind {
         /// Norm of the gradient before clipping.
         grad_norm: f64,
     },
-    /// A member (or the bare base model) was validated; or the adapter of a fold, whose name is the
-    /// member's with `@`, the repeat, `.` and the folds that it did not see (`r4@0.1+2`).
+    /// An adapter (or the bare base model) was validated; or the fit of a fold, whose name is the
+    /// adapter's followed by `@`, the repeat, `.` and the folds that it left out (`r4@0.1+2`).
     Validation {
         /// Mean loss per supervised token, in nats.
         loss: f64,
-        /// Share of rows whose true label had the highest logit of the three.
+        /// Share of examples whose true label had the highest logit of the three.
         accuracy: f64,
-        /// Validation rows.
+        /// Validation examples.
         n: usize,
     },
-    /// How fast the step went, all members together, validation left out.
+    /// Throughput of a step of all adapters together, without validation.
     Throughput {
         /// Examples per second.
         examples_per_s: f64,
-        /// Tokens per second, prompts included; there is no padding to count.
+        /// Tokens per second, prompts included. There is no padding.
         tokens_per_s: f64,
     },
-    /// A member was taken out, and why; the others go on.
+    /// An adapter diverged. The others continue.
     #[serde(rename = "stopped")]
     Diverged {
-        /// Names the member, the step and what was found.
+        /// Names the adapter, the number that is not finite, and the step.
         reason: String,
     },
-    /// A member left the batch before its steps were done; it is saved all the same.
+    /// An adapter was early-stopped or pruned before its steps were done. It is saved nevertheless.
     #[serde(rename = "dropped")]
     EarlyStopped {
-        /// By which rule.
+        /// The rule.
         by: EarlyStoppingRule,
-        /// The figures that decided.
+        /// The numbers behind the decision.
         reason: String,
         /// The step whose weights are kept.
         kept: usize,
     },
-    /// A member's adapter was written.
+    /// An adapter was saved.
     Saved {
         /// Its folder, relative to the run folder.
         path: String,
     },
-    /// Training is over.
+    /// The run ended.
     End {
         /// How it ended.
         outcome: Outcome,
@@ -112,7 +113,7 @@ pub enum EventKind {
 pub enum Outcome {
     /// Everything was done; MANIFEST.json follows.
     Finished,
-    /// The caller asked to stop.
+    /// The caller requested to stop.
     Interrupted,
     /// An error.
     Failed,
@@ -123,46 +124,46 @@ pub enum Outcome {
 pub struct EventLog {
     path: PathBuf,
     file: File,
-    /// Bytes that stand in the file.
+    /// Length of the file in bytes.
     position: u64,
 }
 
 impl EventLog {
-    /// Opens the file for appending; makes it where there is none.
+    /// Opens the file for appending; creates it if it does not exist.
     pub fn open(path: &Path) -> Result<Self> {
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .open(path)
             .map_err(Error::io(path, "open"))?;
-        let known = file.metadata().map_err(Error::io(path, "read"))?;
+        let metadata = file.metadata().map_err(Error::io(path, "read"))?;
         Ok(Self {
             path: path.to_path_buf(),
             file,
-            position: known.len(),
+            position: metadata.len(),
         })
     }
 
-    /// As [`EventLog::open`], with all after the first `bytes` bytes taken away.
-    pub(crate) fn cut(path: &Path, bytes: u64) -> Result<Self> {
+    /// Like [`EventLog::open`], truncated to its first `bytes` bytes.
+    pub(crate) fn truncated(path: &Path, bytes: u64) -> Result<Self> {
         let mut log = Self::open(path)?;
-        let cut = log.file.set_len(bytes).and_then(|()| log.file.sync_all());
-        cut.map_err(Error::io(path, "write"))?;
+        let truncated = log.file.set_len(bytes).and_then(|()| log.file.sync_all());
+        truncated.map_err(Error::io(path, "write"))?;
         log.position = bytes;
         Ok(log)
     }
 
-    /// Bytes that stand in the file.
+    /// Length of the file in bytes.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Forces the file to the disk.
+    /// Syncs the file to the disk.
     pub(crate) fn sync(&self) -> Result<()> {
         self.file.sync_all().map_err(Error::io(&self.path, "write"))
     }
 
-    /// Appends one line in one write, stamped with the time, and gives it back.
+    /// Appends one event, stamped with the current time, in a single write, and returns it.
     pub fn write(&mut self, step: usize, adapter: Option<&str>, kind: EventKind) -> Result<Event> {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -185,16 +186,16 @@ impl EventLog {
     }
 }
 
-/// Reads a whole file. A last line without its end (a process was killed while it wrote, or is
-/// writing now) is left out; any other broken line is an error with its number.
+/// Reads a whole file. An unterminated last line (a process was killed while it wrote, or is writing
+/// now) is ignored; any other invalid line is an error with its number.
 pub fn read(path: &Path) -> Result<Vec<Event>> {
     let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut events = Vec::new();
-    for (place, line) in whole.lines().enumerate() {
+    for (index, line) in complete.lines().enumerate() {
         let event = serde_json::from_str(line).map_err(|error| Error::Json {
             path: path.to_path_buf(),
-            line: place + 1,
+            line: index + 1,
             message: error.to_string(),
         })?;
         events.push(event);
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_read_as_it_was_written() {
+    fn every_kind_round_trips() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.jsonl");
         let mut log = EventLog::open(&path).unwrap();
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_left_out_and_a_broken_one_is_named() {
+    fn an_unterminated_last_line_is_ignored_and_an_invalid_one_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.jsonl");
         let line = r#"{"time":1.5,"step":3,"adapter":null,"kind":"saved","path":"adapters/r8"}"#;
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn opening_again_appends() {
+    fn reopening_appends() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.jsonl");
         for step in 0..2 {

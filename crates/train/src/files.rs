@@ -1,4 +1,5 @@
-//! Writing so that nothing stands half-written under a final name, and hashes of what was written.
+//! Writing files under a temporary name first, so that no file with its final name is incomplete; and
+//! hashes of what was written.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -6,25 +7,26 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use verdict_common::hash;
 
 use crate::error::{Error, Result};
 
-/// The name beside `path` under which it is made.
+/// The temporary name, in the same folder, under which `path` is written.
 pub(crate) fn partial(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.partial"))
 }
 
-/// Forces a folder's names to the disk.
+/// Syncs the entries of a folder to the disk.
 pub(crate) fn sync(dir: &Path) -> io::Result<()> {
-    // Elsewhere a folder cannot be opened as a file, and renames are kept by the file system's log.
+    // On other systems a folder cannot be opened as a file; there the file system's journal keeps renames.
     if cfg!(unix) {
         File::open(dir)?.sync_all()?;
     }
     Ok(())
 }
 
-/// Writes a file under a temporary name, then renames it. On failure the temporary file goes.
+/// Writes a file under a temporary name, then renames it. On failure the temporary file is deleted.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let part = partial(path);
     let written = (|| {
@@ -40,7 +42,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// As [`write()`], one JSON object a line.
+/// Like [`write()`], with one JSON object per line.
 pub(crate) fn write_lines<T: Serialize>(path: &Path, lines: impl Iterator<Item = T>) -> Result<()> {
     let part = partial(path);
     let written = (|| {
@@ -59,13 +61,13 @@ pub(crate) fn write_lines<T: Serialize>(path: &Path, lines: impl Iterator<Item =
     })
 }
 
-/// Reads what [`write_lines`] wrote.
+/// Reads a file written by [`write_lines`].
 pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
-    let line = |(place, line): (usize, &str)| {
+    let line = |(index, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| Error::Json {
             path: path.to_path_buf(),
-            line: place + 1,
+            line: index + 1,
             message: error.to_string(),
         })
     };
@@ -74,7 +76,7 @@ pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
 
 /// SHA-256 of a file in hexadecimal.
 pub(crate) fn sha256(path: &Path) -> Result<String> {
-    verdict_common::hash::sha256_file(path).map_err(Error::io(path, "read"))
+    hash::sha256_file(path).map_err(Error::io(path, "read"))
 }
 
 /// Names in a folder, sorted.
@@ -97,13 +99,13 @@ mod tests {
     fn a_failed_write_leaves_nothing_and_names_the_final_path() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("MANIFEST.json");
-        fs::create_dir(&path).unwrap(); // a folder in the way: the rename fails
+        fs::create_dir(&path).unwrap(); // a folder of that name, so the rename fails
         let error = write(&path, b"{}").unwrap_err().to_string();
         assert!(
             error.starts_with(&format!("{}: cannot write: ", path.display())),
             "{error}"
         );
         assert_eq!(names(dir.path()).unwrap(), ["MANIFEST.json"]);
-        assert!(path.is_dir(), "what was there stays");
+        assert!(path.is_dir(), "what existed is kept");
     }
 }

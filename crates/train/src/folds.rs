@@ -1,7 +1,7 @@
-//! Folds for cross-validation: which fold each row of the pool stands in.
+//! Folds for cross-validation: the fold to which each example of the pool belongs.
 //!
-//! Rows of one group never stand in two folds, and each fold has, as far as groups allow, the same
-//! share of each label.
+//! The examples of one group always belong to the same fold, and each fold has, as far as groups allow,
+//! the same share of each label.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use verdict_data::Label;
 use crate::error::Fault;
 use crate::training_set::TokenizedExample;
 
-/// Groups of the pool in the order of their first rows: the rows of each.
+/// The examples of each group, groups in the order of their first examples.
 fn groups(pool: &[&TokenizedExample]) -> Vec<Vec<usize>> {
     let mut number: BTreeMap<&str, usize> = BTreeMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -25,42 +25,42 @@ fn groups(pool: &[&TokenizedExample]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Rows of each label.
+/// Number of examples of each label.
 fn counts(pool: &[&TokenizedExample], rows: &[usize]) -> [usize; 3] {
     let mut counts = [0; 3];
     rows.iter().for_each(|row| counts[pool[*row].label] += 1);
     counts
 }
 
-/// Why the pool cannot be cut into so many folds: each label that it has needs a group for every
-/// fold, for a fold without the label could not be judged by it. All faults at once.
+/// Why the pool cannot be split into so many folds: each of its labels must occur in at least as many
+/// groups as there are folds, because a fold without a label says nothing about it. All faults at once.
 pub(crate) fn faults(pool: &[&TokenizedExample], folds: usize) -> Vec<Fault> {
-    let mut having = [0; 3];
+    let mut groups_with = [0; 3];
     for group in groups(pool) {
         let counts = counts(pool, &group);
-        (0..3).for_each(|label| having[label] += usize::from(counts[label] > 0));
+        (0..3).for_each(|label| groups_with[label] += usize::from(counts[label] > 0));
     }
     let short = Label::ALL
         .iter()
-        .zip(having)
+        .zip(groups_with)
         .filter(|(_, n)| (1..folds).contains(n));
     short
-        .map(|(label, n)| Fault {
-            key: "folds".into(),
-            text: format!(
-                "expected at most {n}, the groups that have the label {label}, found {folds}"
-            ),
+        .map(|(label, n)| {
+            let text = format!(
+                "expected at most {n}, the number of groups with the label {label}, found {folds}"
+            );
+            Fault::new("folds", text)
         })
         .collect()
 }
 
-/// The fold of each row of the pool, in 0..`folds`. A function of the rows, their order, `seed` and
-/// `repeat` (from 0).
+/// The fold of each example of the pool, in 0..`folds`. A function of the examples, their order, `seed`
+/// and `repeat` (from 0).
 ///
-/// Groups go one by one, the largest first, those of one size in an order drawn by SHA-256 of seed,
-/// repeat and the group's name. Each goes to the fold where its labels are rarest, in the mean over
-/// its rows and each label's count taken as a share of that label's; in a tie to the fold with the
-/// fewest rows, then to the first.
+/// Groups are assigned one by one, the largest first, those of equal size in an order given by SHA-256
+/// of seed, repeat and the group's name. Each is assigned to the fold where its labels are rarest,
+/// averaged over its examples, with each label's count taken as a share of that label's total. Ties go
+/// to the fold with the fewest examples, then to the first.
 pub(crate) fn draw(
     pool: &[&TokenizedExample],
     folds: usize,
@@ -96,7 +96,7 @@ pub(crate) fn draw(
             let crowding = crowding(*a).total_cmp(&crowding(*b));
             crowding.then(rows(*a).cmp(&rows(*b)))
         });
-        let best = best.expect("there are folds");
+        let best = best.expect("at least one fold");
         (0..3).for_each(|label| held[best][label] += own[label]);
         groups[group].iter().for_each(|row| of[*row] = best);
     }
@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn the_folds_stay_the_same_for_ever() {
+    fn the_folds_never_change() {
         let found = drawn(&single(12), 3, 42, 0);
-        assert_eq!(found, FOREVER);
-        assert_ne!(drawn(&single(12), 3, 42, 1), FOREVER, "another repeat");
-        assert_ne!(drawn(&single(12), 3, 43, 0), FOREVER, "another seed");
+        assert_eq!(found, EXPECTED);
+        assert_ne!(drawn(&single(12), 3, 42, 1), EXPECTED, "another repeat");
+        assert_ne!(drawn(&single(12), 3, 43, 0), EXPECTED, "another seed");
     }
 
-    const FOREVER: [usize; 12] = [0, 1, 0, 1, 2, 0, 1, 0, 2, 2, 2, 1];
+    const EXPECTED: [usize; 12] = [0, 1, 0, 1, 2, 0, 1, 0, 2, 2, 2, 1];
 
     #[test]
     fn a_label_of_too_few_groups_is_named() {
@@ -145,12 +145,14 @@ mod tests {
         rows.retain(|row| row.label != 2 || row.group.as_str() < "g2");
         let pool: Vec<&TokenizedExample> = rows.iter().collect();
         let having = rows.iter().filter(|row| row.label == 2).count();
-        let said: Vec<String> = faults(&pool, 11).iter().map(Fault::to_string).collect();
+        let texts: Vec<String> = faults(&pool, 11).iter().map(Fault::to_string).collect();
         let expected = |n: usize, label: &str| {
-            format!("folds: expected at most {n}, the groups that have the label {label}, found 11")
+            format!(
+                "folds: expected at most {n}, the number of groups with the label {label}, found 11"
+            )
         };
         assert_eq!(
-            said,
+            texts,
             [
                 expected(10, "Yes"),
                 expected(10, "No"),

@@ -1,29 +1,29 @@
-//! The grid: one member (one adapter to train) for each combination of the listed settings.
+//! The grid: one adapter for each combination of the listed settings.
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::AdapterSpec;
 use crate::settings::TrainSettings;
 
-/// One adapter to train.
+/// The settings of one adapter of the grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdapterSettings {
-    /// Short unique name: the rank, then each setting that varies in the grid (`r16-lr3e-4-s42`).
+    /// Short unique name: the rank, followed by each setting that varies in the grid (`r16-lr3e-4-s42`).
     pub name: String,
     /// LoRA rank.
     pub rank: usize,
     /// LoRA alpha (PEFT's `lora_alpha`): ratio × rank.
     pub alpha: f64,
-    /// Chance that an input of a LoRA branch is dropped.
+    /// Probability that an input of a LoRA branch is dropped.
     pub dropout: f64,
     /// Peak learning rate.
     pub lr: f64,
-    /// Seed of the adapter's weights, its batches and its dropout.
+    /// Seed of its initial weights, its batches and its dropout.
     pub seed: u64,
 }
 
 impl AdapterSettings {
-    /// The member as an engine makes it.
+    /// The specification from which an engine creates the adapter.
     pub fn spec(&self) -> AdapterSpec {
         AdapterSpec {
             name: self.name.clone(),
@@ -35,7 +35,8 @@ impl AdapterSettings {
     }
 }
 
-/// The members that a run of these settings trains: of a shard its part, else the whole [`grid()`].
+/// The adapters that a run of these settings trains: those of its shard if it has one, else the whole
+/// [`grid()`].
 pub fn adapters(settings: &TrainSettings) -> Vec<AdapterSettings> {
     let mut adapters = grid(settings);
     if let Some(shard) = &settings.shard {
@@ -44,8 +45,8 @@ pub fn adapters(settings: &TrainSettings) -> Vec<AdapterSettings> {
     adapters
 }
 
-/// Every member, rank slowest, then alpha, dropout, learning rate and seed. Names are unique where
-/// no list holds a value twice, which [`TrainSettings::validate`] makes sure of.
+/// Every adapter of the grid; the rank varies slowest, then alpha, dropout, learning rate and seed. Names
+/// are unique if no list contains a value twice, which [`TrainSettings::validate`] checks.
 pub fn grid(settings: &TrainSettings) -> Vec<AdapterSettings> {
     let mut adapters = Vec::new();
     for &rank in &settings.rank {
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_member_is_named_by_its_rank() {
+    fn a_single_adapter_is_named_by_its_rank() {
         assert_eq!(names(&TrainSettings::default()), ["r16"]);
         let adapter = &adapters(&TrainSettings::default())[0];
         assert_eq!(
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn names_hold_what_varies_and_nothing_else() {
+    fn names_contain_what_varies_and_nothing_else() {
         let settings = TrainSettings {
             rank: vec![4, 16],
             lr: vec![1e-4, 1.5e-4],

@@ -1,6 +1,6 @@
-//! Where a run found its data set and its model, `paths.json`. Settings keep paths as they were given,
-//! so that the same settings are the same bytes; a relative one means nothing to whoever uses the run
-//! from another folder, and an absolute one nothing after all was moved.
+//! Where a run found its data set and its model: `paths.json`. Settings keep paths as they were given, so
+//! that the same settings are the same bytes. But a relative path is not valid from another folder, and
+//! an absolute one is not valid after everything was moved.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -12,46 +12,46 @@ use crate::settings::TrainSettings;
 
 pub(crate) const PATHS: &str = "paths.json";
 
-/// The places of a run's data set and model. Names of models, which are no paths, have none.
+/// The paths of a run's data set and model. A model given by name instead of a path has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputPaths {
     /// The data set's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    data: Option<Place>,
+    data: Option<InputPath>,
     /// The model's folder or GGUF file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    model: Option<Place>,
+    model: Option<InputPath>,
 }
 
-/// A path, said twice.
+/// A path, stored in two forms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
-    /// From the root.
+struct InputPath {
+    /// The absolute path.
     absolute: PathBuf,
-    /// From the run folder, for runs that are moved or copied together with what they were made from.
+    /// The path relative to the run folder, for runs that are moved or copied together with their inputs.
     from_run: PathBuf,
 }
 
 impl InputPaths {
-    /// Those of settings that are read in the current folder, for a run in `dir`.
+    /// The paths in settings that are relative to the current folder, for a run in `dir`.
     pub(crate) fn of(settings: &TrainSettings, dir: &Path) -> Self {
-        let place = |path: &Path| path.exists().then(|| Place::of(path, dir)).flatten();
+        let of = |path: &Path| path.exists().then(|| InputPath::of(path, dir)).flatten();
         Self {
-            data: place(&settings.data),
-            model: place(Path::new(&settings.model)),
+            data: of(&settings.data),
+            model: of(Path::new(&settings.model)),
         }
     }
 
-    /// The same for another run folder.
-    pub(crate) fn seen_from(&self, dir: &Path) -> Self {
-        let place = |place: &Option<Place>| Place::of(&place.as_ref()?.absolute, dir);
+    /// The same paths for another run folder.
+    pub(crate) fn relative_to(&self, dir: &Path) -> Self {
+        let of = |path: &Option<InputPath>| InputPath::of(&path.as_ref()?.absolute, dir);
         Self {
-            data: place(&self.data),
-            model: place(&self.model),
+            data: of(&self.data),
+            model: of(&self.model),
         }
     }
 
-    /// Those of the run in `dir`; none where it was made by a version that did not write them.
+    /// The paths of the run in `dir`; empty where it was written by a version that did not store them.
     ///
     /// # Errors
     /// [`Error::Json`] for a broken file.
@@ -72,31 +72,34 @@ impl InputPaths {
         files::write(&dir.join(PATHS), text.as_bytes())
     }
 
-    /// The settings of the run in `dir` with paths that lead to data set and model from the current
-    /// folder. A path stays as it was given where it still leads there.
-    pub fn found(&self, dir: &Path, settings: &TrainSettings) -> TrainSettings {
-        let model = Place::find(self.model.as_ref(), dir, Path::new(&settings.model));
+    /// The settings of the run in `dir`, with paths of the data set and the model that are valid from the
+    /// current folder. A path that is still valid stays as it was given.
+    pub fn locate(&self, dir: &Path, settings: &TrainSettings) -> TrainSettings {
+        let model = InputPath::locate(self.model.as_ref(), dir, Path::new(&settings.model));
         TrainSettings {
-            data: Place::find(self.data.as_ref(), dir, &settings.data),
+            data: InputPath::locate(self.data.as_ref(), dir, &settings.data),
             model: model.to_string_lossy().into_owned(),
             ..settings.clone()
         }
     }
 }
 
-impl Place {
+impl InputPath {
     fn of(path: &Path, dir: &Path) -> Option<Self> {
         let absolute = std::path::absolute(path).ok()?;
-        let from_run = from(&std::path::absolute(dir).ok()?, &absolute);
+        let from_run = relative(&std::path::absolute(dir).ok()?, &absolute);
         Some(Self { absolute, from_run })
     }
 
-    fn find(place: Option<&Self>, dir: &Path, given: &Path) -> PathBuf {
-        let Some(place) = place else {
+    fn locate(path: Option<&Self>, dir: &Path, given: &Path) -> PathBuf {
+        let Some(path) = path else {
             return given.to_owned();
         };
-        let near = dir.join(&place.from_run);
-        match [&place.absolute, &near].into_iter().find(|of| of.exists()) {
+        let relative = dir.join(&path.from_run);
+        match [&path.absolute, &relative]
+            .into_iter()
+            .find(|of| of.exists())
+        {
             Some(found) if !same(found, given) => found.clone(),
             _ => given.to_owned(),
         }
@@ -107,8 +110,8 @@ fn same(first: &Path, second: &Path) -> bool {
     first.canonicalize().ok() == second.canonicalize().ok()
 }
 
-/// The way from one absolute folder to another path.
-fn from(dir: &Path, path: &Path) -> PathBuf {
+/// An absolute path relative to an absolute folder.
+fn relative(dir: &Path, path: &Path) -> PathBuf {
     let (dir, path): (Vec<_>, Vec<_>) = (dir.components().collect(), path.components().collect());
     let shared = dir.iter().zip(&path).take_while(|(a, b)| a == b).count();
     let up = dir[shared..].iter().map(|_| Component::ParentDir);
@@ -120,18 +123,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_from_one_folder_to_another() {
+    fn an_absolute_path_is_made_relative() {
         for (dir, path, expected) in [
             ("/w/run", "/w/model", "../model"),
             ("/w/run", "/w/run/model", "model"),
             ("/w/a/run", "/m/model.gguf", "../../../m/model.gguf"),
         ] {
-            assert_eq!(from(Path::new(dir), Path::new(path)), Path::new(expected));
+            assert_eq!(
+                relative(Path::new(dir), Path::new(path)),
+                Path::new(expected)
+            );
         }
     }
 
     #[test]
-    fn places_hold_from_elsewhere_and_after_a_move() {
+    fn paths_are_valid_from_another_folder_and_after_a_move() {
         let dir = tempfile::tempdir().expect("a folder");
         let whole = dir.path().join("whole");
         for name in ["run", "data", "model"] {
@@ -146,13 +152,13 @@ mod tests {
         InputPaths::of(&settings, &run)
             .write(&run)
             .expect("written");
-        // Relative settings, which mean nothing in the folder of this test.
+        // Relative settings, which are not valid from the folder of this test.
         let given = TrainSettings {
             data: "data".into(),
             model: "model".into(),
             ..TrainSettings::default()
         };
-        let found = InputPaths::read(&run).expect("read").found(&run, &given);
+        let found = InputPaths::read(&run).expect("read").locate(&run, &given);
         assert_eq!(
             (&found.data, &found.model),
             (&settings.data, &settings.model)
@@ -161,29 +167,29 @@ mod tests {
         let moved = dir.path().join("moved");
         std::fs::rename(&whole, &moved).expect("moved");
         let run = moved.join("run");
-        let found = InputPaths::read(&run).expect("read").found(&run, &given);
+        let found = InputPaths::read(&run).expect("read").locate(&run, &given);
         assert!(same(&found.data, &moved.join("data")), "{found:?}");
         assert!(same(Path::new(&found.model), &moved.join("model")));
 
         std::fs::remove_dir_all(moved.join("model")).expect("removed");
-        let found = InputPaths::read(&run).expect("read").found(&run, &given);
+        let found = InputPaths::read(&run).expect("read").locate(&run, &given);
         assert_eq!(
             found.model, "model",
-            "what is nowhere stays as it was given"
+            "a path that exists nowhere stays as it was given"
         );
     }
 
     #[test]
-    fn names_of_models_and_old_runs_have_no_place() {
+    fn names_of_models_and_old_runs_have_no_paths() {
         let dir = tempfile::tempdir().expect("a folder");
         let settings = TrainSettings {
             data: dir.path().to_owned(),
             model: "smollm2-135m".into(),
             ..TrainSettings::default()
         };
-        let places = InputPaths::of(&settings, &dir.path().join("run"));
-        assert_eq!(places.model, None);
+        let paths = InputPaths::of(&settings, &dir.path().join("run"));
+        assert_eq!(paths.model, None);
         let old = InputPaths::read(dir.path()).expect("none");
-        assert_eq!(old.found(dir.path(), &settings), settings);
+        assert_eq!(old.locate(dir.path(), &settings), settings);
     }
 }

@@ -1,37 +1,38 @@
-//! What computed a run, as its manifest says it: program, processor, GPUs. Asked by the caller.
+//! The machine that computed a run, as recorded in its manifest: program, processor, GPUs. The caller
+//! provides it.
 
 use serde::{Deserialize, Serialize};
 
-/// A machine and the program on it. Nothing here changes while a machine stays what it is: no load, no
-/// free memory, no names of hosts.
+/// A machine and the program on it. Contains only what does not change from run to run: no load, no free
+/// memory, no host names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// The program and its version.
     pub tool: String,
-    /// The commit that the program was built from, `-dirty` behind it where files differed from it; none
-    /// where it was not built from a repository.
+    /// The commit that the program was built from, followed by `-dirty` if files differed from it; `None` if
+    /// it was not built from a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// `linux`, `macos`, …
     pub system: String,
-    /// The processor's name, as its maker has it.
+    /// The processor's name.
     pub processor: String,
     /// `x86_64`, `aarch64`, …
     pub architecture: String,
-    /// Of the features that decide how products are computed, those it has.
+    /// Those of its features that determine how matrix products are computed.
     #[serde(default)]
     pub features: Vec<String>,
-    /// The set of kernels that runs on this processor.
+    /// The kernels that run on this processor.
     pub kernels: String,
-    /// Threads that the process might run at once; what a run was told to use is in its settings.
+    /// Threads available to the process. The number that a run used is in its settings.
     pub threads: usize,
-    /// Memory that the process might use, rounded to GiB (2^30 bytes), where the system tells.
+    /// Memory available to the process, rounded to GiB (2^30 bytes), if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_gib: Option<u64>,
-    /// The GPUs that computed, in the order of the run's devices; none where the processor did.
+    /// The GPUs that computed, in the order of the run's devices; empty on a CPU.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gpus: Vec<Gpu>,
-    /// What the GPUs were driven by.
+    /// The software of the GPUs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuda: Option<Cuda>,
 }
@@ -39,35 +40,35 @@ pub struct Machine {
 /// A GPU that computed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpu {
-    /// Its maker's name for it.
+    /// Its product name.
     pub name: String,
-    /// Such as `9.0`.
+    /// Compute capability, such as `9.0`.
     pub compute_capability: String,
-    /// All of its memory, rounded to GiB (2^30 bytes).
+    /// Its total memory, rounded to GiB (2^30 bytes).
     pub memory_gib: u64,
 }
 
-/// Versions of what drove the GPUs, each where it tells one.
+/// Versions of the GPU software, where known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cuda {
     /// The driver, such as `580.95.05`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
-    /// The CUDA version that the driver speaks, such as `13.0`.
+    /// The CUDA version that the driver supports, such as `13.0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The library of products.
+    /// Version of cuBLASLt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cublaslt: Option<String>,
-    /// The compiler of kernels.
+    /// Version of NVRTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nvrtc: Option<String>,
 }
 
 impl Machine {
-    /// What this machine would compute with, in one line: the GPUs and their software, else the
+    /// Describes what this machine computes with in one line: the GPUs and their software, else the
     /// processor.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let Some(first) = self.gpus.first() else {
             return format!("{} ({} kernels)", self.processor, self.kernels);
         };
@@ -101,8 +102,8 @@ impl Machine {
         }
     }
 
-    /// Whether the other computes with the same hardware and the same libraries, so that the same program
-    /// gives the same bytes there. Threads and memory change no result; nor does the processor where GPUs
+    /// Whether the other machine computes with the same hardware and libraries, so that the same program
+    /// writes the same bytes there. Threads and memory change no result, nor does the processor when GPUs
     /// compute.
     pub fn computes_as(&self, other: &Self) -> bool {
         let processor = |of: &Self| {
@@ -162,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_in_a_line() {
-        assert_eq!(processor().words(), "Xeon (amx kernels)");
-        assert_eq!(gpus(2).words(), "2 × H100 (CUDA 13.0)");
+    fn it_is_described_in_a_line() {
+        assert_eq!(processor().describe(), "Xeon (amx kernels)");
+        assert_eq!(gpus(2).describe(), "2 × H100 (CUDA 13.0)");
     }
 }

@@ -1,11 +1,10 @@
-//! `MANIFEST.json`: the last file of a run. Where it stands, the run is complete.
+//! `MANIFEST.json`: the last file that a run writes. If it exists, the run is complete.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cross_validation::{FoldScore, NestedValidation};
 use crate::early_stopping::EarlyStop;
 use crate::error::{Error, Result};
 use crate::grid::AdapterSettings;
@@ -14,16 +13,16 @@ use crate::origin::Provenance;
 use crate::settings::TrainSettings;
 use crate::validation::Score;
 
-/// How one member of the grid came out.
+/// The result of one adapter of the grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdapterRecord {
-    /// The member's settings.
+    /// Its settings.
     #[serde(flatten)]
     pub adapter: AdapterSettings,
-    /// Why it was taken out, where it was; then it has no files.
+    /// Why it diverged, if it did. It has no files then.
     #[serde(rename = "stopped")]
     pub diverged: Option<String>,
-    /// When and why it left the batch before its steps were done, where it did; it is saved all the same.
+    /// When and why it was early-stopped or pruned, if it was. It is saved nevertheless.
     #[serde(rename = "dropped", default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<EarlyStop>,
     /// With patience, the step whose weights were saved: that of the lowest validation loss.
@@ -31,8 +30,9 @@ pub struct AdapterRecord {
     pub kept_step: Option<usize>,
     /// Mean loss of its last training batch, per supervised token, in nats.
     pub train_loss: Option<f64>,
-    /// Its last validation, with patience its best; with folds its out-of-fold score over all folds and repeats, by the
-    /// adapters that did not see the rows. None where it or, with folds, one of those was taken out.
+    /// The score of its last validation; with patience, of its best one; with folds, the out-of-fold score over all
+    /// folds and repeats, each example being scored by the fit that left out its fold. `None` where the adapter or,
+    /// with folds, one of those fits diverged.
     pub validation: Option<Score>,
     /// Its score on each fold of each repeat.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -42,7 +42,7 @@ pub struct AdapterRecord {
 }
 
 impl AdapterRecord {
-    /// One of which nothing is known.
+    /// The record of an adapter without any results.
     pub(crate) fn untrained(adapter: AdapterSettings) -> Self {
         Self {
             adapter,
@@ -57,40 +57,77 @@ impl AdapterRecord {
     }
 }
 
-/// What this version counts of a label: see `verdict_answer::labels`.
+/// The score of an adapter on one fold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FoldScore {
+    /// The repeat, from 0.
+    pub repeat: usize,
+    /// The fold, from 0.
+    pub fold: usize,
+    /// Score on the fold of the fit that left it out.
+    #[serde(flatten)]
+    pub score: Score,
+}
+
+/// The score of the procedure "choose an adapter, then train it" on examples that neither step saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NestedValidation {
+    /// Share of examples whose true label had the highest logit of the three, averaged over the repeats. An example
+    /// for which no adapter was left counts as wrong.
+    pub accuracy: f64,
+    /// Examples of the pool, each scored once per repeat.
+    pub n: usize,
+    /// Each repeat.
+    pub repeats: Vec<NestedRepeat>,
+}
+
+/// One repeat, that is, one random assignment of examples to folds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NestedRepeat {
+    /// Like [`NestedValidation::accuracy`], of this repeat alone.
+    pub accuracy: f64,
+    /// Name of the adapter chosen for each fold; `None` where every adapter had diverged.
+    pub chosen: Vec<Option<String>>,
+}
+
+/// How this version scores a label, see `verdict_answer::labels`.
 pub const LABEL_SCORE: &str = "all tokens";
 
-/// The manifest. It holds no times and no random names: two runs of the same settings, model and
+/// The manifest. It contains no times and no random names: two runs of the same settings, model and
 /// data on one machine write the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// What wrote it: `verdict` and its version.
+    /// The program that wrote it: `verdict` and its version.
     pub tool: String,
-    /// Model and data.
+    /// The model and the data set.
     #[serde(flatten)]
     pub provenance: Provenance,
-    /// What computed, in order, each once: a run that went on elsewhere has several. Empty in runs of
-    /// versions that did not note it.
+    /// The machines that computed the run, in order, each once: a run resumed on another machine has several. Empty
+    /// in runs of versions that did not record them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub machines: Vec<Machine>,
-    /// Most tokens of a pass on one device, as they were: on a GPU the rounding of sums follows them. None in
-    /// runs of versions that did not note it, and where shards had different ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pass_tokens: Option<usize>,
-    /// What the labels' logits in `validation.jsonl` and the calibration count: [`LABEL_SCORE`]. None in runs
-    /// of versions that counted the first token of each label alone.
+    /// Maximum tokens of a micro-batch on one device: on a GPU, the rounding of sums depends on it. `None` in runs of
+    /// versions that did not record it, and where shards had different ones.
+    #[serde(
+        rename = "pass_tokens",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub micro_batch_tokens: Option<usize>,
+    /// How the labels' logits in `validation.jsonl` and the calibration were computed: [`LABEL_SCORE`]. `None` in runs
+    /// of versions that scored only the first token of each label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_score: Option<String>,
-    /// Optimizer steps of the adapters.
+    /// Optimizer steps of the longest fit.
     pub steps: usize,
-    /// Training rows; with folds, the rows of the pool.
+    /// Training examples; with folds, the examples of the pool.
     pub train_rows: usize,
-    /// Validation of the bare base model; with folds, on the whole pool.
+    /// Score of the bare base model on the validation set; with folds, on the whole pool.
     pub base: Score,
-    /// With folds, how the procedure "choose a member, then train it" does on rows that it did not see.
+    /// With folds, the score of the whole procedure, choosing the adapter included, on examples that it did not see.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nested: Option<NestedValidation>,
-    /// Name of the chosen member.
+    /// Name of the chosen adapter.
     pub best: String,
     /// The rule that chose it.
     pub rule: String,
@@ -102,15 +139,15 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// What this build of the crate calls itself.
+    /// The name and version of this build.
     pub fn tool() -> String {
         format!("verdict {}", env!("CARGO_PKG_VERSION"))
     }
 
-    /// Reads a manifest; adapters beside it are not looked for.
+    /// Reads a manifest, without checking that the adapters exist.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Json`] with the line of what is not as a run writes it.
+    /// [`Error::Io`]; [`Error::Json`] with the line that could not be read.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
         serde_json::from_str(&text).map_err(|error| Error::Json {

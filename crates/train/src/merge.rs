@@ -1,5 +1,5 @@
-//! The shards of a grid, each trained by a task of its own, to one run: adapters, predictions, events,
-//! and the choice among all members.
+//! Merges the shards of a grid, each trained by a task of its own, into one run: adapters, predictions,
+//! events, and the choice among all adapters.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,43 +10,41 @@ use crate::card;
 use crate::error::{Error, Result};
 use crate::events::{self, Event, EventKind, Outcome};
 use crate::files;
-use crate::folder::{NewRun, RunFolder};
+use crate::folder::RunFolder;
 use crate::grid::{adapters, grid};
 use crate::manifest::{AdapterRecord, Manifest};
+use crate::new_run::NewRun;
 use crate::select;
 use crate::settings::TrainSettings;
 use crate::shard::{self, SHARDS};
 
-/// One shard, as it came out.
+/// One trained shard.
 struct TrainedShard {
     index: usize,
-    /// The settings, its shard with them.
+    /// Its settings, which include the shard.
     settings: TrainSettings,
     events: Vec<Event>,
-    /// None where every member of it was taken out.
+    /// `None` if all of its adapters diverged.
     run: Option<RunFolder>,
 }
 
-/// Makes one run of the shards in `dir/shards`, in `dir`: the run that one task would have made of the
-/// whole grid, each adapter the bytes that its shard wrote. The shards stay; adapters share the disk with
-/// theirs where the file system can. Rates of tokens are left out of the events, since no machine had
-/// them; the shards' own events have them.
+/// Merges the shards in `dir/shards` into one run in `dir`: the run that a single task would have made of
+/// the whole grid, each adapter bitwise identical to its shard's. The shards are kept; their files are
+/// hard-linked where the file system supports it. Throughput is left out of the events, because no single
+/// machine had it; it remains in the events of the shards.
 ///
 /// # Errors
-/// [`Error::Shards`] with every reason why they are not all of one grid: missing, unfinished, made from
-/// other settings, data or models; [`Error::Changed`] for an adapter that is not what its shard wrote;
-/// [`Error::Exists`] where they were merged before; [`Error::Diverged`] where every member was taken
-/// out; [`Error::Locked`] and [`Error::Io`].
+/// [`Error::Shards`] with every reason why the shards do not form one grid: missing, unfinished, trained
+/// with other settings, data or models; [`Error::Changed`] for an adapter that differs from what its shard
+/// wrote; [`Error::Exists`] if they were merged before; [`Error::Diverged`] if every adapter diverged;
+/// [`Error::Locked`] and [`Error::Io`].
 pub fn merge(dir: &Path) -> Result<Manifest> {
     let shards = read(dir)?;
     let settings = whole(dir, &shards[0].settings);
     let mut run = NewRun::merge_into(&settings)?;
-    let finished: Vec<&RunFolder> = shards
-        .iter()
-        .filter_map(|shard| shard.run.as_ref())
-        .collect();
+    let finished: Vec<&RunFolder> = shards.iter().filter_map(|of| of.run.as_ref()).collect();
     let Some(first) = finished.first() else {
-        let reasons = shards.iter().flat_map(|shard| stopped(&shard.events));
+        let reasons = shards.iter().flat_map(|shard| diverged(&shard.events));
         return Err(Error::Diverged {
             reasons: reasons.map(|(_, reason)| reason).collect(),
         });
@@ -54,36 +52,10 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
     for shard in &finished {
         shard.verify()?;
     }
-    run = run.reading_as(first.input_paths());
+    run = run.with_input_paths(first.input_paths());
     drop(run.begin()?);
 
-    let mut records = Vec::new();
-    let mut predictions = first.validation()?;
-    predictions.retain(|prediction| prediction.adapter.is_none());
-    for adapter in grid(&settings) {
-        let name = &adapter.name;
-        let shard = shards.iter().find(|shard| shard.trains(name));
-        let shard = shard.expect("each member has its shard: it was checked");
-        let Some(of) = &shard.run else {
-            let mut reasons = stopped(&shard.events);
-            records.push(AdapterRecord {
-                diverged: reasons.remove(name),
-                ..AdapterRecord::untrained(adapter)
-            });
-            continue;
-        };
-        let mut all = of.manifest.adapters.iter();
-        let record = all.find(|record| record.adapter.name == *name);
-        let record = record.expect("a manifest has the members of its settings");
-        if record.diverged.is_none() {
-            let from = of.adapter_dir(Some(name))?;
-            run.save(name, |to| Ok(share(&from, to)?))?;
-            let own = of.validation()?.into_iter();
-            predictions.extend(own.filter(|line| line.adapter.as_deref() == Some(name)));
-        }
-        records.push(record.clone());
-    }
-    run.write_validation(predictions.into_iter())?;
+    let records = adapters_of(&run, &settings, &shards, first)?;
     let best = select::best(&records).ok_or_else(|| Error::Diverged {
         reasons: records
             .iter()
@@ -91,19 +63,18 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
             .collect(),
     })?;
     let best = records[best].adapter.name.clone();
-    run.write_events(&together(&shards, &settings, &best))?;
+    run.write_events(&merged_events(&shards, &settings, &best))?;
     let mut machines = Vec::new();
     for machine in finished.iter().flat_map(|of| &of.manifest.machines) {
         if !machines.contains(machine) {
             machines.push(machine.clone());
         }
     }
-    let pass_tokens = first.manifest.pass_tokens;
-    let mut others = finished.iter().map(|of| of.manifest.pass_tokens);
-    let pass_tokens = pass_tokens.filter(|_| others.all(|of| of == pass_tokens));
+    let tokens = first.manifest.micro_batch_tokens;
+    let mut all = finished.iter().map(|of| of.manifest.micro_batch_tokens);
     let mut manifest = Manifest {
         machines,
-        pass_tokens,
+        micro_batch_tokens: tokens.filter(|_| all.all(|of| of == tokens)),
         steps: finished
             .iter()
             .map(|of| of.manifest.steps)
@@ -115,10 +86,48 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
         settings,
         ..first.manifest.clone()
     };
-    // Each shard's cards know their shard alone.
+    // The cards of a shard describe the shard alone, so they are written anew.
     card::write(&run, &mut manifest)?;
     run.finish(&manifest)?;
     Ok(manifest)
+}
+
+/// Links the adapters of all shards into the run and writes their predictions. Returns the adapters'
+/// records in the order of the grid.
+fn adapters_of(
+    run: &NewRun,
+    settings: &TrainSettings,
+    shards: &[TrainedShard],
+    first: &RunFolder,
+) -> Result<Vec<AdapterRecord>> {
+    let mut records = Vec::new();
+    let mut predictions = first.validation()?;
+    predictions.retain(|prediction| prediction.adapter.is_none());
+    for adapter in grid(settings) {
+        let name = &adapter.name;
+        let shard = shards.iter().find(|shard| shard.trains(name));
+        let shard = shard.expect("`read` checked that each adapter has a shard");
+        let Some(trained) = &shard.run else {
+            let mut reasons = diverged(&shard.events);
+            records.push(AdapterRecord {
+                diverged: reasons.remove(name),
+                ..AdapterRecord::untrained(adapter)
+            });
+            continue;
+        };
+        let mut all = trained.manifest.adapters.iter();
+        let record = all.find(|record| record.adapter.name == *name);
+        let record = record.expect("a manifest lists the adapters of its settings");
+        if record.diverged.is_none() {
+            let from = trained.adapter_dir(Some(name))?;
+            run.save(name, |to| Ok(link_files(&from, to)?))?;
+            let own = trained.validation()?.into_iter();
+            predictions.extend(own.filter(|line| line.adapter.as_deref() == Some(name)));
+        }
+        records.push(record.clone());
+    }
+    run.write_validation(predictions.into_iter())?;
+    Ok(records)
 }
 
 impl TrainedShard {
@@ -132,18 +141,18 @@ impl TrainedShard {
                 events: run.events()?,
                 run: Some(run),
             }),
-            // One whose members were all taken out ends without a manifest; the others go on.
+            // A shard whose adapters all diverged ends without a manifest; the others can still be merged.
             Err(error @ Error::Incomplete { .. }) => {
                 let settings = TrainSettings::read(&folder.join("settings.toml"))?;
                 let events = events_of(&folder)?;
-                let stopped = stopped(&events);
+                let diverged = diverged(&events);
                 let failed = |event: &Event| {
                     let failed = Outcome::Failed;
                     matches!(&event.kind, EventKind::End { outcome, .. } if *outcome == failed)
                 };
                 let all = adapters(&settings)
                     .iter()
-                    .all(|of| stopped.contains_key(&of.name));
+                    .all(|of| diverged.contains_key(&of.name));
                 match all && events.last().is_some_and(failed) {
                     true => Ok(TrainedShard {
                         index,
@@ -164,7 +173,7 @@ impl TrainedShard {
     }
 }
 
-/// The settings of the whole run, of those of a shard.
+/// The settings of the whole run, from those of a shard.
 fn whole(dir: &Path, settings: &TrainSettings) -> TrainSettings {
     TrainSettings {
         out: dir.to_path_buf(),
@@ -173,7 +182,7 @@ fn whole(dir: &Path, settings: &TrainSettings) -> TrainSettings {
     }
 }
 
-/// Every shard; or every reason why they do not make one run.
+/// Reads all shards. The error lists every reason why they do not form one run.
 fn read(dir: &Path) -> Result<Vec<TrainedShard>> {
     let folder = dir.join(SHARDS);
     if !folder.is_dir() {
@@ -194,9 +203,9 @@ fn read(dir: &Path) -> Result<Vec<TrainedShard>> {
         }
     }
     if let Some(first) = shards.first() {
-        faults.extend(unlike(dir, first, &shards));
+        faults.extend(mismatches(dir, first, &shards));
         if faults.is_empty() {
-            faults.extend(uncovered(&shards));
+            faults.extend(coverage_faults(&shards));
         }
     } else if faults.is_empty() {
         faults.push(format!("{}: no shards", folder.display()));
@@ -210,11 +219,11 @@ fn read(dir: &Path) -> Result<Vec<TrainedShard>> {
     }
 }
 
-/// Where shards were made otherwise than the first.
-fn unlike(dir: &Path, first: &TrainedShard, shards: &[TrainedShard]) -> Vec<String> {
-    let told = |shard: &TrainedShard, what: &str| {
+/// Differences between the shards and the first one.
+fn mismatches(dir: &Path, first: &TrainedShard, shards: &[TrainedShard]) -> Vec<String> {
+    let differs = |shard: &TrainedShard, what: &str| {
         let (index, first) = (shard.index, first.index);
-        format!("shard {index}: other {what} than shard {first}")
+        format!("shard {index}: its {what} differ from those of shard {first}")
     };
     let settings = |shard: &TrainedShard| whole(dir, &shard.settings).of_results();
     let known = shards
@@ -230,33 +239,33 @@ fn unlike(dir: &Path, first: &TrainedShard, shards: &[TrainedShard]) -> Vec<Stri
     let mut faults = Vec::new();
     for shard in shards {
         if settings(shard) != settings(first) {
-            faults.push(told(shard, "settings"));
+            faults.push(differs(shard, "settings"));
         }
         if !alike(shard) {
-            faults.push(told(shard, "data, another model or another version"));
+            faults.push(differs(shard, "data, model or version"));
         }
     }
     faults
 }
 
-/// Members that no shard has, or more than one.
-fn uncovered(shards: &[TrainedShard]) -> Vec<String> {
+/// Adapters that belong to no shard, or to several.
+fn coverage_faults(shards: &[TrainedShard]) -> Vec<String> {
     let named = grid(&shards[0].settings);
     let counted = named.iter().map(|adapter| {
-        let shards = shards.iter().filter(|shard| shard.trains(&adapter.name));
-        (&adapter.name, shards.count())
+        let trained_by = shards.iter().filter(|shard| shard.trains(&adapter.name));
+        (&adapter.name, trained_by.count())
     });
     let wrong = counted.filter(|(_, count)| *count != 1);
     wrong
         .map(|(name, count)| match count {
-            0 => format!("{name}: its shard has not begun"),
-            _ => format!("{name}: in {count} shards"),
+            0 => format!("{name}: its shard has not started"),
+            _ => format!("{name}: trained by {count} shards"),
         })
         .collect()
 }
 
-/// Members that were taken out, with the reasons.
-fn stopped(events: &[Event]) -> BTreeMap<String, String> {
+/// Adapters that diverged, with the reasons.
+fn diverged(events: &[Event]) -> BTreeMap<String, String> {
     let reason = |event: &Event| match &event.kind {
         EventKind::Diverged { reason } => Some((event.adapter.clone()?, reason.clone())),
         _ => None,
@@ -264,10 +273,10 @@ fn stopped(events: &[Event]) -> BTreeMap<String, String> {
     events.iter().filter_map(reason).collect()
 }
 
-/// The events of all shards as those of one run, in the order of time.
-fn together(shards: &[TrainedShard], settings: &TrainSettings, best: &str) -> Vec<Event> {
+/// The events of all shards as those of one run, ordered by time.
+fn merged_events(shards: &[TrainedShard], settings: &TrainSettings, best: &str) -> Vec<Event> {
     let mut begun = false;
-    let mut judged = false;
+    let mut base_validated = false;
     let mut all: Vec<&Event> = shards.iter().flat_map(|shard| &shard.events).collect();
     all.sort_by(|a, b| a.time.total_cmp(&b.time));
     let steps = |event: &Event| match &event.kind {
@@ -294,7 +303,7 @@ fn together(shards: &[TrainedShard], settings: &TrainSettings, best: &str) -> Ve
                 }
             }
             EventKind::Validation { .. } if event.adapter.is_none() => {
-                if std::mem::replace(&mut judged, true) {
+                if std::mem::replace(&mut base_validated, true) {
                     continue;
                 }
                 event.kind.clone()
@@ -324,8 +333,8 @@ fn together(shards: &[TrainedShard], settings: &TrainSettings, best: &str) -> Ve
     events
 }
 
-/// Makes a folder of the files of another: the same bytes on the disk where that can be, else copies.
-fn share(from: &Path, to: &Path) -> io::Result<()> {
+/// Creates a folder with the files of another one: hard links if possible, else copies.
+fn link_files(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;

@@ -1,10 +1,10 @@
-//! What a run was made from: hashes of model and data, and what is known of them in words.
+//! What a run was made from: hashes and descriptions of the model and the data set.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use verdict_common::hash::hex;
+use verdict_common::hash;
 use verdict_data::manifest::{SourceRecord, SplitRecord};
 use verdict_model::formats::ModelConfig;
 
@@ -14,44 +14,44 @@ use crate::files;
 /// What a run was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// SHA-256 of the data set's MANIFEST.json, which holds the hashes of its files.
+    /// SHA-256 of the data set's MANIFEST.json, which contains the hashes of its files.
     pub data_manifest_sha256: String,
-    /// SHA-256 of the model: of the GGUF file; for a folder, of the lines `name SHA-256` of its
-    /// weight, config and tokenizer files in the order of their names.
+    /// SHA-256 of the model: of its GGUF file; for a folder, of the lines `name SHA-256` of its weight,
+    /// config and tokenizer files in the order of their names.
     pub model_sha256: String,
-    /// What the data set's manifest says of its files; none in runs of versions that did not note it.
+    /// What the data set's manifest says; `None` in runs of versions that did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataRecord>,
-    /// What the model is; none in runs of versions that did not note it.
+    /// Describes the model; `None` in runs of versions that did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelRecord>,
 }
 
-/// A data set, as its manifest has it.
+/// A data set as described by its manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataRecord {
     /// Version of the tool that built it.
     pub tool_version: String,
     /// Seed of its build.
     pub seed: u64,
-    /// Its sources, with the hashes of the files that were read.
+    /// Its sources, with the hashes of the input files.
     pub sources: Vec<SourceRecord>,
-    /// Its files with their hashes and rows, in the order train, validation, test.
+    /// Its files with their hashes and numbers of rows, in the order train, validation, test.
     pub splits: Vec<SplitRecord>,
 }
 
-/// The base model. Names of sizes follow Hugging Face's `config.json`.
+/// The base model. The names of its sizes follow Hugging Face's `config.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelRecord {
     /// Decoder family (`model_type`).
     pub family: String,
-    /// Where it came from (`hub:<repository>@<commit>`, `pip:<requirement>`); none for a path.
+    /// Its source (`hub:<repository>@<commit>`, `pip:<requirement>`); `None` for a path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// SPDX licence of the weights, where it is known.
+    /// SPDX licence of the weights, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
-    /// Weights of all tensors.
+    /// Number of parameters.
     pub parameters: u64,
     /// Width of the residual stream.
     pub hidden_size: usize,
@@ -67,7 +67,7 @@ pub struct ModelRecord {
     pub head_dim: usize,
     /// Rows of the embedding.
     pub vocab_size: usize,
-    /// SHA-256 of `tokenizer.json`; none where the tokenizer is part of the model's one file.
+    /// SHA-256 of `tokenizer.json`; `None` where the tokenizer is part of the model file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokenizer_sha256: Option<String>,
 }
@@ -83,7 +83,7 @@ impl Provenance {
         })
     }
 
-    /// Hash of a data set: of its manifest, which holds the hashes of its files.
+    /// Hash of a data set: that of its manifest, which contains the hashes of its files.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -91,7 +91,7 @@ impl Provenance {
         files::sha256(&data.join("MANIFEST.json"))
     }
 
-    /// Hash of a model: of its file, or of the names and hashes of the files of its folder.
+    /// Hash of a model: that of its file, or of the names and hashes of the files in its folder.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -107,23 +107,23 @@ impl Provenance {
                 all.update(format!("{name} {hash}\n"));
             }
         }
-        Ok(hex(&all.finalize()))
+        Ok(hash::hex(&all.finalize()))
     }
 
-    /// The same with what is known of data and model.
-    pub fn with(mut self, data: DataRecord, model: ModelRecord) -> Self {
+    /// Adds the descriptions of the data set and the model.
+    pub fn with_records(mut self, data: DataRecord, model: ModelRecord) -> Self {
         (self.data, self.model) = (Some(data), Some(model));
         self
     }
 
-    /// Whether the other names the same model and the same data set, whatever else is known of them.
+    /// Whether model and data set have the same hashes, whatever their descriptions.
     pub fn same(&self, other: &Self) -> bool {
         self.model_sha256 == other.model_sha256
             && self.data_manifest_sha256 == other.data_manifest_sha256
     }
 
-    /// Whether training reads the same rows from both data sets, though the manifests may differ; not
-    /// where the rows' hashes are not known of both.
+    /// Whether the training and validation examples of both data sets are the same, though the manifests
+    /// may differ; `false` if their hashes are not known for both.
     pub fn same_rows(&self, other: &Self) -> bool {
         let rows = |of: &Self| -> Option<Vec<String>> {
             let splits = &of.data.as_ref()?.splits;
@@ -138,7 +138,7 @@ impl Provenance {
 const TOKENIZER: &str = "tokenizer.json";
 
 impl DataRecord {
-    /// What a data set's manifest says.
+    /// From a data set's manifest.
     pub fn new(manifest: &verdict_data::Manifest) -> Self {
         Self {
             tool_version: manifest.tool_version.clone(),
@@ -155,7 +155,7 @@ impl DataRecord {
 }
 
 impl ModelRecord {
-    /// Of a model's configuration and of its files at `path`.
+    /// From a model's configuration and its files at `path`.
     pub fn new(config: &ModelConfig, path: &Path) -> Result<Self> {
         let tokenizer = path.join(TOKENIZER);
         let tokenizer_sha256 = match tokenizer.is_file() {
@@ -179,7 +179,7 @@ impl ModelRecord {
         })
     }
 
-    /// Its repository on the hub, where it came from there.
+    /// Its repository on the hub, if it comes from there.
     pub fn repository(&self) -> Option<&str> {
         let of = self.source.as_ref()?.strip_prefix("hub:")?;
         Some(of.split_once('@').map_or(of, |(repository, _)| repository))
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_model_folder_is_known_by_its_weights_config_and_tokenizer() {
+    fn a_model_folder_is_identified_by_its_weights_config_and_tokenizer() {
         let dir = tempfile::tempdir().unwrap();
         let model = dir.path().join("model");
         std::fs::create_dir(&model).unwrap();

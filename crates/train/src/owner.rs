@@ -1,57 +1,63 @@
-//! Which process trains in a run folder, as it wrote into the lock: so that who watches tells one that is gone from one
-//! that runs elsewhere. The lock alone does not tell, for not every file system shows who holds it.
+//! Which process trains in a run folder, as that process wrote into the lock file. `verdict watch` uses it to
+//! distinguish a process that has ended from one on another machine. The lock alone does not suffice, because not
+//! every file system shows who holds it.
 
 use std::fs;
 use std::path::Path;
 
-use crate::folder::LOCK;
+/// The lock file in a run folder.
+pub(crate) const LOCK: &str = ".lock";
 
-/// The process that last took a run folder.
+/// The process that last locked a run folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// Nothing is known: it is on another machine, or the system does not tell.
+    /// Nothing is known: it is on another machine, or the system provides no information.
     Unknown,
-    /// It lives, on this machine.
+    /// It is running on this machine.
     Alive,
-    /// It was on this machine, and is gone.
+    /// It ran on this machine and has ended.
     Gone,
 }
 
-/// This process: the machine since its last start, which processes it sees (those of two containers do not see each
-/// other), its number and when it began. Empty where the system does not tell.
-pub(crate) fn sign() -> String {
+/// Identifies this process: boot id and PID namespace (two containers do not see each other's processes), process id
+/// and start time. Empty where the system provides no such information.
+pub(crate) fn signature() -> String {
     let process = std::process::id();
-    match (place(), began(process)) {
-        (Some(place), Some(began)) => format!("{place} {process} {began}\n"),
+    match (namespace(), start_time(process)) {
+        (Some(namespace), Some(start)) => format!("{namespace} {process} {start}\n"),
         _ => String::new(),
     }
 }
 
-/// The process that last took a folder. Nothing is locked or written.
+/// The process that last locked a folder. Nothing is locked or written.
 pub fn owner(dir: &Path) -> Owner {
-    let said = fs::read_to_string(dir.join(LOCK)).unwrap_or_default();
-    let words: Vec<&str> = said.split_whitespace().collect();
-    let [boot, space, process, at] = words[..] else {
+    let text = fs::read_to_string(dir.join(LOCK)).unwrap_or_default();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [boot, namespace_id, process, start] = words[..] else {
         return Owner::Unknown;
     };
-    if place() != Some(format!("{boot} {space}")) {
+    if namespace() != Some(format!("{boot} {namespace_id}")) {
         return Owner::Unknown;
     }
-    let lives = process.parse().ok().and_then(began).as_deref() == Some(at);
-    if lives { Owner::Alive } else { Owner::Gone }
+    let current = process.parse().ok().and_then(start_time);
+    match current.as_deref() == Some(start) {
+        true => Owner::Alive,
+        false => Owner::Gone,
+    }
 }
 
-fn place() -> Option<String> {
+/// The boot id and the PID namespace of this process.
+fn namespace() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let space = fs::read_link("/proc/self/ns/pid").ok()?;
     Some(format!("{} {}", boot.trim(), space.display()))
 }
 
-/// When a process began, in ticks since the machine's start; none where it is gone. One that ended and was not yet
-/// waited for is gone too.
-fn began(process: u32) -> Option<String> {
+/// Start time of a process in clock ticks since boot; `None` where it has ended. A zombie has ended too.
+fn start_time(process: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The program's name, the second field, may hold blanks and brackets; then come the state and, as the 22nd, the start.
+    // The program's name, the second field, may contain blanks and parentheses. The third field is the state, the
+    // 22nd the start time.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     let start = fields.nth(18)?;
@@ -63,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_told_from_one_that_is_gone_and_one_elsewhere() {
+    fn a_running_process_one_that_has_ended_and_one_elsewhere_are_distinguished() {
         let dir = tempfile::tempdir().unwrap();
         let of = |text: &str| {
             fs::write(dir.path().join(LOCK), text).unwrap();
@@ -71,10 +77,10 @@ mod tests {
         };
         assert_eq!(owner(dir.path()), Owner::Unknown);
         assert_eq!(of(""), Owner::Unknown);
-        let own = sign();
+        let own = signature();
         assert_eq!(of(&own), Owner::Alive);
         let words: Vec<&str> = own.split_whitespace().collect();
-        // Another that got the same number later, and a number that nobody has.
+        // A later process with the same id, and an id that no process has.
         let later = format!("{} {} {} 1\n", words[0], words[1], words[2]);
         assert_eq!(of(&later), Owner::Gone);
         let nobody = format!("{} {} 4000000000 {}\n", words[0], words[1], words[3]);

@@ -1,5 +1,5 @@
-//! `validation.jsonl` and `folds.jsonl`: the labels' logits for every row that an adapter did not
-//! learn from, one JSON object a line.
+//! `validation.jsonl` and `folds.jsonl`: the labels' logits for every example that an adapter was
+//! validated on, one JSON object per line.
 
 use serde::{Deserialize, Serialize};
 use verdict_data::Label;
@@ -9,34 +9,34 @@ use crate::plan::Subset;
 use crate::training_set::TokenizedExample;
 use crate::validation::ValidationResult;
 
-/// A line of `validation.jsonl`: an adapter on a row of the validation split; in a run with folds, on
-/// a row of the pool by the adapter that did not see the row's fold.
+/// A line of `validation.jsonl`: an adapter's prediction for an example of the validation set; in a run
+/// with folds, the prediction for an example of the pool by the fit that left out the example's fold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// The member's name; none for the bare base model.
+    /// The adapter's name; `None` for the bare base model.
     pub adapter: Option<String>,
-    /// Which drawing of folds, from 0; none without folds and for the base model.
+    /// The repeat, from 0; `None` without folds and for the base model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<usize>,
-    /// The item's id.
+    /// The example's id.
     pub id: String,
-    /// The item's group: rows of one group are not independent. None in files of earlier versions.
+    /// The example's group: examples of one group are not independent. `None` in files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// The true label.
     pub truth: Label,
-    /// Logits of the labels' first tokens, in the order of `Label::ALL`.
+    /// Logits of the labels, in the order of `Label::ALL`.
     pub logits: [f32; 3],
 }
 
-/// Whether a prediction judges a member or serves the choice among them.
+/// What a prediction is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FoldKind {
-    /// By an adapter that did not see one fold, on that fold.
+    /// Scoring an adapter: by a fit that left out one fold, on that fold.
     Outer,
-    /// By an adapter that did not see two folds, on one of them, for the choice made where the other
-    /// is the outer fold.
+    /// Choosing an adapter: by a fit that left out two folds, on one of them, for the choice made where
+    /// the other is the outer fold.
     Inner,
 }
 
@@ -46,48 +46,48 @@ pub struct FoldPrediction {
     /// The adapter's name.
     #[serde(rename = "member")]
     pub adapter: String,
-    /// Which drawing of folds, from 0.
+    /// The repeat, from 0.
     pub repeat: usize,
     /// What the prediction is for.
     pub kind: FoldKind,
-    /// The row's fold, from 0.
+    /// The example's fold, from 0.
     pub fold: usize,
-    /// The folds that the adapter did not see.
+    /// The folds that the fit left out.
     pub without: Vec<usize>,
-    /// The item's id.
+    /// The example's id.
     pub id: String,
     /// The true label.
     pub truth: Label,
-    /// Logits of the labels' first tokens, in the order of `Label::ALL`.
+    /// Logits of the labels, in the order of `Label::ALL`.
     pub logits: [f32; 3],
 }
 
 impl Prediction {
     pub(crate) fn new(
         adapter: Option<&str>,
-        row: &TokenizedExample,
-        found: &ValidationResult,
+        example: &TokenizedExample,
+        result: &ValidationResult,
     ) -> Self {
         Self {
             adapter: adapter.map(str::to_owned),
             repeat: None,
-            id: row.id.clone(),
-            group: Some(row.group.clone()),
-            truth: Label::ALL[row.label],
-            logits: found.logits,
+            id: example.id.clone(),
+            group: Some(example.group.clone()),
+            truth: Label::ALL[example.label],
+            logits: result.logits,
         }
     }
 }
 
 impl CrossValidation<'_> {
-    /// Every line of `folds.jsonl`, adapter by adapter in the order of the plan.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = FoldPrediction> {
-        let fits = self.plan.fits.iter().zip(&self.found);
-        let folded = fits.filter_map(|(fit, found)| Some((fit, (*found)?)));
-        folded.flat_map(move |(fit, found)| {
+    /// Every line of `folds.jsonl`, fit by fit in the order of the plan.
+    pub(crate) fn fold_predictions(&self) -> impl Iterator<Item = FoldPrediction> {
+        let fits = self.plan.fits.iter().zip(&self.results);
+        let validated = fits.filter_map(|(fit, results)| Some((fit, (*results)?)));
+        validated.flat_map(move |(fit, results)| {
             let subset = &self.plan.subsets[fit.subset];
-            let rows = subset.held_out.iter().zip(found);
-            rows.filter_map(move |(row, found)| {
+            let examples = subset.held_out.iter().zip(results);
+            examples.filter_map(move |(example, result)| {
                 let Subset::Without { repeat, folds } = &subset.subset else {
                     return None;
                 };
@@ -99,36 +99,38 @@ impl CrossValidation<'_> {
                     adapter: self.plan.adapters[fit.adapter].name.clone(),
                     repeat: *repeat,
                     kind,
-                    fold: self.plan.folds[*repeat][*row],
+                    fold: self.plan.folds[*repeat][*example],
                     without: folds.clone(),
-                    id: self.pool[*row].id.clone(),
-                    truth: Label::ALL[self.pool[*row].label],
-                    logits: found.logits,
+                    id: self.pool[*example].id.clone(),
+                    truth: Label::ALL[self.pool[*example].label],
+                    logits: result.logits,
                 })
             })
         })
     }
 
-    /// The outer predictions as lines of `validation.jsonl`, member by member, repeat by repeat, in
+    /// The outer predictions as lines of `validation.jsonl`: adapter by adapter, repeat by repeat, in
     /// the order of the pool.
-    pub(crate) fn outer(&self) -> impl Iterator<Item = Prediction> {
+    pub(crate) fn outer_predictions(&self) -> impl Iterator<Item = Prediction> {
         let adapters = 0..self.plan.adapters.len();
         let repeats =
             move |adapter| (0..self.plan.folds.len()).map(move |repeat| (adapter, repeat));
         adapters.flat_map(repeats).flat_map(|(adapter, repeat)| {
-            let of = &self.plan.folds[repeat];
-            let mut lines: Vec<(usize, Prediction)> = Vec::new();
-            for fold in 0..of.iter().max().map_or(0, |last| last + 1) {
+            let fold_of = &self.plan.folds[repeat];
+            let mut predictions: Vec<(usize, Prediction)> = Vec::new();
+            for fold in 0..fold_of.iter().max().map_or(0, |last| last + 1) {
                 let name = &self.plan.adapters[adapter].name;
-                let found = self.on(adapter, repeat, &[fold], fold);
-                for (row, found) in found.unwrap_or_default() {
-                    let line = Prediction::new(Some(name), self.pool[row], found);
-                    let repeat = Some(repeat);
-                    lines.push((row, Prediction { repeat, ..line }));
+                let results = self.results_on(adapter, repeat, &[fold], fold);
+                for (example, result) in results.unwrap_or_default() {
+                    let prediction = Prediction {
+                        repeat: Some(repeat),
+                        ..Prediction::new(Some(name), self.pool[example], result)
+                    };
+                    predictions.push((example, prediction));
                 }
             }
-            lines.sort_by_key(|(row, _)| *row);
-            lines.into_iter().map(|(_, line)| line)
+            predictions.sort_by_key(|(example, _)| *example);
+            predictions.into_iter().map(|(_, prediction)| prediction)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Whether one run repeats another: what differs in what they were made from, and in what came out.
+//! Whether one run reproduces another: differences in their settings and in their adapters.
 
 use serde::Serialize;
 
@@ -6,20 +6,20 @@ use crate::card;
 use crate::manifest::{AdapterRecord, Manifest};
 use crate::settings::TrainSettings;
 
-/// An adapter of a run beside the same of its repetition.
+/// An adapter of a run compared with the same adapter of another run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Compared {
-    /// The member's name.
+pub struct AdapterComparison {
+    /// The adapter's name.
     pub name: String,
-    /// Whether all of its files but the model card are the same bytes. The card tells of the machine.
+    /// Whether all of its files are bitwise identical, except for the model card, which describes the machine.
     pub same: bool,
-    /// The files that differ, or that one of the two does not have.
+    /// The files that differ or that only one of the two has.
     pub differs: Vec<String>,
 }
 
-/// Every adapter of the first run, in the order of its grid, beside that of the second; and the second's
-/// that the first does not have.
-pub fn compare(first: &Manifest, second: &Manifest) -> Vec<Compared> {
+/// Compares every adapter of the first run, in the order of its grid, with that of the second; then those
+/// that only the second has.
+pub fn compare(first: &Manifest, second: &Manifest) -> Vec<AdapterComparison> {
     let find = |of: &Manifest, name: &str| -> Option<AdapterRecord> {
         let mut adapters = of.adapters.iter();
         adapters.find(|record| record.adapter.name == name).cloned()
@@ -44,7 +44,7 @@ pub fn compare(first: &Manifest, second: &Manifest) -> Vec<Compared> {
                 .map(|(file, _)| file.clone())
                 .collect();
             differs.sort();
-            Compared {
+            AdapterComparison {
                 name: name.clone(),
                 same: differs.is_empty(),
                 differs,
@@ -53,8 +53,8 @@ pub fn compare(first: &Manifest, second: &Manifest) -> Vec<Compared> {
         .collect()
 }
 
-/// Keys of the settings that differ, of those that change results. Where data and model lie is not among
-/// them: their hashes are compared instead.
+/// Keys of the settings that affect results and differ. The paths of the data set and the model are not
+/// compared, because their hashes are.
 pub fn differing(first: &TrainSettings, second: &TrainSettings) -> Vec<String> {
     let keys = |settings: &TrainSettings| {
         let mut table = toml::Table::try_from(settings.of_results()).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! How many optimizer steps a run has, and the learning rate at each.
+//! The number of optimizer steps of a run, and the learning rate at each.
 //!
 //! The formulas are those of Hugging Face transformers (`optimization.py`:
 //! `get_linear_schedule_with_warmup`, `get_cosine_schedule_with_warmup`,
-//! `get_constant_schedule_with_warmup`), so that a recipe carries over with its numbers. One place
+//! `get_constant_schedule_with_warmup`), so that recipes can be reused with their numbers. One formula
 //! differs on purpose: fractional epochs, see [`steps_for`].
 
 use std::f64::consts::PI;
@@ -13,29 +13,29 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
-    /// Falls on a straight line to 0 after the last step.
+    /// Linear decay to 0 after the last step.
     Linear,
-    /// Falls on half a cosine to 0 after the last step.
+    /// Cosine decay to 0 after the last step.
     Cosine,
-    /// Stays.
+    /// Constant.
     Constant,
 }
 
-/// A schedule with its lengths filled in.
+/// A schedule with its numbers of steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     /// Shape after the warm-up.
     pub schedule: Schedule,
-    /// Steps in which the rate climbs from 0.
+    /// Warm-up steps, over which the rate rises from 0.
     pub warmup_steps: usize,
     /// All optimizer steps.
     pub steps: usize,
 }
 
 impl Rates {
-    /// `warmup_share` of the steps, rounded up (transformers' `get_warmup_steps`), are warm-up.
-    pub fn new(schedule: Schedule, warmup_share: f64, steps: usize) -> Self {
-        let warmup_steps = (steps as f64 * warmup_share).ceil() as usize;
+    /// `warmup_ratio` of the steps, rounded up (transformers' `get_warmup_steps`), are warm-up.
+    pub fn new(schedule: Schedule, warmup_ratio: f64, steps: usize) -> Self {
+        let warmup_steps = (steps as f64 * warmup_ratio).ceil() as usize;
         Self {
             schedule,
             warmup_steps,
@@ -43,7 +43,7 @@ impl Rates {
         }
     }
 
-    /// Share of the peak learning rate at optimizer step `step`, counted from 0.
+    /// The learning rate at optimizer step `step`, counted from 0, as a share of its peak.
     ///
     /// Warm-up of W steps: `step / W`, so the very first step has rate 0, as in transformers. Then,
     /// of S steps in all: linear `(S - step) / (S - W)`; cosine `(1 + cos(π (step - W) / (S - W))) / 2`;
@@ -64,20 +64,20 @@ impl Rates {
     }
 }
 
-/// Optimizer steps in one pass over `rows` rows: the last, smaller batch counts.
-pub fn steps_per_epoch(rows: usize, batch: usize) -> usize {
-    rows.div_ceil(batch)
+/// Optimizer steps of one epoch of `examples` examples; the last, smaller batch counts.
+pub fn steps_per_epoch(examples: usize, batch: usize) -> usize {
+    examples.div_ceil(batch)
 }
 
-/// Optimizer steps of `epochs` passes: `floor(epochs × ceil(rows / batch))`, at least 1.
+/// Optimizer steps of `epochs` epochs: `floor(epochs × ceil(examples / batch))`, at least 1.
 ///
-/// A run never goes beyond the epochs asked for. 264 rows in batches of 16 are 17 steps an epoch;
-/// 5.5 epochs are then 93 steps, the count of the recipe that Verdict follows. transformers'
-/// `Trainer` rounds up (94 here). The two agree wherever `epochs × steps per epoch` is whole.
-pub fn steps_for(epochs: f64, rows: usize, batch: usize) -> usize {
-    let exact = epochs * steps_per_epoch(rows, batch) as f64;
-    // 1.1 × 10 is 11.000000000000002 in binary and 0.7 × 10 could as well fall short: a
-    // billionth of a step is rounding, not a wish.
+/// A run never exceeds the requested epochs. 264 examples in batches of 16 are 17 steps per epoch;
+/// 5.5 epochs are then 93 steps, as in the recipe that Verdict follows. transformers' `Trainer` rounds
+/// up (94 here). The two agree wherever `epochs × steps per epoch` is an integer.
+pub fn steps_for(epochs: f64, examples: usize, batch: usize) -> usize {
+    let exact = epochs * steps_per_epoch(examples, batch) as f64;
+    // 1.1 × 10 is 11.000000000000002 in binary, and other products fall short in the same way: a
+    // billionth of a step is a rounding error.
     ((exact + 1e-9).floor() as usize).max(1)
 }
 
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_recipe_of_264_rows_has_93_steps_and_3_of_warm_up() {
+    fn the_recipe_of_264_examples_has_93_steps_and_3_of_warm_up() {
         assert_eq!(steps_per_epoch(264, 16), 17);
         assert_eq!(steps_for(5.5, 264, 16), 93);
         assert_eq!(Rates::new(Schedule::Linear, 0.03, 93).warmup_steps, 3);

@@ -1,37 +1,37 @@
-//! Which member is the best: by validation, with the one-standard-error rule.
+//! Which adapter is the best: by validation, with the one-standard-error rule.
 
 use crate::early_stopping::EarlyStoppingRule;
 use crate::manifest::AdapterRecord;
 use crate::validation::Score;
 
-/// The rule in words, as MANIFEST.json says it.
+/// The rule as described in MANIFEST.json.
 pub const RULE: &str = "the smallest rank whose validation accuracy lies within one standard error \
 of the highest; then the higher accuracy, then the lower loss, then the earlier in the grid";
 
-/// As [`RULE`], of a run with folds.
+/// Like [`RULE`], for a run with folds.
 pub const FOLDS_RULE: &str = "the smallest rank whose out-of-fold accuracy lies within one standard \
 error of the highest; then the higher accuracy, then the lower loss, then the earlier in the grid";
 
-/// Index of the best member by [`RULE`]; none where every member was taken out. One that a rung of
-/// successive halving took out of the batch comes in question only where no other is left.
+/// Index of the best adapter by [`RULE`]; `None` where every adapter diverged. An adapter that was pruned
+/// by successive halving is considered only where no other is left.
 pub fn best(adapters: &[AdapterRecord]) -> Option<usize> {
-    let halved = |record: &AdapterRecord| {
-        let by = record.early_stop.as_ref().map(|dropped| dropped.by);
+    let pruned = |record: &AdapterRecord| {
+        let by = record.early_stop.as_ref().map(|stop| stop.by);
         by == Some(EarlyStoppingRule::Halving)
     };
-    let scored = |with_halved: bool| {
+    let scored = |with_pruned: bool| {
         let left = adapters.iter().enumerate().filter(move |(_, record)| {
-            record.diverged.is_none() && (with_halved || !halved(record))
+            record.diverged.is_none() && (with_pruned || !pruned(record))
         });
         left.filter_map(|(index, record)| Some((index, record.adapter.rank, record.validation?)))
     };
     choose(scored(false)).or_else(|| choose(scored(true)))
 }
 
-/// Of (index, rank, score), in the order of the grid, the index to choose by [`RULE`]; none of none.
+/// The index chosen by [`RULE`] among (index, rank, score) in the order of the grid; `None` if there are none.
 ///
 /// With the highest accuracy p over n rows the standard error is √(p (1 − p) / n). A difference
-/// below it is no evidence, and the smaller adapter is the simpler claim (Breiman and others,
+/// below it is no evidence, so the smaller adapter is preferred (Breiman and others,
 /// *Classification and Regression Trees*, 1984, section 3.4.3).
 pub fn choose(scored: impl IntoIterator<Item = (usize, usize, Score)>) -> Option<usize> {
     let scored: Vec<_> = scored.into_iter().collect();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_was_taken_out_is_not_chosen() {
+    fn an_adapter_that_diverged_is_not_chosen() {
         let mut adapters = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
         adapters[0].diverged = Some("loss is NaN".into());
         assert_eq!(best(&adapters), Some(1));
@@ -113,18 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_a_rung_dropped_is_chosen_only_where_no_other_is_left() {
+    fn a_pruned_adapter_is_chosen_only_where_no_other_is_left() {
         let mut adapters = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
-        let dropped = |by| {
+        let stopped = |by| {
             let (step, reason) = (3, "worse".into());
             Some(crate::early_stopping::EarlyStop { by, step, reason })
         };
-        adapters[0].early_stop = dropped(EarlyStoppingRule::Halving);
+        adapters[0].early_stop = stopped(EarlyStoppingRule::Halving);
         assert_eq!(best(&adapters), Some(1));
         adapters[1].diverged = Some("loss is NaN".into());
         assert_eq!(best(&adapters), Some(0));
         let mut adapters = [record(4, 1.0, 0.1), record(8, 0.5, 0.5)];
-        adapters[0].early_stop = dropped(EarlyStoppingRule::Patience);
+        adapters[0].early_stop = stopped(EarlyStoppingRule::Patience);
         assert_eq!(best(&adapters), Some(0), "early, but as good as it gets");
     }
 }

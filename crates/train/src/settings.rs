@@ -1,7 +1,7 @@
-//! The settings of a training run: the one home of their defaults, and their TOML form.
+//! The settings of a training run: their defaults, which are defined only here, and their TOML form.
 //!
-//! Settings come from a TOML file, then flags are laid over the fields, then
-//! [`TrainSettings::validate`] reports every fault at once. The check of the values is in `check`.
+//! Settings are read from a TOML file, flags override its fields, then [`TrainSettings::validate`]
+//! reports every fault at once. The values are checked in `check`.
 
 mod check;
 pub mod compute;
@@ -21,35 +21,35 @@ use crate::shard::Shard;
 pub use compute::ComputeSetting;
 pub use slurm::Slurm;
 
-/// Which tokens of a row the loss counts.
+/// Which tokens of an example contribute to the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Loss {
-    /// The answer and the end-of-text token.
+    /// The completion and the end-of-text token.
     Completion,
     /// Every token but the first.
     Full,
 }
 
-/// What a row's loss weighs.
+/// How the losses of examples are weighted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeights {
-    /// What the data set's manifest says of its class; the same for all where it says nothing.
+    /// By the class weights in the data set's manifest; equally if it has none.
     Data,
-    /// The same for all.
+    /// Equally.
     None,
 }
 
-/// Everything that decides a training run. The grid is the product of the lists.
+/// Everything that determines a training run. The grid is the product of the lists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSettings {
-    /// Folder of the data set, as `verdict build` writes it.
+    /// Folder of the data set, as written by `verdict build`.
     pub data: PathBuf,
     /// The base model: a folder, a GGUF file, a hub name or a built-in name.
     pub model: String,
-    /// The run folder to make.
+    /// The run folder to create.
     pub out: PathBuf,
     /// LoRA ranks.
     #[serde(deserialize_with = "settings_file::one_or_many")]
@@ -60,72 +60,77 @@ pub struct TrainSettings {
     /// LoRA dropouts.
     #[serde(deserialize_with = "settings_file::one_or_many")]
     pub dropout: Vec<f64>,
-    /// Peak learning rates.
+    /// Learning rates at their peak.
     #[serde(deserialize_with = "settings_file::one_or_many")]
     pub lr: Vec<f64>,
-    /// Seeds of weights, batches and dropout.
+    /// Seeds of initial weights, batches and dropout.
     #[serde(deserialize_with = "settings_file::one_or_many")]
     pub seed: Vec<u64>,
-    /// Passes over the training rows; not together with `steps`.
+    /// Epochs over the training examples; not together with `steps`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
     /// Optimizer steps; not together with `epochs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
-    /// Rows of one optimizer step (the effective batch).
+    /// Examples per optimizer step (the effective batch size).
     pub batch: usize,
-    /// Most tokens that go through one device at once. Bounds memory; on a GPU the rounding of sums
-    /// follows it. What suits the device where not given ([`crate::TrainingEngine::pass_tokens`]).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pass_tokens: Option<usize>,
-    /// Most tokens of a row; a longer one loses the beginning of its context. `eval` and `ask` read it too.
+    /// Maximum tokens of a micro-batch: the tokens that one forward and backward pass processes on a
+    /// device. Limits memory; on a GPU, the rounding of sums depends on it. By default what suits the
+    /// device ([`crate::TrainingEngine::micro_batch_tokens`]).
+    #[serde(rename = "pass_tokens", skip_serializing_if = "Option::is_none")]
+    pub micro_batch_tokens: Option<usize>,
+    /// Maximum sequence length in tokens; of a longer example the beginning of its context is cut. Also
+    /// the default of `eval` and `ask`.
     pub max_length: usize,
-    /// Share of the steps in which the learning rate climbs from 0.
+    /// Warm-up ratio: share of the steps over which the learning rate rises from 0.
     pub warmup: f64,
-    /// Shape of the learning rate after the warm-up.
+    /// Learning rate schedule after the warm-up.
     pub schedule: Schedule,
-    /// Largest norm of an adapter's gradient; a longer one is scaled down to it. 0: never.
+    /// Gradient clipping: maximum norm of an adapter's gradient; a larger one is scaled down to it. 0
+    /// disables it.
     pub clip: f64,
-    /// Optimizer steps between two validations.
+    /// Optimizer steps between validations.
     pub validate_every: usize,
-    /// Optimizer steps between two checkpoints, 0 for none but when the run is stopped. By time where
-    /// not given: at least a minute apart, and so far that they take no more than a hundredth of it.
+    /// Optimizer steps between checkpoints; 0 writes one only when the run is interrupted. By default
+    /// checkpoints are at least a minute apart and take at most 0.5 % of the time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<usize>,
-    /// Validations without a better validation loss after which a member leaves the batch; where given,
-    /// its weights of the lowest validation loss are saved, not the last.
+    /// Early stopping: number of validations without a lower validation loss after which an adapter
+    /// stops training. If given, the weights with the lowest validation loss are saved, not the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
-    /// Successive halving: at each rung the best of so many by validation loss stays in the batch.
+    /// Successive halving: at each rung, one of this many adapters continues, by validation loss; the
+    /// others are pruned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halving: Option<usize>,
-    /// Folds of cross-validation over training and validation rows together; 0 or absent: none.
+    /// Folds of cross-validation over the training and validation examples together; 0, the default, for
+    /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
-    /// How often the folds are drawn anew; 1 where folds are given without it.
+    /// How often cross-validation is repeated with newly drawn folds; 1 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeats: Option<usize>,
-    /// Which tokens the loss counts.
+    /// Which tokens contribute to the loss.
     pub loss: Loss,
-    /// What a row's loss weighs.
+    /// How the losses of examples are weighted.
     pub class_weights: ClassWeights,
-    /// How the frozen base is stored.
+    /// Base-model quantization.
     pub base: BaseQuantization,
-    /// Compute dtype of matrix products; none is written `auto`: bf16 where the device has it, else f32.
+    /// Compute dtype; `auto` is bf16 where the device supports it, else f32.
     #[serde(with = "compute")]
     pub compute: ComputeSetting,
-    /// Where it computes; adapters are spread over several GPUs.
+    /// The device; adapters are distributed over several GPUs.
     pub device: DeviceChoice,
-    /// GiB (2^30 bytes) that the run may take of each GPU's memory; all that is free where not given.
+    /// Memory limit on each GPU in GiB (2^30 bytes); all free memory by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_gib: Option<f64>,
-    /// Processor threads; as many as there are cores where not given.
+    /// CPU threads; one per core by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
-    /// The part of the grid that this run trains; all of it where not given.
+    /// The shard of the grid that this run trains; the whole grid by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
-    /// How the run is given to SLURM, where it is.
+    /// How the run is submitted to SLURM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slurm: Option<Slurm>,
 }
@@ -144,7 +149,7 @@ impl Default for TrainSettings {
             epochs: None,
             steps: None,
             batch: 16,
-            pass_tokens: None,
+            micro_batch_tokens: None,
             max_length: verdict_answer::prompt::DEFAULT_MAX_LENGTH,
             warmup: 0.03,
             schedule: Schedule::Linear,
@@ -169,25 +174,25 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
-    /// Epochs of a run that names neither epochs nor steps.
+    /// Epochs of a run whose settings contain neither epochs nor steps.
     pub const DEFAULT_EPOCHS: f64 = 5.5;
 
-    /// Reads a settings file; what it does not name keeps its default. Unknown keys and values of
-    /// the wrong type are reported all at once. Ranges are [`TrainSettings::validate`]'s.
+    /// Reads a settings file; settings that it does not contain keep their defaults. Unknown keys and
+    /// values of the wrong type are all reported at once. [`TrainSettings::validate`] checks the ranges.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
         Self::from_toml(&text, path)
     }
 
-    /// As [`TrainSettings::read`], from text; `path` is for error texts.
+    /// Like [`TrainSettings::read`], from text; `path` is used in error messages.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
         let check = |key: &String, value| {
             Self::deserialize(toml::Table::from_iter([(key.clone(), value)])).map(drop)
         };
         let table = settings_file::read(text, |_| None, check).map_err(|faults| {
-            let known = |fault: settings_file::Fault| Fault {
-                key: fault.key.unwrap_or_default(),
-                text: format!("{} (line {})", fault.text, fault.line),
+            let known = |fault: settings_file::Fault| {
+                let text = format!("{} (line {})", fault.text, fault.line);
+                Fault::new(fault.key.unwrap_or_default(), text)
             };
             match faults.as_slice() {
                 [fault] if fault.key.is_none() => Error::Syntax {
@@ -203,10 +208,7 @@ impl TrainSettings {
         })?;
         Self::deserialize(table).map_err(|error| Error::Settings {
             origin: path.display().to_string(),
-            faults: vec![Fault {
-                key: "settings".into(),
-                text: error.message().to_owned(),
-            }],
+            faults: vec![Fault::new("settings", error.message())],
         })
     }
 
@@ -216,25 +218,25 @@ impl TrainSettings {
             .expect("the check refused what TOML cannot hold: seeds over 63 bits, unreadable paths")
     }
 
-    /// The settings without those that change no result.
+    /// The settings without those that do not affect results.
     pub(crate) fn of_results(&self) -> Self {
         Self {
             threads: None,
             memory_gib: None,
-            pass_tokens: None,
+            micro_batch_tokens: None,
             checkpoint_every: None,
             slurm: None,
             ..self.clone()
         }
     }
 
-    /// Whether a run of these settings comes to what one of the others comes to, in the same folder.
+    /// Whether runs of both settings give the same results in the same folder.
     pub fn same_results(&self, other: &Self) -> bool {
         self.of_results() == other.of_results()
     }
 
-    /// Fills in what depends on other settings: the default epochs where neither epochs nor steps
-    /// were given, one repeat where folds were; no folds are none.
+    /// Fills in defaults that depend on other settings: the epochs if neither epochs nor steps were
+    /// given, one repeat if folds were. Turns 0 folds into none.
     pub fn resolved(mut self) -> Self {
         self.folds = self.folds.filter(|folds| *folds > 0);
         match self.folds {
@@ -288,7 +290,7 @@ mod tests {
             data: "data".into(),
             steps: Some(7),
             threads: Some(2),
-            pass_tokens: Some(4096),
+            micro_batch_tokens: Some(4096),
             base: BaseQuantization::Fp8,
             device: DeviceChoice::Cuda(vec![0, 1]),
             memory_gib: Some(7.5),
@@ -300,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_stands_for_a_list_of_one() {
+    fn one_value_is_a_list_of_one() {
         let settings = parse("rank = 8\nlr = [1e-4, 3e-4]\nseed = 7").unwrap();
         assert_eq!(
             (settings.rank, settings.lr, settings.seed),
@@ -309,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_take_the_place_of_the_default_epochs() {
+    fn steps_replace_the_default_epochs() {
         let settings = parse("steps = 93").unwrap().resolved();
         assert_eq!((settings.epochs, settings.steps), (None, Some(93)));
         assert_eq!(parse("").unwrap().resolved().epochs, Some(5.5));
@@ -324,7 +326,7 @@ mod tests {
           batch: invalid type: string "many", expected a whole number from 0 (line 2)
           base: expected one of int8, bf16, f32, fp8, nf4, found int4 (line 3)
           rank: invalid type: string "16", expected a whole number from 0 (line 4)
-          device: expected auto, cpu, or cuda: and the numbers of GPUs, each once (cuda:0 or cuda:0,1), found gpus (line 5)
+          device: expected auto, cpu, or cuda: followed by GPU numbers, each once (cuda:0 or cuda:0,1), found gpus (line 5)
         "#);
     }
 

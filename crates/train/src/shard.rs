@@ -1,40 +1,44 @@
-//! A grid split over tasks that know nothing of each other: each trains a part of the members in a run
-//! folder of its own, `RUN/shards/1` and on; [`crate::merge()`] makes one run of them.
+//! A grid split over tasks that do not communicate: each trains some of the adapters in a run folder of
+//! its own, `RUN/shards/1` and so on; [`crate::merge()`] merges them into one run.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// Folder of the shards in the whole run's folder.
+/// Folder of the shards in the run folder.
 pub(crate) const SHARDS: &str = "shards";
 
-/// The part of a grid that one task trains.
+/// The adapters of a grid that one task trains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shard {
-    /// Which part, from 1.
+    /// Number of the shard, from 1.
     pub index: usize,
-    /// Parts of the whole.
+    /// Number of shards.
     pub of: usize,
     /// Names of its adapters.
     #[serde(rename = "members")]
     pub adapters: Vec<String>,
 }
 
-/// Run folder of a shard in the whole run's folder.
+/// Run folder of a shard.
 pub fn folder(run: &Path, index: usize) -> PathBuf {
     run.join(SHARDS).join(index.to_string())
 }
 
-/// Splits things of these costs into `parts` of nearly equal cost: each, the dearest first, goes to the
-/// part that is cheapest so far (longest processing time first; Graham, "Bounds on multiprocessing
-/// timing anomalies", SIAM J. Appl. Math. 17, 1969: at most 4/3 − 1/(3 parts) of the best). Returns the
-/// indices of each part in their order, the parts in the order of their first. The same on every machine.
+/// Splits items with these costs into `parts` parts of nearly equal cost: each item, the most expensive
+/// first, is added to the part that is cheapest so far (longest processing time first; Graham, "Bounds
+/// on multiprocessing timing anomalies", SIAM J. Appl. Math. 17, 1969: at most 4/3 − 1/(3 parts) of the
+/// optimum). Returns the indices of each part in ascending order, the parts ordered by their first index.
+/// Deterministic.
 ///
 /// # Panics
-/// Panics where there are no parts, or fewer things than parts.
+/// If there are no parts, or fewer items than parts.
 pub fn split(costs: &[f64], parts: usize) -> Vec<Vec<usize>> {
-    assert!(parts > 0 && parts <= costs.len(), "at least one each");
+    assert!(
+        parts > 0 && parts <= costs.len(),
+        "at least one item for each part"
+    );
     let mut order: Vec<usize> = (0..costs.len()).collect();
     order.sort_by(|a, b| costs[*b].total_cmp(&costs[*a]));
     let mut found: Vec<(f64, Vec<usize>)> = vec![(0.0, Vec::new()); parts];
@@ -59,12 +63,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_dearest_stand_apart_and_the_cheap_fill_up() {
+    fn expensive_items_are_separated_and_cheap_ones_fill_up() {
         let costs = [1.0, 1.0, 1.0, 3.0, 2.0];
         assert_eq!(split(&costs, 2), [vec![0, 2, 4], vec![1, 3]]);
         assert_eq!(split(&costs, 5), [[0], [1], [2], [3], [4]]);
         assert_eq!(split(&costs, 1), [[0, 1, 2, 3, 4]]);
-        assert_eq!(split(&[0.0, 0.0], 2), [[0], [1]], "costs of nothing too");
+        assert_eq!(split(&[0.0, 0.0], 2), [[0], [1]], "costs of 0 too");
     }
 
     proptest! {
@@ -81,11 +85,11 @@ mod tests {
             prop_assert!(found.iter().all(|part| !part.is_empty()));
             let cost = |part: &Vec<usize>| part.iter().map(|index| costs[*index]).sum::<f64>();
             let most = found.iter().map(cost).fold(0.0, f64::max);
-            // The best split is no cheaper than its dearest member, and than the mean.
-            let dearest = costs.iter().copied().fold(0.0, f64::max);
+            // No split is cheaper than its most expensive item, or than the mean.
+            let most_expensive = costs.iter().copied().fold(0.0, f64::max);
             let mean = costs.iter().sum::<f64>() / parts as f64;
-            // Where the bound on the best is loose, list scheduling's own holds: mean + dearest.
-            prop_assert!(most <= mean + dearest, "{most} of {mean} and {dearest}");
+            // The bound of list scheduling: mean + most expensive item.
+            prop_assert!(most <= mean + most_expensive, "{most} of {mean} and {most_expensive}");
         }
     }
 }

@@ -1,13 +1,13 @@
-//! A run's events for a log: each is a `tracing` event with the same fields as its line in events.jsonl.
-//! What happens at every step is at level debug, the rest at info or, where an adapter is lost, warn.
+//! A run's events in the log: each is a `tracing` event with the same fields as its line in events.jsonl.
+//! Events of every step have level debug, the others info or, when an adapter diverges, warn.
 
 use crate::early_stopping::EarlyStoppingRule;
 use crate::events::{Event, EventKind, Outcome};
 
-/// Where the log says that events come from.
+/// The target of the log events.
 const TARGET: &str = "verdict_train::events";
 
-/// Tells of an event whoever listens.
+/// Logs an event.
 pub(crate) fn event(event: &Event) {
     let (step, adapter) = (event.step, event.adapter.as_deref());
     match &event.kind {
@@ -19,7 +19,7 @@ pub(crate) fn event(event: &Event) {
             fits,
         } => {
             let names = names.join(",");
-            tracing::info!(target: TARGET, kind = "start", step, adapters = names, steps, train_rows, validation_rows,
+            tracing::info!(target: TARGET, kind = "start", step, members = names, steps, train_rows, validation_rows,
                 adapters = fits, "training begins");
         }
         EventKind::Train {
@@ -39,15 +39,14 @@ pub(crate) fn event(event: &Event) {
             tracing::debug!(target: TARGET, kind = "throughput", step, examples_per_s, tokens_per_s, "throughput");
         }
         EventKind::Diverged { reason } => {
-            tracing::warn!(target: TARGET, kind = "stopped", step, adapter, reason, "adapter taken out");
+            tracing::warn!(target: TARGET, kind = "stopped", step, adapter, reason, "adapter diverged");
         }
         EventKind::EarlyStopped { by, reason, kept } => {
-            let by = match by {
-                EarlyStoppingRule::Patience => "patience",
-                EarlyStoppingRule::Halving => "halving",
+            let (by, message) = match by {
+                EarlyStoppingRule::Patience => ("patience", "adapter early-stopped"),
+                EarlyStoppingRule::Halving => ("halving", "adapter pruned"),
             };
-            tracing::info!(target: TARGET, kind = "dropped", step, adapter, by, reason, kept,
-                "adapter leaves the batch");
+            tracing::info!(target: TARGET, kind = "dropped", step, adapter, by, reason, kept, "{message}");
         }
         EventKind::Saved { path } => {
             tracing::info!(target: TARGET, kind = "saved", step, adapter, path, "adapter saved");
@@ -60,11 +59,11 @@ pub(crate) fn event(event: &Event) {
             let best = best.as_deref();
             match outcome {
                 Outcome::Finished => {
-                    tracing::info!(target: TARGET, kind = "end", step, outcome = "finished", best, "training is over");
+                    tracing::info!(target: TARGET, kind = "end", step, outcome = "finished", best, "training finished");
                 }
                 Outcome::Interrupted => {
                     tracing::warn!(target: TARGET, kind = "end", step, outcome = "interrupted", error,
-                        "training was interrupted");
+                        "training interrupted");
                 }
                 Outcome::Failed => {
                     tracing::error!(target: TARGET, kind = "end", step, outcome = "failed", error, "training failed");

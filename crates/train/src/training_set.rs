@@ -1,4 +1,4 @@
-//! The rows of a data set as tokens, ready to train and validate on.
+//! The training and validation examples as tokens.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use verdict_data::{Item, Label};
 use crate::error::{Error, Result};
 use crate::settings::Loss;
 
-/// One row.
+/// One example as tokens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenizedExample {
-    /// The item's id.
+    /// Its id.
     pub id: String,
-    /// Name of its group; rows of one group are not independent and never stand in two folds.
+    /// Name of its group. Examples of one group are not independent and always belong to the same fold.
     pub group: String,
-    /// Prompt, completion and end-of-text.
+    /// Prompt, completion and end-of-text token.
     pub tokens: Vec<u32>,
     /// Index of the completion's first token, at least 1 and below the number of tokens.
     pub prompt_tokens: usize,
-    /// The true label's place in the probes (in `Label::ALL`).
+    /// Index of the true label in `Label::ALL`.
     pub label: usize,
-    /// What its loss weighs against another row's.
+    /// Weight of its loss relative to that of other examples.
     pub weight: f64,
 }
 
@@ -43,27 +43,28 @@ impl TokenizedExample {
     }
 }
 
-/// What a run learns from and is watched by.
+/// The training and validation examples of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingSet {
-    /// Rows to learn from.
+    /// Examples to learn from.
     pub train: Vec<TokenizedExample>,
-    /// Rows to choose by.
+    /// Examples to validate on.
     pub validation: Vec<TokenizedExample>,
-    /// First token of each label's completion, in the order of `Label::ALL`.
-    pub probes: Vec<u32>,
-    /// How contexts were cut to the most tokens of a row.
+    /// First token of each label, in the order of `Label::ALL`.
+    pub label_tokens: Vec<u32>,
+    /// How contexts were truncated to the maximum sequence length.
     pub cuts: ContextCuts,
-    /// Each label's tokens after its first, in the same order; of most tokenizers none.
-    pub tails: [Vec<u32>; 3],
+    /// Further tokens of each label, in the same order; empty with most tokenizers.
+    pub label_tails: [Vec<u32>; 3],
 }
 
 impl TrainingSet {
-    /// Encodes the two splits with at most `max_length` tokens a row. `eos` ends each row. Each token is
-    /// below `vocabulary`, the rows of the model's embedding.
+    /// Encodes the two splits with at most `max_length` tokens per example, of which `eos` is the last.
+    /// Every token must be below `vocabulary`, the number of rows of the model's embedding.
     ///
     /// # Errors
-    /// [`Error::NoRows`] where a split is empty; [`Error::Row`] for a row that does not fit.
+    /// [`Error::NoExamples`] where a split is empty; [`Error::Example`] for an example that cannot be
+    /// encoded.
     pub fn encode(
         train: &[Item],
         validation: &[Item],
@@ -76,15 +77,15 @@ impl TrainingSet {
         let mut cuts = ContextCuts::default();
         let mut split = |split: &'static str, items: &[Item]| {
             if items.is_empty() {
-                return Err(Error::NoRows { split });
+                return Err(Error::NoExamples { split });
             }
-            let row = |item: &Item| {
+            let encode = |item: &Item| {
                 let encoded = encode_item(tokenizer, item, max_length, eos)
-                    .map_err(|source| Error::Row { split, source })?;
+                    .map_err(|source| Error::Example { split, source })?;
                 check_embedding(tokenizer, &encoded.tokens, vocabulary).map_err(|source| {
                     let (id, source) = (item.id.clone(), Box::new(source));
                     let source = PromptError::Item { id, source };
-                    Error::Row { split, source }
+                    Error::Example { split, source }
                 })?;
                 cuts.add(encoded.prompt_tokens, encoded.cut);
                 Ok(TokenizedExample {
@@ -96,27 +97,28 @@ impl TrainingSet {
                     weight: 1.0,
                 })
             };
-            items.iter().map(row).collect()
+            items.iter().map(encode).collect()
         };
         Ok(Self {
             train: split("train", train)?,
             validation: split("validation", validation)?,
-            probes: labels.ids().to_vec(),
+            label_tokens: labels.ids().to_vec(),
             cuts,
-            tails: Label::ALL.map(|label| labels.rest(label).to_vec()),
+            label_tails: Label::ALL.map(|label| labels.rest(label).to_vec()),
         })
     }
 
-    /// Training rows, then validation rows: what folds are cut from.
+    /// Training examples, then validation examples: the pool that folds are drawn from.
     pub fn pool(&self) -> Vec<&TokenizedExample> {
         self.train.iter().chain(&self.validation).collect()
     }
 
-    /// Weighs the loss of each row, where it is learnt from, by its label; rows of a label that is not
-    /// named weigh 1.
+    /// Weights the training loss of each example by its label; examples of a label without a weight
+    /// have weight 1.
     pub fn weigh(&mut self, weights: &BTreeMap<Label, f64>) {
-        for row in self.train.iter_mut().chain(&mut self.validation) {
-            row.weight = weights.get(&Label::ALL[row.label]).copied().unwrap_or(1.0);
+        for example in self.train.iter_mut().chain(&mut self.validation) {
+            let weight = weights.get(&Label::ALL[example.label]);
+            example.weight = weight.copied().unwrap_or(1.0);
         }
     }
 }
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_with_a_token_beyond_the_embedding_is_named() {
+    fn an_example_with_a_token_beyond_the_embedding_is_named() {
         let tokenizer = tokenizer();
         let labels = LabelTokens::new(&tokenizer).unwrap();
         let eos = tokenizer.token_to_id(EOS).unwrap();
@@ -167,7 +169,7 @@ mod tests {
         };
         let items = [good.clone(), bad];
         assert!(encode(&items, all).is_ok());
-        // The end-of-text stands behind all words: with it gone too, every row is at fault.
+        // The end-of-text token is the last of the vocabulary, so a smaller embedding lacks it as well.
         assert_eq!(eos as usize, all - 1);
         let error = TrainingSet::encode(&items, &items[..1], &tokenizer, &labels, 512, 0, far)
             .unwrap_err()
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_prompt_answer_and_end_with_the_loss_where_it_was_asked_for() {
+    fn an_example_is_prompt_completion_and_end_of_text_with_the_requested_loss() {
         let items = [
             item(Label::Yes, "A small trial shows benefit."),
             item(Label::Uncertain, "Mixed."),
@@ -188,7 +190,7 @@ mod tests {
         let eos = tokenizer().token_to_id(EOS).unwrap();
         for (row, item) in rows.train.iter().zip(&items) {
             let completion = &row.tokens[row.prompt_tokens..];
-            assert_eq!(completion[0], rows.probes[item.label.index()]);
+            assert_eq!(completion[0], rows.label_tokens[item.label.index()]);
             assert_eq!(
                 (row.label, *completion.last().unwrap()),
                 (item.label.index(), eos)
@@ -227,12 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_split_and_a_row_that_does_not_fit_are_named() {
+    fn an_empty_split_and_an_example_that_does_not_fit_are_named() {
         let good = [item(Label::Yes, "A small trial shows benefit.")];
         let error = encode(&good, &[], 512).unwrap_err().to_string();
         assert_eq!(
             error,
-            "data: the validation split has no rows; expected at least 1"
+            "data: the validation split has no examples; expected at least 1"
         );
         let error = encode(&good, &good, 12).unwrap_err().to_string();
         assert!(error.starts_with("train: item \"pubmedqa-1\": "), "{error}");

@@ -1,4 +1,7 @@
-//! Validation: what the engine says of rows that an adapter did not learn from, in shared passes.
+//! Validation: what an adapter predicts for examples that it did not learn from. Several adapters
+//! share each micro-batch.
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,37 +11,37 @@ use crate::error::{EngineError, Result};
 use crate::settings::Loss;
 use crate::training_set::TokenizedExample;
 
-/// How an adapter (or the bare base model) did on rows that it did not learn from.
+/// The score of an adapter (or the bare base model) on examples that it did not learn from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Mean loss per supervised token, in nats.
     pub loss: f64,
-    /// Share of rows whose true label had the highest logit of the three.
+    /// Share of examples whose true label had the highest logit of the three.
     pub accuracy: f64,
-    /// Rows.
+    /// Number of examples.
     pub n: usize,
 }
 
-/// What was found of one row.
+/// The result of one example.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValidationResult {
-    /// Sum of its supervised tokens' losses, in nats.
+    /// Sum of the losses of its supervised tokens, in nats.
     pub loss_sum: f64,
     /// Supervised tokens.
     pub tokens: usize,
-    /// Logits of the labels, in the order of `Label::ALL`: that of the first token, and for each further token of
-    /// a label the logarithm of its probability after those before it. All but for one constant a row, these
-    /// are the logarithms of the labels' probabilities, as `verdict_answer::labels` defines them.
+    /// Logits of the labels, in the order of `Label::ALL`: the logit of a label's first token plus, for each further
+    /// token of the label, its log-probability after the tokens before it. Except for a constant per example, these
+    /// are the logarithms of the labels' probabilities as `verdict_answer::labels` defines them.
     pub logits: [f32; 3],
 }
 
 impl ValidationResult {
-    /// Place in `Label::ALL` of the highest logit, the earlier in a tie.
+    /// Index in `Label::ALL` of the highest logit, the first of equal ones.
     pub fn label(&self) -> usize {
         let logits = &self.logits;
-        let better = |best: usize, place: usize| {
-            if logits[place].total_cmp(&logits[best]).is_gt() {
-                place
+        let better = |best: usize, label: usize| {
+            if logits[label].total_cmp(&logits[best]).is_gt() {
+                label
             } else {
                 best
             }
@@ -48,15 +51,15 @@ impl ValidationResult {
 }
 
 impl Score {
-    /// The score of rows and what was found of them.
+    /// The score of these results, each with its example.
     pub fn of<'a>(
-        found: impl IntoIterator<Item = (&'a ValidationResult, &'a TokenizedExample)>,
+        results: impl IntoIterator<Item = (&'a ValidationResult, &'a TokenizedExample)>,
     ) -> Self {
         let (mut sum, mut tokens, mut right, mut n) = (0.0, 0, 0, 0);
-        for (found, row) in found {
-            sum += found.loss_sum;
-            tokens += found.tokens;
-            right += usize::from(found.label() == row.label);
+        for (result, example) in results {
+            sum += result.loss_sum;
+            tokens += result.tokens;
+            right += usize::from(result.label() == example.label);
             n += 1;
         }
         Self {
@@ -67,115 +70,130 @@ impl Score {
     }
 }
 
-/// An adapter and the rows that it is asked.
+/// An adapter and the examples that it is evaluated on.
 pub(crate) struct ValidationQuestion<'a> {
+    /// Index in the engine; `None` for the bare base model.
     pub(crate) adapter: Option<usize>,
-    /// Places in the pool.
-    pub(crate) rows: &'a [usize],
+    /// Indices into the pool.
+    pub(crate) examples: &'a [usize],
 }
 
-/// What every validation of a run has in common.
+/// What all validations of a run have in common.
 pub(crate) struct Validation<'a> {
     pub(crate) engine: &'a dyn TrainingEngine,
     pub(crate) pool: &'a [&'a TokenizedExample],
-    pub(crate) probes: &'a [u32],
-    /// Each label's tokens after its first.
-    pub(crate) tails: &'a [Vec<u32>; 3],
+    /// First token of each label.
+    pub(crate) label_tokens: &'a [u32],
+    /// Further tokens of each label.
+    pub(crate) label_tails: &'a [Vec<u32>; 3],
     pub(crate) loss: Loss,
-    /// Most tokens of a pass on one device.
-    pub(crate) pass_tokens: usize,
-    /// Called before every pass.
-    pub(crate) between: &'a dyn Fn() -> Result<()>,
-    /// Names an engine's failure.
+    /// Maximum tokens of a micro-batch on one device.
+    pub(crate) micro_batch_tokens: usize,
+    /// Called before every micro-batch.
+    pub(crate) before_micro_batch: &'a dyn Fn() -> Result<()>,
+    /// Adds the context to an error of the engine.
     pub(crate) failed: &'a dyn Fn(EngineError) -> crate::Error,
 }
 
+/// A sequence to evaluate, and the index of its first supervised token.
+type Sequence<'a> = (Cow<'a, [u32]>, usize);
+
 impl Validation<'_> {
-    /// What is found of each row, for each question, in the order of its rows.
+    /// The results of each question, in the order of its examples.
     ///
-    /// With whole-text loss the rows go through twice, for the label stands at the completion's start.
-    pub(crate) fn ask(
+    /// With loss on the full text every example is evaluated twice, because the label's logits are
+    /// taken at the start of the completion.
+    pub(crate) fn evaluate(
         &self,
         questions: &[ValidationQuestion<'_>],
     ) -> Result<Vec<Vec<ValidationResult>>> {
-        let whole =
-            |loss: Loss| move |row: &TokenizedExample| (row.tokens.clone(), row.loss_from(loss));
-        let labels = self.evaluate(questions, &whole(Loss::Completion))?;
+        let labels = self.run(questions, &|example| {
+            let from = example.loss_from(Loss::Completion);
+            (Cow::Borrowed(&example.tokens), from)
+        })?;
         let full = match self.loss {
             Loss::Completion => None,
-            Loss::Full => Some(self.evaluate(questions, &whole(Loss::Full))?),
+            Loss::Full => Some(self.run(questions, &|example| {
+                (
+                    Cow::Borrowed(&example.tokens),
+                    example.loss_from(Loss::Full),
+                )
+            })?),
         };
         let losses = full.as_ref().unwrap_or(&labels);
-        let found = |(label, loss): (&ExampleLoss, &ExampleLoss)| ValidationResult {
+        let result = |(label, loss): (&ExampleLoss, &ExampleLoss)| ValidationResult {
             loss_sum: loss.loss_sum,
             tokens: loss.tokens,
-            logits: std::array::from_fn(|place| label.probes[place]),
+            logits: std::array::from_fn(|index| label.probes[index]),
         };
-        let of =
-            |(labels, losses): (&Vec<ExampleLoss>, &Vec<ExampleLoss>)| -> Vec<ValidationResult> {
-                labels.iter().zip(losses).map(found).collect()
-            };
-        let mut all: Vec<Vec<ValidationResult>> = labels.iter().zip(losses).map(of).collect();
-        // The loss of a label's further tokens, after the prompt and its first.
-        for (label, tail) in self.tails.iter().enumerate() {
+        let of_question = |(labels, losses): (&Vec<ExampleLoss>, &Vec<ExampleLoss>)| {
+            labels.iter().zip(losses).map(result).collect()
+        };
+        let mut results: Vec<Vec<ValidationResult>> =
+            labels.iter().zip(losses).map(of_question).collect();
+        for (label, tail) in self.label_tails.iter().enumerate() {
             if tail.is_empty() {
                 continue;
             }
-            let first = self.probes[label];
-            let tails = self.evaluate(questions, &|row| {
-                let mut tokens = row.tokens[..row.prompt_tokens].to_vec();
+            // The log-probability of the label's further tokens, after the prompt and its first token.
+            let first = self.label_tokens[label];
+            let tails = self.run(questions, &|example| {
+                let mut tokens = example.tokens[..example.prompt_tokens].to_vec();
                 tokens.push(first);
                 tokens.extend(tail);
-                (tokens, row.prompt_tokens + 1)
+                (Cow::Owned(tokens), example.prompt_tokens + 1)
             })?;
-            for (found, tail) in all.iter_mut().flatten().zip(tails.iter().flatten()) {
-                found.logits[label] -= tail.loss_sum as f32;
+            for (result, tail) in results.iter_mut().flatten().zip(tails.iter().flatten()) {
+                result.logits[label] -= tail.loss_sum as f32;
             }
         }
-        Ok(all)
+        Ok(results)
     }
 
-    /// Evaluates what `of` makes of each row: tokens, and the index of the first that is supervised.
-    fn evaluate(
+    /// Evaluates the sequence that `sequence_of` makes of each example.
+    fn run(
         &self,
         questions: &[ValidationQuestion<'_>],
-        of: &dyn Fn(&TokenizedExample) -> (Vec<u32>, usize),
+        sequence_of: &dyn for<'e> Fn(&'e TokenizedExample) -> Sequence<'e>,
     ) -> Result<Vec<Vec<ExampleLoss>>> {
-        let row = |placed: &PackedExample| self.pool[questions[placed.batch].rows[placed.position]];
-        let length = |row: &usize| of(self.pool[*row]).0.len();
+        let length = |index: &usize| sequence_of(self.pool[*index]).0.len();
         let lengths: Vec<Vec<usize>> = questions
             .iter()
-            .map(|asked| asked.rows.iter().map(length).collect())
+            .map(|question| question.examples.iter().map(length).collect())
             .collect();
         let devices: Vec<usize> = questions
             .iter()
-            .map(|asked| self.engine.device_of(asked.adapter))
+            .map(|question| self.engine.device_of(question.adapter))
             .collect();
-        let mut found: Vec<Vec<ExampleLoss>> = lengths
+        let mut losses: Vec<Vec<ExampleLoss>> = lengths
             .iter()
-            .map(|rows| Vec::with_capacity(rows.len()))
+            .map(|lengths| Vec::with_capacity(lengths.len()))
             .collect();
         let longest = lengths.iter().flatten().copied().max().unwrap_or(0);
-        for pass in pack_by_device(&lengths, &devices, self.pass_tokens.max(longest)) {
-            (self.between)()?;
-            let made: Vec<(Vec<u32>, usize)> = pass.iter().map(|placed| of(row(placed))).collect();
-            let examples: Vec<Example<'_>> = pass
+        for micro_batch in pack_by_device(&lengths, &devices, self.micro_batch_tokens.max(longest))
+        {
+            (self.before_micro_batch)()?;
+            let sequence = |packed: &PackedExample| {
+                sequence_of(self.pool[questions[packed.batch].examples[packed.position]])
+            };
+            let sequences: Vec<Sequence<'_>> = micro_batch.iter().map(sequence).collect();
+            let examples: Vec<Example<'_>> = micro_batch
                 .iter()
-                .zip(&made)
-                .map(|(placed, (tokens, loss_from))| Example {
-                    adapter: questions[placed.batch].adapter,
+                .zip(&sequences)
+                .map(|(packed, (tokens, loss_from))| Example {
+                    adapter: questions[packed.batch].adapter,
                     tokens,
                     loss_from: *loss_from,
                     weight: 1.0,
                     key: 0,
                 })
                 .collect();
-            let losses = self.engine.evaluate(&examples, self.probes);
-            for (placed, loss) in pass.iter().zip(losses.map_err(self.failed)?) {
-                found[placed.batch].push(loss);
+            let results = self.engine.evaluate(&examples, self.label_tokens);
+            for (packed, loss) in micro_batch.iter().zip(results.map_err(self.failed)?) {
+                losses[packed.batch].push(loss);
             }
         }
-        Ok(found)
+        Ok(losses)
     }
 }
 

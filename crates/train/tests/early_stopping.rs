@@ -1,4 +1,4 @@
-//! Who leaves the batch before the end: when, why, what is kept, and that nobody else notices.
+//! Early stopping and pruning: when, why, which weights are kept, and that other adapters are not affected.
 
 mod common;
 
@@ -10,9 +10,8 @@ use verdict_train::{
     TrainingSet,
 };
 
-/// A rate that does not depend on the number of steps, so that a run of fewer steps is the beginning of
-/// one of more.
-fn level(out: &Path) -> TrainSettings {
+/// A constant learning rate, so that a run of fewer steps is the beginning of a longer one.
+fn constant_rate(out: &Path) -> TrainSettings {
     TrainSettings {
         schedule: Schedule::Constant,
         warmup: 0.0,
@@ -23,7 +22,7 @@ fn level(out: &Path) -> TrainSettings {
     }
 }
 
-/// Rows of which one in four is labelled wrongly: learnt by heart, they make validation worse.
+/// Examples of which one in four has a wrong label: memorizing them makes validation worse.
 fn noisy() -> TrainingSet {
     let mut rows = rows();
     for (place, row) in rows
@@ -43,7 +42,7 @@ fn fit(settings: &TrainSettings) -> (Manifest, Vec<Event>) {
     (result.unwrap().manifest, events)
 }
 
-/// Validation losses of a member by step.
+/// Validation losses of an adapter by step.
 fn losses(events: &[Event], name: &str) -> Vec<(usize, f64)> {
     let of = |event: &Event| match event.kind {
         EventKind::Validation { loss, .. } if event.adapter.as_deref() == Some(name) => {
@@ -54,7 +53,7 @@ fn losses(events: &[Event], name: &str) -> Vec<(usize, f64)> {
     events.iter().filter_map(of).collect()
 }
 
-/// Bytes of a member's adapter after so many steps.
+/// Bytes of an adapter after this many steps.
 fn after(dir: &Path, settings: &TrainSettings, steps: usize) -> Vec<u8> {
     let out = dir.join(format!("after-{steps}-{:e}", settings.lr[0]));
     let plain = TrainSettings {
@@ -71,9 +70,9 @@ fn after(dir: &Path, settings: &TrainSettings, steps: usize) -> Vec<u8> {
 }
 
 #[test]
-fn patience_keeps_the_weights_of_the_lowest_loss_and_ends_where_it_said() {
+fn patience_keeps_the_weights_of_the_lowest_loss_and_stops_when_due() {
     let dir = tempfile::tempdir().unwrap();
-    let (_, events) = fit(&level(&dir.path().join("whole")));
+    let (_, events) = fit(&constant_rate(&dir.path().join("whole")));
     let whole = losses(&events, "r4");
     for patience in [1, 2, 3, 50] {
         // The rule, written anew on the losses of a run to the end.
@@ -91,12 +90,12 @@ fn patience_keeps_the_weights_of_the_lowest_loss_and_ends_where_it_said() {
         }
         assert!(
             patience > 10 || end < 24,
-            "the toy rows are learnt by heart: {whole:?}"
+            "the toy examples are memorized: {whole:?}"
         );
         let out = dir.path().join(format!("patience-{patience}"));
         let settings = TrainSettings {
             patience: Some(patience),
-            ..level(&out)
+            ..constant_rate(&out)
         };
         let (manifest, events) = fit(&settings);
         let record = &manifest.adapters[0];
@@ -116,17 +115,14 @@ fn patience_keeps_the_weights_of_the_lowest_loss_and_ends_where_it_said() {
             })
             .collect();
         match &record.early_stop {
-            Some(dropped) => {
-                assert_eq!(
-                    (dropped.by, dropped.step),
-                    (EarlyStoppingRule::Patience, end)
-                );
+            Some(stop) => {
+                assert_eq!((stop.by, stop.step), (EarlyStoppingRule::Patience, end));
                 assert_eq!(told, [(end, best.0)]);
                 let begins = format!(
                     "validation loss {:.4} after step {end}, ",
                     whole[end / 2 - 1].1
                 );
-                assert!(dropped.reason.starts_with(&begins), "{}", dropped.reason);
+                assert!(stop.reason.starts_with(&begins), "{}", stop.reason);
             }
             None => assert_eq!((end, told.len()), (24, 0)),
         }
@@ -150,7 +146,7 @@ fn patience_keeps_the_weights_of_the_lowest_loss_and_ends_where_it_said() {
 }
 
 #[test]
-fn the_worse_part_leaves_at_each_rung_and_nobody_else_notices() {
+fn the_worse_adapters_are_pruned_at_each_rung_and_the_others_are_not_affected() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let rates = [1e-4, 0.02, 1e-3, 0.01];
@@ -159,7 +155,7 @@ fn the_worse_part_leaves_at_each_rung_and_nobody_else_notices() {
         steps: Some(12),
         validate_every: 5,
         halving: Some(2),
-        ..level(&out)
+        ..constant_rate(&out)
     };
     let (manifest, events) = fit(&settings);
     // 4 members, η = 2: after 3 steps 2 stay, after 6 steps 1.
@@ -180,11 +176,11 @@ fn the_worse_part_leaves_at_each_rung_and_nobody_else_notices() {
     for (record, lr) in manifest.adapters.iter().zip(rates) {
         let end = ends
             .iter()
-            .find(|(dropped, _)| *dropped == lr)
+            .find(|(stop, _)| *stop == lr)
             .map(|(_, step)| *step);
-        let dropped = record.early_stop.as_ref();
-        assert_eq!(dropped.map(|dropped| dropped.step), end, "{lr}");
-        assert!(dropped.is_none_or(|dropped| dropped.by == EarlyStoppingRule::Halving));
+        let stop = record.early_stop.as_ref();
+        assert_eq!(stop.map(|stop| stop.step), end, "{lr}");
+        assert!(stop.is_none_or(|stop| stop.by == EarlyStoppingRule::Halving));
         let alone = TrainSettings {
             lr: vec![lr],
             ..settings.clone()
@@ -225,7 +221,7 @@ fn the_worse_part_leaves_at_each_rung_and_nobody_else_notices() {
 }
 
 #[test]
-fn neither_goes_with_folds_nor_with_numbers_that_mean_nothing() {
+fn neither_is_allowed_with_folds_or_with_invalid_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let bad = TrainSettings {
@@ -237,8 +233,8 @@ fn neither_goes_with_folds_nor_with_numbers_that_mean_nothing() {
     insta::assert_snapshot!(NewRun::create(&bad, false).unwrap_err(), @r"
     settings: 4 faults:
       patience: expected at least 1, found 0
-      patience: expected none with folds, whose rows are kept for judging, found 0
+      patience: expected none with folds, because early stopping would select on the held-out fold, found 0
       halving: expected at least 2, found 1
-      halving: expected none with folds, whose rows are kept for judging, found 1
+      halving: expected none with folds, because early stopping would select on the held-out fold, found 1
     ");
 }

@@ -1,5 +1,5 @@
-//! The run folder's promises: nothing overwritten unasked, one process at a time, no folder that
-//! looks complete and is not. Each refusal with its text.
+//! The run folder: nothing is overwritten without request, one process at a time, no incomplete folder
+//! looks complete. Each refusal with its message.
 
 mod common;
 
@@ -13,13 +13,13 @@ use verdict_train::{
     Error, Event, EventKind, NewRun, Outcome, RunFolder, TrainSettings, TrainingSet, train,
 };
 
-/// The error's text with the run folder as RUN.
+/// The error message with the run folder as RUN.
 fn text(error: &Error, out: &Path) -> String {
     error.to_string().replace(&out.display().to_string(), "RUN")
 }
 
 #[test]
-fn a_finished_run_is_overwritten_only_when_asked() {
+fn a_finished_run_is_overwritten_only_on_request() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     run(&settings(&out));
@@ -51,7 +51,7 @@ fn a_finished_run_is_overwritten_only_when_asked() {
 }
 
 #[test]
-fn a_folder_with_other_things_is_never_touched() {
+fn a_folder_with_other_files_is_never_changed() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("thesis.tex"), "years of work").unwrap();
     for overwrite in [false, true] {
@@ -65,7 +65,7 @@ fn a_folder_with_other_things_is_never_touched() {
 }
 
 #[test]
-fn a_run_that_never_began_leaves_the_disk_as_it_was() {
+fn a_run_that_never_started_leaves_the_disk_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     drop(NewRun::create(&settings(&out), false).unwrap());
@@ -108,7 +108,7 @@ fn a_second_process_is_refused() {
     assert_eq!(second_process(&out), "free");
 }
 
-/// What another process says of the folder.
+/// The result of another process for the folder.
 fn second_process(out: &Path) -> String {
     let said = out.with_extension("said");
     let status = Command::new(std::env::current_exe().unwrap())
@@ -121,7 +121,7 @@ fn second_process(out: &Path) -> String {
     fs::read_to_string(said).unwrap()
 }
 
-/// Does something only when [`second_process`] calls it.
+/// Does something only when called by [`second_process`].
 #[test]
 fn the_second_process() {
     let (Ok(out), Ok(said)) = (
@@ -138,7 +138,7 @@ fn the_second_process() {
 }
 
 #[test]
-fn an_interrupted_run_is_not_complete_and_the_next_one_works() {
+fn an_interrupted_run_is_not_complete_and_the_next_one_succeeds() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let stop = AtomicBool::new(false);
@@ -187,7 +187,7 @@ fn an_interrupted_run_is_not_complete_and_the_next_one_works() {
     let error = RunFolder::open(&out).unwrap_err();
     assert_eq!(
         text(&error, &out),
-        "RUN: the run is not complete: no MANIFEST.json (it was interrupted or failed)"
+        "RUN: the run is not complete: it has no MANIFEST.json because it was interrupted or failed"
     );
     let error = NewRun::create(&settings(&out), false).unwrap_err();
     assert_eq!(
@@ -201,7 +201,7 @@ fn an_interrupted_run_is_not_complete_and_the_next_one_works() {
 }
 
 #[test]
-fn a_stop_is_heeded_in_every_phase() {
+fn a_stop_request_is_handled_in_every_phase() {
     let dir = tempfile::tempdir().unwrap();
     for phase in ["start", "validation", "saved"] {
         let out = dir.path().join(phase);
@@ -242,7 +242,7 @@ fn a_stop_is_heeded_in_every_phase() {
 }
 
 #[test]
-fn a_full_disk_while_saving_names_the_adapter_and_leaves_nothing_half_written() {
+fn a_full_disk_while_saving_names_the_adapter_and_leaves_nothing_incomplete() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let settings = TrainSettings {
@@ -273,7 +273,7 @@ fn a_full_disk_while_saving_names_the_adapter_and_leaves_nothing_half_written() 
 }
 
 #[test]
-fn broken_run_folders_are_refused_with_the_file_named() {
+fn broken_run_folders_are_refused_naming_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let open = |out: &Path| text(&RunFolder::open(out).unwrap_err(), out);
@@ -294,7 +294,7 @@ fn broken_run_folders_are_refused_with_the_file_named() {
     assert!(run.verified_adapter_dir(Some("r4")).is_err());
     let error = run.verify().unwrap_err();
     let said = text(&error, &out);
-    let begins = "RUN/adapters/r4/adapter_model.safetensors: the file is not what the run wrote: expected SHA-256 ";
+    let begins = "RUN/adapters/r4/adapter_model.safetensors: the file was changed since the run wrote it: expected SHA-256 ";
     assert!(
         said.starts_with(begins) && said.contains(", found "),
         "{said}"
@@ -318,7 +318,7 @@ fn broken_run_folders_are_refused_with_the_file_named() {
 }
 
 #[test]
-fn settings_and_rows_that_cannot_be_used_are_refused_before_anything_is_written() {
+fn invalid_settings_and_examples_are_refused_before_anything_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let bad = TrainSettings {
@@ -346,13 +346,13 @@ fn settings_and_rows_that_cannot_be_used_are_refused_before_anything_is_written(
     };
     assert_eq!(
         try_rows(none),
-        "data: the validation split has no rows; expected at least 1"
+        "data: the validation split has no examples; expected at least 1"
     );
     let mut long = rows();
     long.train[3].tokens.resize(100, 7);
     assert_eq!(
         try_rows(long),
-        "settings: pass_tokens: expected at least 100, the longest row of train, found 64"
+        "settings: pass_tokens: expected at least 100, the tokens of the longest train example, found 64"
     );
     assert!(!out.exists());
 }

@@ -1,5 +1,5 @@
-//! Cross-validation in one pass: what each fold's adapter is, who sees what, how the figures follow
-//! from the predictions, and what is refused.
+//! Cross-validation: what the fit of each fold is, which examples it sees, how the scores follow from the
+//! predictions, and what is refused.
 
 mod common;
 
@@ -27,8 +27,8 @@ fn folded(out: &Path) -> TrainSettings {
     }
 }
 
-/// Rows whose answers can be learnt only in part: one in five has another label than its first token
-/// says; two neighbours make a group.
+/// Examples whose answers can be learned only in part: one in five has another label than its first token
+/// suggests; two neighbours form a group.
 fn noisy() -> TrainingSet {
     let mut rows = rows();
     let pool = rows.train.iter_mut().chain(&mut rows.validation);
@@ -47,7 +47,7 @@ fn pick(pool: &[&TokenizedExample], places: &[usize]) -> Vec<TokenizedExample> {
 }
 
 #[test]
-fn an_adapter_of_a_fold_is_to_the_bit_what_a_plain_run_on_its_rows_gives() {
+fn the_fit_of_a_fold_is_bitwise_identical_to_a_plain_run_on_its_examples() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let (rows, settings) = (noisy(), folded(&dir.path().join("run")));
@@ -72,9 +72,9 @@ fn an_adapter_of_a_fold_is_to_the_bit_what_a_plain_run_on_its_rows_gives() {
                 Subset::All => rows.validation.clone(),
                 Subset::Without { .. } => pick(&pool, &subset.held_out),
             },
-            probes: rows.probes.clone(),
+            label_tokens: rows.label_tokens.clone(),
             cuts: rows.cuts,
-            tails: rows.tails.clone(),
+            label_tails: rows.label_tails.clone(),
         };
         run_on(&own, &plain, &mut ToyEngine::default(), false)
             .0
@@ -105,7 +105,7 @@ fn an_adapter_of_a_fold_is_to_the_bit_what_a_plain_run_on_its_rows_gives() {
 }
 
 #[test]
-fn every_row_is_judged_by_adapters_that_did_not_see_its_group() {
+fn every_example_is_validated_by_fits_that_did_not_see_its_group() {
     let dir = tempfile::tempdir().unwrap();
     let (rows, settings) = (noisy(), folded(&dir.path().join("run")).resolved());
     let (plan, pool) = (Plan::new(&settings, &rows).unwrap(), rows.pool());
@@ -159,8 +159,8 @@ fn every_row_is_judged_by_adapters_that_did_not_see_its_group() {
     assert_eq!(plan.adapter_steps(), 7 * plan.fits.len());
 }
 
-/// The rule of choice, written anew: of the members within a standard error of the most accurate, the
-/// smaller rank; of one rank the more accurate.
+/// An independent implementation of the selection rule: of the adapters within one standard error of the
+/// most accurate, the smallest rank; of one rank, the more accurate.
 fn choose(scored: &[(usize, f64, usize)]) -> usize {
     let top = scored.iter().map(|(_, p, _)| *p).fold(0.0, f64::max);
     let n = scored[0].2 as f64;
@@ -182,7 +182,7 @@ fn right(line: &FoldPrediction) -> bool {
 }
 
 #[test]
-fn the_figures_of_the_manifest_follow_from_the_predictions_on_disk() {
+fn the_scores_of_the_manifest_follow_from_the_predictions_on_disk() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let rows = noisy();
@@ -236,7 +236,7 @@ fn the_figures_of_the_manifest_follow_from_the_predictions_on_disk() {
                 .collect();
             let chosen = format!("r{}", choose(&scored));
             assert_eq!(found.chosen[fold].as_deref(), Some(chosen.as_str()));
-            let judged = |line: &&FoldPrediction| {
+            let scored = |line: &&FoldPrediction| {
                 line.adapter == chosen
                     && line.repeat == repeat
                     && line.kind == FoldKind::Outer
@@ -244,7 +244,7 @@ fn the_figures_of_the_manifest_follow_from_the_predictions_on_disk() {
             };
             hits += lines
                 .iter()
-                .filter(judged)
+                .filter(scored)
                 .filter(|line| right(line))
                 .count();
         }
@@ -259,7 +259,7 @@ fn the_figures_of_the_manifest_follow_from_the_predictions_on_disk() {
 }
 
 #[test]
-fn validation_lines_are_the_base_model_and_each_member_s_out_of_fold_logits() {
+fn validation_lines_are_the_base_model_and_each_adapters_out_of_fold_logits() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let rows = noisy();
@@ -296,7 +296,7 @@ fn validation_lines_are_the_base_model_and_each_member_s_out_of_fold_logits() {
         );
         assert_eq!(outer[&key], line.logits);
     }
-    // Steps are told of the members alone; every fold's adapter is told once, when it was judged.
+    // Only the adapters of the grid have events of steps; every fit of a fold has one event, its validation.
     let steps = |name: &str| {
         let told = events
             .iter()
@@ -305,11 +305,11 @@ fn validation_lines_are_the_base_model_and_each_member_s_out_of_fold_logits() {
             .count()
     };
     assert_eq!((steps("r2"), steps("r4"), steps("r2@0.1")), (8, 8, 0));
-    let judged = |event: &&verdict_train::Event| {
+    let of_folds = |event: &&verdict_train::Event| {
         let name = event.adapter.as_deref().unwrap_or_default();
         matches!(event.kind, EventKind::Validation { .. }) && name.contains('@')
     };
-    assert_eq!(events.iter().filter(judged).count(), 2 * 2 * 10);
+    assert_eq!(events.iter().filter(of_folds).count(), 2 * 2 * 10);
     let EventKind::Start {
         fits,
         train_rows,
@@ -323,7 +323,7 @@ fn validation_lines_are_the_base_model_and_each_member_s_out_of_fold_logits() {
 }
 
 #[test]
-fn a_member_whose_fold_diverged_is_not_chosen_and_the_others_do_not_notice() {
+fn an_adapter_whose_fold_diverged_is_not_chosen_and_the_others_are_not_affected() {
     let dir = tempfile::tempdir().unwrap();
     let (sound, out) = (dir.path().join("sound"), dir.path().join("run"));
     let rows = noisy();
@@ -372,7 +372,7 @@ fn a_member_whose_fold_diverged_is_not_chosen_and_the_others_do_not_notice() {
 }
 
 #[test]
-fn folds_that_cannot_be_are_refused_with_every_reason_and_nothing_is_written() {
+fn impossible_folds_are_refused_with_every_reason_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let bad = TrainSettings {
@@ -399,9 +399,9 @@ fn folds_that_cannot_be_are_refused_with_every_reason_and_nothing_is_written() {
         .unwrap_err();
     insta::assert_snapshot!(error, @r"
     settings: 3 faults:
-      folds: expected at most 21, the groups that have the label Yes, found 30
-      folds: expected at most 21, the groups that have the label No, found 30
-      folds: expected at most 20, the groups that have the label Uncertain, found 30
+      folds: expected at most 21, the number of groups with the label Yes, found 30
+      folds: expected at most 21, the number of groups with the label No, found 30
+      folds: expected at most 20, the number of groups with the label Uncertain, found 30
     ");
     assert!(!out.exists());
     let off = TrainSettings {

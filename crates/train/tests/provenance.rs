@@ -1,4 +1,4 @@
-//! What a manifest says a run was made from and computed on, and what a repetition comes to.
+//! What a manifest records of the inputs and the machines of a run, and how a repetition is compared.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use common::{ToyEngine, provenance, rows, run, settings};
-use verdict_train::repeat::{Compared, compare};
+use verdict_train::repeat::{AdapterComparison, compare};
 use verdict_train::{
     Machine, Manifest, NewRun, Result, RunFolder, RunSummary, TrainSettings, train,
 };
@@ -22,7 +22,7 @@ fn machine(processor: &str) -> Machine {
     }
 }
 
-/// Trains on; `stop_at` the engine's call, from 1.
+/// Trains until the end, or until the `stop_at`-th call of the engine, from 1.
 fn go(run: NewRun, stop_at: Option<usize>) -> Result<RunSummary> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut engine = ToyEngine {
@@ -39,16 +39,16 @@ fn processors(manifest: &Manifest) -> Vec<&str> {
 }
 
 #[test]
-fn a_run_that_went_on_elsewhere_lists_each_machine_once_in_order() {
+fn a_run_resumed_elsewhere_lists_each_machine_once_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let first = NewRun::create(&settings(&out), false).unwrap();
-    go(first.on(machine("A")), Some(20)).unwrap_err();
+    go(first.computed_on(machine("A")), Some(20)).unwrap_err();
     for name in ["B", "A"] {
-        let again = NewRun::resume(&out).unwrap().on(machine(name));
+        let again = NewRun::resume(&out).unwrap().computed_on(machine(name));
         go(again, Some(10)).unwrap_err();
     }
-    let again = NewRun::resume(&out).unwrap().on(machine("B"));
+    let again = NewRun::resume(&out).unwrap().computed_on(machine("B"));
     let manifest = go(again, None).unwrap().manifest;
     assert_eq!(processors(&manifest), ["A", "B"]);
     assert_eq!(RunFolder::open(&out).unwrap().manifest, manifest);
@@ -58,11 +58,11 @@ fn a_run_that_went_on_elsewhere_lists_each_machine_once_in_order() {
 }
 
 #[test]
-fn manifests_of_versions_that_noted_less_are_read() {
+fn manifests_of_older_versions_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let known = NewRun::create(&settings(&out), false).unwrap();
-    go(known.on(machine("A")), None).unwrap();
+    go(known.computed_on(machine("A")), None).unwrap();
     let path = out.join("MANIFEST.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -75,7 +75,7 @@ fn manifests_of_versions_that_noted_less_are_read() {
 }
 
 #[test]
-fn a_repetition_is_the_same_bytes_and_another_seed_is_not() {
+fn a_repetition_is_bitwise_identical_and_another_seed_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let grid = |name: &str, seed: u64| TrainSettings {
         rank: vec![2, 4],
@@ -83,7 +83,7 @@ fn a_repetition_is_the_same_bytes_and_another_seed_is_not() {
         ..settings(&dir.path().join(name))
     };
     let (first, again) = (run(&grid("first", 1)), run(&grid("again", 1)));
-    let compared = |name: &str, differs: &[&str]| Compared {
+    let compared = |name: &str, differs: &[&str]| AdapterComparison {
         name: name.into(),
         same: differs.is_empty(),
         differs: differs.iter().map(|file| (*file).to_owned()).collect(),

@@ -1,5 +1,5 @@
-//! The real engine on the tiny random models of the model crate's goldens: the same promises, to
-//! the bit, where the toy engine could only show the plan.
+//! The real engine on the tiny random models of the model crate's goldens: the same guarantees, bitwise,
+//! where the toy engine can only test the plan.
 
 mod common;
 
@@ -23,7 +23,7 @@ fn device() -> Device {
     }
 }
 
-/// A tiny decoder on the CPU, the device of equality to the bit: 2 layers, 64 wide, 320 tokens.
+/// A tiny decoder on the CPU, where results are bitwise identical: 2 layers, width 64, 320 tokens.
 fn tiny(family: &str) -> Model {
     tiny_on(Device::Cpu, family)
 }
@@ -67,7 +67,7 @@ fn small(out: &Path) -> TrainSettings {
 }
 
 #[test]
-fn the_loss_of_every_family_falls_and_the_adapter_on_disk_is_the_one_that_was_validated() {
+fn the_loss_of_every_family_falls_and_the_saved_adapter_is_the_validated_one() {
     let dir = tempfile::tempdir().unwrap();
     for family in ["llama", "qwen2", "qwen3"] {
         let model = tiny(family);
@@ -109,13 +109,13 @@ fn the_loss_of_every_family_falls_and_the_adapter_on_disk_is_the_one_that_was_va
         assert_eq!(
             sum / tokens as f64,
             score.loss,
-            "{family}: to the bit, one row at a time"
+            "{family}: bitwise identical, one example at a time"
         );
     }
 }
 
 #[test]
-fn alone_equals_together_to_the_bit() {
+fn alone_and_together_are_bitwise_identical() {
     let dir = tempfile::tempdir().unwrap();
     let model = tiny("llama");
     let together = dir.path().join("together");
@@ -149,9 +149,9 @@ fn alone_equals_together_to_the_bit() {
 fn sixteen_at_once_equal_four_times_four_and_one_seed_gives_one_hash() {
     let dir = tempfile::tempdir().unwrap();
     let model = tiny("qwen3");
-    let hash = |name: &str, pass_tokens: usize| {
+    let hash = |name: &str, micro_batch_tokens: usize| {
         let settings = TrainSettings {
-            pass_tokens: Some(pass_tokens),
+            micro_batch_tokens: Some(micro_batch_tokens),
             ..small(&dir.path().join(name))
         };
         fit(&model, &settings).manifest.adapters[0].files["adapter_model.safetensors"].clone()
@@ -163,7 +163,7 @@ fn sixteen_at_once_equal_four_times_four_and_one_seed_gives_one_hash() {
 }
 
 #[test]
-fn an_adapter_of_a_fold_equals_a_plain_run_on_its_rows_to_the_bit() {
+fn the_fit_of_a_fold_is_bitwise_identical_to_a_plain_run_on_its_examples() {
     let dir = tempfile::tempdir().unwrap();
     let model = tiny("llama");
     let out = dir.path().join("run");
@@ -187,9 +187,9 @@ fn an_adapter_of_a_fold_equals_a_plain_run_on_its_rows_to_the_bit() {
         let own = TrainingSet {
             train: pick(&subset.train),
             validation: pick(&subset.held_out),
-            probes: rows.probes.clone(),
+            label_tokens: rows.label_tokens.clone(),
             cuts: rows.cuts,
-            tails: rows.tails.clone(),
+            label_tails: rows.label_tails.clone(),
         };
         let plain = TrainSettings {
             rank: vec![5],
@@ -210,9 +210,9 @@ fn an_adapter_of_a_fold_equals_a_plain_run_on_its_rows_to_the_bit() {
     }
 }
 
-/// On a GPU as well: weights and moments come down from the device and go up again.
+/// On a GPU as well, where weights and moments are copied from the device and back.
 #[test]
-fn a_run_that_was_stopped_goes_on_to_the_same_bytes_on_the_device_under_test() {
+fn an_interrupted_run_resumes_to_the_same_bytes_on_the_device_under_test() {
     let dir = tempfile::tempdir().unwrap();
     let model = tiny_on(device(), "qwen3");
     let out = dir.path().join("run");

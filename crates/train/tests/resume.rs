@@ -1,5 +1,5 @@
-//! Checkpoints: wherever a run is stopped, it goes on to the same bytes; what is spoilt is passed over;
-//! what does not fit is refused.
+//! Checkpoints: wherever a run is interrupted, it resumes to the same bytes. Damaged checkpoints are skipped,
+//! those of another run refused.
 
 mod common;
 
@@ -14,12 +14,12 @@ use verdict_train::{
     RunSummary, TrainRequest, TrainSettings, train,
 };
 
-/// The error's text with the run folder as RUN.
+/// The error message with the run folder as RUN.
 fn text(error: &Error, out: &Path) -> String {
     error.to_string().replace(&out.display().to_string(), "RUN")
 }
 
-/// Goes on with a run; `stop_at` the engine's call, from 1.
+/// Trains until the end, or until the `stop_at`-th call of the engine, from 1.
 fn go(run: NewRun, stop_at: Option<usize>) -> Result<RunSummary> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut engine = ToyEngine {
@@ -57,8 +57,8 @@ fn folded(out: &Path) -> TrainSettings {
     }
 }
 
-/// Members leave by patience and at rungs.
-fn leaving(out: &Path) -> TrainSettings {
+/// Adapters are early-stopped by patience and pruned at rungs.
+fn early_stopping(out: &Path) -> TrainSettings {
     TrainSettings {
         rank: vec![2, 4],
         // The second is so high that validation soon grows worse.
@@ -72,9 +72,9 @@ fn leaving(out: &Path) -> TrainSettings {
 }
 
 #[test]
-fn members_leave_both_ways_in_the_run_that_is_broken_off_below() {
+fn the_interrupted_run_below_has_early_stopped_and_pruned_adapters() {
     let dir = tempfile::tempdir().unwrap();
-    let manifest = run(&leaving(&dir.path().join("run"))).manifest;
+    let manifest = run(&early_stopping(&dir.path().join("run"))).manifest;
     let by = |rule| {
         let dropped = manifest
             .adapters
@@ -92,8 +92,8 @@ fn members_leave_both_ways_in_the_run_that_is_broken_off_below() {
     );
 }
 
-/// Settings for `run` in a folder, and the undisturbed outcome of the same in a folder beside it of the
-/// same name, so that settings.toml and the manifest say the same.
+/// A folder for `run` and the outcome of an uninterrupted run with the same settings in another folder of
+/// the same name, so that settings.toml and the manifest are the same.
 fn pair(make: fn(&Path) -> TrainSettings) -> (tempfile::TempDir, Vec<(String, Vec<u8>)>) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
@@ -121,8 +121,8 @@ fn assert_same(out: &Path, whole: &[(String, Vec<u8>)], what: &str) {
 }
 
 #[test]
-fn a_run_stopped_at_any_pass_goes_on_to_the_same_bytes() {
-    for make in [small, folded, leaving] {
+fn a_run_interrupted_at_any_micro_batch_resumes_to_the_same_bytes() {
+    for make in [small, folded, early_stopping] {
         let (dir, whole) = pair(make);
         let out = dir.path().join("run");
         let mut stops = 0;
@@ -145,8 +145,8 @@ fn a_run_stopped_at_any_pass_goes_on_to_the_same_bytes() {
 }
 
 #[test]
-fn a_run_that_is_stopped_again_and_again_comes_to_the_same_end() {
-    for make in [small, folded, leaving] {
+fn a_run_that_is_interrupted_repeatedly_gives_the_same_result() {
+    for make in [small, folded, early_stopping] {
         let (dir, whole) = pair(make);
         let out = dir.path().join("run");
         let mut sound = ToyEngine::default();
@@ -169,7 +169,7 @@ fn a_run_that_is_stopped_again_and_again_comes_to_the_same_end() {
 }
 
 #[test]
-fn a_stop_while_adapters_are_saved_leaves_each_saved_once() {
+fn an_interruption_while_adapters_are_saved_leaves_each_saved_once() {
     let (dir, whole) = pair(small);
     let out = dir.path().join("run");
     let stop = AtomicBool::new(false);
@@ -198,35 +198,38 @@ fn a_stop_while_adapters_are_saved_leaves_each_saved_once() {
 }
 
 #[test]
-fn a_run_goes_on_over_another_number_of_devices() {
-    let (dir, whole) = pair(leaving);
+fn a_run_resumes_on_another_number_of_devices() {
+    let (dir, whole) = pair(early_stopping);
     let out = dir.path().join("run");
     for (at, devices) in [(9, 2), (20, 3)] {
-        let stopped = go(NewRun::create(&leaving(&out), false).unwrap(), Some(at));
+        let stopped = go(
+            NewRun::create(&early_stopping(&out), false).unwrap(),
+            Some(at),
+        );
         assert!(
             matches!(stopped, Err(Error::Interrupted { .. })),
             "{stopped:?}"
         );
-        let plan = Plan::new(&leaving(&out).resolved(), &rows()).unwrap();
+        let plan = Plan::new(&early_stopping(&out).resolved(), &rows()).unwrap();
         let engines: Vec<ToyEngine> = (0..devices).map(|_| ToyEngine::default()).collect();
-        let mut fleet = MultiDeviceEngine::new(engines, &plan.specs());
+        let mut engine = MultiDeviceEngine::new(engines, &plan.specs());
         let stop = AtomicBool::new(false);
         let run = NewRun::resume(&out).unwrap();
-        train(run, &rows(), &provenance(), &mut fleet, &mut |_| {}, &stop).unwrap();
+        train(run, &rows(), &provenance(), &mut engine, &mut |_| {}, &stop).unwrap();
         assert_same(&out, &whole, &format!("{devices} devices"));
         fs::remove_dir_all(&out).unwrap();
     }
 }
 
 #[test]
-fn a_checkpoint_asked_for_is_kept_and_the_run_goes_on() {
+fn a_requested_checkpoint_is_written_and_the_run_continues() {
     let (dir, whole) = pair(small);
     let out = dir.path().join("run");
     let stop = AtomicBool::new(false);
-    // One asked for in training, one in validation.
+    // One request for in training, one in validation.
     for call in [9, 20] {
         let wanted = Arc::new(AtomicBool::new(false));
-        let asked = TrainRequest {
+        let request = TrainRequest {
             stop: &stop,
             checkpoint: &wanted,
         };
@@ -235,11 +238,19 @@ fn a_checkpoint_asked_for_is_kept_and_the_run_goes_on() {
             ..ToyEngine::default()
         };
         let new = NewRun::create(&small(&out), false).unwrap();
-        let done = train(new, &rows(), &provenance(), &mut engine, &mut |_| {}, asked).unwrap();
+        let done = train(
+            new,
+            &rows(),
+            &provenance(),
+            &mut engine,
+            &mut |_| {},
+            request,
+        )
+        .unwrap();
         assert_eq!(done.checkpoints, 1);
         assert!(done.checkpoint_time.as_secs_f64() > 0.0);
         assert!(!wanted.load(Ordering::Relaxed));
-        assert_same(&out, &whole, "asked for a checkpoint");
+        assert_same(&out, &whole, "request for a checkpoint");
         fs::remove_dir_all(&out).unwrap();
     }
 }
@@ -258,13 +269,13 @@ fn every_step(out: &Path) -> TrainSettings {
     }
 }
 
-/// A run with a checkpoint each step, broken off by an engine that fails in step 4 of 4.
-fn broken_off(out: &Path) {
+/// A run with a checkpoint each step, ended by an engine that fails in step 4 of 4.
+fn failed_run(out: &Path) {
     let mut sound = ToyEngine::default();
     let beside = out.with_file_name("sound");
     run_with(&every_step(&beside), &mut sound, true).0.unwrap();
     let mut engine = ToyEngine {
-        broken_pass: Some(sound.passes),
+        failing_call: Some(sound.accumulate_calls),
         ..ToyEngine::default()
     };
     let new = NewRun::create(&every_step(out), false).unwrap();
@@ -274,10 +285,10 @@ fn broken_off(out: &Path) {
 }
 
 #[test]
-fn the_last_two_checkpoints_are_kept_and_a_spoilt_one_is_passed_over() {
+fn the_last_two_checkpoints_are_kept_and_a_spoilt_one_is_skipped_checkpoints() {
     let (dir, whole) = pair(every_step);
     let out = dir.path().join("run");
-    broken_off(&out);
+    failed_run(&out);
     let kept = checkpoints(&out);
     assert_eq!(kept.len(), 2, "{kept:?}");
     let files = tree(&kept[1]);
@@ -293,23 +304,23 @@ fn the_last_two_checkpoints_are_kept_and_a_spoilt_one_is_passed_over() {
     );
     let mut cases = 0;
     for file in &files {
-        for (number, spoil) in SPOIL.iter().enumerate() {
+        for (number, damage) in SPOIL.iter().enumerate() {
             let path = kept[1].join(file);
-            spoil(&path);
+            damage(&path);
             let resumed = NewRun::resume(&out).unwrap();
-            let told = resumed.passed_over();
-            assert_eq!(told.len(), 1, "{file} {number}");
+            let skipped = resumed.skipped_checkpoints();
+            assert_eq!(skipped.len(), 1, "{file} {number}");
             assert!(
-                told[0].starts_with(&format!("{}: passed over: ", kept[1].display())),
-                "{told:?}"
+                skipped[0].starts_with(&format!("{}: skipped: ", kept[1].display())),
+                "{skipped:?}"
             );
             let older = kept[0].file_name().unwrap().to_string_lossy().into_owned();
             let step = resumed.resumed_at().unwrap();
             assert!(older.ends_with(&format!("step-{step:06}")), "{older}");
             go(resumed, None).unwrap();
-            assert_same(&out, &whole, &format!("{file} spoilt by {number}"));
+            assert_same(&out, &whole, &format!("{file} damaged by {number}"));
             fs::remove_dir_all(&out).unwrap();
-            broken_off(&out);
+            failed_run(&out);
             cases += 1;
         }
     }
@@ -320,14 +331,14 @@ fn the_last_two_checkpoints_are_kept_and_a_spoilt_one_is_passed_over() {
     }
     let resumed = NewRun::resume(&out).unwrap();
     assert_eq!(
-        (resumed.passed_over().len(), resumed.resumed_at()),
+        (resumed.skipped_checkpoints().len(), resumed.resumed_at()),
         (2, None)
     );
     go(resumed, None).unwrap();
-    assert_same(&out, &whole, "both spoilt");
+    assert_same(&out, &whole, "both damaged");
 }
 
-/// Ways to spoil a file: a bit, its end, all of it, itself.
+/// Ways to damage a file: flip a bit, truncate it, empty it, delete it.
 const SPOIL: [fn(&Path); 4] = [
     |path| {
         let mut bytes = fs::read(path).unwrap();
@@ -347,18 +358,18 @@ const SPOIL: [fn(&Path); 4] = [
 fn events_that_end_before_the_checkpoint_make_it_a_spoilt_one() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
-    broken_off(&out);
+    failed_run(&out);
     fs::write(out.join("events.jsonl"), "").unwrap();
-    let told = NewRun::resume(&out).unwrap().passed_over();
-    assert_eq!(told.len(), 2);
+    let skipped = NewRun::resume(&out).unwrap().skipped_checkpoints();
+    assert_eq!(skipped.len(), 2);
     assert!(
-        told[0].contains("events.jsonl: expected at least "),
-        "{told:?}"
+        skipped[0].contains("events.jsonl: expected at least "),
+        "{skipped:?}"
     );
 }
 
 #[test]
-fn what_cannot_be_gone_on_with_is_refused() {
+fn what_cannot_be_resumed_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let refused = |out: &Path| text(&NewRun::resume(out).unwrap_err(), out);
@@ -368,7 +379,7 @@ fn what_cannot_be_gone_on_with_is_refused() {
         "RUN: expected a run folder, found no settings.toml"
     );
     assert!(tree(&out).is_empty());
-    broken_off(&out);
+    failed_run(&out);
 
     let first = NewRun::resume(&out).unwrap();
     assert_eq!(
@@ -389,7 +400,7 @@ fn what_cannot_be_gone_on_with_is_refused() {
     assert_eq!(
         text(&error, &out),
         format!(
-            "{kept}: cannot go on from this checkpoint: settings.toml is not the one that the run began with"
+            "{kept}: cannot resume from this checkpoint: settings.toml has changed since the run began"
         )
     );
     assert!(error.is_usage());
@@ -404,7 +415,7 @@ fn what_cannot_be_gone_on_with_is_refused() {
     assert_eq!(
         text(&error, &out),
         format!(
-            "{kept}: cannot go on from this checkpoint: the model or the data set is not the one that the run began with"
+            "{kept}: cannot resume from this checkpoint: the model or the data set has changed since the run began"
         )
     );
     go(NewRun::resume(&out).unwrap(), None).unwrap();
@@ -415,7 +426,7 @@ fn what_cannot_be_gone_on_with_is_refused() {
 }
 
 #[test]
-fn a_folder_that_vanished_stops_the_run() {
+fn a_deleted_folder_stops_the_run() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let mut observer = |event: &Event| {
@@ -442,7 +453,7 @@ fn a_folder_that_vanished_stops_the_run() {
 }
 
 #[test]
-fn a_checkpoint_that_cannot_be_written_stops_the_run_and_leaves_the_last_one_whole() {
+fn a_checkpoint_that_cannot_be_written_stops_the_run_and_keeps_the_last_one() {
     let (dir, whole) = pair(every_step);
     let out = dir.path().join("run");
     // A folder in the way of the third checkpoint, which no rename can replace.

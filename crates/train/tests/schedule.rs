@@ -1,4 +1,4 @@
-//! Learning rates against transformers' own, step by step (`goldens/schedule.py`).
+//! Learning rates compared with those of transformers, step by step (`goldens/schedule.py`).
 
 use serde::Deserialize;
 use verdict_train::schedule::{Rates, Schedule};
@@ -17,7 +17,7 @@ struct Case {
 }
 
 #[test]
-fn every_share_is_transformers_own() {
+fn every_rate_equals_that_of_transformers() {
     let golden: Golden = serde_json::from_str(include_str!("goldens/schedule.json")).unwrap();
     assert_eq!(golden.cases.len(), 7);
     for case in golden.cases {

@@ -1,5 +1,5 @@
-//! A grid split over tasks and merged comes to what one task comes to; what does not belong together is
-//! told, all of it.
+//! A grid split over tasks and merged is the same as a run of one task. What does not belong together is
+//! refused with all reasons.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn whole(out: &Path) -> TrainSettings {
     }
 }
 
-/// The settings of shard `index` of a run in `out`, whose parts have these members.
+/// The settings of shard `index` of a run in `out`, whose shards have the adapters with these indices.
 fn part(out: &Path, index: usize, parts: &[Vec<usize>]) -> TrainSettings {
     let whole = whole(out);
     let names: Vec<String> = grid(&whole).into_iter().map(|of| of.name).collect();
@@ -40,7 +40,7 @@ fn parts() -> Vec<Vec<usize>> {
     shard::split(&[1.0, 1.0, 2.0, 2.0], 2)
 }
 
-/// Text of every reason, without the folder's name.
+/// Every reason, without the name of the folder.
 fn reasons(error: Error, out: &Path) -> Vec<String> {
     match error {
         Error::Shards { faults, .. } => {
@@ -108,7 +108,7 @@ fn merged_shards_are_the_run_of_one_task() {
 }
 
 #[test]
-fn a_shard_in_which_every_member_diverged_does_not_hold_up_the_others() {
+fn a_shard_whose_adapters_all_diverged_does_not_prevent_the_merge() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let alone = vec![vec![0], vec![1, 2, 3]];
@@ -127,7 +127,7 @@ fn a_shard_in_which_every_member_diverged_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn what_is_missing_unfinished_or_foreign_is_told_at_once() {
+fn missing_unfinished_and_foreign_shards_are_reported_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let error = merge(&out).unwrap_err();
@@ -139,13 +139,13 @@ fn what_is_missing_unfinished_or_foreign_is_told_at_once() {
     assert_eq!(
         reasons(error, &out),
         [
-            "r2-lr5e-2: its shard has not begun",
-            "r4-lr2e-2: its shard has not begun",
-            "r4-lr5e-2: its shard has not begun"
+            "r2-lr5e-2: its shard has not started",
+            "r4-lr2e-2: its shard has not started",
+            "r4-lr5e-2: its shard has not started"
         ]
     );
     let mut engine = ToyEngine {
-        broken_pass: Some(3),
+        failing_call: Some(3),
         ..ToyEngine::default()
     };
     let _ = run_with(&part(&out, 2, &parts), &mut engine, false).0;
@@ -158,7 +158,7 @@ fn what_is_missing_unfinished_or_foreign_is_told_at_once() {
     assert_eq!(
         reasons(error, &out),
         [
-            "RUN/shards/2: the run is not complete: no MANIFEST.json (it was interrupted or failed)",
+            "RUN/shards/2: the run is not complete: it has no MANIFEST.json because it was interrupted or failed",
             "shard 3: other settings than shard 1"
         ]
     );
@@ -166,7 +166,7 @@ fn what_is_missing_unfinished_or_foreign_is_told_at_once() {
 }
 
 #[test]
-fn changed_bytes_of_a_shard_are_found() {
+fn changed_bytes_of_a_shard_are_detected() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     for index in [1, 2] {
@@ -181,7 +181,7 @@ fn changed_bytes_of_a_shard_are_found() {
 }
 
 #[test]
-fn what_compares_members_needs_one_batch() {
+fn comparing_adapters_needs_an_unsharded_run() {
     let dir = tempfile::tempdir().unwrap();
     let settings = TrainSettings {
         halving: Some(2),
@@ -191,7 +191,7 @@ fn what_compares_members_needs_one_batch() {
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
     assert_eq!(
         faults,
-        ["halving: expected none with shards, which know nothing of each other, found 2"]
+        ["halving: expected none with shards, which cannot compare their adapters, found 2"]
     );
     let strange = TrainSettings {
         shard: Some(Shard {
@@ -205,8 +205,8 @@ fn what_compares_members_needs_one_batch() {
     assert_eq!(
         faults,
         [
-            "shard: expected a part from 1 to their number, found 3 of 2",
-            "shard: expected members of the grid, found \"r7\""
+            "shard: expected a number from 1 to the number of shards, found 3 of 2",
+            "shard: expected adapters of the grid, found \"r7\""
         ]
     );
 }

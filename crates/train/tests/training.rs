@@ -1,4 +1,4 @@
-//! Whole runs with the toy engine: what is learnt, written and chosen, and what depends on what.
+//! Complete runs with the toy engine: what is learned, written and chosen, and what depends on what.
 
 mod common;
 
@@ -10,7 +10,7 @@ use verdict_data::Label;
 use verdict_train::{EventKind, Loss, MultiDeviceEngine, Outcome, RunFolder, TrainSettings};
 
 #[test]
-fn the_loss_falls_the_labels_are_learnt_and_the_folder_is_complete() {
+fn the_loss_falls_the_labels_are_learned_and_the_folder_is_complete() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let settings = TrainSettings {
@@ -82,7 +82,7 @@ fn events_come_in_order_with_the_learning_rates_of_the_schedule() {
     };
     let (result, events) = run_with(&settings, &mut ToyEngine::default(), false);
     result.unwrap();
-    let told: Vec<String> = events
+    let lines: Vec<String> = events
         .iter()
         .map(|event| {
             let what = match &event.kind {
@@ -117,7 +117,7 @@ fn events_come_in_order_with_the_learning_rates_of_the_schedule() {
         .collect();
     // 5 steps, 3 % of them rounded up is 1 of warm-up; then 4/4, 3/4, 2/4, 1/4 of 0.05.
     assert_eq!(
-        told,
+        lines,
         [
             "0 - start [\"r4\"] 5 50 12",
             "0 - validation 12",
@@ -153,7 +153,7 @@ fn epochs_become_steps() {
 }
 
 #[test]
-fn a_member_comes_out_the_same_alone_and_in_company() {
+fn an_adapter_is_the_same_alone_and_in_a_grid() {
     let dir = tempfile::tempdir().unwrap();
     let together = dir.path().join("together");
     let grid = TrainSettings {
@@ -203,12 +203,12 @@ fn one_seed_gives_one_adapter_and_another_seed_another() {
 }
 
 #[test]
-fn small_passes_add_up_to_the_same_batch() {
+fn small_micro_batches_add_up_to_the_same_batch() {
     let dir = tempfile::tempdir().unwrap();
-    let weights = |name: &str, pass_tokens: usize| {
+    let weights = |name: &str, micro_batch_tokens: usize| {
         let out = dir.path().join(name);
         let settings = TrainSettings {
-            pass_tokens: Some(pass_tokens),
+            micro_batch_tokens: Some(micro_batch_tokens),
             ..settings(&out)
         };
         let mut engine = ToyEngine::default();
@@ -218,14 +218,14 @@ fn small_passes_add_up_to_the_same_batch() {
             .chunks(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect();
-        (weights, engine.passes)
+        (weights, engine.accumulate_calls)
     };
-    let (whole, passes) = weights("whole", 4096);
-    assert_eq!(passes, 30, "16 × 1: one pass a step");
-    let (parts, passes) = weights("parts", 40);
+    let (whole, micro_batches) = weights("whole", 4096);
+    assert_eq!(micro_batches, 30, "16 × 1: one pass a step");
+    let (parts, micro_batches) = weights("parts", 40);
     assert!(
-        passes > 3 * 30,
-        "4 × 4: about four passes a whole batch, found {passes}"
+        micro_batches > 3 * 30,
+        "4 × 4: about four micro-batches per batch, found {micro_batches}"
     );
     for (a, b) in whole.iter().zip(&parts) {
         // Only the order of f32 sums differs; Adam's normalised steps of 0.05 carry it on.
@@ -234,7 +234,7 @@ fn small_passes_add_up_to_the_same_batch() {
 }
 
 #[test]
-fn a_class_that_weighs_five_counts_as_if_its_rows_stood_there_five_times() {
+fn a_class_of_weight_five_counts_as_if_its_examples_occurred_five_times() {
     let dir = tempfile::tempdir().unwrap();
     let trained = |name: &str, rows: &verdict_train::TrainingSet| {
         let out = dir.path().join(name);
@@ -243,7 +243,7 @@ fn a_class_that_weighs_five_counts_as_if_its_rows_stood_there_five_times() {
             batch: rows.train.len(),
             steps: Some(40),
             dropout: vec![0.0],
-            pass_tokens: Some(100_000),
+            micro_batch_tokens: Some(100_000),
             ..settings(&out)
         };
         let mut engine = ToyEngine::default();
@@ -277,7 +277,7 @@ fn a_class_that_weighs_five_counts_as_if_its_rows_stood_there_five_times() {
 }
 
 #[test]
-fn whole_text_loss_counts_every_token_and_still_scores_labels() {
+fn loss_on_the_full_text_counts_every_token_and_still_scores_labels() {
     let dir = tempfile::tempdir().unwrap();
     let full = TrainSettings {
         loss: Loss::Full,
@@ -290,12 +290,12 @@ fn whole_text_loss_counts_every_token_and_still_scores_labels() {
     let found = completion.adapters[0].validation.unwrap();
     assert!(
         score.loss > found.loss,
-        "fillers are harder to tell: {score:?}, {found:?}"
+        "fillers are harder to predict: {score:?}, {found:?}"
     );
 }
 
 #[test]
-fn a_member_that_diverges_is_taken_out_and_the_others_do_not_notice() {
+fn an_adapter_that_diverges_is_removed_and_the_others_are_not_affected() {
     let dir = tempfile::tempdir().unwrap();
     let sound = dir.path().join("sound");
     let grid = |out: &Path| TrainSettings {
@@ -337,7 +337,7 @@ fn a_member_that_diverges_is_taken_out_and_the_others_do_not_notice() {
 }
 
 #[test]
-fn a_run_whose_members_all_diverge_fails_with_every_reason() {
+fn a_run_whose_adapters_all_diverge_fails_with_every_reason() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let mut engine = ToyEngine {
@@ -359,7 +359,7 @@ fn a_run_whose_members_all_diverge_fails_with_every_reason() {
 }
 
 #[test]
-fn a_gradient_that_explodes_takes_its_member_out() {
+fn an_adapter_with_an_exploding_gradient_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let settings = TrainSettings {
         rank: vec![4, 8],
@@ -376,14 +376,14 @@ fn a_gradient_that_explodes_takes_its_member_out() {
 }
 
 #[test]
-fn an_engine_that_fails_is_told_with_the_step() {
+fn an_engine_error_names_the_step() {
     let dir = tempfile::tempdir().unwrap();
     let settings = TrainSettings {
-        pass_tokens: Some(4096),
+        micro_batch_tokens: Some(4096),
         ..settings(&dir.path().join("run"))
     };
     let mut engine = ToyEngine {
-        broken_pass: Some(5),
+        failing_call: Some(5),
         ..ToyEngine::default()
     };
     let (result, events) = run_with(&settings, &mut engine, false);
@@ -398,11 +398,11 @@ fn an_engine_that_fails_is_told_with_the_step() {
 }
 
 #[test]
-fn two_devices_make_the_bytes_of_one() {
+fn two_devices_give_the_same_bytes_as_one() {
     let dir = tempfile::tempdir().unwrap();
     let grid = |name: &str| TrainSettings {
         rank: vec![4, 8, 16],
-        pass_tokens: None,
+        micro_batch_tokens: None,
         ..settings(&dir.path().join(name))
     };
     let alone = run(&grid("one"));
@@ -413,13 +413,13 @@ fn two_devices_make_the_bytes_of_one() {
         .map(verdict_train::AdapterSettings::spec)
         .collect();
     let engines = vec![ToyEngine::default(), ToyEngine::default()];
-    let mut fleet = MultiDeviceEngine::new(engines, &specs);
+    let mut devices = MultiDeviceEngine::new(engines, &specs);
     let stop = std::sync::atomic::AtomicBool::new(false);
     let together = verdict_train::train(
         verdict_train::NewRun::create(&settings, false).unwrap(),
         &common::rows(),
         &common::provenance(),
-        &mut fleet,
+        &mut devices,
         &mut |_| {},
         &stop,
     )

@@ -1,15 +1,15 @@
-//! A number over the steps, kept small: however long a run is, a curve holds at most [`MOST`] points.
+//! A metric over the steps, in bounded memory: a curve has at most [`MOST`] points however long the run is.
 
-/// Points that are kept; more than any screen is wide.
+/// Maximum number of points, more than the width of any screen.
 pub const MOST: usize = 2048;
 
-/// A number that was told at steps. Each kept point is the mean of `stride` of them, a power of two that doubles when
-/// there are too many; the last number is kept as it was told.
+/// A metric by step. Each point is the mean of `stride` values, a power of two that doubles when there are too many
+/// points; the last value is also kept unchanged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
     stride: usize,
     points: Vec<[f64; 2]>,
-    /// Sums of steps and numbers of a point that is not full yet, and how many they are.
+    /// Sums of the steps and values of an incomplete point, and their count.
     part: ([f64; 2], usize),
     last: Option<(usize, f64)>,
 }
@@ -26,7 +26,7 @@ impl Default for Curve {
 }
 
 impl Curve {
-    /// One more number. A number for the last step again takes the last one's place where each point is one number.
+    /// Adds a value. A second value for the last step replaces the first if each point is a single value.
     pub fn push(&mut self, step: usize, value: f64) {
         let again = self.stride == 1 && self.last.is_some_and(|(last, _)| last == step);
         if again {
@@ -52,17 +52,17 @@ impl Curve {
         }
     }
 
-    /// The last number and its step.
+    /// The last value and its step.
     pub fn last(&self) -> Option<(usize, f64)> {
         self.last
     }
 
-    /// How many numbers a point is the mean of.
+    /// How many values a point is the mean of.
     pub fn stride(&self) -> usize {
         self.stride
     }
 
-    /// Steps and numbers, the last number among them even where its point is not full.
+    /// Steps and values, including the last value even if its point is incomplete.
     pub fn points(&self) -> Vec<[f64; 2]> {
         let mut points = self.points.clone();
         let part = (self.part.1 > 0).then_some(self.last).flatten();
@@ -70,7 +70,7 @@ impl Curve {
         points
     }
 
-    /// The mean number in each of `columns` equal parts of the steps 0 to `end`, at the mean step; parts without any
+    /// The mean value in each of `columns` equal parts of the steps 0 to `end`, at the mean step; parts without values
     /// are left out.
     pub fn columns(&self, columns: usize, end: f64) -> Vec<(f64, f64)> {
         let mut sums = vec![([0.0; 2], 0_usize); columns.max(1)];
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_curve_is_what_was_told() {
+    fn a_short_curve_keeps_every_value() {
         let mut curve = Curve::default();
         assert_eq!((curve.last(), curve.points()), (None, vec![]));
         for step in 1..100 {
@@ -109,11 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_curve_is_its_means_and_its_last_number() {
+    fn a_long_curve_keeps_means_and_its_last_value() {
         let mut curve = Curve::default();
-        let told = 4 * MOST + 3;
-        // A straight line: the mean of any of its points lies on it.
-        for step in 1..=told {
+        let count = 4 * MOST + 3;
+        // On a straight line, the mean of any points lies on it.
+        for step in 1..=count {
             curve.push(step, 0.5 * step as f64 - 3.0);
         }
         let points = curve.points();
@@ -124,10 +124,10 @@ mod tests {
         );
         assert!(points.iter().all(|[x, y]| *y == 0.5 * x - 3.0));
         assert!(points.is_sorted_by(|a, b| a[0] < b[0]));
-        let end = (told, 0.5 * told as f64 - 3.0);
+        let end = (count, 0.5 * count as f64 - 3.0);
         assert_eq!(curve.last(), Some(end));
         assert_eq!(points[points.len() - 1], [end.0 as f64, end.1]);
-        let columns = curve.columns(40, told as f64);
+        let columns = curve.columns(40, count as f64);
         assert_eq!(columns.len(), 40);
         assert!(
             columns
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_without_a_number_are_left_out() {
+    fn columns_without_a_value_are_left_out() {
         let mut curve = Curve::default();
         for (step, value) in [(0, 4.0), (1, 2.0), (90, 7.0), (100, 9.0)] {
             curve.push(step, value);

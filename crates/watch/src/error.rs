@@ -1,4 +1,4 @@
-//! What can go wrong while a run is watched. What is wrong within `events.jsonl` is no error: see [`crate::follow`].
+//! The errors of watching runs. Invalid lines in `events.jsonl` are no errors, see [`crate::follow`].
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A run that cannot be watched, or a file that cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A path that is to be a run folder and is none.
+    /// A path that is not a run folder.
     #[error("{path}: expected a run folder, found {found}", path = path.display())]
     NotAFolder {
         /// The path.
@@ -21,27 +21,27 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was being done: "read", "write"…
+        /// The operation: "read", "write"…
         doing: &'static str,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The terminal could not be taken over or drawn on.
+    /// The terminal could not be set up or drawn on.
     #[error("the terminal: {0}")]
     Terminal(#[source] std::io::Error),
 }
 
 impl Error {
-    /// What the user may do about it.
+    /// What the user can do about it, if known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Error::Terminal(_) => Some("--plain writes lines instead"),
-            Error::NotAFolder { .. } => Some("a run folder is what train was given as --out"),
+            Error::Terminal(_) => Some("use --plain to print lines instead"),
+            Error::NotAFolder { .. } => Some("give the folder that `verdict train` got as --out"),
             Error::Io { .. } => None,
         }
     }
 
-    /// Names the path and what was being done to it.
+    /// Adds the path and the operation.
     pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.to_path_buf();
         move |source| Error::Io {

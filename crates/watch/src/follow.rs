@@ -1,10 +1,10 @@
-//! `events.jsonl` as it grows: each line is read once.
+//! Follows `events.jsonl` as it grows: each line is read once.
 //!
-//! The place after the last whole line is kept, with the bytes before it. When the file has another length than at the
-//! last look, those bytes are compared: where they differ (an overwrite), or the file is shorter (a resumed run cuts it
-//! to its checkpoint), it is read from its beginning. A line without its end waits until it has one. A line that is not
-//! an event is passed over: a kind that this version does not know is [`NewEvent::Unknown`], what a killed process left
-//! half-written is [`NewEvent::Broken`].
+//! The position after the last complete line is stored, together with the bytes before it. When the length of the file
+//! has changed, those bytes are compared. If they differ (the run was overwritten), or if the file is shorter (a resumed
+//! run truncates it to its checkpoint), it is read again from its beginning. An unterminated line waits until it is
+//! complete. A line that is not an event is skipped: an event kind that this version does not know is
+//! [`NewEvent::Unknown`], a line that a killed process left incomplete is [`NewEvent::Invalid`].
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -17,97 +17,102 @@ use crate::error::{Error, Result};
 
 /// Bytes read at once.
 const CHUNK: usize = 1 << 18;
-/// Bytes before the place that tell one file from another: a line's time has milliseconds.
+/// Bytes before the position that identify the file; they contain times in milliseconds.
 const TAIL: usize = 256;
 
-/// What the file says.
+/// A change of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NewEvent {
-    /// All that was told before is void: the file was replaced, cut or taken away, and begins anew.
+    /// The file was replaced, truncated or deleted. All earlier events are void.
     Replaced,
     /// An event.
     Event(Event),
     /// An event of a kind that this version does not know.
     Unknown(Unknown),
-    /// A line that is no event.
-    Broken,
+    /// A line that is not an event.
+    Invalid,
 }
 
-/// What every event has, whatever its kind.
+/// An event of an unknown kind, with the fields that every event has.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Unknown {
     /// Seconds since 1970-01-01 UTC.
     pub time: f64,
     /// Optimizer steps done.
     pub step: usize,
-    /// The adapter, where it is about one.
+    /// The adapter, if it is about one.
     pub adapter: Option<String>,
-    /// The kind's name.
+    /// Its kind.
     pub kind: String,
-    /// Why, where it says so.
+    /// The reason, if it has one.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// A file that is followed.
+/// Follows a file.
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
-    /// Bytes of whole lines that were told.
-    place: u64,
+    /// Bytes of complete lines read so far.
+    position: u64,
     /// The last of those bytes.
     tail: Vec<u8>,
-    /// Length of the file at the last look.
+    /// Length of the file at the last poll.
     length: u64,
 }
 
 impl Follower {
-    /// Follows a file from its beginning; it need not be there yet.
+    /// Follows a file from its beginning. It need not exist yet.
     pub fn new(path: &Path) -> Follower {
         Follower {
             path: path.to_path_buf(),
-            place: 0,
+            position: 0,
             tail: Vec::new(),
             length: 0,
         }
     }
 
-    /// Tells what came since the last call, in the order of the file; returns whether the file changed.
+    /// Calls `observer` with what was added since the last call, in the order of the file. Returns whether the file
+    /// changed.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file is there and cannot be read. The next call goes on at the same place.
-    pub fn poll(&mut self, tell: &mut dyn FnMut(NewEvent)) -> Result<bool> {
+    /// [`Error::Io`] where the file exists and cannot be read. The next call continues at the same position.
+    pub fn poll(&mut self, observer: &mut dyn FnMut(NewEvent)) -> Result<bool> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(fault) if fault.kind() == ErrorKind::NotFound => {
-                let known = self.length > 0;
-                if known {
+                let existed = self.length > 0;
+                if existed {
                     self.restart();
-                    tell(NewEvent::Replaced);
+                    observer(NewEvent::Replaced);
                 }
-                return Ok(known);
+                return Ok(existed);
             }
             Err(fault) => return Err(Error::io(&self.path, "read")(fault)),
         };
-        let read = self.read(&mut file, tell);
+        let read = self.read(&mut file, observer);
         read.map_err(Error::io(&self.path, "read"))
     }
 
-    /// Forgets what was read: the next call tells everything.
+    /// Starts from the beginning: the next call reads everything again.
     pub fn restart(&mut self) {
         *self = Follower::new(&self.path);
     }
 
-    fn read(&mut self, file: &mut File, tell: &mut dyn FnMut(NewEvent)) -> std::io::Result<bool> {
+    fn read(
+        &mut self,
+        file: &mut File,
+        observer: &mut dyn FnMut(NewEvent),
+    ) -> std::io::Result<bool> {
         let length = file.metadata()?.len();
         if length == self.length {
             return Ok(false);
         }
-        if self.place > 0 && !self.goes_on(file, length)? {
+        if self.position > 0 && !self.is_same_file(file, length)? {
             self.restart();
-            tell(NewEvent::Replaced);
+            observer(NewEvent::Replaced);
         }
-        file.seek(SeekFrom::Start(self.place))?;
+        file.seek(SeekFrom::Start(self.position))?;
         let mut waiting: Vec<u8> = Vec::new();
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -121,39 +126,39 @@ impl Follower {
             let Some(end) = waiting.iter().rposition(|byte| *byte == b'\n') else {
                 continue;
             };
-            let whole = &waiting[..=end];
-            whole
+            let complete = &waiting[..=end];
+            complete
                 .split(|byte| *byte == b'\n')
                 .filter(|line| !line.is_empty())
-                .for_each(|line| tell(told(line)));
-            self.place += whole.len() as u64;
-            self.tail = whole[whole.len().saturating_sub(TAIL)..].to_vec();
-            self.length = self.place;
+                .for_each(|line| observer(parse(line)));
+            self.position += complete.len() as u64;
+            self.tail = complete[complete.len().saturating_sub(TAIL)..].to_vec();
+            self.length = self.position;
             waiting.drain(..=end);
         }
-        self.length = self.place + waiting.len() as u64;
+        self.length = self.position + waiting.len() as u64;
         Ok(true)
     }
 
-    /// Whether the file still holds what was read last.
-    fn goes_on(&self, file: &mut File, length: u64) -> std::io::Result<bool> {
-        if length < self.place {
+    /// Whether the file still contains what was read last.
+    fn is_same_file(&self, file: &mut File, length: u64) -> std::io::Result<bool> {
+        if length < self.position {
             return Ok(false);
         }
         let mut found = vec![0; self.tail.len()];
-        file.seek(SeekFrom::Start(self.place - self.tail.len() as u64))?;
+        file.seek(SeekFrom::Start(self.position - self.tail.len() as u64))?;
         file.read_exact(&mut found)?;
         Ok(found == self.tail)
     }
 }
 
-fn told(line: &[u8]) -> NewEvent {
+fn parse(line: &[u8]) -> NewEvent {
     if let Ok(event) = serde_json::from_slice(line) {
         return NewEvent::Event(event);
     }
     match serde_json::from_slice(line) {
         Ok(unknown) => NewEvent::Unknown(unknown),
-        Err(_) => NewEvent::Broken,
+        Err(_) => NewEvent::Invalid,
     }
 }
 
@@ -172,11 +177,11 @@ mod tests {
         )
     }
 
-    /// The steps of what came, 0 for what is void.
+    /// The steps of the new events, 0 for a replaced file.
     fn steps(follower: &mut Follower) -> Vec<usize> {
         let mut steps = Vec::new();
         follower
-            .poll(&mut |told| match told {
+            .poll(&mut |new| match new {
                 NewEvent::Event(event) => steps.push(event.step),
                 NewEvent::Replaced => steps.push(0),
                 other => panic!("{other:?}"),
@@ -186,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_growing_file_is_told_once_and_a_torn_line_waits() {
+    fn each_line_is_read_once_and_an_unterminated_one_waits() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events.jsonl");
         let mut follower = Follower::new(&path);
@@ -207,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_chunk_is_told_whole() {
+    fn more_than_a_chunk_is_read_completely() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events.jsonl");
         let text: String = (1..=8_000).map(|step| line(step, 0.5)).collect();
@@ -218,20 +223,20 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_replaced_cut_or_taken_away_is_told_anew() {
+    fn a_replaced_truncated_or_deleted_file_is_read_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events.jsonl");
         let mut follower = Follower::new(&path);
         let write = |text: String| std::fs::write(&path, text).expect("written");
         write(line(1, 1.0) + &line(2, 2.0));
         assert_eq!(steps(&mut follower), [1, 2]);
-        // Longer, but another run's.
+        // Longer, but of another run.
         write(line(1, 5.0) + &line(2, 6.0) + &line(3, 7.0));
         assert_eq!(steps(&mut follower), [0, 1, 2, 3]);
-        // Cut, as a resumed run does.
+        // Truncated, as by a resumed run.
         write(line(1, 5.0));
         assert_eq!(steps(&mut follower), [0, 1]);
-        // Cut and grown past the place between two looks.
+        // Truncated and grown past the position between two polls.
         write(line(1, 5.0) + &line(2, 8.0));
         assert_eq!(steps(&mut follower), [2]);
         write(line(1, 5.0) + &line(2, 9.0) + &line(3, 9.5));
@@ -244,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_kinds_and_broken_lines_are_passed_over() {
+    fn unknown_kinds_and_invalid_lines_are_skipped() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events.jsonl");
         let text = "{\"time\":1.5,\"step\":7,\"adapter\":\"r4\",\"kind\":\"frozen\",\"layers\":3}\n\
@@ -253,7 +258,7 @@ mod tests {
         std::fs::write(&path, text).expect("written");
         let mut all = Vec::new();
         Follower::new(&path)
-            .poll(&mut |told| all.push(told))
+            .poll(&mut |new| all.push(new))
             .expect("read");
         let unknown = Unknown {
             time: 1.5,
@@ -262,7 +267,7 @@ mod tests {
             kind: "frozen".into(),
             reason: None,
         };
-        assert_eq!(all[..2], [NewEvent::Unknown(unknown), NewEvent::Broken]);
+        assert_eq!(all[..2], [NewEvent::Unknown(unknown), NewEvent::Invalid]);
         assert!(
             matches!(&all[2..], [NewEvent::Event(event)] if matches!(event.kind, EventKind::End { .. }))
         );

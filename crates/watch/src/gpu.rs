@@ -1,43 +1,43 @@
 //! The GPUs of this machine: load, memory, power and temperature, by NVML, NVIDIA's management library.
 //!
-//! It is opened at run time. Where there is none, there are no GPUs to tell of. They are this machine's, whoever uses
-//! them and wherever the run is.
+//! It is opened at run time. Without it, no GPUs are shown. They are those of this machine, whichever process uses them
+//! and wherever the run is.
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use serde::Serialize;
 
-/// The library's name as drivers install it; the wrapper's own has no version and belongs to CUDA's toolkit.
+/// The name under which drivers install the library. The wrapper's default has no version and is part of the CUDA toolkit.
 const LIBRARY: &str = if cfg!(windows) {
     "nvml.dll"
 } else {
     "libnvidia-ml.so.1"
 };
 
-/// NVML, where there is one.
+/// NVML, if available.
 #[derive(Debug, Default)]
 pub struct Gpus {
     nvml: Option<Nvml>,
 }
 
-/// A GPU now. What the driver does not tell of it is none.
+/// The state of a GPU. What the driver does not report is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Gpu {
-    /// Its number.
+    /// Its index.
     pub index: u32,
-    /// Its maker's name for it.
+    /// Its product name.
     pub name: String,
-    /// Per cent of the last moments in which something ran on it.
+    /// Share of recent time in which a kernel was running, in percent.
     pub load_percent: Option<u32>,
-    /// Memory in use, whoever uses it.
+    /// Memory in use by all processes.
     pub memory_used_bytes: Option<u64>,
-    /// All its memory.
+    /// Total memory.
     pub memory_total_bytes: Option<u64>,
-    /// What it draws.
+    /// Power draw.
     pub power_w: Option<f64>,
-    /// What it may draw.
+    /// Power limit.
     pub power_limit_w: Option<f64>,
-    /// How hot it is.
+    /// Temperature.
     pub temperature_c: Option<u32>,
 }
 
@@ -48,12 +48,12 @@ impl Gpus {
         Gpus { nvml: opened.ok() }
     }
 
-    /// Version of the driver, such as `580.95.05`, where there is NVML.
+    /// Version of the driver, such as `580.95.05`, if NVML is available.
     pub fn driver(&self) -> Option<String> {
         self.nvml.as_ref()?.sys_driver_version().ok()
     }
 
-    /// The GPUs as they are now; none where there is no NVML.
+    /// The current state of the GPUs; empty without NVML.
     pub fn read(&self) -> Vec<Gpu> {
         let Some(nvml) = &self.nvml else {
             return Vec::new();

@@ -1,13 +1,13 @@
-//! How a run goes, told by its folder alone: on the terminal, as a log, as one JSON object, as a page; and its
-//! numbers in TensorBoard's files and as CSV.
+//! The progress of runs, read from their folders only: as a terminal screen, a log, a JSON object or an HTML page;
+//! and their metrics as TensorBoard files and CSV.
 //!
 //! ```text
-//! events.jsonl ─ Follower ─▶ events ┬▶ Run (curves, scores) ─▶ Snapshot ─▶ screen, log, JSON, page
-//! /proc/locks, NVML, squeue ──────┘└▶ Exports (TensorBoard, CSV)
+//! events.jsonl ─ Follower ─▶ NewEvent ┬▶ Run (curves, scores) ─▶ Snapshot ─▶ screen, log, JSON, page
+//! /proc/locks, NVML, squeue ──────────┘└▶ Exports (TensorBoard, CSV)
 //! ```
 //!
-//! Only files are read, so a run on another machine is followed through a shared folder. Nothing is written into the
-//! run folder and no lock is taken in it: watching cannot get into a run's way.
+//! Only files are read, so a run on another machine can be followed through a shared folder. Nothing is written into
+//! the run folder and no lock is taken in it, so watching cannot disturb a run.
 
 pub mod curve;
 mod error;

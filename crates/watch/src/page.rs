@@ -1,5 +1,5 @@
-//! The page of `--html`: how the runs stand, their curves, in one file that loads nothing. While a run goes it asks the
-//! browser to read it again.
+//! The page of `--html`: the state and the curves of the runs, in one file without external resources. While a run is
+//! not over, the page reloads itself.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::snapshot::{EvaluationSummary, Snapshot, State};
 use crate::watch::Watch;
 use crate::words::{Clock, ago, interval, loss, rate, share};
 
-/// The page is written, and read again, this often.
+/// How often the page is written and reloaded.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// The file.
@@ -30,7 +30,7 @@ pub struct PageFile {
 }
 
 impl PageFile {
-    /// Nothing is written before [`PageFile::looked`].
+    /// Nothing is written before [`PageFile::update`].
     pub fn new(path: &Path, clock: Clock) -> PageFile {
         PageFile {
             path: path.to_path_buf(),
@@ -40,11 +40,11 @@ impl PageFile {
         }
     }
 
-    /// Writes the page where it is time to, and once when all runs are over.
+    /// Writes the page if it is due, and once when all runs are over.
     ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn looked(&mut self, watch: &Watch, snapshots: &[Snapshot]) -> Result<()> {
+    pub fn update(&mut self, watch: &Watch, snapshots: &[Snapshot]) -> Result<()> {
         let over = snapshots.iter().all(|snapshot| snapshot.state.over());
         let due = self.written.is_none_or(|at| at.elapsed() >= EVERY);
         if over && self.over || !over && !due {
@@ -62,7 +62,7 @@ impl PageFile {
     }
 }
 
-/// The page of runs and how they stand.
+/// The page of these runs and their snapshots.
 pub fn page(runs: &[&Run], snapshots: &[Snapshot], clock: &Clock) -> Page {
     let mut blocks = Vec::new();
     if let [snapshot] = snapshots {
@@ -87,7 +87,7 @@ pub fn page(runs: &[&Run], snapshots: &[Snapshot], clock: &Clock) -> Page {
         blocks.push(Block::Table(machine(gpus)));
     }
     let title = match snapshots {
-        [snapshot] => format!("{}, {:.0} %", snapshot.run, 100.0 * snapshot.share()),
+        [snapshot] => format!("{}, {:.0} %", snapshot.run, 100.0 * snapshot.progress()),
         _ => counted(snapshots.len(), "run"),
     };
     Page { title, blocks }
@@ -134,7 +134,7 @@ fn one(blocks: &mut Vec<Block>, run: &Run, snapshot: &Snapshot) {
         |of| &of.validation_loss,
         base.map(|of| of.loss),
     );
-    let axis = Axis::new("share of right labels", Unit::Percent);
+    let axis = Axis::new("share of correct labels", Unit::Percent);
     chart(
         "Validation accuracy",
         &axis,
@@ -156,13 +156,13 @@ fn one(blocks: &mut Vec<Block>, run: &Run, snapshot: &Snapshot) {
     )));
 }
 
-/// Where a run stands, in words.
+/// The state of a run in words.
 fn headline(snapshot: &Snapshot, clock: &Clock) -> String {
     let state = snapshot.state.as_str();
     let mut text = format!("{}{}", state[..1].to_uppercase(), &state[1..]);
-    let words = snapshot.words(clock);
-    if !words.is_empty() {
-        text += &format!(" ({words})");
+    let details = snapshot.details(clock);
+    if !details.is_empty() {
+        text += &format!(" ({details})");
     }
     if snapshot.steps > 0 {
         text += &format!(
@@ -175,33 +175,33 @@ fn headline(snapshot: &Snapshot, clock: &Clock) -> String {
     if let Some(left) = snapshot.eta_s {
         text += &format!(", {} left", duration(left));
     }
-    if let (Some(began), Some(heard)) = (snapshot.began, snapshot.heard) {
+    if let (Some(began), Some(last)) = (snapshot.began, snapshot.last_event) {
         text += &match snapshot.state {
-            State::Running => format!(", {} since it began", duration(snapshot.now - began)),
+            State::Running => format!("; started {} ago", duration(snapshot.now - began)),
             _ => format!(
-                ", {} from its beginning to its last event",
-                duration(heard - began)
+                ", {} from its start to its last event",
+                duration(last - began)
             ),
         };
     }
     text.push('.');
     if let Some(speed) = snapshot.tokens_per_s {
         text += &format!(
-            " {} tokens per second at the last step.",
+            " {} tokens per second in the last step.",
             significant(speed.round())
         );
     }
     if let Some(memory) = snapshot.memory_bytes {
-        text += &format!(" Its process holds {}.", bytes(memory));
+        text += &format!(" Its process uses {} of memory.", bytes(memory));
     }
     if snapshot.fits > snapshot.adapters.len() {
         text += &format!(
-            " {} adapters in the batch, those of folds with them; {} of the folds' are judged.",
+            " {} fits including those of folds; {} of the folds' fits are validated.",
             grouped(snapshot.fits),
-            grouped(snapshot.folds_judged)
+            grouped(snapshot.folds_validated)
         );
     }
-    text += &format!(" Told at {}.", clock.time(snapshot.now, snapshot.now));
+    text += &format!(" As of {}.", clock.time(snapshot.now, snapshot.now));
     text
 }
 
@@ -210,7 +210,7 @@ fn overview(snapshots: &[Snapshot]) -> Table {
     let mut table = Table::new("Runs", &head);
     for snapshot in snapshots {
         let left = snapshot.eta_s.map(duration).unwrap_or_default();
-        let heard = snapshot.heard.map(|heard| ago(snapshot.now - heard));
+        let last = snapshot.last_event.map(|last| ago(snapshot.now - last));
         table.rows.push(vec![
             snapshot.run.clone().into(),
             snapshot.state.as_str().into(),
@@ -218,7 +218,7 @@ fn overview(snapshots: &[Snapshot]) -> Table {
             snapshot.steps.into(),
             figure(left),
             snapshot.best.clone().unwrap_or_default().into(),
-            figure(heard.unwrap_or_default()),
+            figure(last.unwrap_or_default()),
         ]);
     }
     table
@@ -234,31 +234,31 @@ fn adapters(snapshot: &Snapshot) -> Table {
         "val. loss",
         "val. accuracy",
         "95 %",
-        "rows",
+        "n",
         "",
     ];
     let mut table = Table::new("Adapters", &head);
-    let judged = |judged: Option<EvaluationSummary>| -> [Cell; 4] {
-        let Some(judged) = judged else {
+    let summary = |summary: Option<EvaluationSummary>| -> [Cell; 4] {
+        let Some(summary) = summary else {
             return [(); 4].map(|()| "".into());
         };
         [
-            figure(loss(judged.loss)),
-            figure(share(judged.accuracy)),
-            figure(interval((judged.low, judged.high))),
-            judged.n.into(),
+            figure(loss(summary.loss)),
+            figure(share(summary.accuracy)),
+            figure(interval((summary.low, summary.high))),
+            summary.n.into(),
         ]
     };
     if snapshot.base.is_some() {
         let mut row: Vec<Cell> = vec![unbroken("base model").into()];
         row.extend([(); 4].map(|()| Cell::from("")));
-        row.extend(judged(snapshot.base));
+        row.extend(summary(snapshot.base));
         row.push("".into());
         table.rows.push(row);
     }
     for adapter in &snapshot.adapters {
-        let number = |value: Option<f64>, told: fn(f64) -> String| {
-            figure(value.map(told).unwrap_or_default())
+        let number = |value: Option<f64>, format: fn(f64) -> String| {
+            figure(value.map(format).unwrap_or_default())
         };
         let mut row: Vec<Cell> = vec![
             unbroken(&adapter.name).into(),
@@ -267,24 +267,28 @@ fn adapters(snapshot: &Snapshot) -> Table {
             number(adapter.train_loss, loss),
             number(adapter.grad_norm, loss),
         ];
-        row.extend(judged(adapter.validation));
+        row.extend(summary(adapter.validation));
         row.push(unbroken(&note(adapter, snapshot.state)).into());
         table.rows.push(row);
     }
     table
 }
 
-/// What is to be said of an adapter.
+/// The note on an adapter: whether it is the best, diverged, or ended early.
 pub fn note(adapter: &crate::snapshot::AdapterSnapshot, state: State) -> String {
     let best = match (adapter.best, state) {
         (false, _) => "",
         (true, State::Finished) => "best",
         (true, _) => "best so far",
     };
-    match (&adapter.stopped, &adapter.dropped) {
+    let how = match adapter.pruned {
+        true => "pruned",
+        false => "early-stopped",
+    };
+    match (&adapter.diverged, &adapter.early_stop) {
         (Some(reason), _) => reason.clone(),
-        (None, Some(reason)) if best.is_empty() => format!("left early: {reason}"),
-        (None, Some(reason)) => format!("{best}; left early: {reason}"),
+        (None, Some(reason)) if best.is_empty() => format!("{how}: {reason}"),
+        (None, Some(reason)) => format!("{best}; {how}: {reason}"),
         _ => best.into(),
     }
 }
@@ -301,21 +305,21 @@ fn machine(gpus: &[Gpu]) -> Table {
     ];
     let mut table = Table::new("GPUs of the machine that wrote this page", &head);
     for gpu in gpus {
-        let told = |text: Option<String>| figure(text.unwrap_or_default());
+        let optional = |text: Option<String>| figure(text.unwrap_or_default());
         table.rows.push(vec![
             Cell::Number(gpu.index as usize),
             unbroken(&gpu.name).into(),
-            told(gpu.load_percent.map(|load| format!("{load} %"))),
-            told(gpu.memory_used_bytes.map(bytes)),
-            told(gpu.memory_total_bytes.map(bytes)),
-            told(gpu.power_w.map(|power| format!("{power:.0} W"))),
-            told(gpu.temperature_c.map(|degrees| format!("{degrees} °C"))),
+            optional(gpu.load_percent.map(|load| format!("{load} %"))),
+            optional(gpu.memory_used_bytes.map(bytes)),
+            optional(gpu.memory_total_bytes.map(bytes)),
+            optional(gpu.power_w.map(|power| format!("{power:.0} W"))),
+            optional(gpu.temperature_c.map(|degrees| format!("{degrees} °C"))),
         ]);
     }
     table
 }
 
-/// A short text that stays on one line; a long one may be broken.
+/// Prevents a short text from wrapping; a long one may wrap.
 fn unbroken(text: &str) -> String {
     match text.chars().count() {
         0..=32 => text.replace(' ', "\u{a0}"),
@@ -323,7 +327,7 @@ fn unbroken(text: &str) -> String {
     }
 }
 
-/// A figure, or an empty cell.
+/// A number as text, or an empty cell.
 fn figure(text: String) -> Cell {
     match text.is_empty() {
         true => Cell::Text(text),

@@ -1,10 +1,10 @@
-//! A log of runs: one line for each group of events, as they come. For files, pipes and terminals that can do no more.
+//! A log of runs: one line for each group of events. For files, pipes and terminals without cursor control.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use verdict_common::{counted, duration, grouped, significant};
-use verdict_train::{Event, EventKind};
+use verdict_train::{EarlyStoppingRule, Event, EventKind};
 
 use crate::error::Result;
 use crate::follow::NewEvent;
@@ -13,57 +13,57 @@ use crate::snapshot::{EvaluationSummary, Snapshot, State};
 use crate::watch::{Watch, now};
 use crate::words::{Clock, interval, loss, plain, rate, share};
 
-/// How often the folders are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// More adapters than this are told by the lowest and the highest loss.
-const ALL: usize = 6;
+/// How often the folders are polled.
+const POLL_EVERY: Duration = Duration::from_millis(500);
+/// With more adapters than this, only the lowest and the highest loss are printed.
+const MOST_LISTED: usize = 6;
 
-/// Follows the runs until all are over, or `stop` is set; `line` gets each line, `looked` is called after each look.
-/// Returns how they stand.
+/// Follows the runs until all are over, or `stop` is set. `line` is called with each line, `polled` after each poll.
+/// Returns the last snapshots.
 ///
 /// # Errors
-/// [`crate::Error::Io`] where an export cannot be written, and what `looked` fails with.
+/// [`crate::Error::Io`] where an export cannot be written, and the errors of `polled`.
 pub fn follow(
     watch: &mut Watch,
     log: &mut Log,
     stop: &AtomicBool,
     line: &mut dyn FnMut(String),
-    looked: &mut dyn FnMut(&Watch, &[Snapshot]) -> Result<()>,
+    polled: &mut dyn FnMut(&Watch, &[Snapshot]) -> Result<()>,
 ) -> Result<Vec<Snapshot>> {
     loop {
         let time = now();
         let mut lines = Vec::new();
-        watch.poll(&mut |number, told, run| log.told(number, told, run, time, &mut lines))?;
+        watch.poll(&mut |index, new, run| log.add(index, new, run, time, &mut lines))?;
         let snapshots = watch.snapshots(now());
-        for (number, snapshot) in snapshots.iter().enumerate() {
-            log.stands(number, snapshot, &mut lines);
+        for (index, snapshot) in snapshots.iter().enumerate() {
+            log.add_state(index, snapshot, &mut lines);
         }
-        looked(watch, &snapshots)?;
+        polled(watch, &snapshots)?;
         lines.into_iter().for_each(&mut *line);
         let over = snapshots.iter().all(|snapshot| snapshot.state.over());
         if over || stop.load(Ordering::Relaxed) {
             return Ok(snapshots);
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_EVERY);
     }
 }
 
-/// What was told so far.
+/// The state of the log.
 #[derive(Debug)]
 pub struct Log {
     clock: Clock,
-    /// Steps from one line to the next; else a hundredth of all.
+    /// Steps between lines; by default 1 % of all steps.
     every: Option<usize>,
-    /// Names of the runs; none for one alone.
+    /// Names of the runs; empty for a single run.
     names: Vec<String>,
     groups: Vec<Group>,
     states: Vec<Option<(State, String)>>,
-    /// Of each run, the time of the last event, and up to which time it was told before the file was replaced: a
-    /// resumed run's file holds what it held, up to its checkpoint.
+    /// For each run, the time of its last event, and the time up to which its events were printed before the file was
+    /// replaced: the file of a resumed run contains the same events up to its checkpoint.
     times: Vec<[f64; 2]>,
 }
 
-/// Events of one kind that come one after another.
+/// Consecutive events of one kind.
 #[derive(Debug, Default)]
 struct Group {
     kind: &'static str,
@@ -86,100 +86,93 @@ impl Log {
         }
     }
 
-    /// What was told of a run, which took it already.
-    pub fn told(
+    /// Adds a new event, which was already applied to its run.
+    pub fn add(
         &mut self,
-        number: usize,
-        told: &NewEvent,
+        index: usize,
+        new: &NewEvent,
         run: &Run,
         now: f64,
         lines: &mut Vec<String>,
     ) {
-        match told {
+        match new {
             NewEvent::Event(event) => {
-                if self.is_new(number, event.time) {
-                    self.event(number, event, run, now, lines);
+                if self.is_new(index, event.time) {
+                    self.event(index, event, run, now, lines);
                 }
             }
             NewEvent::Replaced => {
-                self.close(number, now, lines);
-                self.states[number] = None;
-                self.times[number][1] = self.times[number][0];
-                let text = "events.jsonl was replaced: the run begins anew, or was resumed";
-                lines.push(self.line(number, now, now, text));
+                self.close(index, now, lines);
+                self.states[index] = None;
+                self.times[index][1] = self.times[index][0];
+                let text = "events.jsonl was replaced: the run was restarted or resumed";
+                lines.push(self.line(index, now, now, text));
             }
             NewEvent::Unknown(unknown) => {
-                if !self.is_new(number, unknown.time) {
+                if !self.is_new(index, unknown.time) {
                     return;
                 }
-                // Such as tell why tell it to a reader too, whatever they are.
+                // An unknown event that gives a reason is printed with it.
                 if let (Some(name), Some(reason)) = (&unknown.adapter, &unknown.reason) {
-                    self.close(number, now, lines);
+                    self.close(index, now, lines);
                     let text = format!(
                         "{} {}: {}",
                         plain(name),
                         plain(&unknown.kind),
                         plain(reason)
                     );
-                    lines.push(self.line(number, unknown.time, now, &text));
+                    lines.push(self.line(index, unknown.time, now, &text));
                 }
             }
-            NewEvent::Broken => {}
+            NewEvent::Invalid => {}
         }
     }
 
-    /// Whether an event of this time was not told before.
-    fn is_new(&mut self, number: usize, time: f64) -> bool {
-        let [last, told] = &mut self.times[number];
+    /// Whether an event of this time was not printed before.
+    fn is_new(&mut self, index: usize, time: f64) -> bool {
+        let [last, printed] = &mut self.times[index];
         *last = last.max(time);
-        time > *told
+        time > *printed
     }
 
-    /// How a run stands after a look: told where it changed.
-    pub fn stands(&mut self, number: usize, snapshot: &Snapshot, lines: &mut Vec<String>) {
+    /// Adds the state of a run after a poll, if it has changed.
+    pub fn add_state(&mut self, index: usize, snapshot: &Snapshot, lines: &mut Vec<String>) {
         let state = snapshot.state;
-        let words = plain(&snapshot.words(&self.clock));
-        // What a run waits for is worth a line each time it changes.
-        let told = match state {
-            State::Waiting => (state, words.clone()),
+        let details = plain(&snapshot.details(&self.clock));
+        // What a run waits for is printed each time it changes.
+        let shown = match state {
+            State::Waiting => (state, details.clone()),
             _ => (state, String::new()),
         };
-        if self.states[number].as_ref() == Some(&told) {
+        if self.states[index].as_ref() == Some(&shown) {
             return;
         }
-        let before = self.states[number].replace(told).map(|(before, _)| before);
-        self.close(number, snapshot.now, lines);
+        let before = self.states[index].replace(shown).map(|(before, _)| before);
+        self.close(index, snapshot.now, lines);
         let text = match state {
-            // The steps tell it.
+            // The lines of its steps show that.
             State::Running if before.is_none_or(|before| !before.over()) => return,
             State::Running => "running again".into(),
             State::Finished => {
-                let took = match (snapshot.began, snapshot.heard) {
-                    (Some(began), Some(heard)) => format!(" in {}", duration(heard - began)),
+                let took = match (snapshot.began, snapshot.last_event) {
+                    (Some(began), Some(last)) => format!(" in {}", duration(last - began)),
                     _ => String::new(),
                 };
                 let best = snapshot.best.as_deref().unwrap_or("none");
                 let steps = counted(snapshot.step, "step");
                 format!("finished: {steps}{took}, best {}", plain(best))
             }
-            State::Waiting => format!("waiting: {words}"),
-            _ => format!("{}: {words}", state.as_str()),
+            State::Waiting => format!("waiting: {details}"),
+            _ => format!("{}: {details}", state.as_str()),
         };
         let time = match state {
             State::Waiting | State::Running | State::Dead => snapshot.now,
-            _ => snapshot.heard.unwrap_or(snapshot.now),
+            _ => snapshot.last_event.unwrap_or(snapshot.now),
         };
-        lines.push(self.line(number, time, snapshot.now, &text));
+        lines.push(self.line(index, time, snapshot.now, &text));
     }
 
-    fn event(
-        &mut self,
-        number: usize,
-        event: &Event,
-        run: &Run,
-        now: f64,
-        lines: &mut Vec<String>,
-    ) {
+    fn event(&mut self, index: usize, event: &Event, run: &Run, now: f64, lines: &mut Vec<String>) {
         let name = plain(event.adapter.as_deref().unwrap_or("base model"));
         let (kind, part) = match &event.kind {
             EventKind::Validation {
@@ -190,12 +183,12 @@ impl Log {
                 if name.contains('@') {
                     return;
                 }
-                let judged = EvaluationSummary::from(verdict_train::Score {
+                let summary = EvaluationSummary::from(verdict_train::Score {
                     loss: *of,
                     accuracy: *accuracy,
                     n: *n,
                 });
-                let ends = interval((judged.low, judged.high));
+                let ends = interval((summary.low, summary.high));
                 let (loss, share) = (loss(*of), share(*accuracy));
                 (
                     "validation",
@@ -206,12 +199,12 @@ impl Log {
             EventKind::Train { .. } => return,
             _ => ("", String::new()),
         };
-        let group = &self.groups[number];
+        let group = &self.groups[index];
         if (group.kind, group.step) != (kind, event.step) {
-            self.close(number, now, lines);
+            self.close(index, now, lines);
         }
         if !kind.is_empty() {
-            let group = &mut self.groups[number];
+            let group = &mut self.groups[index];
             (group.kind, group.step, group.time) = (kind, event.step, event.time);
             group.parts.push(part);
             return;
@@ -223,10 +216,10 @@ impl Log {
                 train_rows,
                 ..
             } => format!(
-                "began: {}, {}, {}",
+                "started: {}, {}, {}",
                 counted(names.len(), "adapter"),
                 counted(*steps, "step"),
-                counted(*train_rows, "training row")
+                counted(*train_rows, "training example")
             ),
             EventKind::Throughput { tokens_per_s, .. } if self.due(event.step, run.steps) => {
                 let left = run.eta_s().map(|left| format!(", {} left", duration(left)));
@@ -239,11 +232,17 @@ impl Log {
                     left.unwrap_or_default()
                 )
             }
-            EventKind::Diverged { reason } => format!("{name} taken out: {}", plain(reason)),
-            EventKind::EarlyStopped { reason, .. } => format!("{name} left: {}", plain(reason)),
+            EventKind::Diverged { reason } => format!("{name} diverged: {}", plain(reason)),
+            EventKind::EarlyStopped { by, reason, .. } => {
+                let how = match by {
+                    EarlyStoppingRule::Patience => "early-stopped",
+                    EarlyStoppingRule::Halving => "pruned",
+                };
+                format!("{name} {how}: {}", plain(reason))
+            }
             _ => return,
         };
-        lines.push(self.line(number, event.time, now, &text));
+        lines.push(self.line(index, event.time, now, &text));
     }
 
     fn due(&self, step: usize, steps: usize) -> bool {
@@ -251,9 +250,9 @@ impl Log {
         step == 1 || step == steps || step.is_multiple_of(every)
     }
 
-    /// Tells the group that is open.
-    fn close(&mut self, number: usize, now: f64, lines: &mut Vec<String>) {
-        let group = std::mem::take(&mut self.groups[number]);
+    /// Prints the open group.
+    fn close(&mut self, index: usize, now: f64, lines: &mut Vec<String>) {
+        let group = std::mem::take(&mut self.groups[index]);
         if group.parts.is_empty() {
             return;
         }
@@ -265,22 +264,22 @@ impl Log {
             "saved" => format!("saved {parts}"),
             _ => format!("validation after step {}  {parts}", grouped(group.step)),
         };
-        lines.push(self.line(number, group.time, now, &text));
+        lines.push(self.line(index, group.time, now, &text));
     }
 
-    fn line(&self, number: usize, time: f64, now: f64, text: &str) -> String {
+    fn line(&self, index: usize, time: f64, now: f64, text: &str) -> String {
         let time = self.clock.time(time, now);
-        match self.names.get(number) {
+        match self.names.get(index) {
             Some(name) => format!("{time}  {}  {text}", plain(name)),
             None => format!("{time}  {text}"),
         }
     }
 }
 
-/// The losses of a step: of a few adapters each, of many the lowest and the highest.
+/// The losses of a step: of each adapter if there are few, else the lowest and the highest.
 fn losses(run: &Run, step: usize) -> String {
     let adapters = run.adapters.iter();
-    let mut told: Vec<(&str, f64)> = adapters
+    let mut found: Vec<(&str, f64)> = adapters
         .filter_map(|adapter| {
             let (at, loss) = adapter.train_loss.last()?;
             (at == step).then_some((adapter.name.as_str(), loss))
@@ -288,17 +287,17 @@ fn losses(run: &Run, step: usize) -> String {
         .collect();
     let lr = run.adapters.iter().filter_map(|adapter| adapter.lr.last());
     let lr = lr.map(|(_, lr)| lr).fold(0.0, f64::max);
-    let count = told.len();
+    let count = found.len();
     let one = |(name, of): &(&str, f64)| format!("{} {}", plain(name), loss(*of));
-    let losses = if count > ALL {
-        told.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let losses = if count > MOST_LISTED {
+        found.sort_by(|a, b| a.1.total_cmp(&b.1));
         format!(
             "{} … {} of {count} adapters",
-            one(&told[0]),
-            one(&told[count - 1])
+            one(&found[0]),
+            one(&found[count - 1])
         )
     } else {
-        told.iter().map(one).collect::<Vec<_>>().join(", ")
+        found.iter().map(one).collect::<Vec<_>>().join(", ")
     };
     format!("loss {losses}  lr {}", rate(lr))
 }
@@ -315,15 +314,15 @@ mod tests {
     fn log(events: &[(usize, Option<&str>, EventKind)], every: Option<usize>) -> Vec<String> {
         let mut log = Log::new(vec!["run".into()], every, Clock::utc());
         let (mut run, mut lines) = (Run::default(), Vec::new());
-        for (number, (step, adapter, kind)) in events.iter().enumerate() {
-            let told = NewEvent::Event(Event {
-                time: 43_385.0 + number as f64,
+        for (index, (step, adapter, kind)) in events.iter().enumerate() {
+            let new = NewEvent::Event(Event {
+                time: 43_385.0 + index as f64,
                 step: *step,
                 adapter: adapter.map(str::to_owned),
                 kind: kind.clone(),
             });
-            run.take(&told);
-            log.told(0, &told, &run, 43_400.0, &mut lines);
+            run.apply(&new);
+            log.add(0, &new, &run, 43_400.0, &mut lines);
         }
         let around = RunContext {
             now: 43_400.0,
@@ -331,8 +330,8 @@ mod tests {
             ..RunContext::default()
         };
         let snapshot = Snapshot::new("run", "run".as_ref(), &run, &around);
-        log.stands(0, &snapshot, &mut lines);
-        log.stands(0, &snapshot, &mut lines);
+        log.add_state(0, &snapshot, &mut lines);
+        log.add_state(0, &snapshot, &mut lines);
         lines
     }
 
@@ -397,12 +396,12 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_run_is_told_where_it_goes_on() {
+    fn a_resumed_run_continues_where_it_resumed() {
         let mut log = Log::new(vec!["run".into()], Some(1), Clock::utc());
         let (mut run, mut lines) = (Run::default(), Vec::new());
-        let mut tell = |told: NewEvent| {
-            run.take(&told);
-            log.told(0, &told, &run, 2000.0, &mut lines);
+        let mut add = |new: NewEvent| {
+            run.apply(&new);
+            log.add(0, &new, &run, 2000.0, &mut lines);
         };
         let event = |time: f64, step: usize| {
             NewEvent::Event(Event {
@@ -413,12 +412,12 @@ mod tests {
             })
         };
         // Killed after step 3; its checkpoint was made after step 2.
-        for told in [event(1.0, 1), event(2.0, 2), event(3.0, 3)] {
-            tell(told);
+        for new in [event(1.0, 1), event(2.0, 2), event(3.0, 3)] {
+            add(new);
         }
-        tell(NewEvent::Replaced);
-        for told in [event(1.0, 1), event(2.0, 2), event(1003.0, 3)] {
-            tell(told);
+        add(NewEvent::Replaced);
+        for new in [event(1.0, 1), event(2.0, 2), event(1003.0, 3)] {
+            add(new);
         }
         let texts: Vec<&str> = lines
             .iter()
@@ -430,14 +429,14 @@ mod tests {
                 "step 1/0",
                 "step 2/0",
                 "step 3/0",
-                "events.jsonl was replaced: the run begins anew, or was resumed",
+                "events.jsonl was replaced: the run was restarted or resumed",
                 "step 3/0"
             ]
         );
     }
 
     #[test]
-    fn of_many_adapters_the_ends_are_told_and_a_dead_run_is() {
+    fn of_many_adapters_the_lowest_and_the_highest_loss_are_printed() {
         let names: Vec<String> = (0..20).map(|n| format!("r{n}")).collect();
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut events = vec![(0, None, start(&known, 1000))];
@@ -447,17 +446,17 @@ mod tests {
             }
             events.push((step, None, speed(100.0)));
         }
-        let told = log(&events, Some(15));
-        assert_eq!(told.len(), 5, "{told:#?}");
+        let lines = log(&events, Some(15));
+        assert_eq!(lines.len(), 5, "{lines:#?}");
         assert!(
-            told[2].ends_with(
+            lines[2].ends_with(
                 "step 15/1,000  loss r0 2.000 … r19 3.267 of 20 adapters  lr 3e-4  100 tokens/s, 0:00 left"
-            ) || told[2].contains("step 15/1,000  loss r0 2.000 … r19 3.267 of 20 adapters"),
+            ) || lines[2].contains("step 15/1,000  loss r0 2.000 … r19 3.267 of 20 adapters"),
             "{}",
-            told[2]
+            lines[2]
         );
-        assert!(told[4].contains("dead: no event since "), "{}", told[4]);
-        // A hundredth of the steps: the 1st, the 10th, the 20th and the 30th.
+        assert!(lines[4].contains("dead: no event since "), "{}", lines[4]);
+        // 1 % of the steps: the 1st, the 10th, the 20th and the 30th.
         assert_eq!(log(&events, None).len(), 6);
     }
 }

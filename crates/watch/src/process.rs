@@ -1,18 +1,18 @@
-//! The process that trains, where it runs on this machine: who holds the run folder's lock.
+//! The process that trains, if it runs on this machine: the one that holds the run folder's lock.
 //!
-//! Linux lists all locks in `/proc/locks`. The lock itself is never tried: holding it, however briefly, could get into
-//! the way of a process that begins to train. Elsewhere, and for a process on another machine, nothing is known.
+//! Linux lists all locks in `/proc/locks`. The lock itself is never taken: holding it, however briefly, could disturb a
+//! process that starts to train. On other systems, and for a process on another machine, nothing is known.
 
 use std::path::Path;
 
-/// The process that holds an exclusive lock on a file; none where nobody does, or the system does not tell.
+/// The process that holds an exclusive lock on a file; `None` if there is none or it cannot be determined.
 #[cfg(target_os = "linux")]
 pub fn holder(lock: &Path) -> Option<u32> {
     use std::os::unix::fs::MetadataExt as _;
     let inode = std::fs::metadata(lock).ok()?.ino().to_string();
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     let held = locks.lines().filter_map(|line| {
-        // `1: FLOCK  ADVISORY  WRITE 24991 fe:00:6332460 0 EOF`; one that waits has `->` after the number.
+        // `1: FLOCK  ADVISORY  WRITE 24991 fe:00:6332460 0 EOF`; a waiting one has `->` after the number.
         let words: Vec<&str> = line.split_whitespace().collect();
         let [_, "FLOCK", _, "WRITE", pid, place, ..] = words[..] else {
             return None;
@@ -20,18 +20,18 @@ pub fn holder(lock: &Path) -> Option<u32> {
         let same = place.rsplit(':').next() == Some(&inode);
         same.then(|| pid.parse().ok()).flatten()
     });
-    // The device in the list is not always the one that a file tells (overlays, Btrfs): what the process has open is.
+    // The listed device is not always that of the file (overlays, Btrfs), so the open files of the process are checked.
     let mut held = held.filter(|pid| *pid > 0);
     held.find(|pid| opened(*pid, lock).unwrap_or(true))
 }
 
-/// As on Linux, where nothing tells.
+/// Unknown on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn holder(_: &Path) -> Option<u32> {
     None
 }
 
-/// Whether a process has the file open; none where its files may not be seen.
+/// Whether a process has the file open; `None` if its files may not be listed.
 #[cfg(target_os = "linux")]
 fn opened(pid: u32, file: &Path) -> Option<bool> {
     let file = file.canonicalize().ok()?;
@@ -40,7 +40,7 @@ fn opened(pid: u32, file: &Path) -> Option<bool> {
     Some(names.any(|name| name == file))
 }
 
-/// Bytes of memory that a process holds now; none where it is gone or the system does not tell.
+/// Resident memory of a process in bytes; `None` if it has ended or the system does not provide it.
 pub fn resident_bytes(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status
@@ -67,14 +67,14 @@ mod tests {
         assert_eq!(holder(&path), Some(std::process::id()));
         file.unlock().expect("free");
         assert_eq!(holder(&path), None);
-        // A shared lock is a reader's.
+        // Readers take shared locks.
         file.lock_shared().expect("locked");
         assert_eq!(holder(&path), None);
     }
 
     #[test]
-    fn this_process_holds_memory_and_a_process_that_is_gone_none() {
-        let bytes = resident_bytes(std::process::id()).expect("Linux tells");
+    fn this_process_has_memory_and_a_nonexistent_one_has_none() {
+        let bytes = resident_bytes(std::process::id()).expect("available on Linux");
         assert!((1 << 20..1 << 36).contains(&bytes), "{bytes}");
         assert_eq!(resident_bytes(u32::MAX), None);
     }

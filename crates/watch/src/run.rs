@@ -1,4 +1,4 @@
-//! A run as its events tell it: who trains, how far they are, their curves and scores.
+//! A run as its events describe it: its adapters, their progress, curves and scores.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -7,54 +7,54 @@ use verdict_train::{EarlyStoppingRule, Event, EventKind, Outcome, Score, select}
 use crate::curve::Curve;
 use crate::follow::{NewEvent, Unknown};
 
-/// Steps whose times tell how long the next ones will take.
+/// Number of recent steps from whose durations the remaining time is estimated.
 const RECENT: usize = 64;
-/// Silence is suspicious after this many times the usual time between two events, in steps with their validation.
-const PATIENCE: f64 = 10.0;
-/// … but not before this many seconds,
-const LEAST_SILENCE_S: f64 = 60.0;
-/// … and before the first steps, while the base model is validated, not before this many.
-const FIRST_SILENCE_S: f64 = 600.0;
+/// A run without events for this many times the duration of a step with its validation may be dead.
+const SILENCE_FACTOR: f64 = 10.0;
+/// Minimum seconds without events before a run may be dead.
+const MINIMUM_SILENCE_S: f64 = 60.0;
+/// The same before the first step, while the base model is validated.
+const INITIAL_SILENCE_S: f64 = 600.0;
 
 /// A run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
-    /// The adapters that the run is for, in the order of the grid.
+    /// The adapters of the grid, in its order.
     pub adapters: Vec<AdapterProgress>,
-    places: HashMap<String, usize>,
-    /// Adapters of folds that were judged.
-    pub folds_judged: usize,
-    /// Adapters in the batch, those of folds with them.
+    index_of: HashMap<String, usize>,
+    /// Fits of folds that were validated.
+    pub folds_validated: usize,
+    /// Fits, those of folds included.
     pub fits: usize,
     /// Optimizer steps planned.
     pub steps: usize,
     /// Optimizer steps done.
     pub step: usize,
-    /// The bare base model's validation.
+    /// The bare base model's score.
     pub base: Option<Score>,
     /// Tokens per second of each step, all adapters together.
     pub tokens_per_s: Curve,
     /// Examples per second of the last step.
     pub examples_per_s: Option<f64>,
-    /// When training began, in seconds since 1970-01-01 UTC.
+    /// When training started, in seconds since 1970-01-01 UTC.
     pub began: Option<f64>,
-    /// When the last event was told.
-    pub heard: Option<f64>,
+    /// Time of the last event.
+    pub last_event: Option<f64>,
     /// How it ended.
     pub end: Option<End>,
     /// Events of kinds that this version does not know, by kind.
     pub unknown: BTreeMap<String, usize>,
-    /// Lines that are no events.
-    pub broken: usize,
+    /// Invalid lines.
+    pub invalid_lines: usize,
     pace: Pace,
 }
 
-/// An adapter.
+/// The progress of an adapter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AdapterProgress {
     /// Its name.
     pub name: String,
-    /// Its LoRA rank, where the run's settings could be read.
+    /// Its LoRA rank, if the run's settings could be read.
     pub rank: Option<usize>,
     /// Mean loss per supervised token of each step's batch, in nats.
     pub train_loss: Curve,
@@ -64,26 +64,24 @@ pub struct AdapterProgress {
     pub grad_norm: Curve,
     /// Mean loss per supervised token of each validation, in nats.
     pub validation_loss: Curve,
-    /// Share of right labels of each validation.
+    /// Share of correct labels of each validation.
     pub accuracy: Curve,
-    /// The last validation.
+    /// Score of the last validation.
     pub score: Option<Score>,
-    /// Why it was taken out, where it was.
-    pub stopped: Option<String>,
-    /// Why it left the batch before its steps were done, where it did; it is written all the same.
-    pub dropped: Option<String>,
-    /// Whether successive halving dropped it: then it is chosen only where no other is left.
-    pub halved: bool,
-    /// The validation of the lowest loss, and its step.
+    /// Why it diverged, if it did.
+    pub diverged: Option<String>,
+    /// Why it was early-stopped or pruned, if it was. It is saved nevertheless.
+    pub early_stop: Option<(EarlyStoppingRule, String)>,
+    /// The validation with the lowest loss, and its step.
     lowest: Option<(usize, Score)>,
-    /// Whether it was written.
+    /// Whether it was saved.
     pub saved: bool,
 }
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct End {
-    /// How.
+    /// The outcome.
     pub outcome: Outcome,
     /// The chosen adapter of a finished run.
     pub best: Option<String>,
@@ -92,37 +90,37 @@ pub struct End {
 }
 
 impl Run {
-    /// Takes what the file tells.
-    pub fn take(&mut self, told: &NewEvent) {
-        match told {
+    /// Applies a new event.
+    pub fn apply(&mut self, new: &NewEvent) {
+        match new {
             NewEvent::Replaced => *self = Run::default(),
             NewEvent::Event(event) => self.event(event),
             NewEvent::Unknown(unknown) => self.unknown(unknown),
-            NewEvent::Broken => self.broken += 1,
+            NewEvent::Invalid => self.invalid_lines += 1,
         }
     }
 
-    /// Ranks of the adapters, by name.
-    pub fn describe<'a>(&mut self, ranks: impl IntoIterator<Item = (&'a str, usize)>) {
+    /// Sets the ranks of the adapters, by name.
+    pub fn set_ranks<'a>(&mut self, ranks: impl IntoIterator<Item = (&'a str, usize)>) {
         for (name, rank) in ranks {
-            if let Some(place) = self.places.get(name) {
-                self.adapters[*place].rank = Some(rank);
+            if let Some(index) = self.index_of.get(name) {
+                self.adapters[*index].rank = Some(rank);
             }
         }
     }
 
-    /// Name of the chosen adapter; while none is chosen, of the one that would be by the last validations, by the rule
-    /// of [`select::choose`] where the ranks are known, else of the highest accuracy, then the lowest loss.
+    /// Name of the chosen adapter; before the choice, of the one that would be chosen by the last validations: by the
+    /// rule of [`select::choose`] if the ranks are known, else the highest accuracy, then the lowest loss.
     pub fn best(&self) -> Option<&str> {
         if let Some(best) = self.end.as_ref().and_then(|end| end.best.as_deref()) {
             return Some(best);
         }
-        let of = |with_halved: bool| {
+        let of = |with_pruned: bool| {
             let adapters = self.adapters.iter().enumerate();
             let left = adapters.filter(|(_, adapter)| {
-                adapter.stopped.is_none() && (with_halved || !adapter.halved)
+                adapter.diverged.is_none() && (with_pruned || !adapter.is_pruned())
             });
-            left.filter_map(|(place, adapter)| Some((place, adapter.rank, adapter.score?)))
+            left.filter_map(|(index, adapter)| Some((index, adapter.rank, adapter.score?)))
                 .collect::<Vec<_>>()
         };
         let mut scored: Vec<(usize, Option<usize>, Score)> = of(false);
@@ -134,7 +132,7 @@ impl Run {
             true => select::choose(
                 scored
                     .iter()
-                    .map(|(place, rank, score)| (*place, rank.unwrap_or(0), *score)),
+                    .map(|(index, rank, score)| (*index, rank.unwrap_or(0), *score)),
             ),
             false => scored
                 .iter()
@@ -142,13 +140,13 @@ impl Run {
                     let order = b.accuracy.total_cmp(&a.accuracy);
                     order.then(a.loss.total_cmp(&b.loss))
                 })
-                .map(|(place, _, _)| *place),
+                .map(|(index, _, _)| *index),
         };
-        best.map(|place| self.adapters[place].name.as_str())
+        best.map(|index| self.adapters[index].name.as_str())
     }
 
-    /// Seconds that the rest will take if it goes on as of late: the steps left at the median time of the last
-    /// 64, and the validations left at the time of the last one. None where that is not known yet.
+    /// Estimated seconds left: the remaining steps at the median duration of the last 64, and the remaining validations
+    /// at the duration of the last one. `None` where these are not known yet.
     pub fn eta_s(&self) -> Option<f64> {
         if self.end.is_some() {
             return None;
@@ -158,12 +156,12 @@ impl Run {
         Some(left * self.pace.step_s()? + validations.ceil() * self.pace.validation_s)
     }
 
-    /// Seconds without an event after which a run that no process here is known to hold is taken for dead: ten times
-    /// those of a usual step and a validation, at least a minute; before the first steps ten minutes.
+    /// Seconds without an event after which a run whose process is not known counts as dead: ten times the duration of
+    /// a step and a validation, at least a minute; ten minutes before the first step.
     pub fn silence_s(&self) -> f64 {
         let usual = self.pace.step_s().map(|step| step + self.pace.validation_s);
-        usual.map_or(FIRST_SILENCE_S, |usual| {
-            (PATIENCE * usual).max(LEAST_SILENCE_S)
+        usual.map_or(INITIAL_SILENCE_S, |usual| {
+            (SILENCE_FACTOR * usual).max(MINIMUM_SILENCE_S)
         })
     }
 
@@ -172,7 +170,7 @@ impl Run {
             time, step, kind, ..
         } = event;
         let name = event.adapter.as_deref();
-        self.heard = Some(*time);
+        self.last_event = Some(*time);
         self.step = *step;
         match kind {
             EventKind::Start {
@@ -182,7 +180,7 @@ impl Run {
                     steps: *steps,
                     fits: fits.unwrap_or(names.len()),
                     began: Some(*time),
-                    heard: Some(*time),
+                    last_event: Some(*time),
                     ..Run::default()
                 };
                 for name in names {
@@ -209,8 +207,8 @@ impl Run {
                 self.pace.validated(*step, *time);
                 match name {
                     None => self.base = Some(score),
-                    // The adapter of a fold: the member's name, `@` and the fold.
-                    Some(name) if name.contains('@') => self.folds_judged += 1,
+                    // The fit of a fold: the adapter's name, `@`, and what it leaves out.
+                    Some(name) if name.contains('@') => self.folds_validated += 1,
                     Some(name) => {
                         let adapter = self.adapter(name);
                         adapter.score = Some(score);
@@ -232,16 +230,15 @@ impl Run {
             }
             EventKind::Diverged { reason } => {
                 if let Some(name) = name.filter(|name| !name.contains('@')) {
-                    self.adapter(name).stopped = Some(reason.clone());
+                    self.adapter(name).diverged = Some(reason.clone());
                 }
             }
             EventKind::EarlyStopped { by, reason, kept } => {
                 self.pace.mark(*time);
                 if let Some(name) = name.filter(|name| !name.contains('@')) {
                     let adapter = self.adapter(name);
-                    adapter.dropped = Some(reason.clone());
-                    adapter.halved = *by == EarlyStoppingRule::Halving;
-                    // Patience keeps an adapter as it was where its loss was lowest.
+                    adapter.early_stop = Some((*by, reason.clone()));
+                    // Patience keeps the weights of the step with the lowest loss.
                     let kept = adapter.lowest.filter(|(step, _)| step == kept);
                     adapter.score = kept.map(|(_, score)| score).or(adapter.score);
                 }
@@ -267,17 +264,17 @@ impl Run {
     }
 
     fn unknown(&mut self, unknown: &Unknown) {
-        self.heard = Some(unknown.time);
+        self.last_event = Some(unknown.time);
         self.pace.mark(unknown.time);
         *self.unknown.entry(unknown.kind.clone()).or_default() += 1;
     }
 
-    /// The member of a name; made where the line that names all members was lost.
+    /// The adapter with a name; added if the event that lists all adapters was lost.
     fn adapter(&mut self, name: &str) -> &mut AdapterProgress {
-        let place = match self.places.get(name) {
-            Some(place) => *place,
+        let index = match self.index_of.get(name) {
+            Some(index) => *index,
             None => {
-                self.places.insert(name.to_owned(), self.adapters.len());
+                self.index_of.insert(name.to_owned(), self.adapters.len());
                 self.adapters.push(AdapterProgress {
                     name: name.to_owned(),
                     ..AdapterProgress::default()
@@ -285,18 +282,25 @@ impl Run {
                 self.adapters.len() - 1
             }
         };
-        &mut self.adapters[place]
+        &mut self.adapters[index]
+    }
+}
+
+impl AdapterProgress {
+    /// Whether successive halving pruned it. It is then chosen only if no other adapter is left.
+    pub fn is_pruned(&self) -> bool {
+        matches!(self.early_stop, Some((EarlyStoppingRule::Halving, _)))
     }
 }
 
 /// How long steps and validations take.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Pace {
-    /// When the last thing that is no part of a step was told.
+    /// Time at which the current step or validation started.
     marked: Option<f64>,
-    /// Seconds of the last steps.
+    /// Durations of the last steps in seconds.
     steps: VecDeque<f64>,
-    /// Steps of the last two validations of members, and seconds of the last.
+    /// Steps of the last two validations, and the duration of the last one in seconds.
     validated: [Option<usize>; 2],
     validation_s: f64,
 }
@@ -316,7 +320,7 @@ impl Pace {
         self.mark(time);
     }
 
-    /// One adapter's score; those of one step come one after another, after one wait.
+    /// Records one adapter's score. The scores of one step arrive one after another and count as one validation.
     fn validated(&mut self, step: usize, time: f64) {
         let took = (time - self.marked.unwrap_or(time)).max(0.0);
         if self.validated[1] == Some(step) {
@@ -328,13 +332,13 @@ impl Pace {
         self.mark(time);
     }
 
-    /// Steps from one validation to the next.
+    /// Steps between validations.
     fn every(&self) -> Option<usize> {
         let [before, last] = self.validated;
         last?.checked_sub(before?).filter(|steps| *steps > 0)
     }
 
-    /// The median: a pause, or a machine that was busy with something else, is no step.
+    /// Median duration of a step, which ignores pauses and times when the machine was busy.
     fn step_s(&self) -> Option<f64> {
         let mut steps: Vec<f64> = self.steps.iter().copied().collect();
         steps.sort_by(f64::total_cmp);
@@ -346,11 +350,11 @@ impl Pace {
 pub(crate) mod tests {
     use super::*;
 
-    /// A run from lines as training writes them.
-    pub(crate) fn told(lines: &[(f64, usize, Option<&str>, EventKind)]) -> Run {
+    /// A run from events as training writes them.
+    pub(crate) fn run_of(lines: &[(f64, usize, Option<&str>, EventKind)]) -> Run {
         let mut run = Run::default();
         for (time, step, adapter, kind) in lines {
-            run.take(&NewEvent::Event(Event {
+            run.apply(&NewEvent::Event(Event {
                 time: *time,
                 step: *step,
                 adapter: adapter.map(str::to_owned),
@@ -386,7 +390,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_rest_is_the_steps_and_the_validations_left() {
+    fn the_time_left_counts_the_remaining_steps_and_validations() {
         // Steps of 2 s, a validation of 6 s after each tenth, a pause of an hour before step 15.
         let mut lines = vec![(0.0, 0, None, start(&["r4"], 100))];
         let mut time = 0.0;
@@ -398,14 +402,14 @@ pub(crate) mod tests {
                 lines.push((time, step, Some("r4"), score(1.0, 0.5)));
             }
         }
-        assert_eq!(told(&lines[..1]).eta_s(), None);
-        assert_eq!(told(&lines[..2]).eta_s(), Some(99.0 * 2.0));
-        let run = told(&lines);
+        assert_eq!(run_of(&lines[..1]).eta_s(), None);
+        assert_eq!(run_of(&lines[..2]).eta_s(), Some(99.0 * 2.0));
+        let run = run_of(&lines);
         // 79 steps, and the validations after 30, 40, … 100.
         assert_eq!(run.eta_s(), Some(79.0 * 2.0 + 8.0 * 6.0));
         assert_eq!(run.silence_s(), 80.0);
-        assert_eq!(told(&lines[..2]).silence_s(), 60.0);
-        assert_eq!(told(&lines[..1]).silence_s(), 600.0);
+        assert_eq!(run_of(&lines[..2]).silence_s(), 60.0);
+        assert_eq!(run_of(&lines[..1]).silence_s(), 600.0);
     }
 
     #[test]
@@ -417,13 +421,13 @@ pub(crate) mod tests {
             (2.0, 10, Some("r8"), score(1.5, 0.56)),
             (2.0, 10, Some("r16"), score(1.0, 0.575)),
         ];
-        let mut run = told(&lines);
+        let mut run = run_of(&lines);
         assert_eq!(run.base.map(|score| score.accuracy), Some(0.2));
         // Without ranks the highest accuracy; with them the smallest within a standard error, √(.575 × .425 / 40) = .078.
         assert_eq!(run.best(), Some("r16"));
-        run.describe([("r4", 4), ("r8", 8), ("r16", 16)]);
+        run.set_ranks([("r4", 4), ("r8", 8), ("r16", 16)]);
         assert_eq!(run.best(), Some("r4"));
-        run.take(&NewEvent::Event(Event {
+        run.apply(&NewEvent::Event(Event {
             time: 3.0,
             step: 11,
             adapter: Some("r4".into()),
@@ -443,20 +447,20 @@ pub(crate) mod tests {
             adapter: None,
             kind: end,
         };
-        run.take(&NewEvent::Event(event));
+        run.apply(&NewEvent::Event(event));
         assert_eq!((run.best(), run.eta_s()), (Some("r16"), None));
     }
 
     #[test]
-    fn who_left_early_is_judged_as_training_judges_it() {
-        let mut run = told(&[
+    fn early_stopped_and_pruned_adapters_are_scored_as_in_training() {
+        let mut run = run_of(&[
             (0.0, 0, None, start(&["r4", "r8"], 100)),
             (2.0, 10, Some("r4"), score(1.0, 0.5)),
             (2.0, 10, Some("r8"), score(1.5, 0.9)),
             (3.0, 20, Some("r4"), score(2.0, 0.25)),
         ]);
-        let mut dropped = |adapter: &str, by, kept| {
-            run.take(&NewEvent::Event(Event {
+        let mut stop = |adapter: &str, by, kept| {
+            run.apply(&NewEvent::Event(Event {
                 time: 4.0,
                 step: 20,
                 adapter: Some(adapter.into()),
@@ -469,52 +473,55 @@ pub(crate) mod tests {
             let accuracy = run.adapters[0].score.map(|score| score.accuracy);
             (run.best().map(str::to_owned), accuracy)
         };
-        // r8 is the better one, but a rung took it out.
+        // r8 is better, but was pruned.
         assert_eq!(
-            dropped("r8", EarlyStoppingRule::Halving, 10),
+            stop("r8", EarlyStoppingRule::Halving, 10),
             (Some("r4".into()), Some(0.25))
         );
         assert_eq!(
-            dropped("r4", EarlyStoppingRule::Patience, 10),
+            stop("r4", EarlyStoppingRule::Patience, 10),
             (Some("r4".into()), Some(0.5))
         );
-        // Where no other is left it is chosen after all.
+        // It is chosen when no other adapter is left.
         assert_eq!(
-            dropped("r4", EarlyStoppingRule::Halving, 10),
+            stop("r4", EarlyStoppingRule::Halving, 10),
             (Some("r8".into()), Some(0.5))
         );
     }
 
     #[test]
-    fn folds_are_counted_and_a_lost_start_is_no_fault() {
+    fn folds_are_counted_and_a_missing_start_is_tolerated() {
         let train = EventKind::Train {
             loss: 1.5,
             lr: 1e-3,
             grad_norm: 0.5,
         };
-        let run = told(&[
+        let run = run_of(&[
             (1.0, 3, Some("r4"), train),
             (1.0, 3, Some("r4@0.1+2"), score(1.0, 0.5)),
         ]);
-        assert_eq!((run.adapters.len(), run.folds_judged, run.step), (1, 1, 3));
+        assert_eq!(
+            (run.adapters.len(), run.folds_validated, run.step),
+            (1, 1, 3)
+        );
         assert_eq!(run.adapters[0].train_loss.last(), Some((3, 1.5)));
         assert_eq!(run.adapters[0].score, None);
     }
 
     #[test]
-    fn what_is_replaced_is_forgotten() {
-        let mut run = told(&[(1.0, 3, Some("r4"), score(1.0, 0.5))]);
-        run.take(&NewEvent::Broken);
-        run.take(&NewEvent::Unknown(Unknown {
+    fn a_replaced_file_resets_the_run() {
+        let mut run = run_of(&[(1.0, 3, Some("r4"), score(1.0, 0.5))]);
+        run.apply(&NewEvent::Invalid);
+        run.apply(&NewEvent::Unknown(Unknown {
             time: 9.0,
             step: 3,
             adapter: None,
             kind: "checkpoint".into(),
             reason: None,
         }));
-        assert_eq!((run.broken, run.unknown["checkpoint"]), (1, 1));
-        assert_eq!(run.heard, Some(9.0));
-        run.take(&NewEvent::Replaced);
+        assert_eq!((run.invalid_lines, run.unknown["checkpoint"]), (1, 1));
+        assert_eq!(run.last_event, Some(9.0));
+        run.apply(&NewEvent::Replaced);
         assert_eq!(run, Run::default());
     }
 }

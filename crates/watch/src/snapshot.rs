@@ -1,4 +1,4 @@
-//! How a run stands now, in figures: what `--json` prints, and what the screen, the log and the page tell.
+//! A snapshot of a run: what `--json` prints, and what the screen, the log and the page show.
 
 use std::path::{Path, PathBuf};
 
@@ -12,19 +12,19 @@ use crate::queue::Job;
 use crate::run::{AdapterProgress, Run};
 use crate::words::{Clock, ago};
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Training has not begun.
+    /// Training has not started.
     Waiting,
-    /// It trains.
+    /// It is training.
     Running,
-    /// It did not end, and nothing is heard of it, or its process is gone.
+    /// It did not end, but has written no events for too long, or its process has ended.
     Dead,
-    /// It ended well.
+    /// It finished.
     Finished,
-    /// It was stopped.
+    /// It was interrupted.
     Interrupted,
     /// It ended with an error.
     Failed,
@@ -43,7 +43,7 @@ impl State {
         }
     }
 
-    /// Whether nothing more is to be expected.
+    /// Whether no further events are expected.
     pub fn over(self) -> bool {
         !matches!(self, State::Waiting | State::Running)
     }
@@ -52,76 +52,80 @@ impl State {
 /// What is known of the process that trains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Process {
-    /// Nothing: it may be on another machine.
+    /// Nothing; it may be on another machine.
     #[default]
     Unknown,
     /// It holds the run folder's lock, on this machine.
     Here(u32),
-    /// It did, and does no more.
+    /// It has ended.
     Gone,
 }
 
-/// A run now.
+/// A snapshot of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Snapshot {
     /// The run folder's name; its path where several have that name.
     pub run: String,
     /// The run folder.
     pub folder: PathBuf,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// Optimizer steps done.
     pub step: usize,
     /// Optimizer steps planned.
     pub steps: usize,
-    /// Seconds left, as far as they can be known.
+    /// Estimated seconds left.
     pub eta_s: Option<f64>,
-    /// When training began, in seconds since 1970-01-01 UTC.
+    /// When training started, in seconds since 1970-01-01 UTC.
     pub began: Option<f64>,
-    /// When something was last heard of it.
-    pub heard: Option<f64>,
-    /// When this was told.
+    /// Time of its last event.
+    #[serde(rename = "heard")]
+    pub last_event: Option<f64>,
+    /// When the snapshot was taken.
     pub now: f64,
     /// The chosen adapter, or the one that would be chosen now.
     pub best: Option<String>,
-    /// Of the last step, all adapters together.
+    /// Tokens per second of the last step, all adapters together.
     pub tokens_per_s: Option<f64>,
-    /// Of the last step, all adapters together.
+    /// Examples per second of the last step, all adapters together.
     pub examples_per_s: Option<f64>,
-    /// The process that trains, where it is on this machine.
+    /// The process that trains, if it is on this machine.
     pub pid: Option<u32>,
-    /// Memory that it holds.
+    /// Its resident memory.
     pub memory_bytes: Option<u64>,
-    /// The bare base model.
+    /// Score of the bare base model.
     pub base: Option<EvaluationSummary>,
     /// The adapters, in the order of the grid.
     #[serde(rename = "members")]
     pub adapters: Vec<AdapterSnapshot>,
-    /// Adapters in the batch, those of folds with them.
+    /// Fits, those of folds included.
     #[serde(rename = "adapters")]
     pub fits: usize,
-    /// Adapters of folds that were judged.
-    pub folds_judged: usize,
+    /// Fits of folds that were validated.
+    #[serde(rename = "folds_judged")]
+    pub folds_validated: usize,
     /// The error that ended it.
     pub error: Option<String>,
-    /// Why the folder could not be read at the last look.
-    pub trouble: Option<String>,
-    /// Lines of events.jsonl that are no events.
-    pub broken_lines: usize,
+    /// Why the folder could not be read at the last poll.
+    #[serde(rename = "trouble")]
+    pub read_error: Option<String>,
+    /// Lines of events.jsonl that are not events.
+    #[serde(rename = "broken_lines")]
+    pub invalid_lines: usize,
     /// Events of kinds that this version does not know.
     pub unknown_events: usize,
-    /// Its job, where SLURM runs it.
+    /// Its SLURM job, if it was submitted to SLURM.
     pub job: Option<Job>,
-    /// This machine's GPUs, whoever uses them.
+    /// This machine's GPUs, whichever process uses them.
     pub gpus: Vec<Gpu>,
 }
 
-/// An adapter now.
+/// A snapshot of an adapter.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AdapterSnapshot {
     /// Its name.
     pub name: String,
-    /// LoRA rank, where the run's settings could be read.
+    /// LoRA rank, if the run's settings could be read.
     pub rank: Option<usize>,
     /// Learning rate of the last step.
     pub lr: Option<f64>,
@@ -129,37 +133,42 @@ pub struct AdapterSnapshot {
     pub train_loss: Option<f64>,
     /// Norm of the last step's gradient before clipping.
     pub grad_norm: Option<f64>,
-    /// The last validation.
+    /// Score of the last validation.
     pub validation: Option<EvaluationSummary>,
-    /// Whether it is the best so far, or the chosen one.
+    /// Whether it is the best so far, or was chosen.
     pub best: bool,
-    /// Why it was taken out, where it was.
-    pub stopped: Option<String>,
-    /// Why it left the batch before its steps were done, where it did.
-    pub dropped: Option<String>,
-    /// Whether it was written.
+    /// Why it diverged, if it did.
+    #[serde(rename = "stopped")]
+    pub diverged: Option<String>,
+    /// Why it was early-stopped or pruned, if it was.
+    #[serde(rename = "dropped")]
+    pub early_stop: Option<String>,
+    /// Whether it was pruned.
+    #[serde(skip)]
+    pub pruned: bool,
+    /// Whether it was saved.
     pub saved: bool,
 }
 
-/// A validation with the interval of its accuracy.
+/// A score with the confidence interval of its accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct EvaluationSummary {
     /// Mean loss per supervised token, in nats.
     pub loss: f64,
-    /// Share of rows whose true label had the highest logit of the three.
+    /// Share of examples whose true label had the highest logit of the three.
     pub accuracy: f64,
-    /// Lower end of the accuracy's 95 % interval by Wilson's formula.
+    /// Lower bound of the accuracy's 95 % confidence interval by Wilson's formula.
     pub low: f64,
-    /// Its upper end.
+    /// Its upper bound.
     pub high: f64,
-    /// Rows.
+    /// Number of examples.
     pub n: usize,
 }
 
 impl From<Score> for EvaluationSummary {
     fn from(score: Score) -> EvaluationSummary {
         let Score { loss, accuracy, n } = score;
-        // A file may say what it likes; a count is at most the rows.
+        // The accuracy in a file may be invalid, but a count must be between 0 and n.
         let right = (accuracy.clamp(0.0, 1.0) * n as f64).round() as usize;
         let (low, high) = wilson(right.min(n), n);
         EvaluationSummary {
@@ -172,19 +181,19 @@ impl From<Score> for EvaluationSummary {
     }
 }
 
-/// What stands around a run's events.
+/// What is known of a run besides its events.
 #[derive(Clone, Debug, Default)]
 pub struct RunContext<'a> {
     /// Now, in seconds since 1970-01-01 UTC.
     pub now: f64,
-    /// Seconds since the file was seen to grow; none where that was never seen.
+    /// Seconds since the file was seen to grow; `None` if it never was.
     pub unchanged_s: Option<f64>,
-    /// Seconds of silence after which it is dead, where the reader chose them.
+    /// Seconds without events after which it counts as dead, if the user chose them.
     pub dead_after_s: Option<f64>,
     /// The process that trains.
     pub process: Process,
-    /// Why the folder could not be read at the last look.
-    pub trouble: Option<&'a str>,
+    /// Why the folder could not be read at the last poll.
+    pub read_error: Option<&'a str>,
     /// Its job, where SLURM runs it.
     pub job: Option<&'a Job>,
     /// This machine's GPUs.
@@ -192,31 +201,33 @@ pub struct RunContext<'a> {
 }
 
 impl RunContext<'_> {
-    /// Seconds since something was heard. Clocks of two machines may differ: that the file grew counts as well.
+    /// Seconds since the last event. The clocks of two machines may differ, so growth of the file counts as well.
     pub fn silent_s(&self, run: &Run) -> f64 {
-        let by_clock = run.heard.map_or(0.0, |heard| (self.now - heard).max(0.0));
+        let by_clock = run
+            .last_event
+            .map_or(0.0, |last| (self.now - last).max(0.0));
         self.unchanged_s.map_or(by_clock, |s| by_clock.min(s))
     }
 
-    /// Where the run stands: what its events tell, and of what they do not, what SLURM tells of its job.
+    /// The state of the run: from its events and, where they are not enough, from its SLURM job.
     pub fn state(&self, run: &Run) -> State {
-        let told = self.told(run);
-        let quiet = told != State::Finished && !matches!(self.process, Process::Here(_));
+        let state = self.state_by_events(run);
+        let quiet = state != State::Finished && !matches!(self.process, Process::Here(_));
         match self.job {
-            // It will go on, whatever became of it before.
+            // It will resume, whatever happened before.
             Some(job) if quiet && job.waits() => State::Waiting,
-            Some(job) if quiet && job.runs() && told.over() => State::Waiting,
-            Some(job) if quiet && job.failed() && !told.over() => State::Failed,
-            _ => told,
+            Some(job) if quiet && job.runs() && state.over() => State::Waiting,
+            Some(job) if quiet && job.failed() && !state.over() => State::Failed,
+            _ => state,
         }
     }
 
-    /// As its events tell it.
-    fn told(&self, run: &Run) -> State {
+    /// The state by its events and its process.
+    fn state_by_events(&self, run: &Run) -> State {
         let here = matches!(self.process, Process::Here(_));
         match &run.end {
             Some(end) if end.outcome == Outcome::Finished => return State::Finished,
-            // A process that holds the lock again goes on with what was stopped.
+            // A process that holds the lock again has resumed the run.
             Some(_) if here => return State::Running,
             Some(end) if end.outcome == Outcome::Interrupted => return State::Interrupted,
             Some(_) => return State::Failed,
@@ -224,9 +235,9 @@ impl RunContext<'_> {
         }
         let limit = self.dead_after_s.unwrap_or_else(|| run.silence_s());
         match self.process {
-            Process::Here(_) if run.heard.is_none() => State::Waiting,
+            Process::Here(_) if run.last_event.is_none() => State::Waiting,
             Process::Here(_) => State::Running,
-            _ if run.heard.is_none() => State::Waiting,
+            _ if run.last_event.is_none() => State::Waiting,
             Process::Gone => State::Dead,
             Process::Unknown if self.silent_s(run) > limit => State::Dead,
             Process::Unknown => State::Running,
@@ -235,12 +246,12 @@ impl RunContext<'_> {
 }
 
 impl Snapshot {
-    /// A run's name and folder, and what stands around it.
-    pub fn new(name: &str, folder: &Path, run: &Run, around: &RunContext<'_>) -> Snapshot {
-        let state = around.state(run);
+    /// A snapshot of a run, from its name, folder and context.
+    pub fn new(name: &str, folder: &Path, run: &Run, context: &RunContext<'_>) -> Snapshot {
+        let state = context.state(run);
         let best = run.best();
         let running = state == State::Running;
-        let pid = match around.process {
+        let pid = match context.process {
             Process::Here(pid) => Some(pid),
             _ => None,
         };
@@ -252,8 +263,12 @@ impl Snapshot {
             grad_norm: adapter.grad_norm.last().map(|(_, norm)| norm),
             validation: adapter.score.map(EvaluationSummary::from),
             best: best == Some(&adapter.name),
-            stopped: adapter.stopped.clone(),
-            dropped: adapter.dropped.clone(),
+            diverged: adapter.diverged.clone(),
+            early_stop: adapter
+                .early_stop
+                .as_ref()
+                .map(|(_, reason)| reason.clone()),
+            pruned: adapter.is_pruned(),
             saved: adapter.saved,
         };
         Snapshot {
@@ -264,8 +279,8 @@ impl Snapshot {
             steps: run.steps,
             eta_s: run.eta_s().filter(|_| running),
             began: run.began,
-            heard: run.heard,
-            now: around.now,
+            last_event: run.last_event,
+            now: context.now,
             best: best.map(str::to_owned),
             tokens_per_s: run.tokens_per_s.last().map(|(_, speed)| speed),
             examples_per_s: run.examples_per_s,
@@ -274,40 +289,40 @@ impl Snapshot {
             base: run.base.map(EvaluationSummary::from),
             adapters: run.adapters.iter().map(adapter).collect(),
             fits: run.fits,
-            folds_judged: run.folds_judged,
+            folds_validated: run.folds_validated,
             error: run.end.as_ref().and_then(|end| end.error.clone()),
-            trouble: around.trouble.map(str::to_owned),
-            job: around.job.cloned(),
-            broken_lines: run.broken,
+            read_error: context.read_error.map(str::to_owned),
+            job: context.job.cloned(),
+            invalid_lines: run.invalid_lines,
             unknown_events: run.unknown.values().sum(),
-            gpus: around.gpus.to_vec(),
+            gpus: context.gpus.to_vec(),
         }
     }
 
-    /// What has to be said of where it stands, in one line.
-    pub fn words(&self, clock: &Clock) -> String {
-        let heard = |heard: f64| {
-            let since = clock.time(heard, self.now);
-            format!("no event since {since}, {}", ago(self.now - heard))
+    /// Details of its state in one line.
+    pub fn details(&self, clock: &Clock) -> String {
+        let silent = |last: f64| {
+            let since = clock.time(last, self.now);
+            format!("no event since {since}, {}", ago(self.now - last))
         };
         let error = self.error.as_deref().unwrap_or_default();
-        let job = self.job.as_ref().map(Job::words);
-        match (self.state, self.heard, self.pid) {
-            _ if self.trouble.is_some() => self.trouble.clone().unwrap_or_default(),
+        let job = self.job.as_ref().map(Job::describe);
+        match (self.state, self.last_event, self.pid) {
+            _ if self.read_error.is_some() => self.read_error.clone().unwrap_or_default(),
             (State::Waiting | State::Running, _, _) if let Some(job) = job => job,
             (State::Failed, _, _) if let (Some(job), "") = (job, error) => job,
-            (State::Waiting, _, Some(pid)) => format!("process {pid} has not begun to train"),
-            (State::Waiting, _, None) => "training has not begun".into(),
-            (State::Running, Some(last), _) if self.now - last > 30.0 => heard(last),
-            (State::Dead, Some(last), _) => heard(last),
+            (State::Waiting, _, Some(pid)) => format!("process {pid} has not started training"),
+            (State::Waiting, _, None) => "training has not started".into(),
+            (State::Running, Some(last), _) if self.now - last > 30.0 => silent(last),
+            (State::Dead, Some(last), _) => silent(last),
             (State::Interrupted | State::Failed, _, _) => error.to_owned(),
             (_, _, Some(pid)) => format!("process {pid}"),
             _ => String::new(),
         }
     }
 
-    /// Share of the steps that are done.
-    pub fn share(&self) -> f64 {
+    /// Share of the optimizer steps done.
+    pub fn progress(&self) -> f64 {
         match (self.state, self.steps) {
             (State::Finished, _) => 1.0,
             (_, 0) => 0.0,
@@ -321,9 +336,9 @@ mod tests {
     use verdict_train::EventKind;
 
     use super::*;
-    use crate::run::tests::{start, told};
+    use crate::run::tests::{run_of, start};
 
-    fn around(now: f64, process: Process) -> RunContext<'static> {
+    fn context_at(now: f64, process: Process) -> RunContext<'static> {
         RunContext {
             now,
             process,
@@ -332,45 +347,45 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_dead_when_its_process_is_gone_or_nothing_is_heard() {
+    fn a_run_is_dead_when_its_process_has_ended_or_no_events_arrive() {
         let speed = EventKind::Throughput {
             examples_per_s: 1.0,
             tokens_per_s: 1.0,
         };
-        let run = told(&[(0.0, 0, None, start(&["r4"], 9)), (8.0, 1, None, speed)]);
-        let state = |now, process| around(now, process).state(&run);
-        // Steps of 8 s: silence of 80 s.
+        let run = run_of(&[(0.0, 0, None, start(&["r4"], 9)), (8.0, 1, None, speed)]);
+        let state = |now, process| context_at(now, process).state(&run);
+        // Steps of 8 s, so dead after 80 s without events.
         assert_eq!(state(88.0, Process::Unknown), State::Running);
         assert_eq!(state(88.5, Process::Unknown), State::Dead);
         assert_eq!(state(1e6, Process::Here(7)), State::Running);
         assert_eq!(state(9.0, Process::Gone), State::Dead);
-        // Whatever the other machine's clock says: the file grew a second ago.
+        // The file grew a second ago, whatever the clock of the other machine says.
         let grew = RunContext {
             unchanged_s: Some(1.0),
-            ..around(1e6, Process::Unknown)
+            ..context_at(1e6, Process::Unknown)
         };
         assert_eq!(grew.state(&run), State::Running);
         let chosen = RunContext {
             dead_after_s: Some(5.0),
-            ..around(14.0, Process::Unknown)
+            ..context_at(14.0, Process::Unknown)
         };
         assert_eq!(chosen.state(&run), State::Dead);
         let waiting = Run::default();
         assert_eq!(
-            around(1e6, Process::Unknown).state(&waiting),
+            context_at(1e6, Process::Unknown).state(&waiting),
             State::Waiting
         );
     }
 
     #[test]
-    fn an_end_is_the_end_unless_a_process_goes_on() {
+    fn an_end_is_final_unless_a_process_resumes_the_run() {
         let end = |outcome| {
             let kind = EventKind::End {
                 outcome,
                 best: None,
                 error: Some("why".into()),
             };
-            told(&[(0.0, 0, None, start(&["r4"], 9)), (8.0, 1, None, kind)])
+            run_of(&[(0.0, 0, None, start(&["r4"], 9)), (8.0, 1, None, kind)])
         };
         for (outcome, alone, held) in [
             (Outcome::Finished, State::Finished, State::Finished),
@@ -378,29 +393,29 @@ mod tests {
             (Outcome::Failed, State::Failed, State::Running),
         ] {
             let run = end(outcome);
-            assert_eq!(around(1e6, Process::Unknown).state(&run), alone);
-            assert_eq!(around(1e6, Process::Here(7)).state(&run), held);
+            assert_eq!(context_at(1e6, Process::Unknown).state(&run), alone);
+            assert_eq!(context_at(1e6, Process::Here(7)).state(&run), held);
         }
         let failed = Snapshot::new(
             "run",
             Path::new("a/run"),
             &end(Outcome::Failed),
-            &around(9.0, Process::Unknown),
+            &context_at(9.0, Process::Unknown),
         );
         assert_eq!(
-            (failed.run.as_str(), failed.words(&Clock::utc())),
+            (failed.run.as_str(), failed.details(&Clock::utc())),
             ("run", "why".into())
         );
     }
 
     #[test]
-    fn the_interval_is_wilsons_whatever_a_file_says() {
-        let judged = EvaluationSummary::from(Score {
+    fn the_interval_is_wilsons_even_for_an_invalid_accuracy() {
+        let summary = EvaluationSummary::from(Score {
             loss: 1.0,
             accuracy: 0.75,
             n: 20,
         });
-        assert_eq!((judged.low, judged.high), wilson(15, 20));
+        assert_eq!((summary.low, summary.high), wilson(15, 20));
         let odd = EvaluationSummary::from(Score {
             loss: 1.0,
             accuracy: 7.5,

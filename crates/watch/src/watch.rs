@@ -1,4 +1,4 @@
-//! The runs that are watched: looks at their folders, feeds the exports.
+//! The watched runs: polls their folders and feeds the exports.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,7 +15,7 @@ use crate::queue::{Queue, QueuePosition};
 use crate::run::Run;
 use crate::snapshot::{Process, RunContext, Snapshot};
 
-/// GPUs are asked this often.
+/// How often GPUs are read.
 const GPUS_EVERY: Duration = Duration::from_secs(2);
 
 /// Now, in seconds since 1970-01-01 UTC.
@@ -24,13 +24,13 @@ pub fn now() -> f64 {
     since.unwrap_or_default().as_secs_f64()
 }
 
-/// What a folder is called, wherever it is named from.
+/// Name of a folder, which does not depend on the current folder.
 fn name(folder: &Path) -> String {
-    let whole = folder.canonicalize().unwrap_or(folder.to_path_buf());
+    let full = folder.canonicalize().unwrap_or(folder.to_path_buf());
     let last = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
-    let own = last(&whole).unwrap_or_else(|| folder.display().to_string());
-    // A shard is one of its run.
-    let of = whole.parent().filter(|parent| parent.ends_with("shards"));
+    let own = last(&full).unwrap_or_else(|| folder.display().to_string());
+    // A shard is named after its run.
+    let of = full.parent().filter(|parent| parent.ends_with("shards"));
     match of.and_then(Path::parent).and_then(last) {
         Some(run) => format!("{run}/{own}"),
         None => own,
@@ -49,28 +49,28 @@ fn shards(folder: &Path) -> Vec<usize> {
     shards
 }
 
-/// A run folder that is watched.
+/// A watched run folder.
 #[derive(Debug)]
 pub struct Watched {
     folder: PathBuf,
-    /// What the run is called among those that are watched.
+    /// Name of the run among the watched runs.
     pub name: String,
     follower: Follower,
-    /// What its events tell.
+    /// The run as its events describe it.
     pub run: Run,
     process: Process,
-    /// When the file was last seen to grow; not at the first look.
+    /// When the file was last seen to grow, after the first poll.
     grew: Option<Instant>,
-    looked: bool,
-    /// Beginning of the run whose settings were read.
+    polled: bool,
+    /// Start time of the run whose settings were read.
     described: Option<f64>,
-    trouble: Option<String>,
-    /// Which of the queues, and what the run is in it.
+    read_error: Option<String>,
+    /// Index of its queue, and its position there.
     queued: Option<(usize, QueuePosition)>,
 }
 
 impl Watched {
-    /// A run folder; training need not have begun in it.
+    /// A run folder, in which training need not have started.
     ///
     /// # Errors
     /// [`Error::NotAFolder`].
@@ -87,9 +87,9 @@ impl Watched {
             run: Run::default(),
             process: Process::Unknown,
             grew: None,
-            looked: false,
+            polled: false,
             described: None,
-            trouble: None,
+            read_error: None,
             queued: None,
         })
     }
@@ -99,14 +99,15 @@ impl Watched {
         &self.folder
     }
 
-    /// Reads what came; `tell` gets each piece after the run took it. Returns whether anything changed.
-    pub fn poll(&mut self, tell: &mut dyn FnMut(&NewEvent, &Run)) -> bool {
+    /// Reads new events. `observer` is called with each after it was applied to the run. Returns whether anything
+    /// changed.
+    pub fn poll(&mut self, observer: &mut dyn FnMut(&NewEvent, &Run)) -> bool {
         let run = &mut self.run;
-        let polled = self.follower.poll(&mut |told| {
-            run.take(&told);
-            tell(&told, run);
+        let polled = self.follower.poll(&mut |new| {
+            run.apply(&new);
+            observer(&new, run);
         });
-        let before = (self.process, self.trouble.take());
+        let before = (self.process, self.read_error.take());
         self.process = match (process::holder(&self.folder.join(".lock")), self.process) {
             (Some(pid), _) => Process::Here(pid),
             (None, Process::Unknown) if owner(&self.folder) != Owner::Gone => Process::Unknown,
@@ -115,28 +116,28 @@ impl Watched {
         let grew = match polled {
             Ok(grew) => grew,
             Err(fault) => {
-                self.trouble = Some(fault.to_string());
+                self.read_error = Some(fault.to_string());
                 false
             }
         };
         if grew {
-            self.grew = self.looked.then(Instant::now);
+            self.grew = self.polled.then(Instant::now);
         }
-        self.looked = true;
+        self.polled = true;
         if self.run.began != self.described {
-            self.describe();
+            self.read_ranks();
         }
-        let changed = before.0 != self.process || before.1 != self.trouble;
+        let changed = before.0 != self.process || before.1 != self.read_error;
         grew || changed
     }
 
-    /// Ranks from the run's settings; without them, where the file is not one of this version's, they stay unknown.
-    fn describe(&mut self) {
+    /// Reads the ranks from the run's settings. They stay unknown if this version cannot read the file.
+    fn read_ranks(&mut self) {
         self.described = self.run.began;
         if let Ok(settings) = TrainSettings::read(&self.folder.join("settings.toml")) {
             let adapters = adapters(&settings);
             let ranks = adapters.iter().map(|of| (of.name.as_str(), of.rank));
-            self.run.describe(ranks);
+            self.run.set_ranks(ranks);
         }
     }
 
@@ -147,32 +148,32 @@ impl Watched {
         gpus: &[Gpu],
         queues: &[Queue],
     ) -> Snapshot {
-        let job = |(queue, place): (usize, QueuePosition)| queues[queue].job(place);
-        let around = RunContext {
+        let job = |(queue, position): (usize, QueuePosition)| queues[queue].job(position);
+        let context = RunContext {
             now,
             unchanged_s: self.grew.map(|grew| grew.elapsed().as_secs_f64()),
             dead_after_s,
             process: self.process,
-            trouble: self.trouble.as_deref(),
+            read_error: self.read_error.as_deref(),
             job: self.queued.and_then(job),
             gpus,
         };
-        Snapshot::new(&self.name, &self.folder, &self.run, &around)
+        Snapshot::new(&self.name, &self.folder, &self.run, &context)
     }
 }
 
-/// What is wanted besides looking.
+/// Options of watching.
 #[derive(Clone, Debug, Default)]
 pub struct WatchOptions {
     /// A CSV file to write.
     pub csv: Option<PathBuf>,
-    /// A folder to write TensorBoard's files into.
+    /// A folder to write TensorBoard files into.
     pub tensorboard: Option<PathBuf>,
-    /// Seconds of silence after which a run is dead; else it follows from its steps.
+    /// Seconds without events after which a run counts as dead; by default derived from the duration of its steps.
     pub dead_after_s: Option<f64>,
 }
 
-/// All of them.
+/// All watched runs.
 #[derive(Debug)]
 pub struct Watch {
     /// The runs.
@@ -181,16 +182,16 @@ pub struct Watch {
     exports: Exports,
     dead_after_s: Option<f64>,
     gpus: Gpus,
-    read: Option<(Instant, Vec<Gpu>)>,
+    gpus_read: Option<(Instant, Vec<Gpu>)>,
 }
 
 impl Watch {
-    /// Run folders, and what is wanted besides. Of a run in shards that are not merged, each shard is a run; before
-    /// them, where SLURM runs it, the run itself.
+    /// Watches run folders. If a run consists of shards that are not merged yet, each shard is watched as a run; the
+    /// run itself precedes them if it was submitted to SLURM.
     ///
     /// # Errors
-    /// [`Error::NotAFolder`] for the first path that is no folder.
-    pub fn new(folders: &[PathBuf], wishes: &WatchOptions) -> Result<Watch> {
+    /// [`Error::NotAFolder`] for the first path that is not a folder.
+    pub fn new(folders: &[PathBuf], options: &WatchOptions) -> Result<Watch> {
         let (mut runs, mut queues) = (Vec::new(), Vec::new());
         for folder in folders {
             let of_run = runs.len();
@@ -210,73 +211,77 @@ impl Watch {
                     runs[of_run].queued = Some((queues.len(), None));
                     queues.push(queue);
                 }
-                // Nobody will merge them but the reader.
+                // Without SLURM no job will merge the shards, so the run itself has no progress to show.
                 None => drop(runs.remove(of_run)),
             }
         }
         let names: Vec<String> = runs.iter().map(|watched| watched.name.clone()).collect();
         for watched in &mut runs {
-            // Runs of one name are told apart by their paths.
+            // Runs with the same name are distinguished by their paths.
             if names.iter().filter(|name| **name == watched.name).count() > 1 {
                 watched.name = watched.folder.display().to_string();
             }
         }
         let names: Vec<String> = runs.iter().map(|watched| watched.name.clone()).collect();
-        let exports = Exports::new(wishes.csv.as_deref(), wishes.tensorboard.as_deref(), &names);
+        let exports = Exports::new(
+            options.csv.as_deref(),
+            options.tensorboard.as_deref(),
+            &names,
+        );
         Ok(Watch {
             runs,
             queues,
             exports,
-            dead_after_s: wishes.dead_after_s,
+            dead_after_s: options.dead_after_s,
             gpus: Gpus::open(),
-            read: None,
+            gpus_read: None,
         })
     }
 
-    /// Looks at every folder and writes the exports; `tell` gets each run's number, what was told and the run after
-    /// it. Returns whether anything changed.
+    /// Polls every folder and writes the exports. `observer` is called with the index of the run, the new event and
+    /// the run after it. Returns whether anything changed.
     ///
     /// # Errors
-    /// [`Error::Io`] where an export cannot be written. What cannot be read is told by the snapshot.
-    pub fn poll(&mut self, tell: &mut dyn FnMut(usize, &NewEvent, &Run)) -> Result<bool> {
+    /// [`Error::Io`] where an export cannot be written. Folders that cannot be read are reported in the snapshot.
+    pub fn poll(&mut self, observer: &mut dyn FnMut(usize, &NewEvent, &Run)) -> Result<bool> {
         let mut changed = false;
         for queue in &mut self.queues {
             changed |= queue.poll();
         }
-        let mut void = false;
-        for (number, watched) in self.runs.iter_mut().enumerate() {
+        let mut replaced = false;
+        for (index, watched) in self.runs.iter_mut().enumerate() {
             let (exports, name) = (&mut self.exports, watched.name.clone());
-            changed |= watched.poll(&mut |told, run| {
-                void |= matches!(told, NewEvent::Replaced);
-                exports.take(number, &name, told);
-                tell(number, told, run);
+            changed |= watched.poll(&mut |new, run| {
+                replaced |= matches!(new, NewEvent::Replaced);
+                exports.write(index, &name, new);
+                observer(index, new, run);
             });
         }
-        if void && self.exports.any() {
-            // What was written of it stands among the other runs' numbers: all of it is written anew.
-            self.exports.begin_again();
-            for (number, watched) in self.runs.iter_mut().enumerate() {
+        if replaced && self.exports.any() {
+            // The exports mix the metrics of all runs, so all of them are written again.
+            self.exports.restart();
+            for (index, watched) in self.runs.iter_mut().enumerate() {
                 watched.follower.restart();
                 watched.run = Run::default();
                 watched.described = None;
                 let (exports, name) = (&mut self.exports, watched.name.clone());
-                watched.poll(&mut |told, _| exports.take(number, &name, told));
+                watched.poll(&mut |new, _| exports.write(index, &name, new));
             }
         }
         self.exports.flush()?;
         let due = |(at, _): &(Instant, Vec<Gpu>)| at.elapsed() >= GPUS_EVERY;
-        if self.read.as_ref().is_none_or(due) {
-            self.read = Some((Instant::now(), self.gpus.read()));
+        if self.gpus_read.as_ref().is_none_or(due) {
+            self.gpus_read = Some((Instant::now(), self.gpus.read()));
         }
         Ok(changed)
     }
 
-    /// This machine's GPUs as they were at the last look.
+    /// This machine's GPUs as of the last poll.
     pub fn gpus(&self) -> &[Gpu] {
-        self.read.as_ref().map_or(&[], |(_, gpus)| gpus)
+        self.gpus_read.as_ref().map_or(&[], |(_, gpus)| gpus)
     }
 
-    /// How every run stands.
+    /// A snapshot of every run.
     pub fn snapshots(&self, now: f64) -> Vec<Snapshot> {
         let gpus = self.gpus();
         let runs = self.runs.iter();

@@ -1,29 +1,29 @@
-//! Times, ages, rates and shares as people read them.
+//! Formats times, ages, rates and shares for people.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// A reader's time zone.
+/// A clock in the time zone of the user.
 #[derive(Clone, Debug)]
 pub struct Clock {
     zone: TimeZone,
 }
 
 impl Clock {
-    /// This machine's.
+    /// In this machine's time zone.
     pub fn local() -> Clock {
         let zone = TimeZone::system();
         Clock { zone }
     }
 
-    /// UTC.
+    /// In UTC.
     pub fn utc() -> Clock {
         Clock {
             zone: TimeZone::UTC,
         }
     }
 
-    /// A time in seconds since 1970-01-01 UTC: `12:03:05`; with the date where `now` is another day.
+    /// Formats a time in seconds since 1970-01-01 UTC: `12:03:05`; with the date if `now` is another day.
     pub fn time(&self, seconds: f64, now: f64) -> String {
         let zoned = |seconds: f64| {
             let stamp = Timestamp::from_second(seconds.floor() as i64);
@@ -41,7 +41,7 @@ impl Clock {
     }
 }
 
-/// How long ago something was, in its largest unit: `now`, `4 s ago`, `4 min ago`, `3 h ago`, `2 days ago`.
+/// How long ago something happened, in its largest unit: `now`, `4 s ago`, `4 min ago`, `3 h ago`, `2 days ago`.
 pub fn ago(seconds: f64) -> String {
     match seconds {
         s if s < 2.0 => "now".into(),
@@ -67,12 +67,12 @@ pub fn rate(lr: f64) -> String {
     }
 }
 
-/// A share in per cent: `45.2 %`.
+/// A share in percent: `45.2 %`.
 pub fn share(value: f64) -> String {
     format!("{:.1} %", 100.0 * value)
 }
 
-/// The ends of an interval of shares, in per cent: `40.1–50.3`.
+/// The bounds of an interval of shares in percent: `40.1–50.3`.
 pub fn interval((low, high): (f64, f64)) -> String {
     format!("{:.1}–{:.1}", 100.0 * low, 100.0 * high)
 }
@@ -82,7 +82,7 @@ pub fn loss(value: f64) -> String {
     format!("{value:.3}")
 }
 
-/// Text on one line, without what would move a terminal's cursor.
+/// Text on one line, without control characters.
 pub fn plain(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.replace(char::is_control, "\u{fffd}")
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_name_their_day_where_it_is_another() {
+    fn times_of_another_day_have_their_date() {
         let clock = Clock::utc();
         // 2026-11-23 12:03:05 UTC.
         let at = 1_795_435_385.9;
@@ -103,10 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn ages_rates_and_foreign_text_read_as_people_write_them() {
-        let told = [0.4, 61.0, 240.0, 10_800.0, 200_000.0].map(ago);
+    fn ages_rates_and_foreign_text_are_formatted() {
+        let found = [0.4, 61.0, 240.0, 10_800.0, 200_000.0].map(ago);
         assert_eq!(
-            told,
+            found,
             ["now", "61 s ago", "4 min ago", "3 h ago", "2 days ago"]
         );
         assert_eq!(

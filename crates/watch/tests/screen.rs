@@ -12,7 +12,7 @@ use serde_json::json;
 use verdict_testkit::browser::Browser;
 use verdict_watch::gpu::Gpu;
 use verdict_watch::run::Run;
-use verdict_watch::screen::{self, Choice};
+use verdict_watch::screen::{self, View};
 use verdict_watch::{Clock, Snapshot, State, Watch, WatchOptions, page, terminal};
 
 /// What is known of runs at a time; `gpus` of them in the machine.
@@ -36,11 +36,11 @@ impl Known {
         self.watch.runs.iter().map(|watched| &watched.run).collect()
     }
 
-    fn draw(&self, [width, height]: [u16; 2], choice: &Choice) -> String {
+    fn draw(&self, [width, height]: [u16; 2], view: &View) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
         let (runs, clock) = (self.runs(), Clock::utc());
         terminal
-            .draw(|frame| screen::draw(frame, &runs, &self.snapshots, choice, &clock))
+            .draw(|frame| screen::draw(frame, &runs, &self.snapshots, view, &clock))
             .expect("drawn");
         let text = terminal.backend().to_string();
         // Each line stands between quotes; blanks at its end say nothing.
@@ -79,15 +79,15 @@ fn a_running_run() {
     let run = running().write(at.path(), "run");
     let known = Known::new(&[run], 130.0, 2);
     assert_eq!(known.snapshots[0].state, State::Running);
-    insta::assert_snapshot!("running_desk", known.draw(DESK, &Choice::default()));
-    insta::assert_snapshot!("running_large", known.draw(LARGE, &Choice::default()));
-    let choice = Choice {
+    insta::assert_snapshot!("running_desk", known.draw(DESK, &View::default()));
+    insta::assert_snapshot!("running_large", known.draw(LARGE, &View::default()));
+    let view = View {
         adapter: Some(1),
         accuracy: true,
         help: true,
-        ..Choice::default()
+        ..View::default()
     };
-    insta::assert_snapshot!("help", known.draw(DESK, &choice));
+    insta::assert_snapshot!("help", known.draw(DESK, &view));
 }
 
 #[test]
@@ -115,13 +115,13 @@ fn a_finished_a_dead_a_failed_run_and_one_that_has_not_begun() {
     {
         let known = Known::new(std::slice::from_ref(folder), 1000.0, 0);
         assert_eq!(known.snapshots[0].state.as_str(), name);
-        insta::assert_snapshot!(name, known.draw(DESK, &Choice::default()));
+        insta::assert_snapshot!(name, known.draw(DESK, &View::default()));
     }
     let known = Known::new(&folders, 1000.0, 0);
-    insta::assert_snapshot!("four_runs", known.draw(LARGE, &Choice::default()));
-    let second = Choice {
+    insta::assert_snapshot!("four_runs", known.draw(LARGE, &View::default()));
+    let second = View {
         run: 1,
-        ..Choice::default()
+        ..View::default()
     };
     insta::assert_snapshot!("four_runs_second", known.draw(DESK, &second));
 }
@@ -140,8 +140,8 @@ fn a_run_that_lost_adapters() {
         append(&run, &format!("{event}\n"));
     }
     let known = Known::new(&[run], 130.0, 0);
-    insta::assert_snapshot!("lost_desk", known.draw(DESK, &Choice::default()));
-    insta::assert_snapshot!("lost_large", known.draw(LARGE, &Choice::default()));
+    insta::assert_snapshot!("lost_desk", known.draw(DESK, &View::default()));
+    insta::assert_snapshot!("lost_large", known.draw(LARGE, &View::default()));
 }
 
 #[test]
@@ -152,10 +152,10 @@ fn many_adapters_scroll() {
         ..running()
     };
     let known = Known::new(&[many.write(at.path(), "run")], 130.0, 1);
-    insta::assert_snapshot!("many", known.draw(DESK, &Choice::default()));
-    let last = Choice {
+    insta::assert_snapshot!("many", known.draw(DESK, &View::default()));
+    let last = View {
         adapter: Some(39),
-        ..Choice::default()
+        ..View::default()
     };
     let shown = known.draw(DESK, &last);
     assert!(shown.contains("r40") && !shown.contains("r12 "), "{shown}");
@@ -170,17 +170,17 @@ fn no_window_is_too_small() {
         at.path().to_path_buf(),
     ];
     let known = Known::new(&folders, 130.0, 4);
-    insta::assert_snapshot!("tiny", known.draw([40, 10], &Choice::default()));
+    insta::assert_snapshot!("tiny", known.draw([40, 10], &View::default()));
     for width in [1, 2, 7, 20, 59, 300] {
         for height in [1, 2, 3, 5, 8, 13, 33, 90] {
             for run in 0..4 {
-                let choice = Choice {
+                let view = View {
                     run,
                     adapter: Some(100),
                     help: width % 2 == 0,
-                    ..Choice::default()
+                    ..View::default()
                 };
-                known.draw([width, height], &choice);
+                known.draw([width, height], &view);
             }
         }
     }
@@ -191,17 +191,11 @@ fn keys_choose_what_is_shown() {
     let at = tempfile::tempdir().expect("a folder");
     let folders = ["one", "two"].map(|name| running().write(at.path(), name));
     let known = Known::new(&folders, 130.0, 0);
-    let mut choice = Choice::default();
+    let mut view = View::default();
     let mut press = |code| {
         let key = KeyEvent::new(code, KeyModifiers::NONE);
-        let stays = terminal::press(key, &known.snapshots, &mut choice);
-        (
-            stays,
-            choice.run,
-            choice.adapter,
-            choice.accuracy,
-            choice.help,
-        )
+        let stays = terminal::press(key, &known.snapshots, &mut view);
+        (stays, view.run, view.adapter, view.accuracy, view.help)
     };
     use KeyCode::{BackTab, Char, Down, End, Esc, Home, Tab, Up};
     assert_eq!(press(Down), (true, 0, Some(0), false, false));
@@ -222,7 +216,7 @@ fn keys_choose_what_is_shown() {
     assert!(!terminal::press(
         control,
         &known.snapshots,
-        &mut Choice::default()
+        &mut View::default()
     ));
 }
 

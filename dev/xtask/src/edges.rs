@@ -127,23 +127,6 @@ const KNOWN: &[(&str, &str)] = &[
         "verdict-page",
         "src/html.rs src/markdown.rs src/page.rs src/svg.rs",
     ),
-    (
-        "verdict-train",
-        "src/checkpoint.rs src/folder.rs src/owner.rs src/run/checkpoints.rs src/run/leave.rs \
-         src/run/mod.rs",
-    ),
-    (
-        "verdict-train",
-        "src/manifest.rs src/nested.rs src/select.rs",
-    ),
-    (
-        "verdict-watch",
-        "src/export/csv.rs src/export/mod.rs src/export/tensorboard.rs",
-    ),
-    (
-        "verdict-watch",
-        "src/screen/curves.rs src/screen/head.rs src/screen/mod.rs src/screen/tables.rs",
-    ),
 ];
 
 /// Checks every crate of the workspace.

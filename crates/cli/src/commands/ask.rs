@@ -108,7 +108,14 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     let spec = match (&run, &args.model) {
         (Some(run), at) => {
             let known = &run.manifest.provenance;
-            moved::model(run.found(), at.as_deref(), run.dir(), known, printer)?.model
+            moved::model(
+                run.located_settings(),
+                at.as_deref(),
+                run.dir(),
+                known,
+                printer,
+            )?
+            .model
         }
         (None, Some(model)) => model.clone(),
         (None, None) => {
@@ -307,7 +314,7 @@ fn threshold(
     printer: &Printer,
 ) -> Result<f64> {
     let name = name.unwrap_or(run.best());
-    let set = || DataSet::read(&run.found().data).ok();
+    let set = || DataSet::read(&run.located_settings().data).ok();
     let mut rows = subject::validation(run, &[Some(name)], set)?;
     let rows = rows.pop().unwrap_or_default();
     let of = |place: usize| calibration.probabilities(rows[place].logits);

@@ -248,7 +248,7 @@ fn resumable<T>(result: Result<T>) -> Result<T> {
 
 fn answer(run: &RunFolder, machine: &MachineFlags, printer: &Printer) -> Result<Verdict> {
     let opened = loading::open(
-        &run.found().model,
+        &run.located_settings().model,
         machine.over(Some(&run.settings), printer)?,
         printer,
     )?;

@@ -205,7 +205,12 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     let adapters = adapters(run, args, &ensembles)?;
     args.data.as_deref().map_or(Ok(()), folders::refuse_run)?;
     let known = &run.manifest.provenance;
-    let found = moved::data(run.found(), args.data.as_deref(), run.dir(), known)?;
+    let found = moved::data(
+        run.located_settings(),
+        args.data.as_deref(),
+        run.dir(),
+        known,
+    )?;
     let found = moved::model(found, args.model.as_deref(), run.dir(), known, printer)?;
     let set = data(&found, args)?;
     let mut benchmarks = requested(args)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use verdict_watch::page::PageFile;
 use verdict_watch::plain::{self, Log};
-use verdict_watch::screen::Choice;
+use verdict_watch::screen::View;
 use verdict_watch::{Clock, Snapshot, State, Watch, WatchOptions, now, terminal};
 
 use crate::failure::{Failure, Result, Status};
@@ -86,25 +86,25 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         .html
         .as_deref()
         .map(|path| PageFile::new(path, clock.clone()));
-    let mut looked = |watch: &Watch, snapshots: &[Snapshot]| match &mut page {
-        Some(page) => page.looked(watch, snapshots),
+    let mut polled = |watch: &Watch, snapshots: &[Snapshot]| match &mut page {
+        Some(page) => page.update(watch, snapshots),
         None => Ok(()),
     };
     if printer.wants_json() {
         watch.poll(&mut |_, _, _| {})?;
         let snapshots = watch.snapshots(now());
-        looked(&watch, &snapshots)?;
+        polled(&watch, &snapshots)?;
         snapshots.iter().for_each(|snapshot| printer.json(snapshot));
         return Ok(());
     }
     if !args.plain && std::io::stdout().is_terminal() {
         let colours = console::colors_enabled();
-        let choice = Choice {
+        let view = View {
             colours,
-            ..Choice::default()
+            ..View::default()
         };
         interrupt::before_end(terminal::restore);
-        terminal::show(&mut watch, choice, &clock, &mut looked)?;
+        terminal::show(&mut watch, view, &clock, &mut polled)?;
         return Ok(());
     }
     let guard = Guard::new();
@@ -116,7 +116,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         &mut log,
         guard.asked().stop,
         &mut line,
-        &mut looked,
+        &mut polled,
     )?;
     result(&snapshots)
 }

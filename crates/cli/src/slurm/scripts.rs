@@ -101,7 +101,7 @@ impl Scripts<'_> {
             "--ntasks=1".into(),
         ]);
         let given = |(name, text): (&str, Option<&str>)| Some(format!("--{name}={}", text?));
-        all.extend(requested.words().into_iter().filter_map(given));
+        all.extend(requested.word_options().into_iter().filter_map(given));
         all.extend(requested.gpus.map(|gpus| format!("--gres=gpu:{gpus}")));
         all.extend(requested.cpus.map(|cpus| format!("--cpus-per-task={cpus}")));
         all.extend(requested.options.iter().cloned());

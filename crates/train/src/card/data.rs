@@ -1,4 +1,4 @@
-//! The card's sections on what the adapter was made from: base model and data set.
+//! The card's sections on the base model and the data set.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use verdict_data::Label;
 use super::{Card, code, table};
 
 impl Card<'_> {
-    /// What the base model is called: its repository on the hub, else its name, else of a path its last
-    /// part.
+    /// The name of the base model: its repository on the hub, else its name, else the last part of its
+    /// path.
     pub(super) fn base_name(&self) -> String {
         let model = self.manifest.provenance.model.as_ref();
         if let Some(repository) = model.and_then(|model| model.repository()) {
@@ -22,31 +22,31 @@ impl Card<'_> {
     pub(super) fn base(&self) -> String {
         let of = &self.manifest.provenance;
         let mut rows = vec![vec!["name".to_owned(), self.base_name()]];
-        let mut say = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
+        let mut add = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
         if let Some(model) = &of.model {
             if let Some(source) = &model.source {
-                say("source", code(source));
+                add("source", code(source));
             }
-            say("family", model.family.clone());
-            say("parameters", model.parameters.to_string());
+            add("family", model.family.clone());
+            add("parameters", model.parameters.to_string());
             let (layers, width) = (model.num_hidden_layers, model.hidden_size);
-            say(
+            add(
                 "shape",
                 format!(
-                    "{layers} blocks of width {width}, {} heads over {} key and value heads, vocabulary {}",
+                    "{layers} blocks of width {width}, {} query heads, {} key and value heads, vocabulary {}",
                     model.num_attention_heads, model.num_key_value_heads, model.vocab_size
                 ),
             );
             let licence = model.licence.as_deref().unwrap_or("not known to Verdict");
-            say("licence of its weights", licence.to_owned());
+            add("licence of its weights", licence.to_owned());
             if let Some(hash) = &model.tokenizer_sha256 {
-                say("SHA-256 of tokenizer.json", code(hash));
+                add("SHA-256 of tokenizer.json", code(hash));
             }
         }
-        say("SHA-256", code(&of.model_sha256));
+        add("SHA-256", code(&of.model_sha256));
         format!(
-            "## Base model\n\n{}\nNo licence is set for this adapter: that is for whoever gives it away to say, with the \
-             licences of base model and data in mind.\n",
+            "## Base model\n\n{}\nThis card sets no licence for the adapter: whoever publishes it chooses one, considering the \
+             licences of the base model and the data.\n",
             table(&["", ""], &rows)
         )
     }
@@ -91,14 +91,16 @@ impl Card<'_> {
             })
             .collect();
         let used = match self.folds() {
-            true => "Training and validation rows together were the pool of cross-validation.",
-            false => "It learnt from the train split.",
+            true => {
+                "The training and validation examples together were the pool of cross-validation."
+            }
+            false => "It was trained on the train split.",
         };
         format!(
-            "## Training data\n\n{used} The test split has no part in training. Built by Verdict {version}, seed {seed}; SHA-256 of its \
+            "## Training data\n\n{used} The test split is not used in training. Built by Verdict {version}, seed {seed}; SHA-256 of its \
              manifest: {hash}.\n\n{}\n{}",
             table(
-                &["split", "rows", "Yes", "No", "Uncertain", "SHA-256"],
+                &["split", "examples", "Yes", "No", "Uncertain", "SHA-256"],
                 &splits
             ),
             table(
@@ -106,7 +108,7 @@ impl Card<'_> {
                     "source",
                     "on the hub",
                     "rows read",
-                    "rows kept",
+                    "examples kept",
                     "files, SHA-256"
                 ],
                 &sources
@@ -116,19 +118,19 @@ impl Card<'_> {
         )
     }
 
-    /// The commonest label of the rows that the figures are of, and its share.
-    pub(super) fn commonest(&self) -> Option<(Label, f64)> {
+    /// The most common label of the examples that were scored, and its share.
+    pub(super) fn most_common_label(&self) -> Option<(Label, f64)> {
         let data = self.manifest.provenance.data.as_ref()?;
-        let judged: &[&str] = match self.folds() {
+        let scored: &[&str] = match self.folds() {
             true => &["train", "validation"],
             false => &["validation"],
         };
         let rows = |label: &Label| -> usize {
-            let splits = judged.iter().filter_map(|split| data.split(split));
+            let splits = scored.iter().filter_map(|split| data.split(split));
             splits.filter_map(|split| split.labels.get(label)).sum()
         };
         let all: usize = Label::ALL.iter().map(rows).sum();
-        // Of equals the first, as it stands in every table.
+        // Of equals the first, in the order of every table.
         let most = Label::ALL.into_iter().rev().max_by_key(rows)?;
         (all > 0).then(|| (most, rows(&most) as f64 / all as f64))
     }

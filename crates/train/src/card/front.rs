@@ -1,8 +1,8 @@
-//! The card's metadata, YAML as the hub reads it.
+//! The card's metadata in YAML, as the hub reads it.
 //!
-//! `base_model` and `datasets` must name repositories on the hub, so they stand only where base model and
-//! rows came from there; `license` is never set, for it is not the program's to say. `model-index` holds
-//! the validation accuracy, named as what it is.
+//! `base_model` and `datasets` must name repositories on the hub, so they are present only if the base model
+//! and the examples come from there. `license` is never set, because only the user can choose it.
+//! `model-index` contains the validation accuracy under a name that says so.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ impl Card<'_> {
         text
     }
 
-    /// `model-index`, where there is a figure.
+    /// `model-index`, if there is a score.
     fn index(&self) -> String {
         let Some(score) = self.record.validation.filter(|of| of.accuracy.is_finite()) else {
             return String::new();
@@ -43,10 +43,10 @@ impl Card<'_> {
         let of = &self.manifest.provenance;
         let (set, metric) = match self.folds() {
             true => ("pool", "label accuracy, out of fold"),
-            false => ("validation", "label accuracy on validation rows"),
+            false => ("validation", "label accuracy on validation examples"),
         };
         let set_name = format!(
-            "{set} rows of the Verdict data set {}",
+            "{set} examples of the Verdict data set {}",
             of.data_manifest_sha256.get(..12).unwrap_or_default()
         );
         format!(

@@ -1,8 +1,8 @@
-//! `adapters/<name>/README.md`: an adapter's model card in the layout of Hugging Face's hub, YAML between
+//! `adapters/<name>/README.md`: an adapter's model card in the format of the Hugging Face hub, YAML between
 //! two lines `---`, then Markdown.
 //!
-//! It says what the run knows and nothing else: no date, no path of this machine, no figure that was not
-//! measured. Keys and their legal values: the hub's documentation, "Model Cards" and `modelcard.md`.
+//! It contains only what the run recorded: no date, no path of this machine, no number that was not
+//! measured. For keys and their values see the hub's documentation, "Model Cards" and `modelcard.md`.
 
 mod data;
 mod front;
@@ -10,32 +10,32 @@ mod front;
 use verdict_data::wilson;
 
 use crate::error::Result;
-use crate::folder::NewRun;
 use crate::manifest::{AdapterRecord, Manifest};
+use crate::new_run::NewRun;
 use crate::validation::Score;
 
-/// Name of the file in an adapter's folder, as PEFT writes it too.
+/// Name of the file in an adapter's folder, the same that PEFT uses.
 pub const FILE: &str = "README.md";
 
-/// Chance that a guess among the three labels is right.
+/// Probability that a random guess among the three labels is right.
 const CHANCE: f64 = 1.0 / 3.0;
 
-/// Writes the card of each adapter that a run saved, anew where there is one, and its hash into the
+/// Writes the card of each adapter that a run saved, replacing an existing one, and its hash into the
 /// manifest.
 pub(crate) fn write(run: &NewRun, manifest: &mut Manifest) -> Result<()> {
-    for place in 0..manifest.adapters.len() {
-        let record = &manifest.adapters[place];
+    for index in 0..manifest.adapters.len() {
+        let record = &manifest.adapters[index];
         if record.diverged.is_none() {
             let text = card(manifest, record);
             let hash = run.add(&record.adapter.name, FILE, text.as_bytes())?;
-            let files = &mut manifest.adapters[place].files;
+            let files = &mut manifest.adapters[index].files;
             files.insert(FILE.to_owned(), hash);
         }
     }
     Ok(())
 }
 
-/// The card of an adapter that was saved; its record lists the other files of its folder.
+/// The card of a saved adapter. Its record lists the other files of its folder.
 pub fn card(manifest: &Manifest, record: &AdapterRecord) -> String {
     let card = Card { manifest, record };
     let parts = [
@@ -62,7 +62,7 @@ struct Card<'a> {
 }
 
 impl Card<'_> {
-    /// Whether its figure is the out-of-fold one.
+    /// Whether its score is an out-of-fold score.
     fn folds(&self) -> bool {
         self.manifest.settings.folds.is_some()
     }
@@ -71,21 +71,21 @@ impl Card<'_> {
         let name = &self.record.adapter.name;
         format!(
             "# {name}: a LoRA adapter that answers biomedical yes/no questions\n\n\
-             Trained with {tool} over the frozen base model {base}. It learnt one form of answer, \
-             `Yes|No|Uncertain. Rationale: one sentence`, and the logits of the three labels give a \
-             probability of each.\n",
+             Trained with {tool} on the frozen base model {base}. It answers in one format, \
+             `Yes|No|Uncertain. Rationale: one sentence`. The logits of the three labels give their \
+             probabilities.\n",
             tool = self.manifest.tool,
             base = self.base_name(),
         )
     }
 
     fn uses(&self) -> String {
-        "## What it is for, and what not\n\n\
-         For research on short answers to biomedical questions in English: to be judged against its \
-         base model, calibrated, and compared.\n\n\
-         **Not medical advice.** It must not decide about a patient. Not for questions that cannot be \
-         answered with yes or no, not for other languages, and not as a source: its rationale is \
-         generated, looks nothing up and may be wrong where the label is right.\n"
+        "## Intended use and limitations\n\n\
+         For research on short answers to biomedical questions in English: to be evaluated against its \
+         base model, calibrated and compared.\n\n\
+         **Not medical advice.** It must not decide about a patient. It is not meant for questions that \
+         cannot be answered with yes or no, for other languages, or as a source: its rationale is \
+         generated without looking anything up and may be wrong even where the label is right.\n"
             .to_owned()
     }
 
@@ -98,9 +98,9 @@ impl Card<'_> {
         };
         format!(
             "## How to use it\n\n\
-             With Verdict, from the run folder `RUN` that holds it as `adapters/{name}`:\n\n\
+             With Verdict, from the run folder `RUN` that contains it as `adapters/{name}`:\n\n\
              ```\nverdict ask --run RUN --adapter {name} \"Do antibiotics help in acute bronchitis?\"\n```\n\n\
-             With PEFT, `BASE` being the base model in Hugging Face layout{layout} and `ADAPTER` this \
+             With PEFT, where `BASE` is the base model in Hugging Face format{layout} and `ADAPTER` this \
              folder:\n\n\
              ```python\n\
              from peft import PeftModel\n\
@@ -110,22 +110,22 @@ impl Card<'_> {
              prompt = tokenizer(\"Q: Do antibiotics help in acute bronchitis?\\nA:\", return_tensors=\"pt\")\n\
              answer = model.generate(**prompt, max_new_tokens=64)\n\
              ```\n\n\
-             There is no chat template. The prompt is `Q: …`, a line break and `A:`; a context, where there is \
-             one, stands in a line `Context: …` before it. `calibration.json` holds the temperature, \
-             fitted on the rows of the section Validation, by which `verdict ask` calibrates the three \
-             probabilities.\n"
+             There is no chat template. The prompt is `Q: …`, a line break and `A:`; a context, if there is \
+             one, precedes it in a line `Context: …`. `calibration.json` contains the temperature with which \
+             `verdict ask` calibrates the three probabilities, fitted on the examples of the section \
+             Validation.\n"
         )
     }
 
     fn procedure(&self) -> String {
         let (settings, adapter) = (&self.manifest.settings, &self.record.adapter);
         let steps = match (&self.record.early_stop, self.record.kept_step) {
-            (Some(left), Some(kept)) => format!(
+            (Some(stop), Some(kept)) => format!(
                 "{} of {} ({}); weights of step {kept}",
-                left.step, self.manifest.steps, left.reason
+                stop.step, self.manifest.steps, stop.reason
             ),
-            (Some(left), None) => {
-                format!("{} of {} ({})", left.step, self.manifest.steps, left.reason)
+            (Some(stop), None) => {
+                format!("{} of {} ({})", stop.step, self.manifest.steps, stop.reason)
             }
             (None, Some(kept)) => format!("{}; weights of step {kept}", self.manifest.steps),
             (None, None) => self.manifest.steps.to_string(),
@@ -143,7 +143,7 @@ impl Card<'_> {
             ("LoRA dropout", number(adapter.dropout)),
             (
                 "adapted modules",
-                "every linear layer of every block".to_owned(),
+                "every linear layer of every decoder block".to_owned(),
             ),
             (
                 "optimizer",
@@ -151,32 +151,29 @@ impl Card<'_> {
             ),
             ("peak learning rate", format!("{:e}", adapter.lr)),
             ("schedule", word("schedule")),
-            (
-                "warm-up, share of the steps",
-                number(self.manifest.settings.warmup),
-            ),
+            ("warm-up ratio", number(self.manifest.settings.warmup)),
             ("optimizer steps", steps),
-            ("rows of a step", settings.batch.to_string()),
-            ("most tokens of a row", settings.max_length.to_string()),
+            ("examples per step", settings.batch.to_string()),
+            ("maximum sequence length", settings.max_length.to_string()),
             (
-                "clipping of the gradient's norm",
+                "gradient clipping",
                 match settings.clip > 0.0 {
                     true => number(settings.clip),
                     false => "none".to_owned(),
                 },
             ),
             ("loss on", word("loss")),
-            ("weights of classes", word("class_weights")),
-            ("base stored as", word("base")),
-            ("products in", word("compute")),
+            ("class weights", word("class_weights")),
+            ("base-model quantization", word("base")),
+            ("compute dtype", word("compute")),
             ("seed", adapter.seed.to_string()),
-            ("training rows", self.manifest.train_rows.to_string()),
+            ("training examples", self.manifest.train_rows.to_string()),
         ];
         let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
         let among = match grid {
             1 => String::new(),
             _ => format!(
-                "\nIt was trained in one pass with {}; each learns what it would have learnt alone.\n",
+                "\nIt was trained together with {}; each adapter is the same as if it had been trained alone.\n",
                 match grid {
                     2 => "one other".to_owned(),
                     _ => format!("{} others", grid - 1),
@@ -189,7 +186,7 @@ impl Card<'_> {
         )
     }
 
-    /// The validation figures, how they came about, and what they do not show.
+    /// The validation scores, how they were measured, and what they do not show.
     fn figures(&self) -> String {
         let Some(score) = self.record.validation else {
             return "## Validation\n\nNot measured.\n".to_owned();
@@ -198,9 +195,9 @@ impl Card<'_> {
         let mut rows = vec![
             scored("this adapter", score),
             scored("base model without it", base),
-            vec!["a guess among three labels".into(), share(CHANCE)],
+            vec!["random guess among three labels".into(), share(CHANCE)],
         ];
-        let most = self.commonest();
+        let most = self.most_common_label();
         if let Some((label, most)) = &most {
             rows.push(vec![format!("always {label}"), share(*most)]);
         }
@@ -213,37 +210,37 @@ impl Card<'_> {
             .collect();
         let on = match self.folds() {
             true => format!(
-                "Out of fold: each row was judged by adapters of the same settings that did not see it \
-                 ({} folds, drawn {}); the adapter saved here saw all rows.",
+                "Out of fold: each example was predicted by adapters with the same settings that did not see it \
+                 ({} folds, drawn {}); the adapter saved here saw all examples.",
                 self.manifest.settings.folds.unwrap_or_default(),
                 match self.manifest.settings.repeats.unwrap_or(1) {
                     1 => "once".to_owned(),
-                    times => format!("{times} times; the figure is their mean"),
+                    times => format!("{times} times; the score is their mean"),
                 }
             ),
-            false => "On the validation rows, which it did not learn from.".to_owned(),
+            false => "On the validation examples, which it did not learn from.".to_owned(),
         };
         let head = [
-            "who",
+            "model",
             "label accuracy",
-            "95 % (Wilson)",
-            "rows",
-            "loss, nats a token",
+            "95 % CI (Wilson)",
+            "examples",
+            "loss, nats per token",
         ];
         let mut text = format!("## Validation\n\n{on}\n\n{}", table(&head, &rows));
         let bar = most.map_or(CHANCE, |(_, most)| most.max(CHANCE));
         if low <= bar {
             text.push_str(&format!(
-                "\nThe interval reaches down to {}: that it knows more than guessing, or always giving the \
-                 commonest label, would is not shown by these rows.\n",
+                "\nThe confidence interval reaches down to {}: these examples do not show that the adapter is better \
+                 than guessing or always answering with the most common label.\n",
                 share(low)
             ));
         }
         if self.manifest.adapters.len() > 1 || self.record.kept_step.is_some() {
             let best = self.manifest.best == self.record.adapter.name;
             text.push_str(&format!(
-                "\nThese rows were also used to choose{}, so the figure of what was chosen is too kind. It is \
-                 {} of {}, by this rule: {}.\n",
+                "\nThese examples were also used to choose{}, so the score of the chosen one is too optimistic. This \
+                 adapter is {} of {}, by this rule: {}.\n",
                 match self.record.kept_step {
                     Some(_) => " the step",
                     None => " among adapters",
@@ -259,8 +256,8 @@ impl Card<'_> {
         if let Some(nested) = &self.manifest.nested {
             let (low, high) = interval(nested.accuracy, nested.n);
             text.push_str(&format!(
-                "\nNested cross-validation of the whole procedure, choosing included: label accuracy {} \
-                 [{}–{}] on {} rows.\n",
+                "\nNested cross-validation of the whole procedure, including the choice of the adapter: label accuracy \
+                 {} [{}–{}] on {} examples.\n",
                 share(nested.accuracy),
                 share(low),
                 share(high),
@@ -272,7 +269,7 @@ impl Card<'_> {
 
     fn computed(&self) -> String {
         if self.manifest.machines.is_empty() {
-            return "## Computed on\n\nNot noted.\n".to_owned();
+            return "## Computed on\n\nNot recorded.\n".to_owned();
         }
         let rows: Vec<Vec<String>> = self
             .manifest
@@ -282,7 +279,7 @@ impl Card<'_> {
                 let memory = |gib: u64| format!("{gib} GiB");
                 vec![
                     machine.program(),
-                    machine.words(),
+                    machine.describe(),
                     format!("{} {}", machine.system, machine.architecture),
                     machine.processor.clone(),
                     machine.threads.to_string(),
@@ -300,7 +297,7 @@ impl Card<'_> {
         ];
         let several = match rows.len() {
             1 => "",
-            _ => "\nThe run went on from a checkpoint; the machines stand in their order.\n",
+            _ => "\nThe run was resumed from a checkpoint; the machines are listed in order.\n",
         };
         format!("## Computed on\n\n{}{several}", table(&head, &rows))
     }
@@ -314,17 +311,17 @@ impl Card<'_> {
             .map(|(file, hash)| vec![code(file), code(hash)])
             .collect();
         format!(
-            "## Files\n\n{}\nThe run's `MANIFEST.json` holds these hashes, this file's own, and every setting.\n",
+            "## Files\n\n{}\nThe run's `MANIFEST.json` contains these hashes, that of this file, and every setting.\n",
             table(&["file", "SHA-256"], &rows)
         )
     }
 }
 
-/// A row of figures.
-fn scored(who: &str, score: Score) -> Vec<String> {
+/// A row of the table of scores.
+fn scored(model: &str, score: Score) -> Vec<String> {
     let (low, high) = interval(score.accuracy, score.n);
     vec![
-        who.to_owned(),
+        model.to_owned(),
         share(score.accuracy),
         format!("{}–{}", share(low), share(high)),
         score.n.to_string(),
@@ -332,7 +329,7 @@ fn scored(who: &str, score: Score) -> Vec<String> {
     ]
 }
 
-/// Wilson's 95 % interval of an accuracy.
+/// Wilson's 95 % confidence interval of an accuracy.
 fn interval(accuracy: f64, n: usize) -> (f64, f64) {
     let right = (accuracy * n as f64).round() as usize;
     wilson(right.min(n), n)
@@ -342,7 +339,7 @@ fn share(of: f64) -> String {
     format!("{:.1} %", 100.0 * of)
 }
 
-/// A number in as many digits as it has.
+/// A number with all its digits.
 fn number(of: f64) -> String {
     of.to_string()
 }

@@ -7,9 +7,9 @@ use verdict_data::Label;
 use verdict_data::manifest::{FileRecord, SourceRecord, SplitRecord};
 
 use super::*;
-use crate::cross_validation::NestedValidation;
 use crate::grid::AdapterSettings;
 use crate::machine::Machine;
+use crate::manifest::NestedValidation;
 use crate::origin::{DataRecord, ModelRecord, Provenance};
 use crate::settings::TrainSettings;
 
@@ -103,7 +103,7 @@ fn record(name: &str, accuracy: f64) -> AdapterRecord {
 
 fn manifest(adapters: Vec<AdapterRecord>) -> Manifest {
     Manifest {
-        pass_tokens: None,
+        micro_batch_tokens: None,
         label_score: None,
         tool: "verdict 0.1.0".into(),
         provenance: Provenance {
@@ -174,13 +174,13 @@ fn the_metadata_is_yaml_with_the_hubs_keys() {
                 "task": {"type": "text-generation", "name": "biomedical yes/no/uncertain questions"},
                 "dataset": {
                     "type": "verdict",
-                    "name": "validation rows of the Verdict data set dddddddddddd",
+                    "name": "validation examples of the Verdict data set dddddddddddd",
                     "split": "validation",
                 },
                 "metrics": [{
                     "type": "accuracy",
                     "value": 20.0 / 33.0,
-                    "name": "label accuracy on validation rows",
+                    "name": "label accuracy on validation examples",
                 }],
             }],
         }],
@@ -189,7 +189,7 @@ fn the_metadata_is_yaml_with_the_hubs_keys() {
 }
 
 #[test]
-fn what_is_not_known_is_not_said() {
+fn what_is_unknown_is_left_out() {
     let mut manifest = manifest(vec![record("r16", 0.5)]);
     manifest.provenance.data = None;
     manifest.provenance.model = None;
@@ -207,14 +207,14 @@ fn what_is_not_known_is_not_said() {
         assert!(front.get(key).is_none(), "{key}");
     }
     assert!(text.contains("## Validation\n\nNot measured.\n"), "{text}");
-    assert!(text.contains("## Computed on\n\nNot noted.\n"), "{text}");
-    // Of a path, the last part alone: folders of a machine are nobody's business.
+    assert!(text.contains("## Computed on\n\nNot recorded.\n"), "{text}");
+    // Of a path only the last part, because folder names are private.
     assert!(text.contains("base model smollm2-360m"), "{text}");
     assert!(!text.contains("/shelf"), "{text}");
 }
 
 #[test]
-fn an_accuracy_within_reach_of_the_commonest_label_is_said_to_show_nothing() {
+fn an_accuracy_near_that_of_the_most_common_label_shows_nothing() {
     let shown = |accuracy: f64| {
         let manifest = manifest(vec![record("r16", accuracy)]);
         card(&manifest, &manifest.adapters[0])
@@ -223,14 +223,14 @@ fn an_accuracy_within_reach_of_the_commonest_label_is_said_to_show_nothing() {
     let weak = shown(20.0 / 33.0);
     assert!(weak.contains("| always Yes | 45.5 % |"), "{weak}");
     assert!(
-        weak.contains("The interval reaches down to 43.7 %"),
+        weak.contains("The confidence interval reaches down to 43.7 %"),
         "{weak}"
     );
-    assert!(!shown(25.0 / 33.0).contains("The interval reaches"));
+    assert!(!shown(25.0 / 33.0).contains("The confidence interval reaches"));
 }
 
 #[test]
-fn a_member_of_a_grid_with_folds_says_how_it_was_judged_and_chosen() {
+fn an_adapter_of_a_grid_with_folds_describes_how_it_was_scored_and_chosen() {
     let mut manifest = manifest(vec![record("r16", 0.5), record("r32", 0.75)]);
     manifest.settings.folds = Some(5);
     manifest.settings.repeats = Some(2);
@@ -241,10 +241,10 @@ fn a_member_of_a_grid_with_folds_says_how_it_was_judged_and_chosen() {
     });
     let text = card(&manifest, &manifest.adapters[1]);
     for part in [
-        "It was trained in one pass with one other;",
-        "(5 folds, drawn 2 times; the figure is their mean)",
-        "It is one of 2, by this rule: the smallest rank.",
-        "choosing included: label accuracy 45.0 % [39.6 %–50.8 %] on 297 rows.",
+        "It was trained together with one other;",
+        "(5 folds, drawn 2 times; the score is their mean)",
+        "This adapter is one of 2, by this rule: the smallest rank.",
+        "including the choice of the adapter: label accuracy 45.0 % [39.6 %–50.8 %] on 297 examples.",
         // Train and validation: 135 of 297.
         "| always Yes | 45.5 % |",
     ] {

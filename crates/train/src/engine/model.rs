@@ -1,15 +1,18 @@
-//! The engine of the product: `verdict_model`'s decoder, bank and trainer.
+//! The engine of `verdict train`: decoder, adapter bank and trainer of `verdict_model`.
 
 use std::path::Path;
 
 use verdict_model::{AdamW, AdapterBank, Model, Trainer};
 
-use super::{AdapterSpec, AdapterState, Example, ExampleLoss, PASS_TOKENS, Rate, TrainingEngine};
+use super::{
+    AdapterSpec, AdapterState, Example, ExampleLoss, MICRO_BATCH_TOKENS, Rate, TrainingEngine,
+};
 use crate::error::EngineError;
 
-/// A loaded model and the adapters that train over it.
+/// A loaded model and the adapters that are trained on it.
 ///
-/// AdamW has PyTorch's defaults without decay. All adapters are made before the first gradient.
+/// AdamW uses PyTorch's defaults, without weight decay. All adapters must be created before the first
+/// gradient.
 #[derive(Debug)]
 pub struct ModelTrainingEngine<'m> {
     model: &'m Model,
@@ -19,9 +22,9 @@ pub struct ModelTrainingEngine<'m> {
 
 #[derive(Debug)]
 enum Stage {
-    /// Adapters are being made.
-    Making(AdapterBank),
-    /// Boxed: a trainer holds its buffers.
+    /// Adapters are being created.
+    Creating(AdapterBank),
+    /// Boxed because a trainer contains its buffers.
     Training(Box<Trainer>),
 }
 
@@ -30,27 +33,26 @@ impl<'m> ModelTrainingEngine<'m> {
     pub fn new(model: &'m Model) -> Self {
         Self {
             model,
-            stage: Stage::Making(AdapterBank::empty()),
+            stage: Stage::Creating(AdapterBank::empty()),
             base_name: None,
         }
     }
 
-    /// What `adapter_config.json` calls the base model (`base_model_name_or_path`), by which PEFT
-    /// finds it.
+    /// Sets `base_model_name_or_path` of `adapter_config.json`, by which PEFT finds the base model.
     pub fn base_name(mut self, name: impl Into<String>) -> Self {
         self.base_name = Some(name.into());
         self
     }
 
-    /// The trainer; the first call ends the making of adapters.
+    /// The trainer. After the first call no further adapter can be created.
     fn trainer(&mut self) -> Result<&mut Trainer, EngineError> {
-        if let Stage::Making(bank) = &mut self.stage {
+        if let Stage::Creating(bank) = &mut self.stage {
             let trainer = Trainer::new(self.model, std::mem::take(bank), AdamW::default())?;
             self.stage = Stage::Training(Box::new(trainer));
         }
         match &mut self.stage {
             Stage::Training(trainer) => Ok(trainer),
-            Stage::Making(_) => unreachable!("the stage was set above"),
+            Stage::Creating(_) => unreachable!("the stage was set above"),
         }
     }
 }
@@ -58,7 +60,7 @@ impl<'m> ModelTrainingEngine<'m> {
 impl TrainingEngine for ModelTrainingEngine<'_> {
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
         match &mut self.stage {
-            Stage::Making(bank) => Ok(bank.create(self.model.config(), spec)),
+            Stage::Creating(bank) => Ok(bank.create(self.model.config(), spec)),
             Stage::Training(_) => {
                 Err("expected every adapter before the first gradient, found a later one".into())
             }
@@ -85,14 +87,16 @@ impl TrainingEngine for ModelTrainingEngine<'_> {
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>, EngineError> {
         Ok(match &self.stage {
-            Stage::Making(bank) => self.model.evaluate(bank, examples, probes)?,
+            Stage::Creating(bank) => self.model.evaluate(bank, examples, probes)?,
             Stage::Training(trainer) => trainer.evaluate(self.model, examples, probes)?,
         })
     }
 
     fn state(&self, adapter: usize) -> Result<AdapterState, EngineError> {
         match &self.stage {
-            Stage::Making(_) => Err("expected a step before the state of training".into()),
+            Stage::Creating(_) => {
+                Err("expected a training step before the training state is read".into())
+            }
             Stage::Training(trainer) => Ok(trainer.state(self.model, adapter)?),
         }
     }
@@ -104,18 +108,18 @@ impl TrainingEngine for ModelTrainingEngine<'_> {
 
     fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {
         let mut adapter = match &self.stage {
-            Stage::Making(bank) => bank.export(self.model.config(), adapter),
+            Stage::Creating(bank) => bank.export(self.model.config(), adapter),
             Stage::Training(trainer) => trainer.export(self.model, adapter)?,
         };
         adapter.config.base_model_name_or_path = self.base_name.clone();
         Ok(adapter.write(dir)?)
     }
 
-    fn pass_tokens(&self) -> usize {
-        let fit = match &self.stage {
-            Stage::Making(bank) => self.model.micro_batch_tokens(bank),
+    fn micro_batch_tokens(&self) -> usize {
+        let tokens = match &self.stage {
+            Stage::Creating(bank) => self.model.micro_batch_tokens(bank),
             Stage::Training(trainer) => trainer.micro_batch_tokens(self.model),
         };
-        fit.unwrap_or(PASS_TOKENS)
+        tokens.unwrap_or(MICRO_BATCH_TOKENS)
     }
 }

@@ -1,7 +1,7 @@
-//! Several engines as one: each adapter stands on one device, and the devices work at the same time.
+//! Several engines as one: each adapter is assigned to one device, and the devices work in parallel.
 //!
-//! An adapter's results are its engine's: which device it stands on, and what stands on the others,
-//! does not change them, as long as the devices are of one kind.
+//! An adapter's results do not depend on its device or on the adapters of other devices, as long as all
+//! devices are of the same model.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,74 +10,76 @@ use std::thread;
 use super::{AdapterSpec, AdapterState, Example, ExampleLoss, Rate, TrainingEngine};
 use crate::error::EngineError;
 
-/// Where each adapter goes: device numbers below `devices`, in the order of `specs`.
+/// Assigns each adapter to a device: indices below `devices`, in the order of `specs`.
 ///
-/// A row costs 1 for the frozen products and rank/64 for the adapter's own. The costliest adapter
-/// goes first, each to the device with the least so far; ties go to the first adapter and device.
+/// A token costs 1 for the frozen matrix products and rank/64 for those of the adapter. The most
+/// expensive adapter is assigned first, each to the device with the lowest cost so far; of equals, the
+/// first adapter and the first device.
 ///
 /// # Panics
-/// When there are no devices.
-pub fn plan(specs: &[AdapterSpec], devices: usize) -> Vec<usize> {
+/// If `devices` is 0.
+pub fn assign_devices(specs: &[AdapterSpec], devices: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..specs.len()).collect();
     order.sort_by_key(|adapter| std::cmp::Reverse(specs[*adapter].rank));
     let mut load = vec![0; devices];
-    let mut places = vec![0; specs.len()];
+    let mut assigned = vec![0; specs.len()];
     for adapter in order {
         let device = (0..devices).min_by_key(|device| load[*device]);
-        let device = device.expect("a plan needs devices");
+        let device = device.expect("at least one device");
         load[device] += 64 + specs[adapter].rank;
-        places[adapter] = device;
+        assigned[adapter] = device;
     }
-    places
+    assigned
 }
 
 /// An engine on each of several devices.
 ///
-/// Examples without an adapter go to the first device.
+/// Examples without an adapter are evaluated on the first device.
 #[derive(Debug)]
 pub struct MultiDeviceEngine<E> {
-    /// One for each device, locked by the one thread that works with it: an engine need not be `Sync`.
+    /// One engine per device, locked by the thread that uses it, because an engine need not be `Sync`.
     devices: Vec<Mutex<E>>,
     specs: Vec<AdapterSpec>,
-    /// Each planned adapter's device.
-    plan: Vec<usize>,
-    /// Each made adapter's device and its number there.
-    made: Vec<(usize, usize)>,
+    /// The device of each planned adapter.
+    assigned: Vec<usize>,
+    /// The device of each created adapter and its index in that device's engine.
+    created: Vec<(usize, usize)>,
 }
 
 fn lock<E>(engine: &Mutex<E>) -> MutexGuard<'_, E> {
-    // A panic of a device's thread goes on in the caller's.
+    // A panic in a device's thread is resumed in the caller's thread.
     engine.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<E: TrainingEngine + Send> MultiDeviceEngine<E> {
-    /// An engine for each device, and every adapter that is going to be made, in that order.
+    /// An engine for each device, and the adapters that will be created, in that order.
     ///
     /// # Panics
-    /// When there is no engine.
+    /// If there is no engine.
     pub fn new(engines: Vec<E>, specs: &[AdapterSpec]) -> Self {
         Self {
-            plan: plan(specs, engines.len()),
+            assigned: assign_devices(specs, engines.len()),
             devices: engines.into_iter().map(Mutex::new).collect(),
             specs: specs.to_vec(),
-            made: Vec::new(),
+            created: Vec::new(),
         }
     }
 
-    /// Device and number there of an adapter, or of the bare base.
-    fn place(&self, adapter: Option<usize>) -> Result<(usize, Option<usize>), EngineError> {
+    /// The device of an adapter and its index there; of `None`, the bare base model.
+    fn locate(&self, adapter: Option<usize>) -> Result<(usize, Option<usize>), EngineError> {
         let Some(adapter) = adapter else {
             return Ok((0, None));
         };
-        let place = self.made.get(adapter);
-        let (device, number) =
-            place.ok_or_else(|| format!("adapter {adapter}: {} were made", self.made.len()))?;
-        Ok((*device, Some(*number)))
+        let (device, index) = self.created.get(adapter).ok_or_else(|| {
+            let count = self.created.len();
+            format!("expected an adapter below {count}, found {adapter}")
+        })?;
+        Ok((*device, Some(*index)))
     }
 
-    /// Hands each of `items` to its device, renamed for it, all devices at once; the results come back
-    /// in the order of `items`.
-    fn spread<T: Sync + Send, R: Send>(
+    /// Passes each of `items` to its device, all devices in parallel. The results are in the order of
+    /// `items`.
+    fn distribute<T: Sync + Send, R: Send>(
         &self,
         items: impl Iterator<Item = Result<(usize, T), EngineError>>,
         work: impl Fn(&mut E, &[T]) -> Result<Vec<R>, EngineError> + Sync,
@@ -91,15 +93,15 @@ impl<E: TrainingEngine + Send> MultiDeviceEngine<E> {
         }
         let work = &work;
         let one = |device: &Mutex<E>, share: &[T]| -> Result<Vec<R>, EngineError> {
-            let found = work(&mut lock(device), share)?;
-            let (got, wanted) = (found.len(), share.len());
-            if got == wanted {
-                Ok(found)
+            let results = work(&mut lock(device), share)?;
+            let (found, expected) = (results.len(), share.len());
+            if found == expected {
+                Ok(results)
             } else {
-                Err(format!("expected {wanted} results of a device, found {got}").into())
+                Err(format!("expected {expected} results from a device, found {found}").into())
             }
         };
-        let found: Vec<Result<Vec<R>, EngineError>> = thread::scope(|scope| {
+        let results: Vec<Result<Vec<R>, EngineError>> = thread::scope(|scope| {
             let one = &one;
             let started: Vec<_> = self
                 .devices
@@ -113,27 +115,28 @@ impl<E: TrainingEngine + Send> MultiDeviceEngine<E> {
                 .into_iter()
                 .map(|thread| match thread.map(thread::ScopedJoinHandle::join) {
                     None => Ok(Vec::new()),
-                    Some(Ok(found)) => found,
+                    Some(Ok(results)) => results,
                     Some(Err(panic)) => std::panic::resume_unwind(panic),
                 })
                 .collect()
         });
-        let mut found: Vec<std::vec::IntoIter<R>> = found
+        let mut results: Vec<std::vec::IntoIter<R>> = results
             .into_iter()
-            .map(|found| found.map(Vec::into_iter))
+            .map(|results| results.map(Vec::into_iter))
             .collect::<Result<_, _>>()?;
         Ok(order
             .into_iter()
-            .filter_map(|device| found[device].next())
+            .filter_map(|device| results[device].next())
             .collect())
     }
 
-    fn placed<'e>(
+    /// The examples with their devices, each with the adapter index of its device.
+    fn located<'e>(
         &self,
         examples: &[Example<'e>],
     ) -> impl Iterator<Item = Result<(usize, Example<'e>), EngineError>> {
         examples.iter().map(|example| {
-            let (device, adapter) = self.place(example.adapter)?;
+            let (device, adapter) = self.locate(example.adapter)?;
             Ok((
                 device,
                 Example {
@@ -147,15 +150,18 @@ impl<E: TrainingEngine + Send> MultiDeviceEngine<E> {
 
 impl<E: TrainingEngine + Send> TrainingEngine for MultiDeviceEngine<E> {
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
-        let index = self.made.len();
+        let index = self.created.len();
         let planned = self.specs.get(index);
         if planned != Some(spec) {
-            let planned = planned.map_or("no more adapters", |planned| planned.name.as_str());
-            return Err(format!("expected {planned} by the plan, found {}", spec.name).into());
+            let expected = planned.map_or_else(
+                || "no more adapters".to_owned(),
+                |planned| format!("{} as the next adapter", planned.name),
+            );
+            return Err(format!("expected {expected}, found {}", spec.name).into());
         }
-        let number = self.plan[index];
-        let local = lock(&self.devices[number]).create(spec)?;
-        self.made.push((number, local));
+        let device = self.assigned[index];
+        let local = lock(&self.devices[device]).create(spec)?;
+        self.created.push((device, local));
         Ok(index)
     }
 
@@ -164,18 +170,18 @@ impl<E: TrainingEngine + Send> TrainingEngine for MultiDeviceEngine<E> {
         examples: &[Example<'_>],
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>, EngineError> {
-        self.spread(self.placed(examples), |engine, share| {
+        self.distribute(self.located(examples), |engine, share| {
             engine.accumulate(share, probes)
         })
     }
 
     fn step(&mut self, rates: &[Rate]) -> Result<Vec<f32>, EngineError> {
-        let placed = rates.iter().map(|rate| {
-            let (device, adapter) = self.place(Some(rate.adapter))?;
+        let located = rates.iter().map(|rate| {
+            let (device, adapter) = self.locate(Some(rate.adapter))?;
             let adapter = adapter.unwrap_or_default();
             Ok((device, Rate { adapter, ..*rate }))
         });
-        self.spread(placed, |engine, share| engine.step(share))
+        self.distribute(located, |engine, share| engine.step(share))
     }
 
     fn evaluate(
@@ -183,33 +189,34 @@ impl<E: TrainingEngine + Send> TrainingEngine for MultiDeviceEngine<E> {
         examples: &[Example<'_>],
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>, EngineError> {
-        self.spread(self.placed(examples), |engine, share| {
+        self.distribute(self.located(examples), |engine, share| {
             engine.evaluate(share, probes)
         })
     }
 
     fn state(&self, adapter: usize) -> Result<AdapterState, EngineError> {
-        let (device, adapter) = self.place(Some(adapter))?;
+        let (device, adapter) = self.locate(Some(adapter))?;
         lock(&self.devices[device]).state(adapter.unwrap_or_default())
     }
 
     fn restore(&mut self, adapter: usize, state: &AdapterState) -> Result<(), EngineError> {
-        let (device, adapter) = self.place(Some(adapter))?;
+        let (device, adapter) = self.locate(Some(adapter))?;
         lock(&self.devices[device]).restore(adapter.unwrap_or_default(), state)
     }
 
     fn save(&self, adapter: usize, dir: &Path) -> Result<(), EngineError> {
-        let (device, adapter) = self.place(Some(adapter))?;
+        let (device, adapter) = self.locate(Some(adapter))?;
         lock(&self.devices[device]).save(adapter.unwrap_or_default(), dir)
     }
 
     fn device_of(&self, adapter: Option<usize>) -> usize {
-        self.place(adapter).map_or(0, |(device, _)| device)
+        self.locate(adapter).map_or(0, |(device, _)| device)
     }
 
-    fn pass_tokens(&self) -> usize {
-        let tokens = self.devices.iter().map(|device| lock(device).pass_tokens());
-        tokens.min().unwrap_or(super::PASS_TOKENS)
+    fn micro_batch_tokens(&self) -> usize {
+        let tokens = self.devices.iter();
+        let tokens = tokens.map(|device| lock(device).micro_batch_tokens());
+        tokens.min().unwrap_or(super::MICRO_BATCH_TOKENS)
     }
 }
 

@@ -1,75 +1,62 @@
-//! Who leaves the batch before the end, and what is kept of whom.
+//! Early stopping during a run: which fits end before their steps are done, and which weights are
+//! kept of them.
 
-use super::{Running, Status, Training};
+use super::active_fit::{ActiveFit, BestFit, PatienceState};
+use super::training::Training;
 use crate::early_stopping::{EarlyStop, EarlyStoppingRule};
 use crate::engine::AdapterState;
 use crate::error::{Error, Result};
 use crate::events::EventKind;
 use crate::plan::Subset;
-use crate::validation::{Score, ValidationResult};
-
-/// What patience knows of an adapter.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Progress {
-    /// The best so far; none before the first validation.
-    pub(super) best: Option<Best>,
-    /// Validations since then.
-    pub(super) since: usize,
-}
-
-/// An adapter where its validation loss was lowest.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Best {
-    /// Optimizer steps done.
-    pub(super) step: usize,
-    pub(super) score: Score,
-    pub(super) weights: Vec<f32>,
-    pub(super) found: Vec<ValidationResult>,
-}
+use crate::status::FitStatus;
+use crate::validation::Score;
 
 impl Training<'_> {
-    /// Keeps a member's weights where its validation loss is the lowest so far; takes it out of the
-    /// batch where it has not been for too long.
-    pub(super) fn weigh_progress(&mut self, fit: usize, score: Score) -> Result<()> {
+    /// Keeps the weights of a fit whose validation loss is its lowest so far; early-stops a fit that
+    /// has had too many validations without a lower one.
+    pub(super) fn apply_patience(&mut self, fit: usize, score: Score) -> Result<()> {
         let Some(patience) = self.settings.patience else {
             return Ok(());
         };
-        let running = &self.fits[fit];
-        let best = running.progress.best.as_ref();
+        let active = &self.fits[fit];
+        let best = active.patience.best.as_ref();
         if best.is_none_or(|best| score.loss < best.score.loss) {
-            let state = self.engine.state(running.engine_index);
+            let state = self.engine.state(active.engine_index);
             let state = state.map_err(|source| Error::Engine {
-                doing: format!("keeping adapter {}", self.plan.fits[fit].name),
+                doing: format!(
+                    "keeping the weights of adapter {}",
+                    self.plan.fits[fit].name
+                ),
                 source,
             })?;
-            let best = Best {
+            let best = BestFit {
                 step: self.done,
                 score,
                 weights: state.weights,
-                found: running.found.clone().unwrap_or_default(),
+                results: active.results.clone().unwrap_or_default(),
             };
-            self.fits[fit].progress = Progress {
+            self.fits[fit].patience = PatienceState {
                 best: Some(best),
-                since: 0,
+                validations_since: 0,
             };
             return Ok(());
         }
         let (step, loss) = best.map_or((0, f64::NAN), |best| (best.step, best.score.loss));
-        let since = running.progress.since + 1;
-        self.fits[fit].progress.since = since;
+        let since = active.patience.validations_since + 1;
+        self.fits[fit].patience.validations_since = since;
         if since < patience || self.done == self.plan.subset_of(fit).steps {
             return Ok(());
         }
         let reason = format!(
-            "validation loss {:.4} after step {}, no better than {loss:.4} after step {step} in {since} validations",
+            "validation loss {:.4} after step {}; the lowest was {loss:.4} after step {step}, {since} validations ago",
             score.loss, self.done
         );
-        self.drop_out(fit, EarlyStoppingRule::Patience, reason)
+        self.stop_early(fit, EarlyStoppingRule::Patience, reason)
     }
 
-    /// At a rung, takes all members but the best by validation loss out of the batch; of equal ones the
-    /// earlier in the grid stays.
-    pub(super) fn climb(&mut self) -> Result<()> {
+    /// At a rung of successive halving, prunes all adapters but the best by validation loss. Of two
+    /// with the same loss, the one earlier in the grid is better.
+    pub(super) fn apply_halving(&mut self) -> Result<()> {
         let Some(rung) = self
             .rungs
             .iter()
@@ -79,73 +66,72 @@ impl Training<'_> {
             return Ok(());
         };
         let loss = |fit: usize| -> f64 {
-            let found = self.fits[fit].found.as_deref().unwrap_or_default();
-            self.score(&self.plan.subset_of(fit).held_out, found).loss
+            let results = self.fits[fit].results.as_deref().unwrap_or_default();
+            self.score(&self.plan.subset_of(fit).held_out, results).loss
         };
-        let adapters = 0..self.plan.adapters.len();
-        let training = adapters.filter(|fit| self.fits[*fit].trains());
+        let grid = 0..self.plan.adapters.len();
+        let training = grid.filter(|fit| self.fits[*fit].is_training());
         let mut ranked: Vec<(usize, f64)> = training.map(|fit| (fit, loss(fit))).collect();
         ranked.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         if ranked.len() <= rung.keep {
             return Ok(());
         }
-        let (count, worst) = (ranked.len(), ranked[rung.keep - 1].1);
-        let mut leaving: Vec<(usize, (usize, f64))> =
+        let (count, worst_kept) = (ranked.len(), ranked[rung.keep - 1].1);
+        let mut pruned: Vec<(usize, (usize, f64))> =
             ranked.into_iter().enumerate().skip(rung.keep).collect();
-        leaving.sort_by_key(|(_, (fit, _))| *fit);
-        for (place, (fit, loss)) in leaving {
+        pruned.sort_by_key(|(_, (fit, _))| *fit);
+        for (place, (fit, loss)) in pruned {
             let reason = format!(
-                "validation loss {loss:.4} after step {}, place {} of {count}; the best {} stay, up to {worst:.4}",
+                "validation loss {loss:.4} after step {}, rank {} of {count}; the best {} continue, with losses up to {worst_kept:.4}",
                 self.done,
                 place + 1,
                 rung.keep
             );
-            self.drop_out(fit, EarlyStoppingRule::Halving, reason)?;
+            self.stop_early(fit, EarlyStoppingRule::Halving, reason)?;
         }
         Ok(())
     }
 
-    fn drop_out(&mut self, fit: usize, by: EarlyStoppingRule, reason: String) -> Result<()> {
-        let step = self.done;
-        let running = &mut self.fits[fit];
-        let kept = running
-            .progress
-            .best
-            .as_ref()
-            .map_or(step, |best| best.step);
-        running.status = Status::EarlyStopped(EarlyStop {
+    fn stop_early(&mut self, fit: usize, by: EarlyStoppingRule, reason: String) -> Result<()> {
+        let (step, plan) = (self.done, self.plan);
+        let active = &mut self.fits[fit];
+        let best = active.patience.best.as_ref();
+        let kept = best.map_or(step, |best| best.step);
+        active.status = FitStatus::EarlyStopped(EarlyStop {
             by,
             step,
             reason: reason.clone(),
         });
         let kind = EventKind::EarlyStopped { by, reason, kept };
-        let name = &self.plan.fits[fit].name;
-        self.sink.emit(step, Some(name), kind)
+        self.emit(Some(&plan.fits[fit].name), kind)
     }
 
-    /// Sets a member to where patience found it best, to be saved and judged as it was there; returns
-    /// that step.
-    pub(super) fn recall(&mut self, fit: usize) -> Result<Option<usize>> {
+    /// With patience, restores the weights and results of the step where the validation loss was
+    /// lowest, so that they are what is saved; returns that step.
+    pub(super) fn restore_best(&mut self, fit: usize) -> Result<Option<usize>> {
         debug_assert_eq!(self.plan.subset_of(fit).subset, Subset::All);
-        let Running {
+        let ActiveFit {
             engine_index,
-            progress,
+            patience,
             ..
         } = &self.fits[fit];
-        let Some(best) = &progress.best else {
+        let Some(best) = &patience.best else {
             return Ok(None);
         };
         let state = AdapterState {
             weights: best.weights.clone(),
             ..AdapterState::default()
         };
-        let (step, found) = (best.step, best.found.clone());
+        let (step, results) = (best.step, best.results.clone());
         let restored = self.engine.restore(*engine_index, &state);
         restored.map_err(|source| Error::Engine {
-            doing: format!("recalling adapter {}", self.plan.fits[fit].name),
+            doing: format!(
+                "restoring the best weights of adapter {}",
+                self.plan.fits[fit].name
+            ),
             source,
         })?;
-        self.fits[fit].found = Some(found);
+        self.fits[fit].results = Some(results);
         Ok(Some(step))
     }
 }

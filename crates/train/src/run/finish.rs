@@ -1,28 +1,30 @@
-//! The end of a run: adapters and predictions to the disk, the choice, the manifest.
+//! The end of a run: adapters and predictions are saved, the best adapter is chosen, the manifest is
+//! written.
 
 use std::collections::BTreeMap;
 
 use verdict_answer::{Calibrations, calibration};
 
-use super::Training;
+use super::active_fit::ActiveFit;
+use super::training::Training;
 use crate::card;
-use crate::cross_validation::{CrossValidation, NestedValidation};
+use crate::cross_validation::CrossValidation;
 use crate::error::{Error, Result};
 use crate::events::{EventKind, Outcome};
-use crate::manifest::{AdapterRecord, LABEL_SCORE, Manifest};
+use crate::manifest::{AdapterRecord, LABEL_SCORE, Manifest, NestedValidation};
 use crate::predictions::Prediction;
 use crate::select;
 use crate::validation::ValidationResult;
 
 impl Training<'_> {
-    /// Saves the adapters, chooses the best, writes the manifest.
+    /// Saves the adapters, chooses the best one and writes the manifest.
     pub(super) fn finish(&mut self) -> Result<Manifest> {
         let mut records = self.save()?;
-        let nested = self.judge_folds(&mut records)?;
+        let nested = self.score_folds(&mut records)?;
         let predictions = self.predictions();
         self.run.write_validation(predictions.iter().cloned())?;
         self.calibrate(&predictions, &mut records)?;
-        let best = select::best(&records).ok_or_else(|| self.nobody())?;
+        let best = select::best(&records).ok_or_else(|| self.all_diverged())?;
         let best = records[best].adapter.name.clone();
         let rule = match nested {
             Some(_) => select::FOLDS_RULE,
@@ -33,11 +35,11 @@ impl Training<'_> {
             tool: Manifest::tool(),
             provenance: self.provenance.clone(),
             machines: self.run.machines(),
-            pass_tokens: Some(self.pass_tokens),
+            micro_batch_tokens: Some(self.micro_batch_tokens),
             label_score: Some(LABEL_SCORE.to_owned()),
             steps: self.done,
             train_rows: self.plan.subsets[0].train.len(),
-            base: self.score(&self.base_rows(), base),
+            base: self.score(&self.base_examples(), base),
             nested,
             best: best.clone(),
             rule: rule.into(),
@@ -50,38 +52,38 @@ impl Training<'_> {
             best: Some(best),
             error: None,
         };
-        self.sink.emit(self.done, None, end)?;
+        self.emit(None, end)?;
         self.run.finish(&manifest)?;
         Ok(manifest)
     }
 
-    /// Saves each member that was not taken out; the members' records, without what folds say.
+    /// Saves each adapter that did not diverge. Returns the records of all adapters, still without the
+    /// scores of folds.
     fn save(&mut self) -> Result<Vec<AdapterRecord>> {
         let plan = self.plan;
         let mut records = Vec::new();
         for (fit, adapter) in plan.adapters.iter().enumerate() {
             let name = &adapter.name;
             let mut files = BTreeMap::new();
-            let stopped = self.fits[fit].diverged().cloned();
+            let diverged = self.fits[fit].diverged().cloned();
             let mut kept_step = None;
-            if stopped.is_none() {
-                self.look_around()?;
-                kept_step = self.recall(fit)?;
+            if diverged.is_none() {
+                self.handle_requests()?;
+                kept_step = self.restore_best(fit)?;
                 let index = self.fits[fit].engine_index;
                 files = self.run.save(name, |dir| self.engine.save(index, dir))?;
                 let path = format!("adapters/{name}");
-                self.sink
-                    .emit(self.done, Some(name), EventKind::Saved { path })?;
+                self.emit(Some(name), EventKind::Saved { path })?;
             }
-            let held = &plan.subset_of(fit).held_out;
-            let found = self.fits[fit].found.as_ref();
+            let held_out = &plan.subset_of(fit).held_out;
+            let results = self.fits[fit].results.as_ref();
             records.push(AdapterRecord {
                 adapter: adapter.clone(),
-                diverged: stopped,
+                diverged,
                 early_stop: self.fits[fit].early_stop().cloned(),
                 kept_step,
                 train_loss: self.fits[fit].train_loss,
-                validation: found.map(|found| self.score(held, found)),
+                validation: results.map(|results| self.score(held_out, results)),
                 folds: Vec::new(),
                 files,
             });
@@ -89,18 +91,18 @@ impl Training<'_> {
         Ok(records)
     }
 
-    /// Out-of-fold scores into the records, the folds' predictions to the disk.
-    fn judge_folds(&mut self, records: &mut [AdapterRecord]) -> Result<Option<NestedValidation>> {
+    /// Adds the out-of-fold scores to the records and writes the predictions of the folds.
+    fn score_folds(&mut self, records: &mut [AdapterRecord]) -> Result<Option<NestedValidation>> {
         if self.settings.folds.is_none() {
             return Ok(None);
         }
-        let folded = self.folded();
+        let folds = self.cross_validation();
         for (adapter, record) in records.iter_mut().enumerate() {
-            record.validation = folded.out_of_fold(adapter);
-            record.folds = folded.folds_of(adapter);
+            record.validation = folds.out_of_fold(adapter);
+            record.folds = folds.scores_of(adapter);
         }
-        let nested = folded.nested();
-        self.run.write_folds(folded.lines())?;
+        let nested = folds.nested();
+        self.run.write_folds(folds.fold_predictions())?;
         for (fit, record) in records.iter().enumerate() {
             if let Some(score) = record.validation {
                 self.report(Some(fit), score)?;
@@ -109,47 +111,45 @@ impl Training<'_> {
         Ok(Some(nested))
     }
 
-    fn folded(&self) -> CrossValidation<'_> {
+    fn cross_validation(&self) -> CrossValidation<'_> {
         let fits = self.fits.iter();
-        let found = fits.map(|fit| fit.found.as_deref().filter(|_| fit.diverged().is_none()));
+        let results = fits.map(|fit| fit.results.as_deref().filter(|_| fit.diverged().is_none()));
         CrossValidation {
             plan: self.plan,
             pool: &self.pool,
-            found: found.collect(),
+            results: results.collect(),
         }
     }
 
-    /// The content of `validation.jsonl`: the base model, then each member that was not taken out.
+    /// The content of `validation.jsonl`: the base model, then each adapter that did not diverge.
     fn predictions(&self) -> Vec<Prediction> {
-        let lines = |name: Option<&'_ str>,
-                     rows: &[usize],
-                     found: &[ValidationResult]|
+        let predictions = |name: Option<&'_ str>,
+                           examples: &[usize],
+                           results: &[ValidationResult]|
          -> Vec<Prediction> {
-            let rows = rows.iter().zip(found);
-            rows.map(|(row, found)| Prediction::new(name, self.pool[*row], found))
+            let examples = examples.iter().zip(results);
+            examples
+                .map(|(example, result)| Prediction::new(name, self.pool[*example], result))
                 .collect()
         };
         let base = self.base.as_deref().unwrap_or_default();
-        let mut all = lines(None, &self.base_rows(), base);
+        let mut all = predictions(None, &self.base_examples(), base);
         if self.settings.folds.is_some() {
-            all.extend(self.folded().outer());
+            all.extend(self.cross_validation().outer_predictions());
             return all;
         }
         for (fit, adapter) in self.plan.adapters.iter().enumerate() {
-            let running = &self.fits[fit];
-            if running.diverged().is_none() {
-                let found = running.found.as_deref().unwrap_or_default();
-                all.extend(lines(
-                    Some(&adapter.name),
-                    &self.plan.subset_of(fit).held_out,
-                    found,
-                ));
+            let active = &self.fits[fit];
+            if active.diverged().is_none() {
+                let results = active.results.as_deref().unwrap_or_default();
+                let held_out = &self.plan.subset_of(fit).held_out;
+                all.extend(predictions(Some(&adapter.name), held_out, results));
             }
         }
         all
     }
 
-    /// Writes beside each adapter what makes its probabilities mean what they say, fitted on its predictions.
+    /// Fits each saved adapter's calibration on its predictions and writes it into the adapter's folder.
     fn calibrate(&self, predictions: &[Prediction], records: &mut [AdapterRecord]) -> Result<()> {
         for record in records.iter_mut().filter(|of| of.diverged.is_none()) {
             let name = record.adapter.name.as_str();
@@ -165,9 +165,9 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// Every adapter that was taken out, where none is left to choose.
-    fn nobody(&self) -> Error {
-        let reasons = self.fits.iter().filter_map(super::Running::diverged);
+    /// The error of a run in which no adapter is left to choose.
+    fn all_diverged(&self) -> Error {
+        let reasons = self.fits.iter().filter_map(ActiveFit::diverged);
         Error::Diverged {
             reasons: reasons.cloned().collect(),
         }

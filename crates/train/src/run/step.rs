@@ -1,29 +1,31 @@
-//! One optimizer step of every adapter that trains.
+//! One optimizer step of every fit that trains.
 
 use std::time::Instant;
 
-use super::{Running, Training};
+use super::active_fit::ActiveFit;
+use super::training::Training;
 use crate::batches::{PackedExample, dropout_key, pack_by_device};
 use crate::engine::{Example, Rate};
 use crate::error::{Error, Result};
 use crate::events::EventKind;
 use crate::plan::Subset;
 
-/// One adapter's part of a step.
+/// The batch of one fit in this step.
 struct Batch {
     fit: usize,
-    /// Places in the pool.
-    rows: Vec<usize>,
-    /// Sum of the tokens that the loss counts, each by its row's weight.
+    /// Indices into the pool.
+    examples: Vec<usize>,
+    /// Tokens that the loss counts, each weighted by its example's weight, summed.
     weight: f64,
     loss_sum: f64,
     tokens: usize,
 }
 
 impl Training<'_> {
-    /// One optimizer step of every adapter that trains.
+    /// One optimizer step of every fit that trains.
     pub(super) fn step(&mut self) -> Result<()> {
         let started = Instant::now();
+        let plan = self.plan;
         let mut batches = self.batches();
         let (examples, tokens) = self.accumulate(&mut batches)?;
         let step = self.done;
@@ -38,11 +40,11 @@ impl Training<'_> {
         let mut rates = Vec::new();
         for batch in &batches {
             let loss = batch.loss_sum / batch.tokens as f64;
-            let lr = self.plan.adapters[self.plan.fits[batch.fit].adapter].lr;
+            let peak = plan.adapters[plan.fits[batch.fit].adapter].lr;
             let fit = &mut self.fits[batch.fit];
             if loss.is_finite() {
                 fit.train_loss = Some(loss);
-                let lr = lr * fit.rates.share(step);
+                let lr = peak * fit.rates.share(step);
                 rates.push(Rate {
                     adapter: fit.engine_index,
                     lr: lr as f32,
@@ -50,7 +52,7 @@ impl Training<'_> {
                 });
                 stepping.push((batch.fit, loss, lr));
             } else {
-                self.take_out(batch.fit, "loss", loss)?;
+                self.diverge(batch.fit, "loss", loss)?;
             }
         }
         let norms = self.engine.step(&rates).map_err(|source| Error::Engine {
@@ -60,81 +62,82 @@ impl Training<'_> {
         for ((fit, loss, lr), norm) in stepping.into_iter().zip(norms) {
             let grad_norm = f64::from(norm);
             if !grad_norm.is_finite() {
-                self.take_out(fit, "gradient norm", grad_norm)?;
-            } else if self.plan.subset_of(fit).subset == Subset::All {
+                self.diverge(fit, "gradient norm", grad_norm)?;
+            } else if plan.subset_of(fit).subset == Subset::All {
                 let kind = EventKind::Train {
                     loss,
                     lr,
                     grad_norm,
                 };
-                let name = &self.plan.fits[fit].name;
-                self.sink.emit(self.done, Some(name), kind)?;
+                self.emit(Some(&plan.fits[fit].name), kind)?;
             }
         }
-        self.any_left()?;
+        self.check_all_diverged()?;
         let seconds = started.elapsed().as_secs_f64().max(1e-9);
         let throughput = EventKind::Throughput {
             examples_per_s: examples as f64 / seconds,
             tokens_per_s: tokens as f64 / seconds,
         };
-        self.sink.emit(self.done, None, throughput)
+        self.emit(None, throughput)
     }
 
-    /// What each adapter that trains sees at this step.
+    /// The batch of each fit that trains.
     fn batches(&mut self) -> Vec<Batch> {
         let (pool, plan, loss, step) = (&self.pool, self.plan, self.settings.loss, self.done);
         let fits = self.fits.iter_mut().enumerate();
-        let training = fits.filter(|(_, running)| running.trains());
-        let batch = |(fit, running): (usize, &mut Running)| {
+        let training = fits.filter(|(_, active)| active.is_training());
+        let batch = |(fit, active): (usize, &mut ActiveFit)| {
             let train = &plan.subset_of(fit).train;
-            let rows = running.order.at(step).iter().map(|place| train[*place]);
-            let rows: Vec<usize> = rows.collect();
-            let tokens = rows.iter().map(|row| pool[*row].supervised(loss)).sum();
-            let weigh = |row: &usize| pool[*row].weight * pool[*row].supervised(loss) as f64;
+            let examples = active.order.at(step).iter().map(|index| train[*index]);
+            let examples: Vec<usize> = examples.collect();
+            let supervised = |example: &usize| pool[*example].supervised(loss);
+            let weighted =
+                |example: &usize| pool[*example].weight * pool[*example].supervised(loss) as f64;
             Batch {
                 fit,
-                weight: rows.iter().map(weigh).sum(),
-                rows,
+                weight: examples.iter().map(weighted).sum(),
+                tokens: examples.iter().map(supervised).sum(),
+                examples,
                 loss_sum: 0.0,
-                tokens,
             }
         };
         training.map(batch).collect()
     }
 
-    /// Gradients of all batches, pass by pass; returns the examples and the tokens that went through.
+    /// Accumulates the gradients of all batches, one micro-batch after the other. Returns the number
+    /// of examples and of tokens.
     fn accumulate(&mut self, batches: &mut [Batch]) -> Result<(usize, usize)> {
-        let length = |row: &usize| self.pool[*row].tokens.len();
+        let length = |example: &usize| self.pool[*example].tokens.len();
         let lengths: Vec<Vec<usize>> = batches
             .iter()
-            .map(|batch| batch.rows.iter().map(length).collect())
+            .map(|batch| batch.examples.iter().map(length).collect())
             .collect();
         let device = |batch: &Batch| {
             self.engine
                 .device_of(Some(self.fits[batch.fit].engine_index))
         };
         let devices: Vec<usize> = batches.iter().map(device).collect();
-        for pass in pack_by_device(&lengths, &devices, self.pass_tokens) {
-            self.look_around()?;
-            let example = |placed: &PackedExample| {
-                let batch = &batches[placed.batch];
-                let row = self.pool[batch.rows[placed.position]];
+        for micro_batch in pack_by_device(&lengths, &devices, self.micro_batch_tokens) {
+            self.handle_requests()?;
+            let example = |packed: &PackedExample| {
+                let batch = &batches[packed.batch];
+                let example = self.pool[batch.examples[packed.position]];
                 Example {
                     adapter: Some(self.fits[batch.fit].engine_index),
-                    tokens: &row.tokens,
-                    loss_from: row.loss_from(self.settings.loss),
-                    weight: (row.weight / batch.weight) as f32,
-                    key: dropout_key(self.done, placed.position),
+                    tokens: &example.tokens,
+                    loss_from: example.loss_from(self.settings.loss),
+                    weight: (example.weight / batch.weight) as f32,
+                    key: dropout_key(self.done, packed.position),
                 }
             };
-            let examples: Vec<Example<'_>> = pass.iter().map(example).collect();
+            let examples: Vec<Example<'_>> = micro_batch.iter().map(example).collect();
             let losses = self.engine.accumulate(&examples, &[]);
             let losses = losses.map_err(|source| Error::Engine {
                 doing: format!("training step {}", self.done + 1),
                 source,
             })?;
-            for (placed, found) in pass.iter().zip(losses) {
-                batches[placed.batch].loss_sum += found.loss_sum;
+            for (packed, loss) in micro_batch.iter().zip(losses) {
+                batches[packed.batch].loss_sum += loss.loss_sum;
             }
         }
         let examples = lengths.iter().map(Vec::len).sum();

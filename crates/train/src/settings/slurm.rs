@@ -1,15 +1,15 @@
-//! How a run is given to SLURM: what `sbatch` is asked for. It changes no result.
+//! How a run is submitted to SLURM: the options of `sbatch`. They do not affect results.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
 
-/// The `[slurm]` table of a settings file. What is not given is the cluster's default.
+/// The `[slurm]` table of a settings file. Options that are not given keep the cluster's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Slurm {
-    /// Tasks of the array, at most as many as the grid has members; one for each member, and no more
-    /// than 8, where not given.
+    /// Tasks of the job array, at most as many as the grid has adapters. By default one per adapter, but
+    /// no more than 8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tasks: Option<usize>,
     /// `--partition`.
@@ -25,29 +25,29 @@ pub struct Slurm {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub constraint: Option<String>,
     /// `--time` of a task: minutes, `hours:minutes:seconds` or `days-hours`. A task that needs longer is
-    /// put back into the queue before its time is up, and goes on.
+    /// requeued before its time limit and resumes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// GPUs of a task (`--gres=gpu:N`).
+    /// GPUs per task (`--gres=gpu:N`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus: Option<usize>,
-    /// Processors of a task (`--cpus-per-task`).
+    /// CPUs per task (`--cpus-per-task`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<usize>,
-    /// `--mem` of a task, as SLURM writes it (`32G`).
+    /// `--mem` per task, in SLURM's notation (`32G`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mem: Option<String>,
-    /// Shell lines before the program starts (`module load cuda`).
+    /// Shell commands to run before the program starts (`module load cuda`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<String>,
-    /// Further options of `sbatch`, each as it stands on its command line (`--exclude=node7`).
+    /// Further options of `sbatch`, each as on its command line (`--exclude=node7`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
 }
 
 impl Slurm {
-    /// What is asked for by a word, under the names of `sbatch`'s options.
-    pub fn words(&self) -> [(&'static str, Option<&str>); 6] {
+    /// The options that take one word, with the names that `sbatch` gives them.
+    pub fn word_options(&self) -> [(&'static str, Option<&str>); 6] {
         [
             ("partition", self.partition.as_deref()),
             ("account", self.account.as_deref()),
@@ -58,13 +58,12 @@ impl Slurm {
         ]
     }
 
-    /// What cannot be asked for.
+    /// The invalid options.
     pub(super) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut fault = |key: &str, wanted: &str, found: &str| {
             let text = format!("expected {wanted}, found {found:?}");
-            let key = format!("slurm.{key}");
-            faults.push(Fault { key, text });
+            faults.push(Fault::new(format!("slurm.{key}"), text));
         };
         for (key, count) in [
             ("tasks", self.tasks),
@@ -75,9 +74,9 @@ impl Slurm {
                 fault(key, "at least 1", "0");
             }
         }
-        // Each is the rest of a line of the script that sbatch reads.
+        // Each becomes part of a line of the script that sbatch reads.
         let word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
-        for (key, given) in self.words() {
+        for (key, given) in self.word_options() {
             if let Some(text) = given.filter(|text| !word(text)) {
                 fault(key, "one word", text);
             }
@@ -86,7 +85,7 @@ impl Slurm {
             if !option.starts_with('-') || option.contains('\n') {
                 fault(
                     "options",
-                    "options of sbatch, which begin with a dash",
+                    "an option of sbatch, beginning with a dash",
                     option,
                 );
             }

@@ -1,11 +1,12 @@
-//! A small deterministic engine for tests: softmax regression on the last and the first token,
-//! which is convex, so its loss really falls; and rows for it to learn.
+//! A small deterministic engine for tests: softmax regression on the last and the first token, which is
+//! convex, so that its loss falls; and examples for it to learn.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use verdict_common::random::mix;
 use verdict_train::engine::{AdapterSpec, AdapterState, Example, ExampleLoss, Rate};
 use verdict_train::error::EngineError;
 use verdict_train::{
@@ -28,24 +29,24 @@ pub struct Toy {
     steps: i32,
 }
 
-/// The engine, with faults to order.
+/// The engine, with configurable failures.
 #[derive(Default)]
 pub struct ToyEngine {
     /// The adapters.
     pub toys: Vec<Toy>,
-    /// Adapter whose losses are NaN after that many steps.
+    /// Adapter whose losses are NaN after this many steps.
     pub poisoned: Option<(String, i32)>,
-    /// Adapter whose gradient norm is infinite after that many steps.
+    /// Adapter whose gradient norm is infinite after this many steps.
     pub exploding: Option<(String, i32)>,
-    /// The pass, from 1, that fails.
-    pub broken_pass: Option<usize>,
+    /// The micro-batch, from 1, that fails.
+    pub failing_call: Option<usize>,
     /// Adapter that cannot be saved.
     pub full_disk: Option<String>,
-    /// Passes that went through `accumulate`.
-    pub passes: usize,
+    /// Calls of `accumulate`.
+    pub accumulate_calls: usize,
     /// Calls of `accumulate` and `evaluate`.
     pub calls: AtomicUsize,
-    /// Raises a flag at that call, from 1.
+    /// Sets a flag at this call, from 1.
     pub flag_at: Option<(usize, Arc<AtomicBool>)>,
 }
 
@@ -79,7 +80,7 @@ impl ToyEngine {
                 Some(toy) if learn => {
                     let name =
                         toy.spec.seed ^ example.key.rotate_left(17) ^ (place * 64 + input) as u64;
-                    let drawn = (noise(name) >> 40) as f32 / (1u64 << 24) as f32;
+                    let drawn = (mix(name) >> 40) as f32 / (1u64 << 24) as f32;
                     if drawn < toy.spec.dropout {
                         0.0
                     } else {
@@ -123,7 +124,7 @@ impl TrainingEngine for ToyEngine {
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
         let size = 2 * VOCAB * VOCAB;
         let start = |place: usize| {
-            let drawn = noise(spec.seed ^ ((spec.rank as u64) << 32) ^ place as u64);
+            let drawn = mix(spec.seed ^ ((spec.rank as u64) << 32) ^ place as u64);
             ((drawn >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 0.01
         };
         self.toys.push(Toy {
@@ -137,20 +138,20 @@ impl TrainingEngine for ToyEngine {
         Ok(self.toys.len() - 1)
     }
 
-    /// Each adapter's gradient of the call is summed from zero and added once, so that the cuts
-    /// between calls show in the last bits.
+    /// Each adapter's gradient of a call is summed from zero and added once, so that the boundaries between
+    /// calls affect the last bits.
     fn accumulate(
         &mut self,
         examples: &[Example<'_>],
         probes: &[u32],
     ) -> Result<Vec<ExampleLoss>, EngineError> {
         self.called();
-        self.passes += 1;
-        if self.broken_pass == Some(self.passes) {
+        self.accumulate_calls += 1;
+        if self.failing_call == Some(self.accumulate_calls) {
             return Err("the toy broke".into());
         }
         let sorted = examples.is_sorted_by_key(|example| example.adapter);
-        assert!(sorted, "examples of one call stand sorted by adapter");
+        assert!(sorted, "the examples of one call are sorted by adapter");
         let mut losses = Vec::new();
         let mut sums = vec![Vec::new(); self.toys.len()];
         for example in examples {
@@ -259,15 +260,7 @@ impl TrainingEngine for ToyEngine {
     }
 }
 
-/// The finaliser of SplitMix64: a number that looks like chance.
-fn noise(name: u64) -> u64 {
-    let mut z = name.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// `n` rows of different lengths; the first token decides the label.
+/// `n` examples of different lengths; the first token determines the label.
 fn rows_of(name: &str, n: usize) -> Vec<TokenizedExample> {
     let row = |place: usize| {
         let label = place % 3;
@@ -290,14 +283,14 @@ fn rows_of(name: &str, n: usize) -> Vec<TokenizedExample> {
     (0..n).map(row).collect()
 }
 
-/// 50 training rows and 12 validation rows.
+/// 50 training examples and 12 validation examples.
 pub fn rows() -> TrainingSet {
     TrainingSet {
         train: rows_of("train", 50),
         validation: rows_of("validation", 12),
-        probes: PROBES.to_vec(),
+        label_tokens: PROBES.to_vec(),
         cuts: Default::default(),
-        tails: Default::default(),
+        label_tails: Default::default(),
     }
 }
 
@@ -310,7 +303,7 @@ pub fn settings(out: &Path) -> TrainSettings {
         rank: vec![4],
         lr: vec![0.05],
         steps: Some(30),
-        pass_tokens: Some(64),
+        micro_batch_tokens: Some(64),
         max_length: 32,
         validate_every: 10,
         ..TrainSettings::default()
@@ -327,7 +320,7 @@ pub fn provenance() -> Provenance {
     }
 }
 
-/// Trains with the toy engine; all events.
+/// Trains with the toy engine; returns all events.
 pub fn run_with(
     settings: &TrainSettings,
     engine: &mut ToyEngine,
@@ -336,7 +329,7 @@ pub fn run_with(
     run_on(&rows(), settings, engine, overwrite)
 }
 
-/// Trains with the toy engine on rows of one's own; all events.
+/// Trains with the toy engine on these examples; returns all events.
 pub fn run_on(
     rows: &TrainingSet,
     settings: &TrainSettings,
@@ -352,8 +345,7 @@ pub fn run_on(
     (result, events)
 }
 
-/// As a whole: adapters, events but for times and throughput, and everything else that a finished run
-/// holds.
+/// The content of a finished run: adapters, events without times and throughput, and everything else.
 pub fn outcome(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let read = |name: String| {
         let bytes = std::fs::read(dir.join(&name)).unwrap();
@@ -366,7 +358,7 @@ pub fn outcome(dir: &Path) -> Vec<(String, Vec<u8>)> {
     tree(dir).into_iter().map(read).collect()
 }
 
-/// Lines of events without what a clock said.
+/// Lines of events without times and throughput.
 fn timeless(events: &str) -> String {
     let line = |line: &str| {
         let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -379,14 +371,14 @@ fn timeless(events: &str) -> String {
     events.lines().map(line).collect()
 }
 
-/// Trains with a sound toy engine; the run must finish.
+/// Trains with a toy engine without failures; the run must finish.
 pub fn run(settings: &TrainSettings) -> RunSummary {
     run_with(settings, &mut ToyEngine::default(), false)
         .0
         .expect("a sound run finishes")
 }
 
-/// Bytes of a member's adapter.
+/// Bytes of an adapter.
 pub fn adapter_bytes(dir: &Path, name: &str) -> Vec<u8> {
     let path = dir
         .join("adapters")

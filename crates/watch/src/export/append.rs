@@ -1,4 +1,4 @@
-//! A file that begins whole and then grows.
+//! A file that is first written completely and then appended to.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Bytes on their way to a file.
+/// A file and the bytes to be written to it.
 #[derive(Debug)]
 pub(super) struct Append {
     path: PathBuf,
-    waiting: Vec<u8>,
-    begun: bool,
+    pending: Vec<u8>,
+    created: bool,
 }
 
 impl Append {
@@ -19,8 +19,8 @@ impl Append {
     pub(super) fn new(path: PathBuf) -> Append {
         Append {
             path,
-            waiting: Vec::new(),
-            begun: false,
+            pending: Vec::new(),
+            created: false,
         }
     }
 
@@ -28,32 +28,32 @@ impl Append {
         &self.path
     }
 
-    /// Where the bytes wait.
-    pub(super) fn waiting(&mut self) -> &mut Vec<u8> {
-        &mut self.waiting
+    /// The bytes to be written.
+    pub(super) fn pending(&mut self) -> &mut Vec<u8> {
+        &mut self.pending
     }
 
-    /// Writes what waits: at first beside the place, then renamed; later at the end. The file is not kept open, for
-    /// there may be more of them than a process may open.
+    /// Writes the pending bytes: at first into a temporary file, which is renamed, later by appending. The file is not
+    /// kept open, because there may be more files than a process may open.
     pub(super) fn flush(&mut self) -> Result<()> {
-        if self.waiting.is_empty() {
+        if self.pending.is_empty() {
             return Ok(());
         }
         let path = &self.path;
-        if self.begun {
+        if self.created {
             let file = OpenOptions::new().append(true).create(true).open(path);
-            file.and_then(|mut file| file.write_all(&self.waiting))
+            file.and_then(|mut file| file.write_all(&self.pending))
                 .map_err(Error::io(path, "write"))?;
         } else {
-            replace(path, &self.waiting)?;
+            replace(path, &self.pending)?;
         }
-        self.begun = true;
-        self.waiting.clear();
+        self.created = true;
+        self.pending.clear();
         Ok(())
     }
 }
 
-/// Writes a file under a temporary name beside its own and renames it; makes its folder.
+/// Writes a file under a temporary name and renames it. Creates its folder.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = path
         .parent()

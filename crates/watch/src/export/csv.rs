@@ -1,15 +1,15 @@
-//! CSV in long form: one row for each number of each event.
+//! CSV in long format: one row for each metric of each event.
 //!
 //! Columns: `run`, the run folder's name; `time`, seconds since 1970-01-01 UTC; `step`, optimizer steps done;
-//! `adapter`, empty for the whole run and the bare base model; `name` as in [`super::scalars`]; `value`, in as many
-//! digits as it needs to be read back as it was.
+//! `adapter`, empty for the whole run and the bare base model; `name` as in [`super::scalars`]; `value`, with as
+//! many digits as are needed to read it back exactly.
 
 use std::path::Path;
 
 use verdict_train::Event;
 
 use super::append::Append;
-use super::scalars;
+use super::scalars::scalars;
 use crate::error::Result;
 
 const HEAD: [&str; 6] = ["run", "time", "step", "adapter", "name", "value"];
@@ -21,7 +21,7 @@ pub struct Csv {
 }
 
 impl Csv {
-    /// A file; one that is there is replaced.
+    /// A new file; an existing one is replaced.
     pub fn new(path: &Path) -> Csv {
         let mut csv = Csv {
             file: Append::new(path.to_path_buf()),
@@ -38,7 +38,7 @@ impl Csv {
         }
     }
 
-    pub(super) fn begin_again(&mut self) {
+    pub(super) fn restart(&mut self) {
         *self = Csv::new(self.file.path());
     }
 
@@ -47,8 +47,8 @@ impl Csv {
     }
 
     fn row(&mut self, row: [&str; 6]) {
-        let mut writer = ::csv::WriterBuilder::new().from_writer(self.file.waiting());
-        // A vector takes everything.
+        let mut writer = ::csv::WriterBuilder::new().from_writer(self.file.pending());
+        // Writing into a vector cannot fail.
         let written = writer.write_record(row);
         debug_assert!(written.is_ok());
     }

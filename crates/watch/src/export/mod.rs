@@ -1,52 +1,24 @@
-//! A run's numbers for other programs: TensorBoard's files and CSV, of finished runs and of such that go on.
+//! A run's metrics for other programs: TensorBoard files and CSV, of finished and of running runs.
 //!
-//! All that is there at the first look is written beside its place and renamed; what comes later is appended, as in
-//! `events.jsonl`. Where a run begins anew, its files do too.
+//! What exists at the first poll is written under a temporary name and renamed; later events are appended, as in
+//! `events.jsonl`. When a run is restarted, its files are written again.
 
 mod append;
 pub(crate) use self::append::replace;
 pub mod csv;
 pub mod record;
+mod scalars;
 pub mod tensorboard;
 
 use std::path::Path;
 
-use verdict_train::{Event, EventKind};
-
 use self::csv::Csv;
+pub use self::scalars::scalars;
 use self::tensorboard::TensorBoard;
 use crate::error::Result;
 use crate::follow::NewEvent;
 
-/// The numbers of an event, each by its name; none where it has none.
-pub fn scalars(event: &Event) -> Vec<(&'static str, f64)> {
-    match &event.kind {
-        EventKind::Train {
-            loss,
-            lr,
-            grad_norm,
-        } => vec![
-            ("train/loss", *loss),
-            ("train/lr", *lr),
-            ("train/grad_norm", *grad_norm),
-        ],
-        EventKind::Validation { loss, accuracy, n } => vec![
-            ("validation/loss", *loss),
-            ("validation/accuracy", *accuracy),
-            ("validation/n", *n as f64),
-        ],
-        EventKind::Throughput {
-            examples_per_s,
-            tokens_per_s,
-        } => vec![
-            ("throughput/examples_per_s", *examples_per_s),
-            ("throughput/tokens_per_s", *tokens_per_s),
-        ],
-        _ => Vec::new(),
-    }
-}
-
-/// What is written besides.
+/// The exports of all runs.
 #[derive(Debug, Default)]
 pub struct Exports {
     csv: Option<Csv>,
@@ -54,7 +26,7 @@ pub struct Exports {
 }
 
 impl Exports {
-    /// The CSV file, and the folder for TensorBoard, with the runs' names.
+    /// Exports to a CSV file and to a folder for TensorBoard, for runs with these names.
     pub fn new(csv: Option<&Path>, tensorboard: Option<&Path>, runs: &[String]) -> Exports {
         let folder = |name: &String| match runs {
             [_] => tensorboard.map(Path::to_path_buf),
@@ -67,35 +39,35 @@ impl Exports {
         }
     }
 
-    /// Whether anything is written.
+    /// Whether anything is exported.
     pub fn any(&self) -> bool {
         self.csv.is_some() || !self.tensorboard.is_empty()
     }
 
-    /// What was told of a run, by its number and name.
-    pub fn take(&mut self, number: usize, name: &str, told: &NewEvent) {
-        let NewEvent::Event(event) = told else {
+    /// Exports a new event of a run, given by its index and name.
+    pub fn write(&mut self, index: usize, name: &str, new: &NewEvent) {
+        let NewEvent::Event(event) = new else {
             return;
         };
         if let Some(csv) = &mut self.csv {
             csv.event(name, event);
         }
-        if let Some(tensorboard) = self.tensorboard.get_mut(number) {
+        if let Some(tensorboard) = self.tensorboard.get_mut(index) {
             tensorboard.event(event);
         }
     }
 
-    /// Forgets what was written: all of it comes again.
-    pub fn begin_again(&mut self) {
+    /// Starts again: all events will be written once more.
+    pub fn restart(&mut self) {
         if let Some(csv) = &mut self.csv {
-            csv.begin_again();
+            csv.restart();
         }
         for tensorboard in &mut self.tensorboard {
-            tensorboard.begin_again();
+            tensorboard.restart();
         }
     }
 
-    /// Writes what came.
+    /// Writes pending data to the files.
     ///
     /// # Errors
     /// [`crate::Error::Io`].

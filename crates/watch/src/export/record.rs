@@ -1,4 +1,4 @@
-//! TensorBoard's event files, byte by byte: records with checksums around protobuf messages.
+//! TensorBoard's event files: records with checksums around protobuf messages.
 //!
 //! A record (TFRecord, `tensorflow/core/lib/io/record_writer.h`):
 //!
@@ -18,22 +18,22 @@
 //!
 //! Four fields of wire types 0 (varint), 1 (8 bytes), 2 (length and bytes) and 5 (4 bytes) need no protobuf library.
 
-/// What a file begins with, in [`What::Version`].
+/// The version in the first record of a file, see [`Record::Version`].
 pub const VERSION: &str = "brain.Event:2";
 
-/// What an event says.
+/// The content of a record.
 #[derive(Clone, Debug)]
-pub enum What<'a> {
-    /// The form of the file.
+pub enum Record<'a> {
+    /// The version of the file format.
     Version,
-    /// A run begins: what was read of earlier ones, at this step and later, is void.
+    /// A run starts: data of earlier runs at this step and later is void.
     Start,
-    /// Numbers by their tags. They are 32-bit floats there.
+    /// Numbers by their tags, stored as 32-bit floats.
     Scalars(&'a [(&'a str, f64)]),
 }
 
 /// Appends a record of an event: its time in seconds since 1970-01-01 UTC, its step.
-pub fn write(out: &mut Vec<u8>, time: f64, step: u64, what: &What<'_>) {
+pub fn write(out: &mut Vec<u8>, time: f64, step: u64, content: &Record<'_>) {
     let mut event = Vec::new();
     key(&mut event, 1, 1);
     event.extend(time.to_le_bytes());
@@ -41,10 +41,10 @@ pub fn write(out: &mut Vec<u8>, time: f64, step: u64, what: &What<'_>) {
         key(&mut event, 2, 0);
         varint(&mut event, step);
     }
-    match what {
-        What::Version => bytes(&mut event, 3, VERSION.as_bytes()),
-        What::Start => bytes(&mut event, 7, &[8, 1]),
-        What::Scalars(scalars) => {
+    match content {
+        Record::Version => bytes(&mut event, 3, VERSION.as_bytes()),
+        Record::Start => bytes(&mut event, 7, &[8, 1]),
+        Record::Scalars(scalars) => {
             let mut summary = Vec::new();
             for (tag, number) in *scalars {
                 let mut value = Vec::new();
@@ -96,28 +96,28 @@ fn varint(out: &mut Vec<u8>, mut number: u64) {
 mod tests {
     use super::*;
 
-    /// The records that tensorboard 2.21.0's own `RecordWriter` and messages write.
+    /// The records written by `RecordWriter` and the messages of tensorboard 2.21.0.
     #[test]
-    fn records_are_tensorboards_own_to_the_byte() {
+    fn records_are_byte_for_byte_those_of_tensorboard() {
         let time = 1_795_435_385.25;
         let scalars = [("train/loss", 1.25), ("train/lr", 3e-4)];
         for (time, step, what, wanted) in [
             (
                 time,
                 0,
-                What::Version,
+                Record::Version,
                 "1800000000000000a37f4b2209000050de0ac1da411a0d627261696e2e4576656e743a320e526d65",
             ),
             (
                 time,
                 0,
-                What::Start,
+                Record::Start,
                 "0d000000000000003c37b83409000050de0ac1da413a0208019e4c072a",
             ),
             (
                 1_795_435_386.5,
                 300,
-                What::Scalars(&scalars),
+                Record::Scalars(&scalars),
                 "3200000000000000241956ec090000a0de0ac1da4110ac022a240a110a0a747261696e2f6c6f7373\
                  150000a03f0a0f0a08747261696e2f6c721552499d396b864a5d",
             ),

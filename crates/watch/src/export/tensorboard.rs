@@ -1,5 +1,5 @@
-//! A run as TensorBoard's runs: one for each adapter, one for the bare base model, one (the folder itself) for the
-//! speed of all. The adapters of folds are left out: each has one number, and they may be hundreds.
+//! A run as several TensorBoard runs: one for each adapter, one for the bare base model, and one (the folder itself) for
+//! the throughput. Fits of folds are left out: each has a single validation, and there may be hundreds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use verdict_train::{Event, EventKind};
 
 use super::append::Append;
-use super::record::{self, What};
-use super::scalars;
+use super::record::{self, Record};
+use super::scalars::scalars;
 use crate::error::Result;
 
 /// Folder of the bare base model's validation.
@@ -20,9 +20,9 @@ pub const BASE: &str = "base";
 pub struct TensorBoard {
     folder: PathBuf,
     files: BTreeMap<String, Append>,
-    /// When the run began: part of the files' names, so that another run's are others.
+    /// Start time of the run: part of the file names, so that another run has other files.
     began: Option<f64>,
-    /// Files of a run that this one took the place of.
+    /// Files of a run that was replaced by this one.
     old: Vec<PathBuf>,
 }
 
@@ -52,18 +52,18 @@ impl TensorBoard {
         };
         let folder = &self.folder;
         let file = self.files.entry(run).or_insert_with_key(|run| {
-            // TensorBoard reads files with this word in their names, in the names' order.
+            // TensorBoard reads files whose names contain `tfevents`, in the order of their names.
             let name = format!("events.out.tfevents.{:010}.verdict", began as u64);
             let mut file = Append::new(folder.join(run).join(name));
-            record::write(file.waiting(), began, 0, &What::Version);
-            record::write(file.waiting(), began, 0, &What::Start);
+            record::write(file.pending(), began, 0, &Record::Version);
+            record::write(file.pending(), began, 0, &Record::Start);
             file
         });
         let step = event.step as u64;
-        record::write(file.waiting(), event.time, step, &What::Scalars(&scalars));
+        record::write(file.pending(), event.time, step, &Record::Scalars(&scalars));
     }
 
-    pub(super) fn begin_again(&mut self) {
+    pub(super) fn restart(&mut self) {
         let files = std::mem::take(&mut self.files).into_values();
         self.old.extend(files.map(|file| file.path().to_path_buf()));
         self.began = None;
@@ -76,7 +76,7 @@ impl TensorBoard {
         let files = &self.files;
         for old in self.old.drain(..) {
             if files.values().all(|file| file.path() != old) {
-                // One that is gone already is as well.
+                // The file may already be gone.
                 let _ = fs::remove_file(old);
             }
         }
@@ -84,7 +84,7 @@ impl TensorBoard {
     }
 }
 
-/// A name as a folder's: what could lead elsewhere, or be hidden, becomes `_`.
+/// A folder name made of a run's or adapter's name: characters that could lead to another folder or hide it become `_`.
 pub(super) fn file_name(name: &str) -> String {
     let kept = |c: char| c.is_alphanumeric() || "-._@+=".contains(c);
     let name: String = name
@@ -103,7 +103,7 @@ mod tests {
     use super::file_name;
 
     #[test]
-    fn a_name_leads_nowhere_else() {
+    fn a_name_cannot_lead_to_another_folder() {
         assert_eq!(file_name("r16-lr3e-4-s42"), "r16-lr3e-4-s42");
         assert_eq!(file_name("../../etc"), "_._.._etc");
         assert_eq!(file_name("/a\\b"), "_a_b");

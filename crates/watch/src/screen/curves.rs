@@ -1,4 +1,4 @@
-//! Curves of numbers over the steps, one for each adapter.
+//! Curves of metrics over the steps, one for each adapter.
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Rect};
@@ -8,23 +8,23 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 use verdict_common::{grouped, significant};
 
-use super::Choice;
+use super::view::View;
 use crate::curve::Curve;
 use crate::run::{AdapterProgress, Run};
 use crate::snapshot::Snapshot;
 
-/// A curve as it is drawn: the adapter's place, its look, its points.
+/// A curve as it is drawn: the adapter's index, its style, its points.
 type Drawn = (usize, Style, Vec<(f64, f64)>);
 
 /// A chart.
 pub(super) struct Plot<'a> {
     title: String,
-    /// Each adapter's, in the order of the grid; or one for the whole run.
+    /// One for each adapter, in the order of the grid; or one for the whole run.
     curves: Vec<&'a Curve>,
-    /// The bare base model's number.
+    /// The value of the bare base model.
     base: Option<f64>,
-    /// How a number is told.
-    told: fn(f64) -> String,
+    /// Formats a value.
+    format: fn(f64) -> String,
 }
 
 fn of_adapters(run: &Run, curve: fn(&AdapterProgress) -> &Curve) -> Vec<&Curve> {
@@ -36,7 +36,7 @@ pub(super) fn training_loss(run: &Run) -> Plot<'_> {
         title: "training loss".into(),
         curves: of_adapters(run, |adapter| &adapter.train_loss),
         base: None,
-        told: significant,
+        format: significant,
     }
 }
 
@@ -47,13 +47,13 @@ pub(super) fn validation(run: &Run, accuracy: bool) -> Plot<'_> {
             title: "validation accuracy".into(),
             curves: of_adapters(run, |adapter| &adapter.accuracy),
             base: base.map(|score| score.accuracy),
-            told: |share| format!("{:.1} %", 100.0 * share),
+            format: |share| format!("{:.1} %", 100.0 * share),
         },
         false => Plot {
             title: "validation loss".into(),
             curves: of_adapters(run, |adapter| &adapter.validation_loss),
             base: base.map(|score| score.loss),
-            told: significant,
+            format: significant,
         },
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn learning_rate(run: &Run) -> Plot<'_> {
         title: "learning rate".into(),
         curves: of_adapters(run, |adapter| &adapter.lr),
         base: None,
-        told: crate::words::rate,
+        format: crate::words::rate,
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn speed(run: &Run) -> Plot<'_> {
         title: "tokens per second".into(),
         curves: vec![&run.tokens_per_s],
         base: None,
-        told: |speed| significant(speed.round()),
+        format: |speed| significant(speed.round()),
     }
 }
 
@@ -83,7 +83,7 @@ pub(super) fn draw(
     plot: &Plot<'_>,
     run: &Run,
     snapshot: &Snapshot,
-    choice: &Choice,
+    view: &View,
 ) {
     let end = run.step.max(1) as f64;
     // A character is two dots wide; the frame and the numbers take about ten.
@@ -93,19 +93,19 @@ pub(super) fn draw(
         .curves
         .iter()
         .enumerate()
-        .map(|(place, curve)| {
+        .map(|(index, curve)| {
             let style = match one_each {
-                true => choice.adapter(snapshot, place),
+                true => view.adapter_style(snapshot, index),
                 false => Style::new(),
             };
-            (place, style, curve.columns(columns, end))
+            (index, style, curve.columns(columns, end))
         })
         .filter(|(_, _, points)| !points.is_empty())
         .collect();
-    // What is set off is drawn last, over the others.
-    lines.sort_by_key(|(place, ..)| {
-        let best = one_each && snapshot.adapters[*place].best;
-        (choice.adapter == Some(*place), best)
+    // Highlighted curves are drawn last, over the others.
+    lines.sort_by_key(|(index, ..)| {
+        let best = one_each && snapshot.adapters[*index].best;
+        (view.adapter == Some(*index), best)
     });
     let base = plot.base.map(|value| vec![(0.0, value), (end, value)]);
     let values = lines
@@ -118,39 +118,39 @@ pub(super) fn draw(
         (low.min(value), high.max(value))
     });
     let block = Block::bordered()
-        .border_style(choice.faint())
+        .border_style(view.faint())
         .title(Span::raw(format!(" {} ", plot.title)));
     if lines.is_empty() {
-        let text = Paragraph::new("nothing yet").alignment(Alignment::Center);
-        frame.render_widget(text.style(choice.faint()).block(block), area);
+        let text = Paragraph::new("no data yet").alignment(Alignment::Center);
+        frame.render_widget(text.style(view.faint()).block(block), area);
         return;
     }
-    let room = match high - low {
+    let margin = match high - low {
         0.0 => low.abs().max(1e-9) * 0.1,
         range => range * 0.05,
     };
-    // What is never negative has no axis below zero.
+    // Values that are never negative need no axis below zero.
     let floor = if low < 0.0 { f64::NEG_INFINITY } else { 0.0 };
-    let (low, high) = ((low - room).max(floor), high + room);
+    let (low, high) = ((low - margin).max(floor), high + margin);
     let mut datasets = Vec::new();
     if let Some(points) = &base {
-        let data = Dataset::default().data(points).style(choice.faint());
+        let data = Dataset::default().data(points).style(view.faint());
         datasets.push(data.marker(Marker::Dot).graph_type(GraphType::Line));
     }
     for (_, style, points) in &lines {
         let data = Dataset::default().data(points).style(*style);
         datasets.push(data.marker(Marker::Braille).graph_type(GraphType::Line));
     }
-    let label = |text: String| Line::styled(text, choice.faint());
+    let label = |text: String| Line::styled(text, view.faint());
     let x = Axis::default()
         .bounds([0.0, end])
-        .style(choice.faint())
+        .style(view.faint())
         .labels([label("0".into()), label(grouped(run.step))]);
     let middle = f64::midpoint(low, high);
     let y = Axis::default()
         .bounds([low, high])
-        .style(choice.faint())
-        .labels([low, middle, high].map(|value| label((plot.told)(value))));
+        .style(view.faint())
+        .labels([low, middle, high].map(|value| label((plot.format)(value))));
     let chart = Chart::new(datasets).block(block).x_axis(x).y_axis(y);
     frame.render_widget(chart.legend_position(None), area);
 }

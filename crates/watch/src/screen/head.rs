@@ -1,4 +1,4 @@
-//! What stands above the curves: the list of runs; a run's name, progress and figures.
+//! The part of the screen above the curves: the list of runs; a run's name, progress and metrics.
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Rect};
@@ -6,17 +6,17 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use verdict_common::{bytes, duration, grouped, significant};
 
-use super::Choice;
+use super::view::View;
 use crate::snapshot::{Snapshot, State};
 use crate::words::{Clock, ago, loss, plain, rate};
 
-/// A line for each run; the shown one is set off.
+/// A line for each run; the shown one is highlighted.
 pub(super) fn runs(
     frame: &mut Frame<'_>,
     area: Rect,
     snapshots: &[Snapshot],
     shown: usize,
-    choice: &Choice,
+    view: &View,
 ) {
     let room = usize::from(area.height.saturating_sub(1)).max(1);
     let first = shown
@@ -26,19 +26,19 @@ pub(super) fn runs(
     let wide = wide.unwrap_or(0).clamp(3, 24);
     for (row, snapshot) in snapshots.iter().skip(first).take(room).enumerate() {
         let name: String = plain(&snapshot.run).chars().take(wide).collect();
-        let set_off = first + row == shown;
-        let mark = if set_off { "▸ " } else { "  " };
-        let style = match set_off {
+        let highlighted = first + row == shown;
+        let mark = if highlighted { "▸ " } else { "  " };
+        let style = match highlighted {
             true => Style::new().add_modifier(Modifier::BOLD),
             false => Style::new(),
         };
         let state = snapshot.state;
         let mut spans = vec![
             Span::styled(format!("{mark}{name:wide$}  "), style),
-            Span::styled(format!("{:11}", state.as_str()), choice.state(state)),
-            Span::raw(format!(" {:3.0} %  ", 100.0 * snapshot.share())),
+            Span::styled(format!("{:11}", state.as_str()), view.state_style(state)),
+            Span::raw(format!(" {:3.0} %  ", 100.0 * snapshot.progress())),
         ];
-        spans.extend(bar(snapshot, 12, choice));
+        spans.extend(bar(snapshot, 12, view));
         if let Some(left) = snapshot.eta_s {
             spans.push(Span::raw(format!("  {} left", duration(left))));
         }
@@ -54,26 +54,26 @@ pub(super) fn runs(
     }
 }
 
-/// Three lines: name and state, progress, figures.
+/// Three lines: name and state, progress, metrics.
 pub(super) fn head(
     frame: &mut Frame<'_>,
     area: Rect,
     snapshot: &Snapshot,
-    choice: &Choice,
+    view: &View,
     clock: &Clock,
 ) {
     let lines = [
-        name(snapshot, choice, clock),
-        progress(snapshot, area.width, choice),
-        figures(snapshot),
+        name(snapshot, view, clock),
+        progress(snapshot, area.width, view),
+        metrics(snapshot),
     ];
     for (row, (line, area)) in lines.into_iter().zip(area.rows()).enumerate() {
         frame.render_widget(line, area);
-        if row == 0 && snapshot.heard.is_some() {
-            let told = clock.time(snapshot.now, snapshot.now);
-            let style = choice.faint();
+        if row == 0 && snapshot.last_event.is_some() {
+            let time = clock.time(snapshot.now, snapshot.now);
+            let style = view.faint();
             let wide = area.width >= 60;
-            let line = Line::styled(told, style).alignment(Alignment::Right);
+            let line = Line::styled(time, style).alignment(Alignment::Right);
             if wide {
                 frame.render_widget(line, area);
             }
@@ -81,48 +81,48 @@ pub(super) fn head(
     }
 }
 
-fn name(snapshot: &Snapshot, choice: &Choice, clock: &Clock) -> Line<'static> {
+fn name(snapshot: &Snapshot, view: &View, clock: &Clock) -> Line<'static> {
     let state = snapshot.state;
-    let words = plain(&snapshot.words(clock));
+    let details = plain(&snapshot.details(clock));
     Line::from(vec![
         Span::styled(
             format!(" {}  ", plain(&snapshot.run)),
             Style::new().add_modifier(Modifier::BOLD),
         ),
-        Span::styled(state.as_str(), choice.state(state)),
-        Span::raw(format!("  {words}")),
+        Span::styled(state.as_str(), view.state_style(state)),
+        Span::raw(format!("  {details}")),
     ])
 }
 
-fn progress(snapshot: &Snapshot, width: u16, choice: &Choice) -> Line<'static> {
+fn progress(snapshot: &Snapshot, width: u16, view: &View) -> Line<'static> {
     if snapshot.steps == 0 {
         return Line::default();
     }
-    let mut told = format!(
+    let mut text = format!(
         "  step {} of {}  {:.0} %",
         grouped(snapshot.step),
         grouped(snapshot.steps),
-        100.0 * snapshot.share()
+        100.0 * snapshot.progress()
     );
-    let took = match (snapshot.began, snapshot.heard) {
-        (Some(began), Some(heard)) => Some(heard - began),
+    let took = match (snapshot.began, snapshot.last_event) {
+        (Some(began), Some(last)) => Some(last - began),
         _ => None,
     };
-    told += &match (snapshot.eta_s, took) {
+    text += &match (snapshot.eta_s, took) {
         (Some(left), _) => format!("  {} left", duration(left)),
         (None, Some(took)) if snapshot.state == State::Finished => {
             format!("  took {}", duration(took))
         }
         _ => String::new(),
     };
-    let room = usize::from(width).saturating_sub(told.chars().count() + 2);
+    let room = usize::from(width).saturating_sub(text.chars().count() + 2);
     let mut spans = vec![Span::raw(" ")];
-    spans.extend(bar(snapshot, room, choice));
-    spans.push(Span::raw(told));
+    spans.extend(bar(snapshot, room, view));
+    spans.push(Span::raw(text));
     Line::from(spans)
 }
 
-fn figures(snapshot: &Snapshot) -> Line<'static> {
+fn metrics(snapshot: &Snapshot) -> Line<'static> {
     let mut parts = Vec::new();
     let best = snapshot.adapters.iter().find(|adapter| adapter.best);
     if let Some(of) = best.and_then(|adapter| adapter.train_loss) {
@@ -147,21 +147,21 @@ fn figures(snapshot: &Snapshot) -> Line<'static> {
     }
     if snapshot.fits > snapshot.adapters.len() {
         let folds = snapshot.fits - snapshot.adapters.len();
-        let judged = snapshot.folds_judged;
-        parts.push(format!("{judged} of {folds} fold adapters judged"));
+        let validated = snapshot.folds_validated;
+        parts.push(format!("{validated} of {folds} folds validated"));
     }
-    if let (Some(heard), false) = (snapshot.heard, snapshot.state.over()) {
-        parts.push(format!("last event {}", ago(snapshot.now - heard)));
+    if let (Some(last), false) = (snapshot.last_event, snapshot.state.over()) {
+        parts.push(format!("last event {}", ago(snapshot.now - last)));
     }
     Line::raw(format!(" {}", parts.join(" · ")))
 }
 
-/// A bar of so many columns.
-fn bar(snapshot: &Snapshot, columns: usize, choice: &Choice) -> [Span<'static>; 2] {
-    let done = (snapshot.share() * columns as f64) as usize;
-    let style = choice.state(snapshot.state);
+/// A progress bar with this many columns.
+fn bar(snapshot: &Snapshot, columns: usize, view: &View) -> [Span<'static>; 2] {
+    let done = (snapshot.progress() * columns as f64) as usize;
+    let style = view.state_style(snapshot.state);
     [
         Span::styled("━".repeat(done), style),
-        Span::styled("─".repeat(columns.saturating_sub(done)), choice.faint()),
+        Span::styled("─".repeat(columns.saturating_sub(done)), view.faint()),
     ]
 }

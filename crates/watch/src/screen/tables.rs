@@ -1,4 +1,4 @@
-//! The table of adapters and that of this machine's GPUs.
+//! The table of adapters and the table of this machine's GPUs.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
@@ -7,19 +7,19 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Cell, Row, Table, TableState};
 use verdict_common::bytes;
 
-use super::Choice;
+use super::view::View;
 use crate::gpu::Gpu;
 use crate::page::note;
 use crate::snapshot::{EvaluationSummary, Snapshot};
 use crate::words::{interval, loss, plain, rate, share};
 
-/// Rows that the table of adapters would fill.
+/// Rows of the complete table of adapters.
 pub(super) fn rows(snapshot: &Snapshot) -> u16 {
     let rows = 1 + usize::from(snapshot.base.is_some()) + snapshot.adapters.len();
     u16::try_from(rows).unwrap_or(u16::MAX)
 }
 
-/// A column: its name, its width, and from which width of the window on it is shown.
+/// A column: its name, its width, and the minimum width of the window at which it is shown.
 struct Column(&'static str, u16, u16);
 
 const COLUMNS: [Column; 8] = [
@@ -29,19 +29,19 @@ const COLUMNS: [Column; 8] = [
     Column("val.", 7, 38),
     Column("accuracy", 8, 48),
     Column("95 %", 10, 74),
-    Column("rows", 6, 90),
+    Column("n", 6, 90),
     Column("", 9, 58),
 ];
 
-/// A row for the bare base model, and one for each adapter; the chosen one is kept in view.
-pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choice) {
+/// A row for the bare base model and one for each adapter. The selected one is kept visible.
+pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, view: &View) {
     let shown: Vec<usize> = (0..COLUMNS.len())
         .filter(|column| COLUMNS[*column].2 <= area.width)
         .collect();
     let numbers = |cells: [String; 8]| {
         let cells = shown.iter().map(move |column| {
             let text = Text::raw(cells[*column].clone());
-            // The last one holds words.
+            // The last column is text.
             Cell::new(if *column + 1 < COLUMNS.len() {
                 text.right_aligned()
             } else {
@@ -50,52 +50,56 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, c
         });
         cells.collect::<Vec<_>>()
     };
-    let judged = |judged: Option<EvaluationSummary>| {
-        judged.map_or([const { String::new() }; 4], |judged| {
+    let summary = |summary: Option<EvaluationSummary>| {
+        summary.map_or([const { String::new() }; 4], |summary| {
             [
-                loss(judged.loss),
-                share(judged.accuracy),
-                interval((judged.low, judged.high)),
-                judged.n.to_string(),
+                loss(summary.loss),
+                share(summary.accuracy),
+                interval((summary.low, summary.high)),
+                summary.n.to_string(),
             ]
         })
     };
     let row =
         |name: Line<'static>, first: [String; 3], of: Option<EvaluationSummary>, note: String| {
-            let ([rank, lr, train], [val, accuracy, ends, n]) = (first, judged(of));
+            let ([rank, lr, train], [val, accuracy, ends, n]) = (first, summary(of));
             let mut cells = vec![Cell::new(name)];
             cells.extend(numbers([rank, lr, train, val, accuracy, ends, n, note]));
             Row::new(cells)
         };
     let mut rows = Vec::new();
     if snapshot.base.is_some() {
-        let name = Line::styled("  base model", choice.faint());
+        let name = Line::styled("  base model", view.faint());
         let nothing = [const { String::new() }; 3];
         rows.push(row(name, nothing, snapshot.base, String::new()));
     }
     let before = rows.len();
-    for (place, adapter) in snapshot.adapters.iter().enumerate() {
+    for (index, adapter) in snapshot.adapters.iter().enumerate() {
         let name = Line::from(vec![
-            Span::styled("━ ", choice.adapter(snapshot, place)),
+            Span::styled("━ ", view.adapter_style(snapshot, index)),
             Span::raw(plain(&adapter.name)),
         ]);
-        let told = |value: Option<f64>, told: fn(f64) -> String| value.map_or(String::new(), told);
+        let number =
+            |value: Option<f64>, format: fn(f64) -> String| value.map_or(String::new(), format);
         let first = [
             adapter.rank.map_or(String::new(), |rank| rank.to_string()),
-            told(adapter.lr, rate),
-            told(adapter.train_loss, loss),
+            number(adapter.lr, rate),
+            number(adapter.train_loss, loss),
         ];
-        let note = match &adapter.stopped {
-            Some(_) if area.width < 120 => "taken out".into(),
+        let note = match &adapter.diverged {
+            Some(_) if area.width < 120 => "diverged".into(),
             None if area.width < 100 && adapter.best => "best".into(),
-            None if area.width < 120 && adapter.dropped.is_some() => "left".into(),
+            None if area.width < 120 && adapter.early_stop.is_some() => match adapter.pruned {
+                true => "pruned".into(),
+                false => "early-stopped".into(),
+            },
             _ => plain(&note(adapter, snapshot.state)),
         };
         let row = row(name, first, adapter.validation, note);
-        rows.push(match (adapter.best, &adapter.stopped) {
+        rows.push(match (adapter.best, &adapter.diverged) {
             (true, _) => row.style(Style::new().add_modifier(Modifier::BOLD)),
-            (_, Some(_)) => row.style(choice.faint()),
-            _ if adapter.dropped.is_some() => row.style(choice.faint()),
+            (_, Some(_)) => row.style(view.faint()),
+            _ if adapter.early_stop.is_some() => row.style(view.faint()),
             _ => row,
         });
     }
@@ -111,24 +115,24 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, c
     let mut head = vec![Cell::new("  adapter")];
     head.extend(numbers(COLUMNS.map(|Column(name, ..)| name.to_owned())));
     let table = Table::new(rows, widths)
-        .header(Row::new(head).style(choice.faint()))
+        .header(Row::new(head).style(view.faint()))
         .column_spacing(2)
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     let mut state = TableState::new();
-    state.select(choice.adapter.map(|adapter| adapter + before));
+    state.select(view.adapter.map(|adapter| adapter + before));
     frame.render_stateful_widget(table, area, &mut state);
 }
 
 /// A line for each GPU.
-pub(super) fn gpus(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choice) {
-    let mut lines = vec![Line::styled(" GPUs of this machine", choice.faint())];
-    lines.extend(snapshot.gpus.iter().map(|gpu| Line::raw(told(gpu))));
+pub(super) fn gpus(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, view: &View) {
+    let mut lines = vec![Line::styled(" GPUs of this machine", view.faint())];
+    lines.extend(snapshot.gpus.iter().map(|gpu| Line::raw(describe(gpu))));
     for (line, area) in lines.into_iter().zip(area.rows()) {
         frame.render_widget(line, area);
     }
 }
 
-fn told(gpu: &Gpu) -> String {
+fn describe(gpu: &Gpu) -> String {
     let mut parts = Vec::new();
     parts.extend(gpu.load_percent.map(|load| format!("load {load} %")));
     if let (Some(used), Some(all)) = (gpu.memory_used_bytes, gpu.memory_total_bytes) {

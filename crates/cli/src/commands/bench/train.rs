@@ -270,7 +270,9 @@ impl Args {
             .collect();
         // What fits depends on the adapters.
         let longest = sequences.iter().map(|s| s.ids.len()).max().unwrap_or(0);
-        let fit = self.micro_batch_tokens.unwrap_or(engine.pass_tokens());
+        let fit = self
+            .micro_batch_tokens
+            .unwrap_or(engine.micro_batch_tokens());
         let mut found = Steps {
             pass_tokens: fit.max(longest),
             first_s: 0.0,

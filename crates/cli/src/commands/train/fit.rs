@@ -45,14 +45,14 @@ pub fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> 
     refuse_flags(args, "--resume", &["threads", "data", "model"])?;
     args.data.as_deref().map_or(Ok(()), folders::refuse_run)?;
     let run = open(dir, printer)?;
-    let found = run.found();
+    let found = run.located_settings();
     let settings = TrainSettings {
         threads: args.threads.or(found.threads),
         data: args.data.clone().unwrap_or(found.data),
         model: args.model.clone().unwrap_or(found.model),
         ..run.settings().clone()
     };
-    fit_in(run.reading(&settings), &settings, None, printer)
+    fit_in(run.with_inputs_of(&settings), &settings, None, printer)
 }
 
 /// Resumes an interrupted run whose data set and model have not moved.
@@ -62,7 +62,7 @@ pub fn resume_as_it_was(
     printer: &Printer,
 ) -> Result<RunSummary> {
     let run = open(dir, printer)?;
-    let found = run.found();
+    let found = run.located_settings();
     let settings = TrainSettings {
         threads: threads.or(found.threads),
         ..found
@@ -73,7 +73,7 @@ pub fn resume_as_it_was(
 /// Locks the folder of an interrupted run, and notes the step after which it resumes.
 pub fn open(dir: &Path, printer: &Printer) -> Result<NewRun> {
     let run = NewRun::resume(dir)?;
-    for warning in run.passed_over() {
+    for warning in run.skipped_checkpoints() {
         printer.warn(warning);
     }
     printer.note(match run.resumed_at() {
@@ -133,7 +133,7 @@ pub fn fit_in(
         printer.note(cost);
     }
     let provenance = Provenance::read(source.path(), &settings.data)?
-        .with(DataRecord::new(&data.manifest), source.record()?);
+        .with_records(DataRecord::new(&data.manifest), source.record()?);
     let specs = plan.specs();
     let machine = machine::record(&devices[..devices.len().min(specs.len())]);
     if let Some(like) = like {
@@ -146,7 +146,7 @@ pub fn fit_in(
     let mut live = Live::new(printer);
     let mut observer = |event: &Event| live.show(event);
     Ok(verdict_train::train(
-        run.on(machine),
+        run.computed_on(machine),
         &rows,
         &provenance,
         &mut *engine,

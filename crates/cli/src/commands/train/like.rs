@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use verdict_train::repeat::{Compared, compare, differing};
+use verdict_train::repeat::{AdapterComparison, compare, differing};
 use verdict_train::{Error, InputPaths, Machine, Manifest, Provenance, TrainSettings};
 
 use super::args::Args;
@@ -32,7 +32,7 @@ pub struct Repeated<'a> {
     run: &'a Path,
     /// Whether all adapters have the same bytes.
     same: bool,
-    adapters: Vec<Compared>,
+    adapters: Vec<AdapterComparison>,
 }
 
 impl Like {
@@ -70,12 +70,14 @@ impl Like {
     pub fn settings(&self) -> TrainSettings {
         let mut settings = self.manifest.settings.clone();
         // The same micro-batches, so that a GPU rounds the same way.
-        settings.pass_tokens = settings.pass_tokens.or(self.manifest.pass_tokens);
+        settings.micro_batch_tokens = settings
+            .micro_batch_tokens
+            .or(self.manifest.micro_batch_tokens);
         let settings = &settings;
         let (mut run, settings) = match self.path.is_dir() {
             true => {
                 let inputs = InputPaths::read(&self.path).unwrap_or_default();
-                (self.path.clone(), inputs.found(&self.path, settings))
+                (self.path.clone(), inputs.locate(&self.path, settings))
             }
             false => (settings.out.clone(), settings.clone()),
         };
@@ -192,8 +194,8 @@ impl Like {
         if let Some(other) = machines.iter().find(|of| !of.computes_as(machine)) {
             printer.warn(format!(
                 "{run} was computed on {}, this run is on {}: results may differ in rounding",
-                other.words(),
-                machine.words()
+                other.describe(),
+                machine.describe()
             ));
         }
         if last.program() != machine.program() {

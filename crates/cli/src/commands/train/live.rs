@@ -37,7 +37,7 @@ impl<'a> Live<'a> {
     /// Shows an event.
     pub fn show(&mut self, event: &Event) {
         let log = self.printer.logs();
-        self.run.take(&NewEvent::Event(event.clone()));
+        self.run.apply(&NewEvent::Event(event.clone()));
         match &event.kind {
             EventKind::Start {
                 names,

@@ -1,26 +1,26 @@
-//! The fleet over engines that only write down what they are asked.
+//! Several engines that only record their calls.
 
 use std::sync::{Arc, Barrier};
 
 use super::*;
 
-/// What an engine was asked, in order.
+/// An engine that records its calls in order.
 #[derive(Default)]
-struct Scribe {
+struct RecordingEngine {
     names: Vec<String>,
     calls: Vec<String>,
     broken: bool,
-    /// Waited for in each `accumulate`: two engines at the same time, or never.
+    /// Waited for in each `accumulate`, so that it returns only when two engines call it in parallel.
     together: Option<Arc<Barrier>>,
-    pass_tokens: usize,
+    micro_batch_tokens: usize,
 }
 
-impl Scribe {
+impl RecordingEngine {
     fn name(&self, adapter: Option<usize>) -> &str {
         adapter.map_or("base", |adapter| &self.names[adapter])
     }
 
-    /// The loss tells which adapter saw which tokens.
+    /// The losses identify adapter and tokens.
     fn losses(&self, examples: &[Example<'_>]) -> Vec<ExampleLoss> {
         assert!(examples.is_sorted_by_key(|example| example.adapter));
         let loss = |example: &Example<'_>| ExampleLoss {
@@ -31,7 +31,7 @@ impl Scribe {
         examples.iter().map(loss).collect()
     }
 
-    fn said(&self, what: &str, examples: &[Example<'_>]) -> String {
+    fn described(&self, what: &str, examples: &[Example<'_>]) -> String {
         let seen = examples
             .iter()
             .map(|example| format!(" {}:{}", self.name(example.adapter), example.tokens[0]));
@@ -39,7 +39,7 @@ impl Scribe {
     }
 }
 
-impl TrainingEngine for Scribe {
+impl TrainingEngine for RecordingEngine {
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
         self.names.push(spec.name.clone());
         Ok(self.names.len() - 1)
@@ -56,14 +56,14 @@ impl TrainingEngine for Scribe {
         if self.broken {
             return Err("out of memory".into());
         }
-        self.calls.push(self.said("accumulate", examples));
+        self.calls.push(self.described("accumulate", examples));
         Ok(self.losses(examples))
     }
 
     fn step(&mut self, rates: &[Rate]) -> Result<Vec<f32>, EngineError> {
         let one = |rate: &Rate| format!(" {}@{}", self.names[rate.adapter], rate.lr);
-        let said = rates.iter().map(one).collect::<String>();
-        self.calls.push(format!("step{said}"));
+        let rates_text = rates.iter().map(one).collect::<String>();
+        self.calls.push(format!("step{rates_text}"));
         Ok(rates.iter().map(|rate| 10.0 * rate.lr).collect())
     }
 
@@ -87,8 +87,8 @@ impl TrainingEngine for Scribe {
         Err(format!("{} to {}", self.names[adapter], dir.display()).into())
     }
 
-    fn pass_tokens(&self) -> usize {
-        self.pass_tokens
+    fn micro_batch_tokens(&self) -> usize {
+        self.micro_batch_tokens
     }
 }
 
@@ -107,17 +107,17 @@ fn specs(ranks: &[usize]) -> Vec<AdapterSpec> {
     numbered.map(|(number, rank)| spec(*rank, number)).collect()
 }
 
-fn fleet(engines: Vec<Scribe>, ranks: &[usize]) -> MultiDeviceEngine<Scribe> {
+fn engine(engines: Vec<RecordingEngine>, ranks: &[usize]) -> MultiDeviceEngine<RecordingEngine> {
     let specs = specs(ranks);
-    let mut fleet = MultiDeviceEngine::new(engines, &specs);
+    let mut engine = MultiDeviceEngine::new(engines, &specs);
     for (index, spec) in specs.iter().enumerate() {
-        assert_eq!(fleet.create(spec).expect("planned"), index);
+        assert_eq!(engine.create(spec).expect("planned"), index);
     }
-    fleet
+    engine
 }
 
-fn two() -> Vec<Scribe> {
-    vec![Scribe::default(), Scribe::default()]
+fn two() -> Vec<RecordingEngine> {
+    vec![RecordingEngine::default(), RecordingEngine::default()]
 }
 
 fn example(adapter: Option<usize>, tokens: &[u32]) -> Example<'_> {
@@ -131,34 +131,41 @@ fn example(adapter: Option<usize>, tokens: &[u32]) -> Example<'_> {
 }
 
 #[test]
-fn the_plan_balances_what_the_adapters_cost() {
+fn adapters_are_assigned_so_that_costs_are_balanced() {
     let ranks = [4, 8, 16, 32, 64, 128, 4, 8];
     for devices in 1..=4 {
-        let places = plan(&specs(&ranks), devices);
+        let assigned = assign_devices(&specs(&ranks), devices);
         let mut load = vec![0; devices];
-        for (rank, place) in ranks.iter().zip(&places) {
-            load[*place] += 64 + rank;
+        for (rank, device) in ranks.iter().zip(&assigned) {
+            load[*device] += 64 + rank;
         }
         let most = load.iter().max().expect("devices");
         let share = load.iter().sum::<usize>() as f64 / devices as f64;
         // Longest first is at most 4/3 of the best (Graham 1969), which is at least the even share.
         assert!(*most as f64 <= 4.0 / 3.0 * share, "{devices}: {load:?}");
     }
-    // 128 and 64 part; 32 joins 64, since 64 + 64 + 64 + 32 comes next.
-    assert_eq!(plan(&specs(&[32, 64, 128]), 2), [1, 1, 0]);
-    // Equal adapters go round, the first to the first device.
-    assert_eq!(plan(&specs(&[16, 16, 16, 16, 16]), 2), [0, 1, 0, 1, 0]);
-    assert_eq!(plan(&specs(&[16]), 8), [0], "more devices than adapters");
+    // 128 and 64 are separated; 32 joins 64, whose device has the lower cost (64 + 64).
+    assert_eq!(assign_devices(&specs(&[32, 64, 128]), 2), [1, 1, 0]);
+    // Equal adapters are assigned in turn, the first to the first device.
+    assert_eq!(
+        assign_devices(&specs(&[16, 16, 16, 16, 16]), 2),
+        [0, 1, 0, 1, 0]
+    );
+    assert_eq!(
+        assign_devices(&specs(&[16]), 8),
+        [0],
+        "more devices than adapters"
+    );
 }
 
 #[test]
 fn examples_go_to_their_adapters_devices_and_results_come_back_in_order() {
-    let mut fleet = fleet(two(), &[4, 128, 8, 16]);
+    let mut engine = engine(two(), &[4, 128, 8, 16]);
     let devices: Vec<usize> = (0..4)
-        .map(|adapter| fleet.device_of(Some(adapter)))
+        .map(|adapter| engine.device_of(Some(adapter)))
         .collect();
     assert_eq!(devices, [1, 0, 1, 1]);
-    assert_eq!(fleet.device_of(None), 0, "the bare base");
+    assert_eq!(engine.device_of(None), 0, "the bare base model");
 
     let tokens: Vec<Vec<u32>> = (0..6)
         .map(|first| vec![first; first as usize + 1])
@@ -178,8 +185,8 @@ fn examples_go_to_their_adapters_devices_and_results_come_back_in_order() {
             probes: vec![name.len() as f32],
         })
         .collect();
-    assert_eq!(fleet.accumulate(&examples, &[]).expect("good"), expected);
-    assert_eq!(fleet.evaluate(&examples, &[]).expect("good"), expected);
+    assert_eq!(engine.accumulate(&examples, &[]).expect("good"), expected);
+    assert_eq!(engine.evaluate(&examples, &[]).expect("good"), expected);
 
     let rates: Vec<Rate> = [3, 1, 0]
         .map(|adapter| Rate {
@@ -188,9 +195,9 @@ fn examples_go_to_their_adapters_devices_and_results_come_back_in_order() {
             clip: 1.0,
         })
         .to_vec();
-    assert_eq!(fleet.step(&rates).expect("good"), [35.0, 15.0, 5.0]);
+    assert_eq!(engine.step(&rates).expect("good"), [35.0, 15.0, 5.0]);
 
-    let calls: Vec<Vec<String>> = fleet
+    let calls: Vec<Vec<String>> = engine
         .devices
         .iter()
         .map(|device| lock(device).calls.clone())
@@ -205,72 +212,77 @@ fn examples_go_to_their_adapters_devices_and_results_come_back_in_order() {
             ],
         ]
     );
-    let saved = fleet
+    let saved = engine
         .save(2, Path::new("out"))
-        .expect_err("the scribe cannot");
+        .expect_err("it cannot save");
     assert_eq!(saved.to_string(), "r8-2 to out");
 }
 
 #[test]
-fn a_device_without_work_is_left_alone() {
-    let mut fleet = fleet(two(), &[16, 16]);
+fn a_device_without_work_is_not_called() {
+    let mut engine = engine(two(), &[16, 16]);
     let tokens = [7];
-    fleet
+    engine
         .accumulate(&[example(Some(1), &tokens)], &[])
         .expect("good");
-    assert_eq!(lock(&fleet.devices[0]).calls, Vec::<String>::new());
-    assert_eq!(lock(&fleet.devices[1]).calls, ["accumulate r16-1:7"]);
+    assert_eq!(lock(&engine.devices[0]).calls, Vec::<String>::new());
+    assert_eq!(lock(&engine.devices[1]).calls, ["accumulate r16-1:7"]);
 }
 
 #[test]
-fn devices_work_at_the_same_time() {
-    // Either would wait for ever without the other.
+fn devices_work_in_parallel() {
+    // Either would wait forever without the other.
     let barrier = Arc::new(Barrier::new(2));
-    let engines = [(); 2].map(|()| Scribe {
+    let engines = [(); 2].map(|()| RecordingEngine {
         together: Some(Arc::clone(&barrier)),
-        ..Scribe::default()
+        ..RecordingEngine::default()
     });
-    let mut fleet = fleet(engines.into(), &[16, 16]);
+    let mut engine = engine(engines.into(), &[16, 16]);
     let tokens = [7];
     let examples = [example(Some(0), &tokens), example(Some(1), &tokens)];
-    assert_eq!(fleet.accumulate(&examples, &[]).expect("good").len(), 2);
+    assert_eq!(engine.accumulate(&examples, &[]).expect("good").len(), 2);
 }
 
 #[test]
-fn a_fault_of_one_device_is_told() {
-    let broken = Scribe {
+fn an_error_of_one_device_is_returned() {
+    let broken = RecordingEngine {
         broken: true,
-        ..Scribe::default()
+        ..RecordingEngine::default()
     };
-    let mut fleet = fleet(vec![Scribe::default(), broken], &[16, 16]);
+    let mut engine = engine(vec![RecordingEngine::default(), broken], &[16, 16]);
     let tokens = [7];
     let examples = [example(Some(0), &tokens), example(Some(1), &tokens)];
-    let fault = fleet.accumulate(&examples, &[]).expect_err("one is broken");
+    let fault = engine
+        .accumulate(&examples, &[])
+        .expect_err("one is broken");
     assert_eq!(fault.to_string(), "out of memory");
-    let fault = fleet.accumulate(&[example(Some(5), &tokens)], &[]);
+    let fault = engine.accumulate(&[example(Some(5), &tokens)], &[]);
     let fault = fault.expect_err("no such adapter");
-    assert_eq!(fault.to_string(), "adapter 5: 2 were made");
+    assert_eq!(fault.to_string(), "expected an adapter below 2, found 5");
 }
 
 #[test]
-fn adapters_outside_the_plan_are_refused() {
-    let mut fleet = MultiDeviceEngine::new(vec![Scribe::default()], &specs(&[4, 8]));
-    let fault = fleet.create(&spec(8, 1)).expect_err("4 comes first");
-    assert_eq!(fault.to_string(), "expected r4-0 by the plan, found r8-1");
-    fleet.create(&spec(4, 0)).expect("planned");
-    fleet.create(&spec(8, 1)).expect("planned");
-    let fault = fleet.create(&spec(8, 1)).expect_err("one too many");
+fn adapters_in_another_order_are_refused() {
+    let mut engine = MultiDeviceEngine::new(vec![RecordingEngine::default()], &specs(&[4, 8]));
+    let fault = engine.create(&spec(8, 1)).expect_err("4 comes first");
     assert_eq!(
         fault.to_string(),
-        "expected no more adapters by the plan, found r8-1"
+        "expected r4-0 as the next adapter, found r8-1"
     );
+    engine.create(&spec(4, 0)).expect("planned");
+    engine.create(&spec(8, 1)).expect("planned");
+    let fault = engine.create(&spec(8, 1)).expect_err("one too many");
+    assert_eq!(fault.to_string(), "expected no more adapters, found r8-1");
 }
 
 #[test]
-fn the_narrowest_device_bounds_a_pass() {
-    let of = |pass_tokens| Scribe {
-        pass_tokens,
-        ..Scribe::default()
+fn the_smallest_device_bounds_a_micro_batch() {
+    let of = |micro_batch_tokens| RecordingEngine {
+        micro_batch_tokens,
+        ..RecordingEngine::default()
     };
-    assert_eq!(fleet(vec![of(4096), of(2048)], &[4]).pass_tokens(), 2048);
+    assert_eq!(
+        engine(vec![of(4096), of(2048)], &[4]).micro_batch_tokens(),
+        2048
+    );
 }
