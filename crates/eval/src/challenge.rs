@@ -1,14 +1,14 @@
-//! The built-in challenge set: ten questions on which a model that only knows the words goes wrong.
+//! The built-in challenge set: ten questions whose wording suggests a wrong answer.
 //!
-//! A demonstration, not medical advice. Each row of `challenge.jsonl` has besides the question and
-//! its answer a `why`: what makes it hard, and what the answer rests on.
+//! A demonstration, not medical advice. Each line of `challenge.jsonl` has a `why` besides the question and its answer:
+//! what makes it hard, and the basis of the answer.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 use verdict_data::{Item, Label};
 
-/// Name of the set in reports, and the source of its items.
+/// Name of the set in reports, and source of its questions.
 pub const NAME: &str = "challenge";
 
 /// A line of the file.
@@ -43,7 +43,7 @@ pub fn challenge() -> Vec<Item> {
     ROWS.iter().map(item).collect()
 }
 
-/// Why a question of the set is hard, by the item's id; none for other ids.
+/// Why a question of the set is hard, by its id; none for other ids.
 pub fn why(id: &str) -> Option<&'static str> {
     let id = id.strip_prefix(NAME)?.strip_prefix('-')?;
     ROWS.iter()
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_different_questions_with_answers_that_keep_the_format() {
+    fn ten_different_questions_with_format_valid_answers() {
         let items = challenge();
         assert_eq!(items.len(), 10);
         let questions: HashSet<&str> = items.iter().map(|item| item.question.as_str()).collect();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_questions_of_the_report_are_there() {
+    fn the_four_well_known_questions_are_there() {
         let all: String = challenge()
             .iter()
             .map(|item| item.question.to_lowercase() + "\n")

@@ -1,87 +1,88 @@
-//! Several runs side by side, from what their evaluations left: nothing is asked again.
+//! Several runs side by side, from the files of their evaluations; no model is run.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use verdict_page::{Block, Page, Table};
+use verdict_page::{Block, Cell, Page, Table};
 
+use crate::error::EvalError;
 use crate::metrics::Levels;
 use crate::report::{
-    EvalReport, Evaluation, PairReport, Prediction, figures, plain, put, short, tables,
+    EvalReport, Evaluation, PairReport, Prediction, figures, plain, put, tables, terminal,
 };
-use crate::run::EvalError;
-use crate::stats::paired::{Pair, holm, paired};
+use crate::stats::paired::{PairedAnswers, holm, paired};
 use crate::stats::scores::Scores;
 
-/// Runs side by side.
+/// A comparison of runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// The runs, by their folders' names.
-    pub runs: Vec<RunTold>,
-    /// One for each benchmark that at least two of them were judged on.
-    pub benchmarks: Vec<Compared>,
-    /// Benchmarks of one name whose questions are not the same, and others that could not be compared.
+    /// The runs.
+    pub runs: Vec<RunOverview>,
+    /// One for each benchmark on which at least two of them were evaluated.
+    pub benchmarks: Vec<BenchmarkComparison>,
+    /// Benchmarks that could not be compared, with the reason.
     pub left_out: Vec<String>,
 }
 
-/// What a run is.
+/// An overview of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunTold {
+pub struct RunOverview {
     /// Its folder.
     pub folder: PathBuf,
     /// Its base model.
     pub model: String,
-    /// Rows that it learnt from.
+    /// Number of training examples.
     pub train_rows: usize,
-    /// Its chosen adapter.
+    /// Its best adapter.
     pub best: String,
     /// SHA-256 of its data set's manifest.
     pub data_sha256: String,
 }
 
-/// One benchmark.
+/// The comparison on one benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Compared {
+pub struct BenchmarkComparison {
     /// Its name.
     pub name: String,
-    /// Number of items.
+    /// Number of questions.
     pub items: usize,
-    /// What answering without reading scores.
+    /// The baselines of chance and of the majority label.
     pub levels: Levels,
-    /// Scores of each run's systems, named `run/system`.
-    pub systems: Vec<(String, Scores)>,
-    /// The runs' chosen adapters against each other, p values adjusted over all of them.
+    /// Scores of the models of each run, named `run/model`.
+    #[serde(rename = "systems")]
+    pub models: Vec<(String, Scores)>,
+    /// The best adapters of every two runs compared, with p values adjusted over all pairs.
     pub pairs: Vec<PairReport>,
 }
 
-impl Compared {
+impl BenchmarkComparison {
     /// Scores by name.
     fn scored(&self) -> Vec<(&str, &Scores)> {
-        let systems = self.systems.iter();
-        systems
+        let models = self.models.iter();
+        models
             .map(|(name, scores)| (name.as_str(), scores))
             .collect()
     }
 }
 
-/// A run's evaluation, read back.
-struct Judged {
+/// The stored evaluation of a run.
+struct StoredEvaluation {
     name: String,
     report: EvalReport,
     predictions: Vec<Prediction>,
 }
 
-/// Sets the evaluations of several run folders side by side.
+/// Compares the evaluations of several run folders.
 ///
 /// # Errors
-/// [`EvalError::Io`] for a run that was not judged; [`EvalError::Json`] for one that another version judged.
+/// [`EvalError::Io`] for a run that was not evaluated; [`EvalError::Json`] for one that was evaluated by another version.
 pub fn compare(folders: &[PathBuf]) -> Result<Comparison, EvalError> {
     let mut runs = Vec::new();
     for folder in folders {
         runs.push(read(folder)?);
     }
-    // Folders of one name are told apart by their paths.
-    let name = |run: &Judged, folder: &Path| {
+    // Folders with the same name are distinguished by their paths.
+    let name = |run: &StoredEvaluation, folder: &Path| {
         let same = runs.iter().filter(|other| other.name == run.name).count();
         match same {
             1 => run.name.clone(),
@@ -106,15 +107,15 @@ pub fn compare(folders: &[PathBuf]) -> Result<Comparison, EvalError> {
         .into_iter()
         .filter_map(|benchmark| of_benchmark(benchmark, &runs, &names, &mut left_out))
         .collect();
-    let told = runs.iter().zip(folders).map(|(run, folder)| RunTold {
+    let overview = runs.iter().zip(folders).map(|(run, folder)| RunOverview {
         folder: folder.clone(),
-        model: run.report.subject.model.clone(),
-        train_rows: run.report.subject.train_rows,
-        best: run.report.subject.best.clone(),
-        data_sha256: run.report.subject.data_sha256.clone(),
+        model: run.report.run.model.clone(),
+        train_rows: run.report.run.train_rows,
+        best: run.report.run.best.clone(),
+        data_sha256: run.report.run.data_sha256.clone(),
     });
     Ok(Comparison {
-        runs: told.collect(),
+        runs: overview.collect(),
         benchmarks: compared,
         left_out,
     })
@@ -122,15 +123,15 @@ pub fn compare(folders: &[PathBuf]) -> Result<Comparison, EvalError> {
 
 fn of_benchmark(
     name: &str,
-    runs: &[Judged],
+    runs: &[StoredEvaluation],
     names: &[String],
     left_out: &mut Vec<String>,
-) -> Option<Compared> {
+) -> Option<BenchmarkComparison> {
     let with: Vec<usize> = (0..runs.len())
         .filter(|run| runs[*run].report.benchmark(name).is_some())
         .collect();
     if with.len() < 2 {
-        left_out.push(format!("{name}: judged in one run only"));
+        left_out.push(format!("{name}: evaluated in one run only"));
         return None;
     }
     let first = runs[with[0]].report.benchmark(name)?;
@@ -140,23 +141,23 @@ fn of_benchmark(
     });
     left_out.extend(other.iter().map(|run| {
         format!(
-            "{name}: the questions of {} are not those of {}",
+            "{name}: {} and {} have different questions",
             names[*run], names[same[0]]
         )
     }));
     if same.len() < 2 {
         return None;
     }
-    let mut systems = Vec::new();
+    let mut models = Vec::new();
     for &run in &same {
         let of = runs[run].report.benchmark(name)?;
-        systems.extend(of.systems.iter().map(|system| {
-            let name = format!("{}/{}", names[run], system.name);
-            (name, system.scores.clone())
+        models.extend(of.models.iter().map(|model| {
+            let name = format!("{}/{}", names[run], model.name);
+            (name, model.scores.clone())
         }));
     }
     let mut pairs = Vec::new();
-    // The later run first, as a tuned model before its base.
+    // The later run first, as a tuned model comes before the base model.
     for (place, &second) in same.iter().enumerate() {
         for &first in &same[place + 1..] {
             pairs.extend(pair(
@@ -170,30 +171,30 @@ fn of_benchmark(
     for (pair, adjusted) in pairs.iter_mut().zip(adjusted) {
         pair.holm = adjusted;
     }
-    Some(Compared {
+    Some(BenchmarkComparison {
         name: name.to_owned(),
         items: first.items,
         levels: first.levels,
-        systems,
+        models,
         pairs,
     })
 }
 
-/// The chosen adapters of two runs on the same questions: a difference is the first minus the second.
-fn pair(benchmark: &str, runs: [&Judged; 2], names: [&str; 2]) -> Option<PairReport> {
-    let of = |run: &Judged| -> Vec<Prediction> {
-        let best = run.report.subject.best.as_str();
-        let own = |one: &&Prediction| one.benchmark == benchmark && one.system == best;
+/// The best adapters of two runs on the same questions; a difference is first minus second.
+fn pair(benchmark: &str, runs: [&StoredEvaluation; 2], names: [&str; 2]) -> Option<PairReport> {
+    let of = |run: &StoredEvaluation| -> Vec<Prediction> {
+        let best = run.report.run.best.as_str();
+        let own = |one: &&Prediction| one.benchmark == benchmark && one.model == best;
         run.predictions.iter().filter(own).cloned().collect()
     };
     let [first, second] = runs.map(of);
     let mut groups: Vec<&str> = first.iter().map(|one| one.group.as_str()).collect();
     groups.sort_unstable();
     groups.dedup();
-    let rows: Vec<Pair> = first
+    let rows: Vec<PairedAnswers> = first
         .iter()
         .zip(&second)
-        .map(|(a, b)| Pair {
+        .map(|(a, b)| PairedAnswers {
             truth: a.truth,
             first: Some(a.label),
             second: Some(b.label),
@@ -201,42 +202,66 @@ fn pair(benchmark: &str, runs: [&Judged; 2], names: [&str; 2]) -> Option<PairRep
         })
         .collect();
     let paired = paired(&rows, runs[0].report.methods.resampling)?;
-    let told = |run: &Judged, name: &str| format!("{name}/{}", run.report.subject.best);
+    let full_name = |run: &StoredEvaluation, name: &str| format!("{name}/{}", run.report.run.best);
     Some(PairReport {
-        first: told(runs[0], names[0]),
-        second: told(runs[1], names[1]),
+        first: full_name(runs[0], names[0]),
+        second: full_name(runs[1], names[1]),
         holm: paired.group_p.unwrap_or(paired.p),
         paired,
     })
 }
 
-fn read(folder: &Path) -> Result<Judged, EvalError> {
+fn read(folder: &Path) -> Result<StoredEvaluation, EvalError> {
     let Evaluation {
         report,
         predictions,
     } = Evaluation::read_needed(folder)?;
     let name = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let name = name.file_name().unwrap_or_default().to_string_lossy();
-    Ok(Judged {
+    Ok(StoredEvaluation {
         name: name.into_owned(),
         report,
         predictions,
     })
 }
 
+/// The table of the runs.
+fn runs_table(runs: &[RunOverview]) -> Table {
+    let head = [
+        "run",
+        "base model",
+        "training examples",
+        "best adapter",
+        "data set, SHA-256",
+    ];
+    let rows = runs.iter().map(|run| {
+        vec![
+            Cell::Code(run.folder.display().to_string()),
+            run.model.as_str().into(),
+            Cell::Number(run.train_rows),
+            run.best.as_str().into(),
+            Cell::Code(run.data_sha256.chars().take(12).collect()),
+        ]
+    });
+    Table {
+        rows: rows.collect(),
+        ..Table::new("Runs", &head)
+    }
+}
+
 impl Comparison {
-    /// As plain text, for a terminal.
+    /// The comparison as plain text, for a terminal.
     pub fn text(&self) -> String {
-        let told = |table: &Table| format!("{}\n{}\n", table.caption, plain(table));
-        let mut text = told(&tables::runs(self));
+        let rendered = |table: &Table| format!("{}\n{}\n", table.caption, plain(table));
+        let mut text = rendered(&runs_table(&self.runs));
         for line in &self.left_out {
-            text += &format!("left out: {line}\n");
+            text += &format!("not compared: {line}\n");
         }
         for benchmark in &self.benchmarks {
             text += &format!("{}: {} questions\n\n", benchmark.name, benchmark.items);
-            let scores = short::scores(&benchmark.scored(), &benchmark.levels);
-            let pairs = short::pairs(&benchmark.pairs);
-            text.extend(scores.iter().chain(&pairs).map(told));
+            let scores = terminal::scores(&benchmark.scored(), &benchmark.levels);
+            let pairs = terminal::pairs(&benchmark.pairs);
+            text.extend(scores.iter().chain(&pairs).map(rendered));
         }
         text
     }
@@ -253,11 +278,11 @@ impl Comparison {
         put(folder, "comparison.json", json.as_bytes())
     }
 
-    /// As a page, for [`Page::html`] and [`Page::markdown`].
+    /// The comparison as a page.
     pub fn page(&self) -> Page {
-        let mut blocks = vec![Block::Table(tables::runs(self))];
+        let mut blocks = vec![Block::Table(runs_table(&self.runs))];
         if !self.left_out.is_empty() {
-            blocks.push(Block::Text("Left out:".into()));
+            blocks.push(Block::Text("Not compared:".into()));
             blocks.push(Block::List(self.left_out.clone()));
         }
         for benchmark in &self.benchmarks {
@@ -265,16 +290,13 @@ impl Comparison {
                 "{}: {} questions",
                 benchmark.name, benchmark.items
             )));
-            let systems = benchmark.scored();
-            blocks.push(Block::Figure(figures::accuracy(
-                &systems,
-                &benchmark.levels,
-            )));
-            blocks.extend(tables::scores(&systems, &benchmark.levels).map(Block::Table));
+            let models = benchmark.scored();
+            blocks.push(Block::Figure(figures::accuracy(&models, &benchmark.levels)));
+            blocks.extend(tables::scores(&models, &benchmark.levels).map(Block::Table));
             blocks.extend(tables::pairs(&benchmark.pairs).map(Block::Table));
         }
         Page {
-            title: format!("{} runs side by side", self.runs.len()),
+            title: format!("Comparison of {} runs", self.runs.len()),
             blocks,
         }
     }

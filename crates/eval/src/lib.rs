@@ -1,41 +1,50 @@
-//! Answers and truth to scores, intervals, tests and a report.
+//! Evaluation: from answers and true labels to scores, intervals, tests and a report.
 //!
 //! | folder or file | what |
 //! |---|---|
-//! | [`run`] | asks base and adapters, all in one batch |
-//! | [`mod@judge`] | what was answered to the report: calibration, ensembles, scores, pairs, parts |
+//! | [`mod@collect`] | collects the answers of base model and adapters in one batch |
+//! | [`mod@evaluate`] | from answers to the report: calibration, ensembles, scores, comparisons, slices |
 //! | [`stats`] | intervals, paired tests, calibration errors, risk and coverage, abstention: pure functions |
-//! | [`text`] | what can be told of an answer's text: contradiction, memory, repetition |
-//! | [`robustness`] | questions asked otherwise, and whether the answers behave |
-//! | [`report`] | the figures as a value, as text, as a page and as files |
+//! | [`text`] | properties of generated text: contradiction, memorization, repetition |
+//! | [`robustness`] | paraphrased and negated questions, and the consistency of answers to them |
+//! | [`report`] | the report as a value, as text, as a page and as files |
 //! | [`mod@compare`] | several runs side by side |
-//! | [`looks`] | how often held-out questions were looked at |
-//! | [`subject`] | the run that is judged, in plain values |
-//! | [`published`] | what others published on the same questions |
+//! | [`looks`] | how often held-out questions have been looked at |
+//! | [`evaluated_run`] | the evaluated run as plain values |
+//! | [`benchmark`] | benchmarks: questions with true labels |
+//! | [`published`] | published results on the same questions |
 //! | [`mod@challenge`] | the built-in set of ten hard questions |
-//! | [`metrics`] | counted shares with Wilson's interval, confusion, lengths |
+//! | [`metrics`] | counts and shares with Wilson's interval, confusion matrices, lengths |
+//! | [`error`] | errors of an evaluation |
 //!
-//! Only [`report`]'s `write` and [`looks`] touch the disk; nothing prints.
+//! Only [`report`], [`mod@compare`] and [`looks`] read or write files; nothing prints.
 
 mod abstention;
+pub mod benchmark;
 pub mod challenge;
+pub mod collect;
 pub mod compare;
-pub mod judge;
+pub mod error;
+pub mod evaluate;
+pub mod evaluated_run;
 pub mod looks;
 pub mod metrics;
 pub mod published;
 pub mod report;
 pub mod robustness;
-pub mod run;
 pub mod stats;
-pub mod subject;
 pub mod text;
 
 pub use abstention::abstention;
+pub use benchmark::Benchmark;
 pub use challenge::challenge;
-pub use judge::{Benchmark, Judging, judge};
+pub use collect::{CollectedAnswers, EvaluationRequest, answer_count, collect_answers};
+pub use error::EvalError;
+pub use evaluate::{EvaluationOptions, evaluate};
+pub use evaluated_run::{
+    EndedEarly, EvaluatedAdapter, EvaluatedRun, LearningCurve, NestedSelection,
+    ValidationPrediction, ValidationScore,
+};
 pub use looks::Look;
 pub use metrics::{Confusion, Lengths, Levels, Proportion};
-pub use report::{BenchmarkReport, EvalReport, Evaluation, Methods, Prediction, SystemReport};
-pub use run::{Answered, Asked, EvalError, answers, ask};
-pub use subject::{Curve, Left, Member, Nested, Subject, Validated, ValidationRow};
+pub use report::{BenchmarkReport, EvalReport, Evaluation, Methods, ModelReport, Prediction};

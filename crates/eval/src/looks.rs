@@ -1,10 +1,9 @@
-//! How often held-out questions were looked at, whichever run was judged on them.
+//! How often held-out questions have been looked at, whichever run was evaluated on them.
 //!
-//! Whoever looks at the test questions, changes something and looks again has chosen by them, and their
-//! figures are no longer those of unseen questions. Each evaluation leaves a line, with the hash of the questions it
-//! asked, in three places: `looks.jsonl` in the run folder, and where they can be written `looks.log` in the data
-//! set's folder and in the cache. So a look by another run, trained after the first was judged, is counted too, and
-//! one of a data set that was copied or built again.
+//! After an evaluation on the test questions, a change and another evaluation, something has been chosen by the test
+//! questions, and scores on them are too high. Each evaluation therefore records a look, with the hash of its questions,
+//! in three places: `looks.jsonl` in the run folder and, where they are writable, `looks.log` in the data set's folder and
+//! in the cache. This also counts looks by other runs, and at a data set that was copied or built again.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -13,14 +12,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use verdict_common::hash::hex;
+use verdict_common::hash::sha256;
 use verdict_data::Item;
 
-use crate::run::EvalError;
+use crate::error::EvalError;
 
 /// Name of the file in a run folder.
 pub const FILE: &str = "looks.jsonl";
-/// Name of the file in a data set's folder and in the cache. No `.jsonl`: those of a folder are rows.
+/// Name of the file in a data set's folder and in the cache. Not `.jsonl`, since such files in a data set are splits.
 pub const SHARED: &str = verdict_data::LOOKS;
 
 /// One evaluation.
@@ -31,25 +30,26 @@ pub struct Look {
     pub time: u64,
     /// Tool and version.
     pub tool: String,
-    /// The benchmarks whose questions were asked.
+    /// Names of the benchmarks.
     pub benchmarks: Vec<String>,
-    /// Who was asked.
-    pub systems: Vec<String>,
-    /// [`rows_hash`] of each benchmark's questions, in their order; empty in looks of earlier versions.
+    /// Names of the models.
+    #[serde(rename = "systems")]
+    pub models: Vec<String>,
+    /// [`rows_hash`] of each benchmark, in the same order; empty in looks of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<String>,
-    /// Canonical path of the run's folder; as it was typed, or empty, in looks of earlier versions.
+    /// Canonical path of the run folder; as typed, or empty, in looks of earlier versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run: String,
-    /// Tells one look from all others: the same in each place; empty in looks of earlier versions.
+    /// A unique id, the same in all places; empty in looks of earlier versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
 }
 
 impl Look {
-    /// A look of the run in this folder now, at benchmarks with the hashes of their questions. The folder's path is
-    /// made canonical: one run has one name, from wherever it is evaluated.
-    pub fn now(run: &Path, benchmarks: Vec<(String, String)>, systems: Vec<String>) -> Look {
+    /// A look at this moment, by the run in this folder, at benchmarks with the hashes of their questions. The path of the
+    /// folder is made canonical, so that a run has one name from wherever it is evaluated.
+    pub fn now(run: &Path, benchmarks: Vec<(String, String)>, models: Vec<String>) -> Look {
         let run = run.canonicalize().unwrap_or_else(|_| run.to_owned());
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -59,14 +59,14 @@ impl Look {
             time: since.as_secs(),
             tool: format!("verdict {}", env!("CARGO_PKG_VERSION")),
             benchmarks,
-            systems,
+            models,
             rows,
             run: run.display().to_string(),
             id: format!("{:x}-{:x}", since.as_nanos(), std::process::id()),
         }
     }
 
-    /// Whether questions of this hash were asked; of a look of earlier versions, whether questions of that name were.
+    /// Whether it was at the questions with this hash; for a look of an earlier version, at the benchmark of this name.
     fn at(&self, benchmark: &str, rows: &str) -> bool {
         match self.rows.is_empty() {
             true => self.benchmarks.iter().any(|name| name == benchmark),
@@ -75,8 +75,8 @@ impl Look {
     }
 }
 
-/// SHA-256 over the questions, contexts and labels, whatever their order and ids: the same for the test rows of a
-/// data set that was built again.
+/// SHA-256 over questions, contexts and labels, independent of order and ids, so that a data set that was built again has
+/// the same hash.
 pub fn rows_hash(items: &[Item]) -> String {
     let mut rows: Vec<[u8; 32]> = items
         .iter()
@@ -91,10 +91,10 @@ pub fn rows_hash(items: &[Item]) -> String {
         })
         .collect();
     rows.sort_unstable();
-    hex(&Sha256::digest(rows.concat()))
+    sha256(&rows.concat())
 }
 
-/// The looks in a run folder so far, the oldest first; a last line that was cut off by a full disk is left out.
+/// The looks in a run folder so far, the oldest first; an incomplete last line is ignored.
 ///
 /// # Errors
 /// [`EvalError::Io`]; [`EvalError::Json`] for a line that is not a look.
@@ -125,25 +125,24 @@ fn read_file(path: PathBuf) -> Result<Vec<Look>, EvalError> {
     whole.lines().enumerate().map(look).collect()
 }
 
-/// The looks found, and the places outside the run folder where one could not be read or written.
+/// The looks so far, and errors outside the run folder.
 #[derive(Debug, Default)]
-pub struct Recorded {
-    /// The run's own looks and those of other runs that share questions with this one, the oldest first; this one is
-    /// the last.
+pub struct RecordedLooks {
+    /// Looks of this run, and of other runs at the same questions, the oldest first; this look is the last.
     pub looks: Vec<Look>,
-    /// What failed in a shared place; the look is in the run folder all the same.
+    /// Errors in shared folders; the look is recorded in the run folder all the same.
     pub faults: Vec<EvalError>,
 }
 
-/// Writes down a look before its questions are asked, in the run folder and in each shared folder (the data set's,
-/// the cache).
+/// Records a look before its questions are answered, in the run folder and in each shared folder (the data set's and the
+/// cache).
 ///
 /// # Errors
-/// As [`read`], for the run folder; a shared folder that cannot be used is among the faults.
-pub fn record(folder: &Path, shared: &[PathBuf], look: Look) -> Result<Recorded, EvalError> {
+/// As [`read`], for the run folder; errors in shared folders are returned with the looks.
+pub fn record(folder: &Path, shared: &[PathBuf], look: Look) -> Result<RecordedLooks, EvalError> {
     let mut looks = read(folder)?;
     append(&folder.join(FILE), &look)?;
-    // Whatever path this run had then: it may have been moved, and earlier versions wrote it as it was typed.
+    // The run may have been moved, and earlier versions recorded its path as typed.
     for own in &mut looks {
         own.run.clone_from(&look.run);
     }
@@ -164,7 +163,7 @@ pub fn record(folder: &Path, shared: &[PathBuf], look: Look) -> Result<Recorded,
     looks.retain(|other| own(other) || shares(other));
     looks.sort_by_key(|other| other.time);
     looks.push(look);
-    Ok(Recorded { looks, faults })
+    Ok(RecordedLooks { looks, faults })
 }
 
 fn append(path: &Path, look: &Look) -> Result<(), EvalError> {
@@ -183,12 +182,12 @@ fn append(path: &Path, look: &Look) -> Result<(), EvalError> {
     file.sync_all().map_err(failed)
 }
 
-/// Looks at the questions of one benchmark, by their hash.
+/// Number of looks at the questions of one benchmark.
 pub fn count(looks: &[Look], benchmark: &str, rows: &str) -> usize {
     looks.iter().filter(|look| look.at(benchmark, rows)).count()
 }
 
-/// Runs that looked at the questions of one benchmark.
+/// Number of runs that looked at the questions of one benchmark.
 pub fn runs(looks: &[Look], benchmark: &str, rows: &str) -> usize {
     let at = looks.iter().filter(|look| look.at(benchmark, rows));
     let names: std::collections::HashSet<&str> = at.map(|look| look.run.as_str()).collect();
@@ -227,7 +226,7 @@ mod tests {
             (count(&looks, "test", "t"), count(&looks, "challenge", "c")),
             (2, 2)
         );
-        // Other questions under the same name, and the same ones under another.
+        // Other questions with the same name, and the same questions with another name.
         assert_eq!(count(&looks, "test", "other"), 0);
         assert_eq!(count(&looks, "jsonl:mine.jsonl", "t"), 2);
     }
@@ -241,7 +240,7 @@ mod tests {
             place
         };
         let shared = [place("data"), place("cache")];
-        let judge = |run: &str, shared: &[PathBuf], hash: &str| {
+        let evaluate = |run: &str, shared: &[PathBuf], hash: &str| {
             let found = record(&place(run), shared, look(run, &[("test", hash)])).unwrap();
             assert!(found.faults.is_empty());
             (
@@ -249,16 +248,16 @@ mod tests {
                 runs(&found.looks, "test", hash),
             )
         };
-        assert_eq!(judge("first", &shared, "t"), (1, 1));
-        // Changed, trained again, judged again: each look stands in two places and counts once.
-        assert_eq!(judge("second", &shared, "t"), (2, 2));
-        // The data set was copied: the cache knows.
+        assert_eq!(evaluate("first", &shared, "t"), (1, 1));
+        // Trained and evaluated again: each look is recorded in two places and counted once.
+        assert_eq!(evaluate("second", &shared, "t"), (2, 2));
+        // The data set was copied; the cache still has the looks.
         let copied = [place("copy"), shared[1].clone()];
-        assert_eq!(judge("third", &copied, "t"), (3, 3));
-        // The cache was emptied: the data set knows.
-        assert_eq!(judge("third", &shared[..1], "t"), (4, 3));
-        assert_eq!(judge("fourth", &shared, "other"), (1, 1));
-        // A place that cannot be written is told, and the run folder has the look.
+        assert_eq!(evaluate("third", &copied, "t"), (3, 3));
+        // The cache was emptied; the data set's folder still has the looks.
+        assert_eq!(evaluate("third", &shared[..1], "t"), (4, 3));
+        assert_eq!(evaluate("fourth", &shared, "other"), (1, 1));
+        // A folder that cannot be written is reported, and the run folder has the look.
         let nowhere = [folders.path().join("none")];
         let found = record(&place("fifth"), &nowhere, look("fifth", &[("test", "t")])).unwrap();
         assert_eq!((found.looks.len(), found.faults.len()), (1, 1));
@@ -282,7 +281,7 @@ mod tests {
         };
         assert_eq!(at(&run), (1, 1));
         assert_eq!(at(&other.join("../run")), (2, 1));
-        // Moved since: looks in the run's own folder are its own.
+        // After a move, the looks in the run folder are still the run's own.
         let moved = folders.path().join("moved");
         std::fs::rename(&run, &moved).unwrap();
         let look = Look::now(&moved, vec![("test".into(), "t".into())], Vec::new());
@@ -324,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_left_out_and_a_broken_one_is_named() {
+    fn an_incomplete_last_line_is_ignored_and_a_broken_line_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         record(folder.path(), &[], look("run", &[("test", "t")])).unwrap();
         let path = folder.path().join(FILE);
@@ -332,8 +331,8 @@ mod tests {
         std::fs::write(&path, format!("{whole}{{\"time\":")).unwrap();
         assert_eq!(read(folder.path()).unwrap().len(), 1);
         std::fs::write(&path, format!("{whole}{{}}\n")).unwrap();
-        let told = read(folder.path()).unwrap_err().to_string();
+        let error = read(folder.path()).unwrap_err().to_string();
         let expected = format!("{}: expected a look in each line: line 2: ", path.display());
-        assert!(told.starts_with(&expected), "{told}");
+        assert!(error.starts_with(&expected), "{error}");
     }
 }

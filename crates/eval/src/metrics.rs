@@ -1,4 +1,4 @@
-//! The figures: counts into rates, intervals and summaries.
+//! Basic metrics: shares with intervals, confusion matrices, baselines and lengths.
 //!
 //! Checked against scipy, statsmodels, scikit-learn and numpy by `tests/goldens/metrics.json`, which
 //! `dev/reference/eval_goldens.py` writes.
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 pub use verdict_data::CONFIDENCE;
 use verdict_data::{Label, wilson};
 
-/// A share of a count, with [Wilson's interval](wilson).
+/// A count out of a total, with [Wilson's interval](wilson).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proportion {
-    /// How many had the property.
+    /// The count.
     pub count: usize,
-    /// Out of how many.
+    /// The total.
     pub total: usize,
-    /// Their share, 0 to 1; 0 of nothing is 0.
+    /// The share, 0 to 1; 0 for a total of 0.
     pub value: f64,
     /// Lower end of the 95 % interval.
     pub low: f64,
@@ -23,7 +23,7 @@ pub struct Proportion {
 }
 
 impl Proportion {
-    /// `count` out of `total`. Out of nothing, the interval is all of 0 to 1.
+    /// `count` out of `total`. For a total of 0, the interval is from 0 to 1.
     ///
     /// # Panics
     /// When `count` is larger than `total`.
@@ -39,14 +39,13 @@ impl Proportion {
     }
 }
 
-/// How often each true label (row) got each answer (column); the last column counts answers without
-/// a readable label.
+/// How often each true label (row) was given each answer (column); the last column counts answers without a label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Confusion(pub [[usize; 4]; 3]);
 
 impl Confusion {
-    /// Counts pairs of truth and answer.
+    /// Counts pairs of true label and answer.
     pub fn of(pairs: impl IntoIterator<Item = (Label, Option<Label>)>) -> Confusion {
         let mut counts = Confusion::default();
         for (truth, answer) in pairs {
@@ -55,12 +54,12 @@ impl Confusion {
         counts
     }
 
-    /// Number of items.
+    /// Number of answers.
     pub fn total(&self) -> usize {
         self.0.iter().flatten().sum()
     }
 
-    /// Share of right answers. An answer without a readable label is wrong.
+    /// Accuracy. An answer without a label is wrong.
     pub fn accuracy(&self) -> Proportion {
         Proportion::new(self.right(), self.total())
     }
@@ -70,7 +69,7 @@ impl Confusion {
         (0..3).map(|label| self.0[label][label]).sum()
     }
 
-    /// How many of the rows answered with `label` are right, and how many are answered so.
+    /// How many answers with `label` are right, and how many there are.
     pub fn precision(&self, label: Label) -> (usize, usize) {
         let label = label.index();
         (
@@ -79,7 +78,7 @@ impl Confusion {
         )
     }
 
-    /// How many of the rows whose truth is `label` are answered so, and how many there are.
+    /// How many questions with the true label `label` are answered right, and how many there are.
     pub fn recall(&self, label: Label) -> (usize, usize) {
         (
             self.0[label.index()][label.index()],
@@ -87,7 +86,7 @@ impl Confusion {
         )
     }
 
-    /// `2 right / (answered so + truly so)`; 0 for a label that neither occurs nor is answered, as scikit-learn's
+    /// `2 right / (answers with the label + true labels)`; 0 for a label that occurs in neither, as scikit-learn's
     /// `f1_score(zero_division=0)`.
     pub fn f1(&self, label: Label) -> f64 {
         let ((right, answered), (_, truly)) = (self.precision(label), self.recall(label));
@@ -97,7 +96,7 @@ impl Confusion {
         }
     }
 
-    /// Mean of the recalls of the labels that occur in the truth; 0 where there are none.
+    /// Mean recall of the labels that occur as true labels; 0 where there are none.
     pub fn balanced_accuracy(&self) -> f64 {
         let recalls: Vec<f64> = (0..3)
             .filter(|label| self.row(*label) > 0)
@@ -106,9 +105,9 @@ impl Confusion {
         mean(&recalls)
     }
 
-    /// Mean of the [`f1`](Confusion::f1) of the labels that occur in the truth, as scikit-learn's
+    /// Mean [`f1`](Confusion::f1) of the labels that occur as true labels, as scikit-learn's
     /// `f1_score(labels=sorted(set(truth)), average="macro", zero_division=0)`; 0 where there are none. Answers with
-    /// another label count against those that occur, by their recall.
+    /// another label lower the recall of those that occur.
     pub fn macro_f1(&self) -> f64 {
         let occurring = Label::ALL
             .into_iter()
@@ -116,7 +115,7 @@ impl Confusion {
         mean(&occurring.map(|label| self.f1(label)).collect::<Vec<_>>())
     }
 
-    /// How often each label is the truth.
+    /// How often each label is the true one.
     pub fn truths(&self) -> [usize; 3] {
         [0, 1, 2].map(|label| self.row(label))
     }
@@ -126,28 +125,28 @@ impl Confusion {
     }
 }
 
-/// What answering without reading the question scores.
+/// Baselines that do not read the question: chance and the majority label.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Levels {
-    /// Expected accuracy of an even guess among the three labels.
+    /// Expected accuracy of a uniform guess among the three labels.
     pub chance_accuracy: f64,
-    /// Expected balanced accuracy of an even guess.
+    /// Expected balanced accuracy of a uniform guess.
     pub chance_balanced_accuracy: f64,
-    /// Macro-F1 of an even guess as the number of items grows: the mean of `2 s / (s + 1/3) / 3`
-    /// over the labels that occur, `s` a label's share of the truth.
+    /// Macro-F1 of a uniform guess in the limit of many questions: the mean of `2 s / (s + 1/3) / 3` over the labels that
+    /// occur, with `s` a label's share of the true labels.
     pub chance_macro_f1: f64,
-    /// The most frequent true label, the earlier in a tie.
+    /// The majority label, the earlier in a tie.
     pub majority_label: Label,
-    /// Accuracy of always giving that label.
+    /// Accuracy of always answering with it.
     pub majority_accuracy: f64,
-    /// Balanced accuracy of always giving that label.
+    /// Balanced accuracy of always answering with it.
     pub majority_balanced_accuracy: f64,
-    /// Macro-F1 of always giving that label.
+    /// Macro-F1 of always answering with it.
     pub majority_macro_f1: f64,
 }
 
 impl Levels {
-    /// The levels for a truth with these counts, in the order of [`Label::ALL`].
+    /// The baselines for true labels with these counts, in the order of [`Label::ALL`].
     pub fn of(truths: [usize; 3]) -> Levels {
         let mut majority_label = Label::Yes;
         for label in Label::ALL {
@@ -187,14 +186,14 @@ pub struct Lengths {
     pub mean: f64,
     /// Median; the mean of the two middle ones for an even number.
     pub median: f64,
-    /// 95th percentile, between neighbours by straight line (numpy's default).
+    /// 95th percentile by linear interpolation, as numpy's default.
     pub p95: f64,
-    /// The longest.
+    /// Maximum.
     pub max: usize,
 }
 
 impl Lengths {
-    /// Sums up some lengths; all zero for none.
+    /// Summarizes lengths; all zero for none.
     pub fn of(tokens: &[usize]) -> Lengths {
         let mut sorted: Vec<f64> = tokens.iter().map(|tokens| *tokens as f64).collect();
         sorted.sort_by(f64::total_cmp);
@@ -207,7 +206,7 @@ impl Lengths {
     }
 }
 
-/// Quantile of sorted values by linear interpolation; 0 of none.
+/// Quantile of sorted values by linear interpolation; 0 without values.
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return 0.0;
@@ -217,7 +216,7 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (place - place.floor())
 }
 
-/// Arithmetic mean; 0 of none.
+/// Arithmetic mean; 0 without values.
 pub(crate) fn mean(values: &[f64]) -> f64 {
     match values.len() {
         0 => 0.0,

@@ -1,32 +1,32 @@
-//! Published results, to stand beside one's own: PubMedQA's official 500 test questions and BioASQ's yes/no questions.
+//! Published results for comparison: PubMedQA's official 500 test questions and BioASQ's yes/no questions.
 //!
-//! A figure is only comparable within its setting: with the abstract before the question (*reasoning-required*) or
-//! without it (*question-only*). Which test rows BioASQ figures are on hangs on the edition; the notes say so.
-//! `published.toml` holds the table, with where each figure was seen.
+//! Results are only comparable within a setting: with the abstract before the question (*reasoning-required*) or without
+//! it (*question-only*). BioASQ results depend on the edition's test questions; the notes say which. `published.toml` has
+//! the table, with the place where each result was confirmed.
 
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-/// What was measured on.
+/// A benchmark with published results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Test {
+pub enum PublishedBenchmark {
     /// PubMedQA's official test split, 500 expert-labelled questions, yes, no and maybe.
     Pubmedqa,
     /// Yes/no questions of BioASQ Task B.
     BioasqYesNo,
 }
 
-/// What the model was given.
+/// What the model reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Setting {
+pub enum PublishedSetting {
     /// The question and its abstract without the conclusion.
     ReasoningRequired,
     /// The question alone.
     QuestionOnly,
-    /// The question and the snippets that the organisers chose.
+    /// The question and the snippets chosen by the organisers.
     WithSnippets,
 }
 
@@ -34,25 +34,25 @@ pub enum Setting {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Published {
-    /// The system.
+    /// Name of the model or method.
     pub name: String,
-    /// What it was measured on.
-    pub benchmark: Test,
-    /// What it was given.
-    pub setting: Setting,
+    /// The benchmark.
+    pub benchmark: PublishedBenchmark,
+    /// The setting.
+    pub setting: PublishedSetting,
     /// Accuracy in percent.
     pub accuracy: f64,
-    /// Macro-F1 in percent, where it was published.
+    /// Macro-F1 in percent, if published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macro_f1: Option<f64>,
-    /// Authors, and title where it is known.
+    /// Authors, and title if known.
     pub source: String,
     /// Year of the publication.
     pub year: u16,
-    /// Where the figure was seen; none where it stands as quoted.
+    /// Where the result was confirmed; none where it is quoted from elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<String>,
-    /// What else has to be known to compare with it.
+    /// Caveats of a comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -70,25 +70,36 @@ static TABLE: LazyLock<Vec<Published>> = LazyLock::new(|| {
     table.result
 });
 
-/// Every result, in the order of the file.
+/// All results, in the order of the file.
 pub fn published() -> &'static [Published] {
     &TABLE
 }
 
-/// Those of one benchmark in one setting, the best first.
-pub fn published_in(benchmark: Test, setting: Setting) -> Vec<&'static Published> {
+/// The results on one benchmark in one setting, the best first.
+pub fn published_in(
+    benchmark: PublishedBenchmark,
+    setting: PublishedSetting,
+) -> Vec<&'static Published> {
     let meant = |row: &&Published| row.benchmark == benchmark && row.setting == setting;
     let mut rows: Vec<&Published> = TABLE.iter().filter(meant).collect();
     rows.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy));
     rows
 }
 
-/// Those to stand beside a benchmark of this name, the best first; none for questions that nobody else was asked.
+/// The results to show with the benchmark of this name, the best first; none for other benchmarks.
 pub fn of(benchmark: &str) -> Vec<Published> {
     let rows = match benchmark {
-        "pubmedqa" => published_in(Test::Pubmedqa, Setting::ReasoningRequired),
-        "pubmedqa-question-only" => published_in(Test::Pubmedqa, Setting::QuestionOnly),
-        "bioasq-yn" => published_in(Test::BioasqYesNo, Setting::WithSnippets),
+        "pubmedqa" => published_in(
+            PublishedBenchmark::Pubmedqa,
+            PublishedSetting::ReasoningRequired,
+        ),
+        "pubmedqa-question-only" => {
+            published_in(PublishedBenchmark::Pubmedqa, PublishedSetting::QuestionOnly)
+        }
+        "bioasq-yn" => published_in(
+            PublishedBenchmark::BioasqYesNo,
+            PublishedSetting::WithSnippets,
+        ),
         _ => Vec::new(),
     };
     rows.into_iter().cloned().collect()
@@ -101,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_different_in_percent_and_say_where_they_come_from() {
+    fn results_are_unique_in_percent_and_have_a_source() {
         let mut seen = HashSet::new();
         for row in published() {
             assert!(
@@ -109,7 +120,7 @@ mod tests {
                 "{} twice",
                 row.name
             );
-            // Shares would be below 1; no published system does worse than an even guess.
+            // Fractions would be below 1; no published result is below chance.
             let figures = [Some(row.accuracy), row.macro_f1];
             assert!(
                 figures
@@ -131,8 +142,11 @@ mod tests {
     }
 
     #[test]
-    fn settings_stand_apart_and_the_best_is_first() {
-        let given = published_in(Test::Pubmedqa, Setting::ReasoningRequired);
+    fn settings_are_separate_and_the_best_is_first() {
+        let given = published_in(
+            PublishedBenchmark::Pubmedqa,
+            PublishedSetting::ReasoningRequired,
+        );
         assert_eq!(
             (given[0].name.as_str(), given[0].accuracy),
             ("GPT-4 with Medprompt", 82.0)
@@ -143,9 +157,16 @@ mod tests {
             .find(|row| row.name.starts_with("Human"))
             .unwrap();
         assert_eq!((human.accuracy, human.macro_f1), (78.0, Some(72.19)));
-        assert_eq!(published_in(Test::Pubmedqa, Setting::QuestionOnly).len(), 2);
         assert_eq!(
-            published_in(Test::BioasqYesNo, Setting::WithSnippets).len(),
+            published_in(PublishedBenchmark::Pubmedqa, PublishedSetting::QuestionOnly).len(),
+            2
+        );
+        assert_eq!(
+            published_in(
+                PublishedBenchmark::BioasqYesNo,
+                PublishedSetting::WithSnippets
+            )
+            .len(),
             2
         );
     }

@@ -1,7 +1,7 @@
-//! The contradiction rules against judgements that were made by reading: published rationales under their own label,
-//! where an alarm should be false, and under the opposite one, where it should be true. `labels/contradictions.jsonl`
-//! holds, for the half of the rows that the rules were not written by, every alarm as a place (id and label), with
-//! what a reader says of it. Skipped where the files are not there.
+//! The contradiction rules compared with labels by readers: published rationales with their own label, where an alarm should
+//! be false, and with the opposite label, where it should be true. `labels/contradictions.jsonl` has every alarm (id and
+//! label) in the half of the examples that was not used for writing the rules, with a reader's verdict. Skipped without the
+//! files.
 
 mod real;
 
@@ -15,14 +15,14 @@ use verdict_eval::Proportion;
 use verdict_eval::text::contradiction;
 
 #[derive(Deserialize)]
-struct Judged {
+struct ReadAlarm {
     id: String,
     under: Label,
-    /// The rationale does contradict the label.
+    /// Whether the rationale really contradicts the label.
     real: bool,
 }
 
-/// The half of the rows that the rules were not written by.
+/// The half of the examples that was not used for writing the rules.
 fn measured(item: &Item) -> bool {
     Sha256::digest(&item.id)[0] % 2 == 1
 }
@@ -42,10 +42,10 @@ fn alarms_are_what_readers_call_contradictions() {
     };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/labels/contradictions.jsonl");
     let text = std::fs::read_to_string(path).expect("the labels");
-    let judged: HashMap<(String, Label), bool> = text
+    let alarms: HashMap<(String, Label), bool> = text
         .lines()
-        .map(|line| serde_json::from_str::<Judged>(line).expect("a label"))
-        .map(|judged| ((judged.id, judged.under), judged.real))
+        .map(|line| serde_json::from_str::<ReadAlarm>(line).expect("a label"))
+        .map(|alarm| ((alarm.id, alarm.under), alarm.real))
         .collect();
     let decided = items.iter().filter(|item| item.label != Label::Uncertain);
     let (mut rows, mut own, mut hits, mut wrong) = (0, 0, 0, 0);
@@ -55,10 +55,10 @@ fn alarms_are_what_readers_call_contradictions() {
             let Some(found) = contradiction(&item.question, under, &item.rationale) else {
                 continue;
             };
-            let real = judged.get(&(item.id.clone(), under)).copied();
+            let real = alarms.get(&(item.id.clone(), under)).copied();
             if real.is_none() {
-                // An alarm that nobody has read counts as false.
-                real::told(&format!("not judged {} under {under}: {found:?}", item.id));
+                // An unread alarm counts as false.
+                real::print(&format!("not read {} under {under}: {found:?}", item.id));
             }
             match (under == item.label, real.unwrap_or(false)) {
                 (true, false) => own += 1,
@@ -69,17 +69,17 @@ fn alarms_are_what_readers_call_contradictions() {
             }
         }
     }
-    let told = |what: &str, count: usize, total: usize| {
+    let rate = |what: &str, count: usize, total: usize| {
         let share = Proportion::new(count, total);
-        real::told(&format!(
+        real::print(&format!(
             "{what}: {count} of {total}, {:.4} ({:.4} to {:.4})",
             share.value, share.low, share.high
         ));
         share
     };
-    let false_alarms = told("false alarms under the own label", own, rows);
-    let recall = told("found under the opposite label", hits, rows);
-    let precision = told("alarms that are right", hits, hits + own + wrong);
+    let false_alarms = rate("false alarms under the own label", own, rows);
+    let recall = rate("found under the opposite label", hits, rows);
+    let precision = rate("alarms that are right", hits, hits + own + wrong);
     assert!(rows >= 600, "{rows}");
     assert!(false_alarms.value <= 0.01, "{false_alarms:?}");
     assert!(precision.value >= 0.95, "{precision:?}");

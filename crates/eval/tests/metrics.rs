@@ -1,5 +1,4 @@
-//! Every figure against the libraries that people would check it with: scipy, statsmodels,
-//! scikit-learn and numpy, by `dev/reference/eval_goldens.py`.
+//! Metrics compared with scipy, statsmodels, scikit-learn and numpy, by `dev/reference/eval_goldens.py`.
 
 use serde::Deserialize;
 use verdict_data::Label;
@@ -118,7 +117,7 @@ fn label_probabilities_are_scipys() {
 }
 
 #[test]
-fn levels_say_what_not_reading_scores() {
+fn baselines_have_their_expected_scores() {
     let even = Levels::of([11, 11, 11]);
     assert_eq!(even.majority_label, Label::Yes);
     for third in [
@@ -149,6 +148,6 @@ fn levels_say_what_not_reading_scores() {
 
 #[test]
 #[should_panic(expected = "3 out of 2")]
-fn more_than_all_is_a_mistake() {
+fn a_count_above_its_total_panics() {
     let _ = Proportion::new(3, 2);
 }

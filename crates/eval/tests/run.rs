@@ -1,17 +1,18 @@
-//! A whole evaluation with a scripted model: asking, judging, the report, files, errors.
+//! A whole evaluation with a scripted model: answers, scores, report, files, errors.
 
 use tokenizers::Tokenizer;
 use verdict_answer::testing::{Scripted, eos, tokenizer};
 use verdict_answer::{AnswerSettings, Answerer, Fit, Mode};
 use verdict_data::{Item, Label};
 use verdict_eval::compare::compare;
-use verdict_eval::robustness::Changed;
-use verdict_eval::stats::resample::Resampling;
-use verdict_eval::text::Trained;
+use verdict_eval::robustness::VariantQuestions;
+use verdict_eval::stats::bootstrap::Resampling;
+use verdict_eval::text::TrainingRationales;
 use verdict_eval::{
-    Answered, Asked, Benchmark, Curve, EvalError, EvalReport, Evaluation, Judging, Left, Look,
-    Member, Methods, Nested, Prediction, Proportion, Subject, Validated, ValidationRow, answers,
-    ask, judge,
+    Benchmark, CollectedAnswers, EndedEarly, EvalError, EvalReport, EvaluatedAdapter, EvaluatedRun,
+    Evaluation, EvaluationOptions, EvaluationRequest, LearningCurve, Look, Methods,
+    NestedSelection, Prediction, Proportion, ValidationPrediction, ValidationScore, answer_count,
+    collect_answers, evaluate,
 };
 
 const ADAPTERS: [&str; 2] = ["r4", "r8"];
@@ -41,8 +42,8 @@ fn items(count: usize) -> Vec<Item> {
         .collect()
 }
 
-/// The base babbles and cites, but likes Yes; r4 knows two labels of three, r8 all three but says the same
-/// sentence, one of the training rows.
+/// The base model babbles, cites, and prefers Yes; r4 knows two of the three labels; r8 knows all, but always with the same
+/// rationale of the training set.
 fn plan(prompt: &str, adapter: Option<usize>) -> String {
     let number: usize = prompt
         .chars()
@@ -65,11 +66,11 @@ fn plan(prompt: &str, adapter: Option<usize>) -> String {
     }
 }
 
-fn asked(
+fn collected(
     tokenizer: &Tokenizer,
-    benchmarks: &[Asked<'_>],
+    benchmarks: &[EvaluationRequest<'_>],
     most: usize,
-) -> Result<Vec<Vec<Vec<Answered>>>, EvalError> {
+) -> Result<Vec<Vec<Vec<CollectedAnswers>>>, EvalError> {
     let mut engine = Scripted::saying(tokenizer, &ADAPTERS, plan);
     let answerer = Answerer::new(tokenizer, eos(tokenizer)).unwrap();
     let settings = AnswerSettings {
@@ -78,7 +79,7 @@ fn asked(
     };
     let models = [None, Some(0), Some(1)];
     let mut last = 0;
-    let answered = ask(
+    let answers = collect_answers(
         &mut engine,
         &answerer,
         benchmarks,
@@ -89,30 +90,30 @@ fn asked(
             last = count;
         },
     )?;
-    assert_eq!(last, answers(benchmarks, models.len()));
-    Ok(answered)
+    assert_eq!(last, answer_count(benchmarks, models.len()));
+    Ok(answers)
 }
 
-fn subject() -> Subject {
-    let validated = |right| Validated {
+fn evaluated_run() -> EvaluatedRun {
+    let validation = |right| ValidationScore {
         loss: 1.5,
         accuracy: Proportion::new(right, 9),
     };
-    let member = |name: &str, rank, right| Member {
+    let adapter = |name: &str, rank, right| EvaluatedAdapter {
         name: name.into(),
         rank,
         lr: 3e-4,
         seed: 42,
-        stopped: None,
-        left: None,
-        kept: None,
-        validated: Some(validated(right)),
-        curve: Curve {
+        diverged: None,
+        ended_early: None,
+        kept_step: None,
+        validation: Some(validation(right)),
+        curve: LearningCurve {
             train: vec![(1, 2.5), (2, 1.75), (3, 1.5)],
             validation: vec![(2, 1.75, 0.5), (3, 1.5, 0.75)],
         },
     };
-    Subject {
+    EvaluatedRun {
         run: "run".into(),
         trained_by: "verdict 0.0.0".into(),
         model: "tiny".into(),
@@ -122,19 +123,19 @@ fn subject() -> Subject {
         train_rows: 100,
         rule: "the smallest rank within one standard error".into(),
         best: "r8".into(),
-        members: vec![
-            Member {
-                left: Some(Left {
+        adapters: vec![
+            EvaluatedAdapter {
+                ended_early: Some(EndedEarly {
                     step: 2,
                     reason: "among the worse at a rung".into(),
                 }),
-                kept: Some(1),
-                ..member("r4", 4, 6)
+                kept_step: Some(1),
+                ..adapter("r4", 4, 6)
             },
-            member("r8", 8, 9),
+            adapter("r8", 8, 9),
         ],
-        base: validated(3),
-        nested: Some(Nested {
+        base: validation(3),
+        nested: Some(NestedSelection {
             accuracy: Proportion::new(60, 90),
             folds: 3,
             repeats: 1,
@@ -148,40 +149,40 @@ fn benchmark(name: &str, items: Vec<Item>) -> Benchmark {
     Benchmark {
         name: name.into(),
         about: "Scripted questions".into(),
-        trained_on: vec![false; items.len()],
-        words: Some(vec![Label::Yes; items.len()]),
+        contaminated: vec![false; items.len()],
+        question_only: Some(vec![Label::Yes; items.len()]),
         published: Vec::new(),
         items,
     }
 }
 
-/// Two benchmarks, the first 18 of the first answered in full, with everything that can be judged.
+/// An evaluation on two benchmarks with all options; up to 18 questions of each are answered in full.
 fn evaluation() -> Evaluation {
     evaluation_of(|_| ())
 }
 
-/// As [`evaluation`], with the answers changed before they are judged.
-fn evaluation_of(change: impl FnOnce(&mut [Vec<Vec<Answered>>])) -> Evaluation {
+/// As [`evaluation`], with changed answers.
+fn evaluation_of(change: impl FnOnce(&mut [Vec<Vec<CollectedAnswers>>])) -> Evaluation {
     let tokenizer = tokenizer();
     let benchmarks = [benchmark("test", items(30)), benchmark("small", items(3))];
-    let changed = Changed::new(&benchmarks, 3);
-    let mut asks: Vec<Asked<'_>> = benchmarks
+    let variants = VariantQuestions::new(&benchmarks, 3);
+    let mut requests: Vec<EvaluationRequest<'_>> = benchmarks
         .iter()
-        .map(|of| Asked {
+        .map(|of| EvaluationRequest {
             name: &of.name,
             items: &of.items,
             written: 18,
         })
         .collect();
-    asks.push(changed.asked());
-    let mut answered = asked(&tokenizer, &asks, 48).unwrap();
-    let otherwise = answered.pop().unwrap();
-    change(&mut answered);
-    let validation: Vec<Vec<ValidationRow>> = answered[0]
+    requests.push(variants.request());
+    let mut answers = collected(&tokenizer, &requests, 48).unwrap();
+    let to_variants = answers.pop().unwrap();
+    change(&mut answers);
+    let validation: Vec<Vec<ValidationPrediction>> = answers[0]
         .iter()
         .map(|of_model| {
             let rows = of_model.iter().zip(&benchmarks[0].items);
-            rows.map(|(answer, item)| ValidationRow {
+            rows.map(|(answer, item)| ValidationPrediction {
                 id: item.id.clone(),
                 group: Some(item.group.clone()),
                 truth: item.label.index(),
@@ -190,25 +191,25 @@ fn evaluation_of(change: impl FnOnce(&mut [Vec<Vec<Answered>>])) -> Evaluation {
             .collect()
         })
         .collect();
-    let trained = Trained::new(["The evidence is mixed."]);
+    let rationales = TrainingRationales::new(["The evidence is mixed."]);
     let look = |benchmarks: &[&str]| Look {
         time: 1_700_000_000,
         tool: "verdict 0.0.0".into(),
         benchmarks: benchmarks.iter().map(|name| (*name).to_owned()).collect(),
-        systems: vec!["base".into()],
+        models: vec!["base".into()],
         rows: Vec::new(),
         run: String::new(),
         id: String::new(),
     };
-    let judging = Judging {
-        subject: subject(),
+    let options = EvaluationOptions {
+        run: evaluated_run(),
         methods: Methods {
             fit: Fit::Temperature,
             resampling: Resampling {
                 replicates: 200,
                 seed: 1,
             },
-            error_rate: 0.1,
+            target_error_rate: 0.1,
             delta: 0.1,
             max_answer_tokens: 48,
             max_prompt_tokens: 512,
@@ -221,14 +222,14 @@ fn evaluation_of(change: impl FnOnce(&mut [Vec<Vec<Answered>>])) -> Evaluation {
         models: vec!["base".into(), "r4".into(), "r8".into()],
         validation,
         ensembles: vec![("r4+r8".into(), vec![1, 2])],
-        trained: Some(&trained),
-        changed: Some((&changed, otherwise)),
+        training_rationales: Some(&rationales),
+        variants: Some((&variants, to_variants)),
     };
-    judge(judging, &benchmarks, &answered)
+    evaluate(options, &benchmarks, &answers)
 }
 
 #[test]
-fn everyone_is_judged_on_the_same_questions() {
+fn all_models_are_evaluated_on_the_same_questions() {
     let Evaluation {
         report,
         predictions,
@@ -236,16 +237,16 @@ fn everyone_is_judged_on_the_same_questions() {
     assert_eq!(predictions.len(), (30 + 3) * 4);
     let test = &report.benchmarks[0];
     let right: Vec<(&str, usize)> = test
-        .systems
+        .models
         .iter()
-        .map(|system| {
-            let of = &system.scores.confusion;
-            (system.name.as_str(), (0..3).map(|l| of.0[l][l]).sum())
+        .map(|model| {
+            let of = &model.scores.confusion;
+            (model.name.as_str(), (0..3).map(|l| of.0[l][l]).sum())
         })
         .collect();
     assert_eq!(right[..3], [("base", 10), ("r4", 20), ("r8", 30)]);
     assert_eq!(right[3].0, "r4+r8");
-    // Base against r8: twenty questions decide, all for r8. Exact, and the strongest of six pairs.
+    // Base against r8: twenty discordant pairs, all in favour of r8, the strongest of six comparisons.
     let pair = test
         .pairs
         .iter()
@@ -257,11 +258,11 @@ fn everyone_is_judged_on_the_same_questions() {
     assert!((pair.holm - 6.0 * 2.0_f64.powi(-19)).abs() < 1e-12);
     assert_eq!(test.pairs.len(), 6);
     assert_eq!((test.look, report.benchmarks[1].look), (2, 1));
-    // Parts by source: even numbers are of the one, odd of the other.
+    // Slices by source: even numbers are of one source, odd numbers of the other.
     let parts: Vec<(&str, &str, usize)> = test
         .slices
         .iter()
-        .map(|slice| (slice.by.as_str(), slice.part.as_str(), slice.systems[0].1.n))
+        .map(|slice| (slice.by.as_str(), slice.part.as_str(), slice.models[0].1.n))
         .collect();
     assert_eq!(
         parts,
@@ -275,42 +276,42 @@ fn everyone_is_judged_on_the_same_questions() {
 }
 
 #[test]
-fn what_was_written_is_judged_by_mode() {
+fn generated_answers_are_evaluated_by_mode() {
     let report = evaluation().report;
     let test = &report.benchmarks[0];
-    let of = |system: usize, mode| test.systems[system].written(mode).unwrap();
+    let of = |model: usize, mode| test.models[model].generated(mode).unwrap();
     let (free, guaranteed) = (Mode::Free, Mode::Guaranteed);
     assert_eq!(of(0, free).format.total, 18, "the first 18");
-    // Free, the base keeps the form once and cites always; held to the form it never cites.
+    // Unconstrained, the base model is format-valid once and always cites; constrained, it never cites.
     assert_eq!(of(0, free).format.count, 1);
     assert_eq!(of(0, free).citations.count, 18);
     assert_eq!(of(0, guaranteed).citations.count, 0);
-    for system in 0..3 {
-        assert_eq!(of(system, guaranteed).format.count, 18);
+    for model in 0..3 {
+        assert_eq!(of(model, guaranteed).format.count, 18);
     }
-    // r8's sentence is that of the training rows, and the same each time; each such answer is marked.
-    let memorised = of(2, free).memorised.as_ref().unwrap();
-    assert_eq!(memorised.memorised.count, 18);
+    // r8 always gives the same rationale of the training set; each such answer is marked.
+    let memorized = of(2, free).memorized.as_ref().unwrap();
+    assert_eq!(memorized.memorized.count, 18);
     assert_eq!(of(2, free).variety.said_before.count, 17);
-    assert_eq!(of(1, free).memorised.as_ref().unwrap().memorised.count, 0);
+    assert_eq!(of(1, free).memorized.as_ref().unwrap().memorized.count, 0);
     assert!(
-        test.systems[3].written.is_empty(),
-        "an ensemble writes none"
+        test.models[3].generated.is_empty(),
+        "an ensemble generates none"
     );
-    assert_eq!(report.benchmarks[1].systems[0].written[0].format.total, 3);
+    assert_eq!(report.benchmarks[1].models[0].generated[0].format.total, 3);
 }
 
 #[test]
-fn free_running_answers_are_read_by_their_first_word_too() {
+fn unconstrained_answers_have_a_lenient_accuracy_by_their_first_word() {
     let report = evaluation().report;
-    let base = &report.benchmarks[0].systems[0];
-    let free = base.written(Mode::Free).unwrap();
-    // The base says Yes to all, once in the form; six of the 18 are Yes.
+    let base = &report.benchmarks[0].models[0];
+    let free = base.generated(Mode::Free).unwrap();
+    // The base model always says Yes, once in a format-valid answer; six of the 18 true labels are Yes.
     assert_eq!(free.right.count, 1);
     let lenient = free.right_first_word.unwrap();
     assert_eq!((lenient.count, lenient.total), (6, 18));
     assert_eq!(
-        base.written(Mode::Guaranteed).unwrap().right_first_word,
+        base.generated(Mode::Guaranteed).unwrap().right_first_word,
         None
     );
     assert_eq!(free.fallbacks, None, "only a constrained answer has one");
@@ -318,7 +319,7 @@ fn free_running_answers_are_read_by_their_first_word_too() {
 
 #[test]
 fn fallback_rationales_are_counted_and_shown_where_there_are_any() {
-    // The base model of the script writes no usable sentence; here it does, and one answer of r4 does not.
+    // All fallbacks of the script are removed, and some are set.
     let with = |fallbacks: &[(usize, usize)]| {
         evaluation_of(|answers| {
             for (model, of_model) in answers.iter_mut().flat_map(|of| of.iter_mut().enumerate()) {
@@ -342,9 +343,9 @@ fn fallback_rationales_are_counted_and_shown_where_there_are_any() {
     assert_eq!(shown(&with(&[])), [false; 3]);
     let one = with(&[(1, 4)]);
     assert_eq!(shown(&one), [true; 3]);
-    let of = |system: usize| {
-        let written = one.report.benchmarks[0].systems[system].written(Mode::Guaranteed);
-        written.unwrap().fallbacks.unwrap()
+    let of = |model: usize| {
+        let generated = one.report.benchmarks[0].models[model].generated(Mode::Guaranteed);
+        generated.unwrap().fallbacks.unwrap()
     };
     assert_eq!((of(0).count, of(1).count, of(1).total), (0, 1, 18));
     assert!(
@@ -361,7 +362,7 @@ fn fallback_rationales_are_counted_and_shown_where_there_are_any() {
 }
 
 #[test]
-fn contexts_are_spoken_of_only_where_there_are_some() {
+fn cut_contexts_are_mentioned_only_where_there_are_contexts() {
     let mut report = evaluation().report;
     let words = "a longer context loses its first sentences";
     assert_eq!(report.benchmarks[0].contexts, 0);
@@ -371,12 +372,12 @@ fn contexts_are_spoken_of_only_where_there_are_some() {
 }
 
 #[test]
-fn answers_learnt_by_heart_are_marked_one_by_one() {
+fn memorized_rationales_are_marked() {
     for one in evaluation().predictions {
-        let marked = one.free.and_then(|free| free.memorised);
+        let marked = one.free.and_then(|free| free.memorized);
         let written =
             one.benchmark == "small" || one.id["item-".len()..].parse::<usize>().unwrap() < 18;
-        match one.system.as_str() {
+        match one.model.as_str() {
             "r8" if written => assert_eq!(marked, Some(true)),
             "r4" if written => assert_eq!(marked, Some(false)),
             "base" | "r4" | "r8" => assert_ne!(marked, Some(true)),
@@ -386,7 +387,7 @@ fn answers_learnt_by_heart_are_marked_one_by_one() {
 }
 
 #[test]
-fn pubmedqas_script_gets_the_file_that_it_reads() {
+fn files_for_pubmedqas_script_have_its_format() {
     let mut evaluation = evaluation();
     for one in &mut evaluation.predictions {
         if one.benchmark == "small" {
@@ -399,16 +400,16 @@ fn pubmedqas_script_gets_the_file_that_it_reads() {
     let text = std::fs::read_to_string(folder.path().join("official/pubmedqa-r8.json")).unwrap();
     assert_eq!(text, "{\"0\":\"yes\",\"1\":\"no\",\"2\":\"maybe\"}\n");
     let files = std::fs::read_dir(folder.path().join("official")).unwrap();
-    assert_eq!(files.count(), 4, "one for each system");
+    assert_eq!(files.count(), 4, "one for each model");
 }
 
 #[test]
 fn an_ensemble_is_the_mean_of_its_members_calibrated_probabilities() {
     let Evaluation { predictions, .. } = evaluation();
-    let of = |system: &str| -> Vec<&Prediction> {
+    let of = |model: &str| -> Vec<&Prediction> {
         let own = predictions
             .iter()
-            .filter(|one| one.system == system && one.benchmark == "test");
+            .filter(|one| one.model == model && one.benchmark == "test");
         own.collect()
     };
     let (r4, r8, both) = (of("r4"), of("r8"), of("r4+r8"));
@@ -422,7 +423,7 @@ fn an_ensemble_is_the_mean_of_its_members_calibrated_probabilities() {
     // Calibration by temperature changes no label.
     for one in &predictions {
         let top = |p: [f64; 3]| (1..3).fold(0, |top, l| if p[l] > p[top] { l } else { top });
-        if one.system != "r4+r8" {
+        if one.model != "r4+r8" {
             assert_eq!(top(one.probabilities), top(one.uncalibrated));
         }
         assert_eq!(one.label.index(), top(one.probabilities));
@@ -441,7 +442,7 @@ fn the_report_as_text_and_markdown() {
 }
 
 #[test]
-fn a_reader_sees_all_of_the_report_in_a_browser() {
+fn the_whole_report_is_visible_in_a_browser() {
     let Some(mut browser) = verdict_testkit::browser::Browser::start() else {
         return;
     };
@@ -449,21 +450,21 @@ fn a_reader_sees_all_of_the_report_in_a_browser() {
     let path = folder.path().join("report.html");
     std::fs::write(&path, evaluation().html()).unwrap();
     for (width, dark) in [(360, false), (360, true), (1280, false), (1280, true)] {
-        // Every fold is opened before the look.
+        // All folds are opened first.
         let view = browser.look(&path, width, dark);
         assert_eq!(view.faults, [""; 0], "{width} {dark}");
         assert!(view.contrast >= 4.5, "{}", view.contrast);
         for text in [
             "Evaluation of run",
-            "it is better than the untrained model",
-            "Difference to the untrained model",
+            "it is better than the base model",
+            "Difference from the base model",
             "All 30 answers of r8, mistakes first",
             "Filter the answers",
-            "What it is for, and what not",
-            "How many answers are wrong when only the surest are given",
+            "Intended use and limits",
+            "Error rate when only the most confident answers are given",
             "Validation loss by optimizer step",
             "stats: opposite claim",
-            "Answering only from a probability of",
+            "Answering only with a probability of at least",
         ] {
             assert!(view.text.contains(text), "{text}: {}", view.text);
         }
@@ -471,12 +472,14 @@ fn a_reader_sees_all_of_the_report_in_a_browser() {
 }
 
 #[test]
-fn the_surest_mistakes_are_shown_first() {
+fn the_most_confident_mistakes_come_first() {
     let mut evaluation = evaluation();
-    let ids: Vec<String> = ["less sure", "surest"].map(str::to_owned).into();
+    let ids: Vec<String> = ["less confident", "most confident"]
+        .map(str::to_owned)
+        .into();
     let own = evaluation.predictions.iter_mut();
     let mut own: Vec<_> = own
-        .filter(|one| one.benchmark == "test" && one.system == "r8")
+        .filter(|one| one.benchmark == "test" && one.model == "r8")
         .collect();
     for ((place, id), sure) in [4, 20].into_iter().zip(&ids).zip([0.5, 0.9]) {
         let one = &mut *own[place];
@@ -492,18 +495,22 @@ fn the_surest_mistakes_are_shown_first() {
         let found = html.find(text);
         found.unwrap_or_else(|| panic!("{text} is not shown"))
     };
-    let surest = at("Is this the surest &lt;one&gt;?");
-    assert!(at("The mistakes that r8 was surest of:") < surest);
-    assert!(surest < at("Is this the less sure &lt;one&gt;?"));
-    assert!(at("90.0 %</span> wrong: the reference is") < surest);
-    // Shown at once, and again among all rows.
-    assert_eq!(html.matches("Is this the surest &lt;one&gt;?").count(), 2);
+    let first = at("Is this the most confident &lt;one&gt;?");
+    assert!(at("The most confident mistakes of r8:") < first);
+    assert!(first < at("Is this the less confident &lt;one&gt;?"));
+    assert!(at("90.0 %</span> wrong: the true label is") < first);
+    // Once among the mistakes, and again among all answers.
+    assert_eq!(
+        html.matches("Is this the most confident &lt;one&gt;?")
+            .count(),
+        2
+    );
     let without = evaluation.report.html();
     assert!(!without.contains("mistakes first"));
 }
 
 #[test]
-fn the_files_read_back_as_they_were() {
+fn files_are_read_back_unchanged() {
     let evaluation = evaluation();
     let folder = tempfile::tempdir().unwrap();
     evaluation.write(folder.path()).unwrap();
@@ -536,16 +543,16 @@ fn the_files_read_back_as_they_were() {
 }
 
 #[test]
-fn runs_stand_side_by_side_where_their_questions_are_the_same() {
+fn runs_are_compared_where_their_questions_are_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let mut other = evaluation();
-    // A run whose chosen adapter is the other one, and whose second benchmark has other questions.
+    // A run with another best adapter, and with other questions in its second benchmark.
     let folders = ["one", "two"].map(|name| folder.path().join(name));
     for path in &folders {
         std::fs::create_dir(path).unwrap();
     }
     evaluation().write(&folders[0]).unwrap();
-    other.report.subject.best = "r4".into();
+    other.report.run.best = "r4".into();
     other.report.benchmarks[1].sha256 = "other".into();
     other.write(&folders[1]).unwrap();
     let comparison = compare(&folders).unwrap();
@@ -557,11 +564,11 @@ fn runs_stand_side_by_side_where_their_questions_are_the_same() {
     assert_eq!(names, ["test"]);
     assert_eq!(
         comparison.left_out,
-        ["small: the questions of two are not those of one"]
+        ["small: two and one have different questions"]
     );
     let test = &comparison.benchmarks[0];
-    assert_eq!(test.systems.len(), 8);
-    assert_eq!(test.systems[7].0, "two/r4+r8");
+    assert_eq!(test.models.len(), 8);
+    assert_eq!(test.models[7].0, "two/r4+r8");
     let pair = &test.pairs[0];
     assert_eq!(
         (pair.first.as_str(), pair.second.as_str()),
@@ -586,21 +593,21 @@ fn runs_stand_side_by_side_where_their_questions_are_the_same() {
 }
 
 #[test]
-fn every_error_names_what_is_at_fault() {
+fn every_error_names_its_cause() {
     let tokenizer = tokenizer();
     let items = items(9);
-    let of = |name, items| Asked {
+    let of = |name, items| EvaluationRequest {
         name,
         items,
         written: 9,
     };
-    let text = |benchmarks: &[Asked<'_>]| {
-        let error = asked(&tokenizer, benchmarks, 48);
+    let text = |benchmarks: &[EvaluationRequest<'_>]| {
+        let error = collected(&tokenizer, benchmarks, 48);
         error.unwrap_err().to_string()
     };
     assert_eq!(
         text(&[of("empty", &[])]),
-        "benchmark \"empty\" has no items, expected at least one"
+        "benchmark \"empty\" has no questions, expected at least one"
     );
     let test = of("test", &items);
     assert_eq!(
@@ -613,13 +620,13 @@ fn every_error_names_what_is_at_fault() {
         ..item(7, Label::No)
     };
     let long = [items[0].clone(), long];
-    let told = text(&[test, of("long", &long)]);
+    let error = text(&[test, of("long", &long)]);
     assert!(
-        told.starts_with("benchmark \"long\", item \"item-7\": question ")
-            && told.ends_with("takes 8005 tokens with its prompt, expected at most 928"),
-        "{told}"
+        error.starts_with("benchmark \"long\", question \"item-7\": question ")
+            && error.ends_with("takes 8005 tokens with its prompt, expected at most 928"),
+        "{error}"
     );
-    let error = asked(&tokenizer, &[test], 3).unwrap_err();
+    let error = collected(&tokenizer, &[test], 3).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the maximum number of new tokens is 3, expected at least 24"

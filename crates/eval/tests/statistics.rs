@@ -1,15 +1,15 @@
-//! The statistics against scipy, statsmodels and scikit-learn, by `dev/reference/statistics_goldens.py`.
+//! Statistics compared with scipy, statsmodels and scikit-learn, by `dev/reference/statistics_goldens.py`.
 
 use serde::Deserialize;
 use verdict_data::{Item, Label, NaiveBayes};
 use verdict_eval::stats::abstain::limit_wrong_of_answered;
-use verdict_eval::stats::paired::{Pair, holm, mcnemar, paired, smallest_difference};
-use verdict_eval::stats::probability::{Forecast, probabilities};
-use verdict_eval::stats::resample::{
-    Estimate, Figure, Groups, Resampling, bca, bootstrap, percentile, reach,
+use verdict_eval::stats::bootstrap::{
+    Estimate, Groups, Resampling, Statistic, bca, bootstrap, percentile, reach,
 };
-use verdict_eval::stats::score::tango;
-use verdict_eval::stats::scores::{Row, Scores, scores};
+use verdict_eval::stats::paired::{PairedAnswers, holm, mcnemar, paired, smallest_difference};
+use verdict_eval::stats::probability::{Forecast, probabilities};
+use verdict_eval::stats::score_interval::tango;
+use verdict_eval::stats::scores::{LabelledAnswer, Scores, scores};
 
 #[derive(Deserialize)]
 struct Goldens {
@@ -122,8 +122,8 @@ fn assert_close(got: f64, want: f64, what: &str) {
 fn scored(golden: &Scored) -> Scores {
     let answers = golden.answers.iter().map(|answer| Label::parse(answer));
     let all = golden.truth.iter().zip(answers).zip(&golden.groups);
-    let rows: Vec<Row> = all
-        .map(|((truth, answer), group)| Row {
+    let rows: Vec<LabelledAnswer> = all
+        .map(|((truth, answer), group)| LabelledAnswer {
             truth: *truth,
             answer,
             group: *group,
@@ -198,7 +198,7 @@ fn intervals_are_scipys_from_other_samples() {
             replicates: golden.replicates,
             seed: 1,
         };
-        let figures = [Figure::percentile(0.0, 9.0), Figure::bca(0.0, 9.0)];
+        let figures = [Statistic::percentile(0.0, 9.0), Statistic::bca(0.0, 9.0)];
         let found: [Estimate; 2] = bootstrap(&groups, resampling, figures, |weights| {
             let all = golden.values.iter().zip(weights);
             [all.map(|(value, weight)| value * f64::from(*weight))
@@ -384,9 +384,9 @@ fn the_interval_of_a_paired_difference_is_that_of_the_maximised_likelihood() {
 
 #[test]
 fn systems_that_always_agree_may_still_differ() {
-    let pairs = |n: u32, of_group: u32| -> Vec<Pair> {
+    let pairs = |n: u32, of_group: u32| -> Vec<PairedAnswers> {
         (0..n)
-            .map(|row| Pair {
+            .map(|row| PairedAnswers {
                 truth: Label::Yes,
                 first: Some(Label::Yes),
                 second: Some(Label::Yes),
@@ -408,8 +408,8 @@ fn systems_that_always_agree_may_still_differ() {
 
 #[test]
 fn always_the_same_answer_has_an_interval() {
-    let rows: Vec<Row> = (0..9)
-        .map(|row| Row {
+    let rows: Vec<LabelledAnswer> = (0..9)
+        .map(|row| LabelledAnswer {
             truth: Label::ALL[row % 3],
             answer: Some(Label::No),
             group: row as u32,
@@ -420,8 +420,8 @@ fn always_the_same_answer_has_an_interval() {
     assert!((of.value - 1.0 / 3.0).abs() < 1e-12);
     assert!(of.low < 0.25 && of.high > 0.5, "{of:?}");
     // A benchmark of Yes and No alone: all right is a macro-F1 of 1.
-    let rows: Vec<Row> = (0..8)
-        .map(|row| Row {
+    let rows: Vec<LabelledAnswer> = (0..8)
+        .map(|row| LabelledAnswer {
             truth: Label::ALL[row % 2],
             answer: Some(Label::ALL[row % 2]),
             group: row as u32,

@@ -109,24 +109,6 @@ const KNOWN: &[(&str, &str)] = &[
          src/text.rs",
     ),
     ("verdict-data", "src/error.rs src/source.rs"),
-    (
-        "verdict-eval",
-        "src/compare.rs src/report/short.rs src/report/tables.rs src/report/text.rs",
-    ),
-    (
-        "verdict-eval",
-        "src/judge/mod.rs src/judge/parts.rs src/judge/systems.rs src/robustness/asked.rs",
-    ),
-    (
-        "verdict-eval",
-        "src/report/earlier.rs src/report/files.rs src/report/mod.rs",
-    ),
-    ("verdict-page", "src/charts/frame.rs src/charts/lines.rs"),
-    ("verdict-page", "src/charts/mod.rs src/charts/scale.rs"),
-    (
-        "verdict-page",
-        "src/html.rs src/markdown.rs src/page.rs src/svg.rs",
-    ),
 ];
 
 /// Checks every crate of the workspace.

@@ -14,7 +14,7 @@ use verdict_eval::stats::abstain;
 use verdict_model::AdapterBank;
 use verdict_train::RunFolder;
 
-use crate::commands::eval::subject;
+use crate::commands::eval::evaluated_run;
 use crate::failure::{Failure, Result};
 use crate::loading::{self, MachineFlags, Opened};
 use crate::moved;
@@ -315,7 +315,7 @@ fn threshold(
 ) -> Result<f64> {
     let name = name.unwrap_or(run.best());
     let set = || DataSet::read(&run.located_settings().data).ok();
-    let mut rows = subject::validation(run, &[Some(name)], set)?;
+    let mut rows = evaluated_run::validation(run, &[Some(name)], set)?;
     let rows = rows.pop().unwrap_or_default();
     let of = |place: usize| calibration.probabilities(rows[place].logits);
     let Some(found) = verdict_eval::abstention(&rows, of, rate, abstain::DELTA) else {

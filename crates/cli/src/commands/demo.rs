@@ -13,7 +13,7 @@ use serde::Serialize;
 use verdict_answer::{AnswerSettings, Mode, Question, Verdict};
 use verdict_common::duration;
 use verdict_data::{BuildSettings, Source};
-use verdict_eval::report::WrittenReport;
+use verdict_eval::report::GeneratedReport;
 use verdict_eval::{EvalReport, Evaluation};
 use verdict_model::AdapterBank;
 use verdict_train::{Manifest, NewRun, Provenance, RunFolder, TrainSettings, repeat};
@@ -335,16 +335,17 @@ fn scores(report: &EvalReport) -> Table {
             format!("always {}", levels.majority_label),
             levels.majority_accuracy,
         ));
-        for system in &benchmark.systems {
-            let right = system.scores.accuracy.estimate();
-            let free = system.written(Mode::Free);
-            let of = |pick: &dyn Fn(&WrittenReport) -> String| free.map_or_else(String::new, pick);
+        for model in &benchmark.models {
+            let right = model.scores.accuracy.estimate();
+            let free = model.generated(Mode::Free);
+            let of =
+                |pick: &dyn Fn(&GeneratedReport) -> String| free.map_or_else(String::new, pick);
             table.row(vec![
                 name.clone(),
-                system.name.clone(),
+                model.name.clone(),
                 percent(right.value),
                 format!("{:.0}–{:.0}", 100.0 * right.low, 100.0 * right.high),
-                format!("{:.3}", system.calibrated.log_loss.value),
+                format!("{:.3}", model.calibrated.log_loss.value),
                 of(&|free| percent(free.format.value)),
                 of(&|free| percent(free.citations.value)),
                 of(&|free| format!("{:.0}", free.tokens.mean)),

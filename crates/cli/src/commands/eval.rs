@@ -1,20 +1,22 @@
 //! `verdict eval`: evaluates adapters and their base model on held-out questions, and writes the report.
 
 mod benchmarks;
-pub mod subject;
+pub mod evaluated_run;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use verdict_answer::{AnswerSettings, Fit, Mode, ModelInferenceEngine, Question};
+use verdict_answer::{AnswerSettings, Answerer, Fit, Mode, ModelInferenceEngine, Question};
 use verdict_common::counted;
 use verdict_data::DataSet;
 use verdict_eval::report::BASE;
-use verdict_eval::robustness::Changed;
+use verdict_eval::robustness::VariantQuestions;
 use verdict_eval::stats::abstain;
-use verdict_eval::stats::resample::Resampling;
-use verdict_eval::text::Trained;
-use verdict_eval::{Asked, Benchmark, Evaluation, Judging, Look, Methods, Subject, looks};
+use verdict_eval::stats::bootstrap::Resampling;
+use verdict_eval::text::TrainingRationales;
+use verdict_eval::{
+    Benchmark, EvaluatedRun, Evaluation, EvaluationOptions, EvaluationRequest, Look, Methods, looks,
+};
 use verdict_model::AdapterBank;
 use verdict_train::{RunFolder, TrainSettings};
 
@@ -159,7 +161,7 @@ impl Args {
     }
 }
 
-/// Evaluates, writes the report and prints it.
+/// Evaluates, prints and writes the report.
 pub fn run(args: Args, printer: &Printer) -> Result {
     let faults = args.faults();
     if !faults.is_empty() {
@@ -197,9 +199,9 @@ fn compare(args: &Args, printer: &Printer) -> Result {
     Ok(())
 }
 
-/// Evaluates all models on all benchmarks, and writes the report.
+/// Evaluates a run and writes the report into its folder.
 pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evaluation> {
-    // Cheap checks come before slow loading.
+    // What can be refused quickly is checked before the model is loaded.
     let options = args.machine.over(Some(&run.settings), printer)?;
     let ensembles = ensembles(run, args)?;
     let adapters = adapters(run, args, &ensembles)?;
@@ -217,14 +219,14 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
         .iter()
         .map(|named| named.read(set.as_ref(), printer))
         .collect::<Result<Vec<Benchmark>>>()?;
-    let trained = set.as_ref().map(|set| {
+    let rationales = set.as_ref().map(|set| {
         benchmarks::compare_with_training(&mut benchmarks, set);
-        Trained::new(set.train.iter().map(|item| item.rationale.as_str()))
+        TrainingRationales::new(set.train.iter().map(|item| item.rationale.as_str()))
     });
     let names: Vec<Option<&str>> = std::iter::once(None)
         .chain(adapters.iter().map(|name| Some(name.as_str())))
         .collect();
-    let validation = subject::validation(run, &names, || set.clone())?;
+    let validation = evaluated_run::validation(run, &names, || set.clone())?;
     let opened = loading::open_of_run(&found.model, options, printer)?;
     if let Some(warning) = opened.older_scores(run)? {
         printer.warn(warning);
@@ -236,89 +238,67 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
             opened.adapter(&mut bank, &run.verified_adapter_dir(Some(name))?)?,
         ));
     }
-    let models_named: Vec<String> = names
+    let folder = args.out.as_deref().unwrap_or(run.dir());
+    let evaluated_run = evaluated_run::evaluated_run(run)?;
+    let earlier = earlier(folder, &evaluated_run)?;
+    let variants = args
+        .robustness
+        .map(|questions| VariantQuestions::new(&benchmarks, questions));
+    let model_names: Vec<String> = names
         .iter()
         .map(|name| name.unwrap_or(BASE).to_owned())
         .collect();
-    let folder = args.out.as_deref().unwrap_or(run.dir());
-    let subject = subject::subject(run)?;
-    let earlier = earlier(folder, &subject)?;
-    let changed = args
-        .robustness
-        .map(|questions| Changed::new(&benchmarks, questions));
-    let mut asked: Vec<Asked<'_>> = benchmarks
-        .iter()
-        .map(|benchmark| Asked {
-            name: &benchmark.name,
-            items: &benchmark.items,
-            written: args.full_answers,
-        })
-        .collect();
-    if let Some(changed) = &changed {
-        asked.push(changed.asked());
-    }
-    let settings = AnswerSettings {
-        max_answer_tokens: args.max_new_tokens,
-        max_prompt_tokens: loading::prompt_tokens(args.max_prompt_tokens, Some(&run.settings)),
-        ..AnswerSettings::default()
-    };
-    let look = Look::now(
-        run.dir(),
-        benchmarks
-            .iter()
-            .map(|of| (of.name.clone(), looks::rows_hash(&of.items)))
-            .collect(),
-        models_named
-            .iter()
-            .cloned()
-            .chain(ensembles.iter().map(|(name, _)| name.clone()))
-            .collect(),
-    );
+    let look = look(run, &benchmarks, &model_names, &ensembles);
     let looks = looks::record(run.dir(), &look_places(&found), look)?;
     for fault in &looks.faults {
         printer.note(format!(
             "{fault}; this use of the questions is recorded in the run folder only"
         ));
     }
-    let answerer = opened.answerer()?;
+    let settings = AnswerSettings {
+        max_answer_tokens: args.max_new_tokens,
+        max_prompt_tokens: loading::prompt_tokens(args.max_prompt_tokens, Some(&run.settings)),
+        ..AnswerSettings::default()
+    };
     let mut engine = ModelInferenceEngine::new(&opened.model, &bank);
-    for benchmark in &benchmarks {
-        let with_context = benchmark.items.iter().filter_map(|item| {
-            Some(Question {
-                text: &item.question,
-                context: Some(item.context.as_deref()?),
-                adapter: None,
-                mode: Mode::Label,
-            })
-        });
-        let fitted = answerer.check(&engine, &with_context.collect::<Vec<_>>(), &settings)?;
-        loading::report_cuts(&benchmark.name, fitted.iter().flatten(), &settings, printer);
-    }
-    let total = verdict_eval::answers(&asked, models.len());
+    let (answerer, written) = (opened.answerer()?, args.full_answers);
+    report_cuts(&answerer, &engine, &benchmarks, &settings, printer)?;
+    let mut requests: Vec<EvaluationRequest<'_>> = benchmarks
+        .iter()
+        .map(|benchmark| EvaluationRequest {
+            name: &benchmark.name,
+            items: &benchmark.items,
+            written,
+        })
+        .collect();
+    requests.extend(variants.iter().map(VariantQuestions::request));
+    let total = verdict_eval::answer_count(&requests, models.len());
     let progress = printer.progress("evaluate", "answer", total as u64);
     let mut done = |count: usize| progress.set(count as u64, "");
     let started = Instant::now();
-    let mut answers = verdict_eval::ask(
+    let mut answers = verdict_eval::collect_answers(
         &mut engine,
         &answerer,
-        &asked,
+        &requests,
         &models,
         &settings,
         &mut done,
     )?;
     let seconds = started.elapsed().as_secs_f64();
     drop(progress);
-    let varied = changed.as_ref().map(|_| answers.pop().unwrap_or_default());
-    let place = |name: &String| names.iter().position(|of| *of == Some(name.as_str()));
-    let judging = Judging {
-        subject,
+    let to_variants = variants
+        .as_ref()
+        .map(|variants| (variants, answers.pop().unwrap_or_default()));
+    let index = |name: &String| names.iter().position(|of| *of == Some(name.as_str()));
+    let options = EvaluationOptions {
+        run: evaluated_run,
         methods: Methods {
             fit: args.fit(),
             resampling: Resampling {
                 replicates: args.bootstrap_samples,
                 ..Resampling::default()
             },
-            error_rate: args.target_error_rate,
+            target_error_rate: args.target_error_rate,
             delta: abstain::DELTA,
             max_answer_tokens: args.max_new_tokens,
             max_prompt_tokens: settings.max_prompt_tokens,
@@ -328,19 +308,67 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
             validation_rows: validation.first().map_or(0, Vec::len),
         },
         looks: looks.looks,
-        models: models_named,
+        models: model_names,
         validation,
         ensembles: ensembles
             .iter()
-            .map(|(name, members)| (name.clone(), members.iter().filter_map(place).collect()))
+            .map(|(name, members)| (name.clone(), members.iter().filter_map(index).collect()))
             .collect(),
-        trained: trained.as_ref(),
-        changed: changed.as_ref().zip(varied),
+        training_rationales: rationales.as_ref(),
+        variants: to_variants,
     };
-    let mut evaluation = verdict_eval::judge(judging, &benchmarks, &answers);
+    let evaluation = verdict_eval::evaluate(options, &benchmarks, &answers);
+    write(evaluation, earlier.as_ref(), folder, printer)
+}
+
+/// This look at the questions of all benchmarks, by all models and ensembles.
+fn look(
+    run: &RunFolder,
+    benchmarks: &[Benchmark],
+    models: &[String],
+    ensembles: &[(String, Vec<String>)],
+) -> Look {
+    let hashes = benchmarks
+        .iter()
+        .map(|of| (of.name.clone(), looks::rows_hash(&of.items)));
+    let ensembles = ensembles.iter().map(|(name, _)| name);
+    let models = models.iter().chain(ensembles).cloned();
+    Look::now(run.dir(), hashes.collect(), models.collect())
+}
+
+/// Prints how many contexts of each benchmark are cut to fit their prompts.
+fn report_cuts(
+    answerer: &Answerer<'_>,
+    engine: &ModelInferenceEngine<'_>,
+    benchmarks: &[Benchmark],
+    settings: &AnswerSettings,
+    printer: &Printer,
+) -> Result {
+    for benchmark in benchmarks {
+        let with_context = benchmark.items.iter().filter_map(|item| {
+            Some(Question {
+                text: &item.question,
+                context: Some(item.context.as_deref()?),
+                adapter: None,
+                mode: Mode::Label,
+            })
+        });
+        let prompts = answerer.check(engine, &with_context.collect::<Vec<_>>(), settings)?;
+        loading::report_cuts(&benchmark.name, prompts.iter().flatten(), settings, printer);
+    }
+    Ok(())
+}
+
+/// Writes an evaluation into its folder, together with what has to be kept of an earlier one.
+fn write(
+    mut evaluation: Evaluation,
+    earlier: Option<&Evaluation>,
+    folder: &Path,
+    printer: &Printer,
+) -> Result<Evaluation> {
     std::fs::create_dir_all(folder)
         .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?;
-    if let Some(earlier) = &earlier {
+    if let Some(earlier) = earlier {
         evaluation = evaluation.beside(earlier);
         if let Some(kept) = evaluation.keep(earlier, folder)? {
             printer.note(format!(
@@ -353,16 +381,16 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     Ok(evaluation)
 }
 
-/// The earlier evaluation in the report's folder. Its other benchmarks are kept beside the new ones.
-fn earlier(folder: &Path, subject: &Subject) -> Result<Option<Evaluation>> {
+/// The earlier evaluation in the report's folder, whose other benchmarks are kept.
+fn earlier(folder: &Path, run: &EvaluatedRun) -> Result<Option<Evaluation>> {
     let hint = "choose another folder for the report with --out";
     let found = Evaluation::read(folder).map_err(|error| Failure::from(error).hint(hint))?;
     match found {
-        Some(found) if !found.same_run(subject) => Err(Failure::input(format!(
+        Some(found) if !found.same_run(run) => Err(Failure::input(format!(
             "{}: holds the report of another run ({}, {}), which would be replaced",
             folder.display(),
-            found.report.subject.run,
-            counted(found.report.subject.steps, "step")
+            found.report.run.run,
+            counted(found.report.run.steps, "step")
         ))
         .hint(hint)),
         found => Ok(found),

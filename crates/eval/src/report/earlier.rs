@@ -1,32 +1,18 @@
-//! What an earlier evaluation left in a folder: read back, and kept beside a new one.
+//! Earlier evaluations in the same folder: reading them, and keeping their results beside new ones.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::files::{Evaluation, Prediction, put_predictions, put_report};
-use super::{EvalReport, Methods, System};
-use crate::run::EvalError;
+use super::value::{EarlierEvaluation, EvalReport};
+use crate::error::EvalError;
+use crate::evaluated_run::EvaluatedRun;
 
-/// Folder of the evaluations that a new one took the place of, each in a folder named by its time.
+/// Folder of replaced evaluations, each in a folder named by its time.
 const REPLACED: &str = "earlier";
 
-/// When and how a benchmark was judged, where that was another evaluation than the report's own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
-    /// Seconds since 1970, UTC.
-    pub time: u64,
-    /// Tool and version.
-    pub tool: String,
-    /// How it was judged.
-    pub methods: Methods,
-    /// Who was asked.
-    pub systems: Vec<System>,
-}
-
 impl Evaluation {
-    /// The evaluation in a folder; none where there is no `report.json`.
+    /// Reads the evaluation in a folder; none where there is no `report.json`.
     ///
     /// # Errors
     /// [`EvalError::Io`] where its files cannot be read; [`EvalError::Json`] where another version wrote them.
@@ -37,7 +23,7 @@ impl Evaluation {
         }
     }
 
-    /// The evaluation that has to be in a folder.
+    /// Reads the evaluation in a folder; an error where there is none.
     pub(crate) fn read_needed(folder: &Path) -> Result<Evaluation, EvalError> {
         let text = |name: &str| {
             let path = folder.join(name);
@@ -71,31 +57,31 @@ impl Evaluation {
         })
     }
 
-    /// Whether both judged one run: the same weights, data set and settings.
-    pub fn same_run(&self, run: &crate::Subject) -> bool {
-        let of = &self.report.subject;
+    /// Whether this is an evaluation of the same run: the same base model, data set and settings.
+    pub fn same_run(&self, run: &EvaluatedRun) -> bool {
+        let of = &self.report.run;
         (&of.model_sha256, &of.data_sha256, of.steps, &of.best)
             == (&run.model_sha256, &run.data_sha256, run.steps, &run.best)
             && of.settings == run.settings
     }
 
-    /// This evaluation, and of an earlier one the benchmarks that this one did not judge, each with its own date and
-    /// settings. An earlier check of robustness stays where this one made none.
+    /// This evaluation, together with the benchmarks of an earlier one that are not in this one, each with its own date
+    /// and methods. The same for consistency on variants.
     #[must_use]
     pub fn beside(mut self, earlier: &Evaluation) -> Evaluation {
-        let judged: HashSet<String> = self.names().map(str::to_owned).collect();
+        let evaluated: HashSet<String> = self.names().map(str::to_owned).collect();
         let before = &earlier.report;
         let kept = before
             .benchmarks
             .iter()
-            .filter(|benchmark| !judged.contains(&benchmark.name))
+            .filter(|benchmark| !evaluated.contains(&benchmark.name))
             .cloned()
             .map(|mut benchmark| {
-                benchmark.kept.get_or_insert_with(|| Kept {
+                benchmark.earlier.get_or_insert_with(|| EarlierEvaluation {
                     time: before.looks.last().map_or(0, |look| look.time),
                     tool: before.tool.clone(),
                     methods: before.methods.clone(),
-                    systems: before.systems.clone(),
+                    models: before.models.clone(),
                 });
                 benchmark
             });
@@ -103,7 +89,7 @@ impl Evaluation {
         let predictions = earlier.predictions.iter();
         self.predictions.extend(
             predictions
-                .filter(|one| !judged.contains(&one.benchmark))
+                .filter(|one| !evaluated.contains(&one.benchmark))
                 .cloned(),
         );
         if self.report.robustness.is_none() {
@@ -112,13 +98,13 @@ impl Evaluation {
         self
     }
 
-    /// Keeps an evaluation whose answers this one would take the place of, where it has answers of systems that this
-    /// one did not ask: `report.json` and `predictions.jsonl` go to `earlier/TIME`. Gives that folder.
+    /// Keeps an earlier evaluation that this one replaces, if it has predictions of models that are not in this one: its
+    /// `report.json` and `predictions.jsonl` are written to `earlier/TIME`. Returns that folder.
     ///
     /// # Errors
     /// [`EvalError::Io`].
     pub fn keep(&self, earlier: &Evaluation, folder: &Path) -> Result<Option<PathBuf>, EvalError> {
-        let of = |one: &Prediction| (one.benchmark.clone(), one.system.clone());
+        let of = |one: &Prediction| (one.benchmark.clone(), one.model.clone());
         let here: HashSet<(String, String)> = self.predictions.iter().map(of).collect();
         if earlier
             .predictions

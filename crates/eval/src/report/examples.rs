@@ -1,33 +1,35 @@
-//! Answers as the report shows them: the most confident mistakes first, then every row.
+//! Answers in the report: the most confident mistakes first, then all of them.
 
 use verdict_data::Label;
 use verdict_page::{Badge, Block, Example, Filter, Fold, Part, Samples};
 
-use super::{BASE, BenchmarkReport, EvalReport, Prediction, tables};
+use super::value::{BASE, BenchmarkReport};
+use super::{Prediction, tables};
+use crate::evaluated_run::EvaluatedRun;
 
-/// Mistakes that are shown at once.
+/// Number of mistakes that are not collapsed.
 const SHOWN: usize = 3;
-/// Rows of a benchmark that the page holds; all are in `predictions.jsonl`.
-const MOST: usize = 600;
+/// Maximum number of answers per benchmark on the page; `predictions.jsonl` has all of them.
+const MAX_ANSWERS: usize = 600;
 
-/// The blocks of a benchmark's answers: mistakes, then all of them behind a fold. None where the questions are not
-/// known, as those of an older version's predictions.
+/// The answers of a benchmark: some mistakes, then all answers collapsed. None where the predictions of an earlier
+/// version contain no questions.
 pub(super) fn blocks(
-    report: &EvalReport,
+    run: &EvaluatedRun,
     benchmark: &BenchmarkReport,
     predictions: &[Prediction],
 ) -> Vec<Block> {
-    let Some(judged) = benchmark.judged(report) else {
+    let Some(model) = benchmark.main_model(run) else {
         return Vec::new();
     };
-    let of = |system: &str| -> Vec<&Prediction> {
+    let of = |model: &str| -> Vec<&Prediction> {
         let own = predictions.iter().filter(|one| {
-            one.benchmark == benchmark.name && one.system == system && !one.question.is_empty()
+            one.benchmark == benchmark.name && one.model == model && !one.question.is_empty()
         });
         own.collect()
     };
-    let mut rows = of(&judged.name);
-    let base = match judged.name.as_str() {
+    let mut rows = of(&model.name);
+    let base = match model.name.as_str() {
         BASE => Vec::new(),
         _ => of(BASE),
     };
@@ -37,19 +39,19 @@ pub(super) fn blocks(
         .enumerate()
         .map(|(place, row)| (row, base.get(place).copied()))
         .collect();
-    // Mistakes before right answers, the surest first; the id decides among equals.
+    // Mistakes before right answers, the most confident first, then by id.
     rows.sort_by(|(a, _), (b, _)| {
-        let sure = |row: &Prediction| row.probabilities[row.label.index()];
+        let confidence = |row: &Prediction| row.probabilities[row.label.index()];
         let order = a.right.cmp(&b.right);
-        let order = order.then(sure(b).total_cmp(&sure(a)));
+        let order = order.then(confidence(b).total_cmp(&confidence(a)));
         order.then_with(|| a.id.cmp(&b.id))
     });
     let wrong = rows.iter().filter(|(row, _)| !row.right).count();
     let mut blocks = Vec::new();
     if wrong > 0 {
         blocks.push(Block::Text(format!(
-            "The mistakes that {} was surest of:",
-            judged.name
+            "The most confident mistakes of {}:",
+            model.name
         )));
         let worst = rows.iter().take(wrong.min(SHOWN));
         blocks.extend(worst.map(|(row, base)| Block::Example(example(row, *base))));
@@ -58,14 +60,14 @@ pub(super) fn blocks(
         return blocks;
     }
     let caption = match rows.len() {
-        0..=MOST => format!(
+        0..=MAX_ANSWERS => format!(
             "All {} answers of {}, mistakes first",
             rows.len(),
-            judged.name
+            model.name
         ),
         all => format!(
-            "{MOST} of {all} answers of {}, mistakes first; all are in predictions.jsonl",
-            judged.name
+            "{MAX_ANSWERS} of {all} answers of {}, mistakes first; all are in predictions.jsonl",
+            model.name
         ),
     };
     let labels: Vec<String> = Label::ALL.map(|label| label.as_str().to_owned()).into();
@@ -78,11 +80,11 @@ pub(super) fn blocks(
         filters: vec![
             filter("Show", &["wrong".to_owned(), "right".to_owned()]),
             filter("Answer", &labels),
-            filter("Reference", &labels),
+            filter("True label", &labels),
         ],
         rows: rows
             .iter()
-            .take(MOST)
+            .take(MAX_ANSWERS)
             .map(|(row, base)| {
                 let choices = vec![usize::from(row.right), row.label.index(), row.truth.index()];
                 (choices, example(row, *base))
@@ -96,7 +98,7 @@ pub(super) fn blocks(
     blocks
 }
 
-/// A question, what was answered, with which probability, and what is right.
+/// A question with its answer, probability and true label.
 fn example(row: &Prediction, base: Option<&Prediction>) -> Example {
     let class = |label: Label| match label {
         Label::Yes => "yes",
@@ -104,26 +106,26 @@ fn example(row: &Prediction, base: Option<&Prediction>) -> Example {
         Label::Uncertain => "uncertain",
     };
     let answered = |row: &Prediction| {
-        let sure = row.probabilities[row.label.index()];
-        format!("{} {}", row.label, tables::percent(sure))
+        let confidence = row.probabilities[row.label.index()];
+        format!("{} {}", row.label, tables::percent(confidence))
     };
     let mut source = match row.right {
         true => "right".to_owned(),
-        false => format!("wrong: the reference is {}", row.truth),
+        false => format!("wrong: the true label is {}", row.truth),
     };
     if let Some(base) = base {
-        source += &format!(" · untrained model: {}", answered(base));
+        source += &format!(" · base model: {}", answered(base));
     }
     let mut parts = vec![Part {
         class: "question",
         lead: "Q: ".into(),
         text: row.question.clone(),
     }];
-    if let Some(wrote) = row.guaranteed.as_ref().or(row.free.as_ref()) {
+    if let Some(generated) = row.guaranteed.as_ref().or(row.free.as_ref()) {
         parts.push(Part {
             class: "",
             lead: "A: ".into(),
-            text: wrote.answer.clone(),
+            text: generated.answer.clone(),
         });
     }
     Example {

@@ -4,20 +4,20 @@ use verdict_data::Label;
 use verdict_page::Figure;
 use verdict_page::charts::{self, Axis, Bin, Dot, MAX_SERIES, Reference, RiskCurve, Series, Unit};
 
-use super::{BASE, BenchmarkReport, EvalReport, PairReport};
+use super::value::{BASE, BenchmarkReport, PairReport};
+use crate::evaluated_run::{EvaluatedRun, LearningCurve};
 use crate::metrics::{Levels, Proportion};
 use crate::stats::scores::Scores;
-use crate::subject;
 
-/// What decides: everyone's accuracy, and the difference to the untrained model.
-pub(super) fn first(benchmark: &BenchmarkReport) -> Vec<Option<Figure>> {
+/// The accuracy of all models, and their differences from the base model.
+pub(super) fn overview(benchmark: &BenchmarkReport) -> Vec<Option<Figure>> {
     vec![
         Some(accuracy(&benchmark.scored(), &benchmark.levels)),
         differences(&benchmark.pairs),
     ]
 }
 
-/// Every system less the untrained model; none where nothing was compared with it.
+/// Differences from the base model; none where nothing was compared with it.
 fn differences(pairs: &[PairReport]) -> Option<Figure> {
     let against = pairs.iter().filter(|pair| pair.second == BASE);
     let dots: Vec<Dot> = against
@@ -34,17 +34,17 @@ fn differences(pairs: &[PairReport]) -> Option<Figure> {
         name: "no difference".into(),
         value: 0.0,
     }];
-    let axis = Axis::new("right answers gained, in percentage points", Unit::Points);
-    let title = "Difference to the untrained model, with 95 % intervals";
+    let axis = Axis::new("difference in accuracy, percentage points", Unit::Points);
+    let title = "Difference from the base model, with 95 % intervals";
     (!dots.is_empty()).then(|| charts::dots(title, &axis, &dots, &none))
 }
 
-/// Of the system that matters reliability and confusion, of all risk and coverage.
-pub(super) fn more(report: &EvalReport, benchmark: &BenchmarkReport) -> Vec<Option<Figure>> {
-    let judged = benchmark.judged(report);
+/// Reliability and confusion matrix of the main model, and the risk-coverage curves of all.
+pub(super) fn details(run: &EvaluatedRun, benchmark: &BenchmarkReport) -> Vec<Option<Figure>> {
+    let model = benchmark.main_model(run);
     vec![
-        judged.map(|system| {
-            let bins: Vec<Bin> = system
+        model.map(|model| {
+            let bins: Vec<Bin> = model
                 .calibrated
                 .bins
                 .iter()
@@ -57,17 +57,14 @@ pub(super) fn more(report: &EvalReport, benchmark: &BenchmarkReport) -> Vec<Opti
                 })
                 .collect();
             charts::reliability(
-                &format!(
-                    "{}: how often what it says with some probability is right",
-                    system.name
-                ),
+                &format!("{}: accuracy of answers by their probability", model.name),
                 &bins,
             )
         }),
-        Some(risk(benchmark)),
-        judged.map(|system| {
+        Some(risk_coverage(benchmark)),
+        model.map(|model| {
             let names = Label::ALL.map(Label::as_str);
-            let counts: Vec<Vec<usize>> = system
+            let counts: Vec<Vec<usize>> = model
                 .scores
                 .confusion
                 .0
@@ -75,7 +72,7 @@ pub(super) fn more(report: &EvalReport, benchmark: &BenchmarkReport) -> Vec<Opti
                 .map(|row| row[..3].to_vec())
                 .collect();
             charts::confusion(
-                &format!("{}: what is true (rows) and what it answers", system.name),
+                &format!("{}: true labels (rows) and answers", model.name),
                 &names,
                 &names,
                 &counts,
@@ -84,8 +81,8 @@ pub(super) fn more(report: &EvalReport, benchmark: &BenchmarkReport) -> Vec<Opti
     ]
 }
 
-/// Accuracy with intervals; chance and the commonest label as lines.
-pub(crate) fn accuracy(systems: &[(&str, &Scores)], levels: &Levels) -> Figure {
+/// Accuracy with intervals; chance and the majority label as reference lines.
+pub(crate) fn accuracy(models: &[(&str, &Scores)], levels: &Levels) -> Figure {
     let dot = |(name, scores): &(&str, &Scores)| {
         let of = scores.accuracy.estimate();
         Dot {
@@ -94,7 +91,7 @@ pub(crate) fn accuracy(systems: &[(&str, &Scores)], levels: &Levels) -> Figure {
             interval: Some([of.low, of.high]),
         }
     };
-    let dots: Vec<Dot> = systems.iter().map(dot).collect();
+    let dots: Vec<Dot> = models.iter().map(dot).collect();
     let references = [
         Reference {
             name: "chance".into(),
@@ -105,23 +102,18 @@ pub(crate) fn accuracy(systems: &[(&str, &Scores)], levels: &Levels) -> Figure {
             value: levels.majority_accuracy,
         },
     ];
-    let axis = Axis::new("right", Unit::Percent);
-    charts::dots(
-        "Right answers, with 95 % intervals",
-        &axis,
-        &dots,
-        &references,
-    )
+    let axis = Axis::new("accuracy", Unit::Percent);
+    charts::dots("Accuracy, with 95 % intervals", &axis, &dots, &references)
 }
 
-/// What is wrong among the most certain answers.
-fn risk(benchmark: &BenchmarkReport) -> Figure {
+/// The error rate among the most confident answers.
+fn risk_coverage(benchmark: &BenchmarkReport) -> Figure {
     let curves: Vec<RiskCurve> = benchmark
-        .systems
+        .models
         .iter()
         .take(MAX_SERIES)
-        .map(|system| {
-            let of = &system.selective;
+        .map(|model| {
+            let of = &model.selective;
             let n = of.n.max(1) as f64;
             let points: Vec<[f64; 2]> = of
                 .curve
@@ -131,56 +123,55 @@ fn risk(benchmark: &BenchmarkReport) -> Figure {
                     [point.answered as f64 / n, point.wrong as f64 / answered]
                 })
                 .collect();
-            let operating = system.abstained.as_ref().and_then(|at| {
+            let operating = model.abstained.as_ref().and_then(|at| {
                 of.curve
                     .iter()
                     .position(|point| point.answered == at.answered.count)
             });
             RiskCurve {
-                name: system.name.clone(),
+                name: model.name.clone(),
                 points,
                 operating,
             }
         })
         .collect();
     charts::risk_coverage(
-        "How many answers are wrong when only the surest are given",
+        "Error rate when only the most confident answers are given",
         &curves,
     )
 }
 
-/// How the choice came about: the sweep on validation, and how losses went.
-pub(super) fn choice(report: &EvalReport) -> Vec<Figure> {
-    let subject = &report.subject;
+/// How the adapter was chosen: validation accuracy, and losses by step.
+pub(super) fn selection(run: &EvaluatedRun) -> Vec<Figure> {
     let dot = |name: String, of: &Proportion| Dot {
         name,
         value: of.value,
         interval: Some([of.low, of.high]),
     };
-    let mut members: Vec<Dot> = vec![dot("base".into(), &subject.base.accuracy)];
-    members.extend(subject.members.iter().filter_map(|member| {
-        let of = &member.validated.as_ref()?.accuracy;
-        let chosen = if member.name == subject.best {
+    let mut models: Vec<Dot> = vec![dot("base".into(), &run.base.accuracy)];
+    models.extend(run.adapters.iter().filter_map(|adapter| {
+        let of = &adapter.validation.as_ref()?.accuracy;
+        let chosen = if adapter.name == run.best {
             " (chosen)"
         } else {
             ""
         };
-        Some(dot(format!("{}{chosen}", member.name), of))
+        Some(dot(format!("{}{chosen}", adapter.name), of))
     }));
     let mut figures = vec![charts::dots(
-        "Right answers on validation, with 95 % intervals",
-        &Axis::new("right", Unit::Percent),
-        &members,
+        "Label accuracy on the validation set, with 95 % intervals",
+        &Axis::new("label accuracy", Unit::Percent),
+        &models,
         &[],
     )];
     let step = Axis::new("step", Unit::Count);
-    let loss = Axis::new("loss, nats a token", Unit::Number);
-    let series = |of: &dyn Fn(&subject::Curve) -> Vec<[f64; 2]>, best: bool| {
-        let all = subject.members.iter().take(MAX_SERIES).map(|member| {
-            let points = of(&member.curve);
+    let loss = Axis::new("loss, nats per token", Unit::Number);
+    let series = |of: &dyn Fn(&LearningCurve) -> Vec<[f64; 2]>, best: bool| {
+        let all = run.adapters.iter().take(MAX_SERIES).map(|adapter| {
+            let points = of(&adapter.curve);
             let least = (0..points.len()).min_by(|a, b| points[*a][1].total_cmp(&points[*b][1]));
             Series {
-                name: member.name.clone(),
+                name: adapter.name.clone(),
                 best: least.filter(|_| best),
                 points,
             }

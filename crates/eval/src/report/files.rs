@@ -1,4 +1,4 @@
-//! What an evaluation leaves in its folder.
+//! The files of an evaluation.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -6,86 +6,88 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use verdict_data::Label;
 
-use super::EvalReport;
-use crate::run::EvalError;
+use super::value::EvalReport;
+use crate::error::EvalError;
 
-/// The report and every single answer behind it.
+/// The report and all predictions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// The figures.
+    /// The report.
     pub report: EvalReport,
-    /// One for each benchmark, system and item, in this order.
+    /// One for each benchmark, model and question, in this order.
     pub predictions: Vec<Prediction>,
 }
 
-/// One system's answer to one item, beside its truth: a line of `predictions.jsonl`.
+/// The prediction of one model for one question, a line of `predictions.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// Name of the benchmark.
     pub benchmark: String,
-    /// Name of the system.
-    pub system: String,
-    /// Id of the item.
+    /// Name of the model.
+    #[serde(rename = "system")]
+    pub model: String,
+    /// Id of the question.
     pub id: String,
-    /// Its question; empty in the files of earlier versions.
+    /// The question; empty in files of earlier versions.
     #[serde(default)]
     pub question: String,
     /// Its group.
     pub group: String,
-    /// Where it is from.
+    /// Its source.
     pub source: String,
-    /// The right label.
+    /// The true label.
     pub truth: Label,
-    /// The most probable label.
+    /// The predicted label.
     pub label: Label,
-    /// Whether it is the right one.
+    /// Whether the prediction is right.
     pub right: bool,
     /// Calibrated probabilities in the order of [`Label::ALL`].
     pub probabilities: [f64; 3],
-    /// The same as the model gives them.
+    /// Uncalibrated probabilities.
     pub uncalibrated: [f64; 3],
-    /// Probability that the model gave to other beginnings of an answer; none for an ensemble.
+    /// Probability that an answer begins with none of the labels; none for an ensemble.
     pub other: Option<f32>,
-    /// What it wrote when left to itself.
-    pub free: Option<Wrote>,
-    /// What it wrote in the guaranteed form.
-    pub guaranteed: Option<Wrote>,
+    /// The answer by unconstrained decoding.
+    pub free: Option<GeneratedAnswer>,
+    /// The answer by constrained decoding.
+    pub guaranteed: Option<GeneratedAnswer>,
 }
 
-/// An answer that was written.
+/// A generated answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Wrote {
+pub struct GeneratedAnswer {
     /// The whole answer.
     pub answer: String,
-    /// Its label; none where it is not in the form.
+    /// Its label; none where it is not format-valid.
     pub label: Option<Label>,
     /// The label that its first word names; none where it names none, or in files of earlier versions.
     #[serde(default)]
     pub first_word: Option<Label>,
-    /// Whether it is in the form.
+    /// Whether it is format-valid.
     pub format_ok: bool,
-    /// Whether its rationale is the fixed sentence that replaces an unusable one.
+    /// Whether its rationale is the fallback.
     #[serde(default)]
     pub fallback: bool,
-    /// Whether it holds a citation.
+    /// Whether it contains a citation.
     pub citation: bool,
-    /// Whether its rationale contradicts its label, by rule.
+    /// Whether its rationale contradicts its label, by rules.
     pub contradicts: bool,
-    /// Whether its rationale is one of the training rows', by heart or nearly; none where those are not at hand.
-    pub memorised: Option<bool>,
-    /// Tokens.
+    /// Whether its rationale is memorized; none where the training set is not known.
+    #[serde(rename = "memorised")]
+    pub memorized: Option<bool>,
+    /// Number of tokens.
     pub tokens: usize,
 }
 
 /// Folder of the files for official scripts.
 const OFFICIAL_FOLDER: &str = "official";
-/// Benchmarks that have one.
+/// Benchmarks with such files.
 const OFFICIAL: [&str; 2] = ["pubmedqa", "pubmedqa-question-only"];
 
 impl Evaluation {
-    /// Writes `predictions.jsonl`, `report.md`, `report.html` and, last, `report.json` into a folder, and for
-    /// PubMedQA's official test a file for each system in `official/`, as its authors' script reads it (an object from PMID to
-    /// `yes`, `no` or `maybe`). Each appears under its name only when it is whole.
+    /// Writes `predictions.jsonl`, `report.md`, `report.html` and, last, `report.json` into a folder, and for PubMedQA's
+    /// official test a file for each model in `official/`, in the format of its authors' script (an object from PMID to
+    /// `yes`, `no` or `maybe`). Each file is written elsewhere and renamed when it is complete.
     ///
     /// # Errors
     /// [`EvalError::Io`] with the file.
@@ -108,20 +110,20 @@ impl Evaluation {
         put_report(self, folder)
     }
 
-    /// The report as one HTML file that loads and runs nothing, with the answers.
+    /// The report as a single HTML file without scripts, with the answers.
     pub fn html(&self) -> String {
         self.report.page_with(&self.predictions).html()
     }
 
-    /// Files for PubMedQA's official script: name and text.
+    /// The files for PubMedQA's official script: names and contents.
     pub fn official(&self) -> Vec<(String, String)> {
         let mut files = Vec::new();
         for benchmark in OFFICIAL {
-            for system in &self.report.systems {
+            for model in &self.report.models {
                 let own = self
                     .predictions
                     .iter()
-                    .filter(|one| one.benchmark == benchmark && one.system == system.name);
+                    .filter(|one| one.benchmark == benchmark && one.model == model.name);
                 let answers: serde_json::Map<String, serde_json::Value> = own
                     .map(|one| {
                         let pmid = one.id.rsplit(':').next().unwrap_or_default();
@@ -129,7 +131,7 @@ impl Evaluation {
                     })
                     .collect();
                 if !answers.is_empty() {
-                    let name = format!("{benchmark}-{}.json", system.name);
+                    let name = format!("{benchmark}-{}.json", model.name);
                     let text = serde_json::Value::Object(answers).to_string() + "\n";
                     files.push((name, text));
                 }
@@ -139,7 +141,7 @@ impl Evaluation {
     }
 }
 
-/// A label as PubMedQA's files write it.
+/// A label in the spelling of PubMedQA.
 fn official_word(label: Label) -> &'static str {
     match label {
         Label::Yes => "yes",
@@ -151,23 +153,23 @@ fn official_word(label: Label) -> &'static str {
 pub(super) fn put_predictions(of: &Evaluation, folder: &Path) -> Result<(), EvalError> {
     let mut lines = Vec::new();
     for prediction in &of.predictions {
-        lines.extend(plain(serde_json::to_vec(prediction)));
+        lines.extend(bytes(serde_json::to_vec(prediction)));
         lines.push(b'\n');
     }
     put(folder, "predictions.jsonl", &lines)
 }
 
 pub(super) fn put_report(of: &Evaluation, folder: &Path) -> Result<(), EvalError> {
-    let mut report = plain(serde_json::to_vec_pretty(&of.report));
+    let mut report = bytes(serde_json::to_vec_pretty(&of.report));
     report.push(b'\n');
     put(folder, "report.json", &report)
 }
 
-fn plain(made: serde_json::Result<Vec<u8>>) -> Vec<u8> {
+fn bytes(made: serde_json::Result<Vec<u8>>) -> Vec<u8> {
     made.expect("reports and predictions are plain data")
 }
 
-/// Writes a file beside its place, then moves it there.
+/// Writes a temporary file and renames it.
 pub(crate) fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), EvalError> {
     let path = folder.join(name);
     let failed = |source| EvalError::Io {

@@ -1,12 +1,11 @@
-//! The report as a page: what it says first, then each benchmark, then how it was made.
+//! The report as a page: the findings first, then each benchmark, then how it was made.
 
 use verdict_common::{counted, grouped};
 use verdict_data::Label;
 use verdict_page::{Block, Figure, Fold, Page, Table};
 
-use super::{
-    Abstained, BASE, BenchmarkReport, EvalReport, Prediction, examples, figures, sweep, tables,
-};
+use super::value::{AbstentionOutcome, BASE, BenchmarkReport, EvalReport};
+use super::{Prediction, adapters, examples, figures, tables};
 use crate::stats::paired::FEW_GROUPS;
 use crate::stats::scores::Scores;
 
@@ -16,56 +15,56 @@ impl EvalReport {
         self.page().markdown()
     }
 
-    /// The report as one HTML file that loads and runs nothing, without the answers.
+    /// The report as a single HTML file without scripts, without the answers.
     pub fn html(&self) -> String {
         self.page().html()
     }
 
-    /// What stands in both.
+    /// The page that both render.
     pub fn page(&self) -> Page {
         self.page_with(&[])
     }
 
-    /// The page, with the answers where they are known: what is short and decides first, the rest behind folds.
+    /// The page with the answers, if there are any: the main results first, details collapsed.
     pub(super) fn page_with(&self, predictions: &[Prediction]) -> Page {
         let mut blocks = vec![Block::Text(self.about()), Block::List(self.findings())];
         for benchmark in &self.benchmarks {
-            self.benchmark_blocks(benchmark, predictions, &mut blocks);
+            self.add_benchmark(benchmark, predictions, &mut blocks);
         }
-        if let Some(table) = tables::robustness(self, true) {
-            blocks.push(Block::Section("The same question asked otherwise".into()));
-            blocks.push(Block::Text(ROBUSTNESS.into()));
+        if let Some(table) = tables::consistency(self) {
+            blocks.push(Block::Section("Consistency".into()));
+            blocks.push(Block::Text(CONSISTENCY.into()));
             blocks.extend(fold("Consistency by rule", vec![Block::Table(table)]));
         }
-        blocks.push(Block::Section("What it is for, and what not".into()));
-        blocks.push(Block::List(purpose()));
-        self.choice(&mut blocks);
-        self.methods_blocks(&mut blocks);
+        blocks.push(Block::Section("Intended use and limits".into()));
+        blocks.push(Block::List(limits()));
+        self.add_selection(&mut blocks);
+        self.add_methods(&mut blocks);
         Page {
-            title: format!("Evaluation of {}", self.subject.run),
+            title: format!("Evaluation of {}", self.run.run),
             blocks,
         }
     }
 
     fn about(&self) -> String {
         let tuned: Vec<&str> = self
-            .systems
+            .models
             .iter()
-            .map(|system| system.name.as_str())
+            .map(|model| model.name.as_str())
             .filter(|name| *name != BASE)
             .collect();
         let against = match tuned.is_empty() {
             true => String::new(),
-            false => format!(" against {}", tuned.join(", ")),
+            false => format!(" compared with {}", tuned.join(", ")),
         };
         format!(
-            "The untrained {}{against}: closed questions answered Yes, No or Uncertain with one sentence that says why.",
-            self.subject.model
+            "The base model {}{against}, on closed questions that are answered Yes, No or Uncertain with a rationale of one sentence.",
+            self.run.model
         )
     }
 
-    /// The figures in sentences: for each benchmark who is best, whether it differs from the untrained model, and
-    /// what stands against believing it.
+    /// The results in sentences: for each benchmark the accuracy, whether it differs from the base model's, and what
+    /// limits the comparison.
     pub fn findings(&self) -> Vec<String> {
         self.benchmarks
             .iter()
@@ -74,32 +73,32 @@ impl EvalReport {
     }
 
     fn finding(&self, benchmark: &BenchmarkReport) -> Option<String> {
-        let judged = benchmark.judged(self)?;
-        let accuracy = judged.scores.accuracy.estimate();
+        let model = benchmark.main_model(&self.run)?;
+        let accuracy = model.scores.accuracy.estimate();
         let mut text = format!(
-            "{} ({}): {} answers {} right; always {} would be {}.",
+            "{} ({}): {} has an accuracy of {}; always answering {} has {}.",
             benchmark.name,
             counted(benchmark.items, "question"),
-            judged.name,
+            model.name,
             tables::interval(&accuracy),
             benchmark.levels.majority_label,
             tables::percent(benchmark.levels.majority_accuracy),
         );
-        text += &answers(&judged.scores, &benchmark.truths);
+        text += &unbalanced_answers(&model.scores, &benchmark.truths);
         let pair = benchmark
             .pairs
             .iter()
-            .find(|pair| pair.first == judged.name && pair.second == BASE);
+            .find(|pair| pair.first == model.name && pair.second == BASE);
         if let Some(pair) = pair {
             let of = &pair.paired.difference;
             let [value, low, high] = [of.value, of.low, of.high].map(tables::points);
-            let said = match (pair.holm <= 0.05, of.value > 0.0) {
-                (true, true) => "it is better than the untrained model",
-                (true, false) => "it is worse than the untrained model",
-                (false, _) => "no difference from the untrained model is shown",
+            let conclusion = match (pair.holm <= 0.05, of.value > 0.0) {
+                (true, true) => "it is better than the base model",
+                (true, false) => "it is worse than the base model",
+                (false, _) => "no difference from the base model is shown",
             };
             text += &format!(
-                " Against the untrained model {value} points [{low} to {high}], p {} after Holm: {said}.",
+                " Difference from the base model: {value} points [{low} to {high}], p {} after Holm's correction: {conclusion}.",
                 match pair.holm < 0.001 {
                     true => tables::p_value(pair.holm),
                     false => format!("= {}", tables::p_value(pair.holm)),
@@ -107,29 +106,26 @@ impl EvalReport {
             );
             if let (false, Some(least)) = (pair.holm <= 0.05, pair.paired.detectable) {
                 text += &format!(
-                    " So few questions can show a difference of {:.0} points or more.",
+                    " The minimum detectable difference with this many questions is {:.0} points.",
                     100.0 * least
                 );
             }
         }
-        if let Some(of) = judged.abstained.as_ref() {
-            text += &abstained(of);
+        if let Some(of) = model.abstained.as_ref() {
+            text += &abstention(of);
         }
-        if let Some(looked) = benchmark.looked() {
+        if let Some(look) = benchmark.describe_look() {
             text += &format!(
-                " This is {looked}: if anything was chosen by an earlier one, the figures flatter."
+                " This is {look}: if anything was chosen by an earlier one, the scores are too high."
             );
         }
-        if benchmark.trained_on > 0 {
-            text += &format!(
-                " The training rows give {} of the questions away.",
-                benchmark.trained_on
-            );
+        if benchmark.contaminated > 0 {
+            text += &format!(" {}.", contamination(benchmark.contaminated));
         }
         Some(text)
     }
 
-    fn benchmark_blocks(
+    fn add_benchmark(
         &self,
         benchmark: &BenchmarkReport,
         predictions: &[Prediction],
@@ -141,64 +137,69 @@ impl EvalReport {
             benchmark.title(),
             benchmark.about
         )));
-        if let Some(kept) = &benchmark.kept {
+        if let Some(earlier) = &benchmark.earlier {
             blocks.push(Block::Text(format!(
-                "Judged on {} by an earlier evaluation ({}, {}), which this report keeps.",
-                date(kept.time),
-                kept.tool,
-                kept.methods.machine
+                "Kept from an earlier evaluation on {} ({}, {}).",
+                date(earlier.time),
+                earlier.tool,
+                earlier.methods.machine
             )));
         }
         let drawn = |all: Vec<Option<Figure>>| all.into_iter().flatten().map(Block::Figure);
-        blocks.extend(drawn(figures::first(benchmark)));
+        blocks.extend(drawn(figures::overview(benchmark)));
         let mut add = |table: Option<Table>| blocks.extend(table.map(Block::Table));
         add(tables::scores(&benchmark.scored(), &benchmark.levels));
-        blocks.extend(examples::blocks(self, benchmark, predictions));
+        blocks.extend(examples::blocks(&self.run, benchmark, predictions));
 
-        let mut more: Vec<Block> = drawn(figures::more(self, benchmark)).collect();
-        let mut add = |table: Option<Table>| more.extend(table.map(Block::Table));
+        let mut details: Vec<Block> = drawn(figures::details(&self.run, benchmark)).collect();
+        let mut add = |table: Option<Table>| details.extend(table.map(Block::Table));
         add(tables::pairs(&benchmark.pairs));
         tables::slices(benchmark)
             .into_iter()
             .for_each(|table| add(Some(table)));
         add(tables::probabilities(benchmark, self.methods.fit));
         add(tables::coverage(benchmark));
-        add(tables::abstained(benchmark));
-        add(tables::written(benchmark));
+        add(tables::abstention(benchmark));
+        add(tables::generated(benchmark));
         add(tables::labels(benchmark));
         add(tables::confusions(benchmark));
         add(tables::published(benchmark));
-        blocks.extend(fold("Comparisons, probabilities, abstention, texts", more));
+        blocks.extend(fold(
+            "Comparisons, probabilities, abstention, generated answers",
+            details,
+        ));
     }
 
-    fn choice(&self, blocks: &mut Vec<Block>) {
+    fn add_selection(&self, blocks: &mut Vec<Block>) {
         blocks.push(Block::Section("How the adapter was chosen".into()));
         blocks.push(Block::Text(format!(
-            "By the {} validation rows, before any test question was asked: {}. Chosen: {}.",
-            self.subject.base.accuracy.total, self.subject.rule, self.subject.best
+            "On the {} of the validation set, before any test question was answered: {}. Chosen: {}.",
+            counted(self.run.base.accuracy.total, "example"),
+            self.run.rule,
+            self.run.best
         )));
-        if let Some(nested) = &self.subject.nested {
+        if let Some(nested) = &self.run.nested {
             let chosen: Vec<String> = nested
                 .chosen
                 .iter()
-                .map(|(name, times)| format!("{name} {times} times"))
+                .map(|(name, times)| format!("{name} {}", counted(*times, "time")))
                 .collect();
             blocks.push(Block::Text(format!(
-                "The chosen one's own figure on the rows that chose it flatters. Choosing and training within each of {} folds ({}), and judging on the fold that neither saw, gives {} right.",
+                "The validation accuracy of the chosen adapter is too high, because it was chosen by it. Nested cross-validation repeats the choice and the training within each of {} folds ({}); its accuracy on the left-out folds is {}.",
                 nested.folds,
                 chosen.join(", "),
                 tables::rate(&nested.accuracy)
             )));
         }
-        let mut more: Vec<Block> = figures::choice(self)
+        let mut details: Vec<Block> = figures::selection(&self.run)
             .into_iter()
             .map(Block::Figure)
             .collect();
-        more.extend(sweep::members(self).map(Block::Table));
-        blocks.extend(fold("The sweep", more));
+        details.extend(adapters::table_of_adapters(&self.run).map(Block::Table));
+        blocks.extend(fold("All adapters", details));
         for benchmark in &self.benchmarks {
             blocks.push(Block::Text(format!(
-                "{}: its questions were looked at {}, counted in the run folder, the data set's folder and the cache.",
+                "{}: its questions have been looked at {}, counted in the run folder, the data set's folder and the cache.",
                 benchmark.name,
                 match (benchmark.look, benchmark.runs) {
                     (0 | 1, _) => "once".to_owned(),
@@ -209,25 +210,22 @@ impl EvalReport {
         }
     }
 
-    fn methods_blocks(&self, blocks: &mut Vec<Block>) {
+    fn add_methods(&self, blocks: &mut Vec<Block>) {
         blocks.push(Block::Section("Methods".into()));
-        let mut more = vec![Block::List(self.methods_lines())];
-        more.extend(tables::systems(self).map(Block::Table));
-        if let Some(system) = self.system(&self.subject.best) {
-            let told: Vec<String> = system
-                .abstention
-                .iter()
-                .map(|of| format!("{}: {}", system.name, of.guarantee))
-                .collect();
-            if !told.is_empty() {
-                more.push(Block::List(told));
-            }
+        let mut details = vec![Block::List(self.methods_lines())];
+        details.extend(tables::models(self).map(Block::Table));
+        let best = self.model(&self.run.best);
+        if let Some((model, abstention)) =
+            best.and_then(|model| Some((model, model.abstention.as_ref()?)))
+        {
+            let line = format!("{}: {}", model.name, abstention.guarantee);
+            details.push(Block::List(vec![line]));
         }
-        more.extend(tables::settings(self).map(Block::Table));
-        blocks.extend(fold("How the figures were computed", more));
+        details.extend(tables::settings(self).map(Block::Table));
+        blocks.extend(fold("How the results were computed", details));
     }
 
-    /// How the figures were computed, a sentence or two for each kind.
+    /// How the results were computed, a sentence or two for each kind.
     fn methods_lines(&self) -> Vec<String> {
         let methods = &self.methods;
         let mut prompts = format!("Prompts have at most {} tokens", methods.max_prompt_tokens);
@@ -235,54 +233,65 @@ impl EvalReport {
             prompts += "; a longer context loses its first sentences";
         }
         let mut lines = vec![
-            "Label and probabilities come from the three words that an answer can begin with, each scored after the prompt by all of its tokens and normalised among the three. The label is the most probable.".to_owned(),
+            "Each label is scored after the prompt by all of its tokens, and the probabilities are normalised among the three labels. The predicted label is the most probable one.".to_owned(),
             format!(
-                "Written answers are greedy, of at most {} new tokens, once unconstrained (free) and once constrained to the answer format (guaranteed). {prompts}.",
+                "Generated answers are greedy, with at most {} new tokens, once by unconstrained decoding (free) and once by decoding constrained to the answer format (guaranteed). {prompts}.",
                 methods.max_answer_tokens
             ),
         ];
         lines.extend(self.interval_lines());
         lines.extend([
             format!(
-                "Calibration ({}) is fitted on {} validation rows by maximum likelihood under a weak prior, and never sees a test question. An ensemble is the mean of its members' calibrated probabilities.",
+                "Calibration ({}) is fitted on {} of the validation set by maximum likelihood with a weak prior, never on test questions. An ensemble averages the calibrated probabilities of its members.",
                 methods.fit.as_str(),
-                methods.validation_rows
+                counted(methods.validation_rows, "prediction"),
             ),
-            "Citations are found by the same detector that cleans the data set; its measured precision is 98 %, its recall 96 %. Contradictions are found by rules; what they find is mostly right, what they miss is not counted (precision and recall in the documentation).".into(),
+            "Citations are found by the detector that cleans the data set, with a measured precision of 98 % and a recall of 96 %. Contradictions are found by rules with a high precision and a low recall, so their number is a lower bound (see the documentation).".into(),
             format!(
-                "Computed on {}: {} answers in {:.1} s.",
+                "Computed on {}: {} in {:.1} s.",
                 methods.machine,
-                grouped(methods.answers),
+                counted(methods.answers, "answer"),
                 methods.seconds
             ),
         ]);
         lines
     }
 
-    /// Which interval and which test each figure has.
+    /// The interval and the test of each kind of result.
     fn interval_lines(&self) -> [String; 3] {
         let resampling = &self.methods.resampling;
         [
-            "Accuracy, precision, recall and consistency have Wilson's score interval, or a bootstrap interval over groups (BCa) where several questions share an abstract. Shares of written answers always have Wilson's, and where nothing was found the upper end of the exact interval (Clopper and Pearson).".into(),
+            "Accuracy, precision, recall and consistency have Wilson's score interval, or a BCa bootstrap interval over groups where several questions share an abstract. Rates of generated answers always have Wilson's interval; where the count is 0, the upper end of the exact interval (Clopper and Pearson) is given.".into(),
             format!(
-                "F1 has Wilson's interval of the share that it is a function of, or a bootstrap interval over groups (BCa) where several questions share an abstract. Balanced accuracy, macro-F1, log loss, Brier score and the area under the risk-coverage curve have a bootstrap interval over groups (BCa); the calibration error and the accuracy at a coverage have a percentile one ({} draws, seed {}). All intervals are at 95 %.",
-                resampling.replicates, resampling.seed
+                "F1 has an interval derived from Wilson's, or a BCa bootstrap interval over groups where several questions share an abstract. Balanced accuracy, macro-F1, log loss, Brier score and the area under the risk-coverage curve have BCa bootstrap intervals over groups; the calibration error and the accuracy at a coverage have percentile bootstrap intervals ({} replicates, seed {}). All intervals are at 95 %.",
+                grouped(resampling.replicates),
+                resampling.seed
             ),
             format!(
-                "A difference of two systems on the same questions has Tango's score interval, or a percentile bootstrap interval over groups where questions share an abstract and at least {FEW_GROUPS} groups favour a system. Its p value is McNemar's exact test, or where questions share an abstract a randomisation of whole groups, adjusted by Holm over all pairs of a benchmark. \"Could be shown from\" is the smallest difference that a test at 5 % finds in four of five such samples."
+                "The difference of two models on the same questions has Tango's score interval, or a percentile bootstrap interval over groups where several questions share an abstract and at least {FEW_GROUPS} groups favour one of the models. Its p value is that of McNemar's exact test, or of a randomisation test over groups where several questions share an abstract, adjusted by Holm over all pairs of a benchmark. The minimum detectable difference is the smallest one that the test at 5 % finds in four of five samples of this size."
             ),
         ]
     }
 }
 
-/// Blocks behind a line; nothing where there are none.
+/// Collapsed blocks behind a summary; none if there are no blocks.
 fn fold(summary: &str, blocks: Vec<Block>) -> Option<Block> {
     let summary = summary.to_owned();
     (!blocks.is_empty()).then_some(Block::Fold(Fold { summary, blocks }))
 }
 
-/// What an accuracy hides: a label that nearly every answer is, labels that no answer is though they would be right.
-fn answers(scores: &Scores, truths: &[usize; 3]) -> String {
+/// How many questions are contaminated, as a sentence without a full stop.
+pub(super) fn contamination(questions: usize) -> String {
+    match questions {
+        1 => "1 of the questions is contaminated: it occurs in the training set".to_owned(),
+        _ => {
+            format!("{questions} of the questions are contaminated: they occur in the training set")
+        }
+    }
+}
+
+/// What an accuracy hides: a label that is given far too often, or never.
+fn unbalanced_answers(scores: &Scores, truths: &[usize; 3]) -> String {
     let given = |label: Label| -> usize {
         let rows = scores.confusion.0.iter();
         rows.map(|row| row[label.index()]).sum()
@@ -291,7 +300,6 @@ fn answers(scores: &Scores, truths: &[usize; 3]) -> String {
     let mut text = String::new();
     for label in Label::ALL {
         let (given, right) = (given(label), truths[label.index()]);
-        // A label that far more answers are than questions call for.
         if all > 0 && 4 * given >= 3 * all && 2 * (given - right.min(given)) >= right {
             text += &format!(" It answers {label} {given} of {all} times; {right} would be right.");
         } else if all > 0 && given == 0 && right > 0 {
@@ -301,43 +309,44 @@ fn answers(scores: &Scores, truths: &[usize; 3]) -> String {
     text
 }
 
-/// The day of a time in seconds since 1970, UTC.
+/// A time in seconds since 1970 as a date, UTC.
 fn date(time: u64) -> String {
     i64::try_from(time)
         .ok()
         .and_then(|time| jiff::Timestamp::from_second(time).ok())
-        .map_or("an unknown day".into(), |time| {
+        .map_or("an unknown date".into(), |time| {
             time.strftime("%Y-%m-%d %H:%M UTC").to_string()
         })
 }
 
-/// What abstaining gave, as a sentence.
-fn abstained(of: &Abstained) -> String {
+/// The outcome of abstaining, as a sentence.
+fn abstention(of: &AbstentionOutcome) -> String {
     let target = tables::percent(of.target);
     match of.answered.count {
-        0 => format!(" At a target error rate of {target} it abstains from all of them."),
+        0 => format!(" At a target error rate of {target} it abstains from all questions."),
         count => format!(
-            " At a target error rate of {target} it answers {count} of them; {} of these are wrong: {}.",
+            " At a target error rate of {target} it answers {} with an observed error rate of {}: {}.",
+            counted(count, "question"),
             tables::percent(of.wrong.value),
             match (of.missed(), of.p <= 0.05) {
                 (false, _) => "the target is kept",
                 (true, true) => "the target is missed",
-                (true, false) => "the target is missed, by no more than chance could",
+                (true, false) => "the target is missed, but within chance",
             }
         ),
     }
 }
 
-/// For a reader who is no engineer.
-fn purpose() -> Vec<String> {
+/// Intended use and limits, for readers who are not engineers.
+fn limits() -> Vec<String> {
     vec![
-        "It says how often a small language model gives the label that experts (or, where marked, a rule) gave to a question, before and after it was trained, and how sure one can be of that with so many questions.".into(),
-        "It is for judging the method. It is not medical advice, and no answer of this model is to be used for a patient.".into(),
-        "The sentence after a label is not checked against the literature. A well-formed sentence can be wrong.".into(),
-        "A figure from questions of one kind says nothing about questions of another. \"Uncertain\" is a label of the questions here, not the model's doubt; its doubt is the probability.".into(),
-        "Read the intervals, not the figures: two systems whose difference could be zero are not shown to differ.".into(),
+        "The report says how often a small language model gives the label that experts (or, where marked, a rule) gave to a question, before and after fine-tuning, and how certain that is with this many questions.".into(),
+        "It is meant for evaluating the method. It is not medical advice, and no answer of this model may be used for a patient.".into(),
+        "Rationales are not checked against the literature. A format-valid answer can be wrong.".into(),
+        "Results on one kind of question do not carry over to others. \"Uncertain\" is a label of the questions; how certain the model is of its answer is the probability.".into(),
+        "Read the intervals, not only the values: two models whose difference could be zero are not shown to differ.".into(),
     ]
 }
 
-/// What is told of robustness.
-const ROBUSTNESS: &str = "Questions are put in other words that must not change the answer, or turned so that Yes and No must change places. Whoever reads the question and not its dress behaves alike.";
+/// The introduction to the consistency table.
+const CONSISTENCY: &str = "Questions are paraphrased, so that the answer must stay the same, or negated, so that Yes and No must swap. A model that reads the question rather than its wording is consistent.";

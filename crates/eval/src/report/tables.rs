@@ -1,13 +1,12 @@
-//! The tables of a report, each a function of its figures.
+//! The tables of a report, each a pure function of its values.
 
 use verdict_answer::Fit;
 use verdict_data::Label;
 use verdict_page::{Cell, Table};
 
-use super::{BenchmarkReport, EvalReport, PairReport, Slice, WrittenReport};
-use crate::compare::Comparison;
+use super::value::{BenchmarkReport, EvalReport, GeneratedReport, PairReport, Slice};
 use crate::metrics::{Levels, Proportion};
-use crate::stats::resample::Estimate;
+use crate::stats::bootstrap::Estimate;
 use crate::stats::scores::{Scores, Share};
 
 /// `0.4567` as `45.7 %`.
@@ -15,7 +14,7 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-/// A share and its interval, in per cent.
+/// A share with its interval, in per cent.
 pub(super) fn interval(of: &Estimate) -> String {
     format!(
         "{} [{:.1}–{:.1}]",
@@ -29,8 +28,8 @@ fn share(of: &Share) -> String {
     interval(&of.estimate())
 }
 
-/// A counted share; of nothing found, the largest share that it could still be: the upper end of the exact 95 %
-/// interval (Clopper and Pearson 1934), `1 - 0.025^(1/n)`.
+/// A count with its share and interval. For a count of 0, the upper end of the exact 95 % interval (Clopper and Pearson
+/// 1934): `1 - 0.025^(1/n)`.
 pub(super) fn rate(of: &Proportion) -> String {
     match (of.count, of.total) {
         (_, 0) => "–".into(),
@@ -47,7 +46,7 @@ pub(super) fn rate(of: &Proportion) -> String {
     }
 }
 
-/// A counted share with the interval that holds: over groups where groups have several rows.
+/// A count with its share and its interval, over groups where groups have several questions.
 fn rate_of(of: &Share) -> String {
     let Some(groups) = of.groups.filter(|_| of.rows.total > 0) else {
         return rate(&of.rows);
@@ -60,12 +59,12 @@ fn rate_of(of: &Share) -> String {
     )
 }
 
-/// A figure and its interval, with three decimals.
-fn plain(of: &Estimate) -> String {
+/// A value with its interval, with three decimals.
+fn decimal(of: &Estimate) -> String {
     format!("{:.3} [{:.3}–{:.3}]", of.value, of.low, of.high)
 }
 
-/// A p value as papers print it.
+/// A p value as in papers.
 pub(super) fn p_value(p: f64) -> String {
     match p < 0.001 {
         true => "< 0.001".into(),
@@ -75,7 +74,7 @@ pub(super) fn p_value(p: f64) -> String {
 
 /// A difference of shares in points, with its sign.
 pub(super) fn points(share: f64) -> String {
-    // What rounds to nothing has no sign.
+    // A difference that rounds to zero has no minus sign.
     let points = (1000.0 * share).round() / 10.0 + 0.0;
     format!("{points:+.1}")
 }
@@ -102,8 +101,8 @@ fn folded(table: Option<Table>) -> Option<Table> {
     })
 }
 
-/// Accuracy, balanced accuracy and macro-F1 of everyone, those who do not read first.
-pub(crate) fn scores(systems: &[(&str, &Scores)], levels: &Levels) -> Option<Table> {
+/// Accuracy, balanced accuracy and macro-F1 of all models, baselines first.
+pub(crate) fn scores(models: &[(&str, &Scores)], levels: &Levels) -> Option<Table> {
     let level = |name: String, of: [f64; 3]| {
         let mut row = vec![Cell::Text(name)];
         row.extend(of.map(|share| figure(percent(share))));
@@ -135,10 +134,10 @@ pub(crate) fn scores(systems: &[(&str, &Scores)], levels: &Levels) -> Option<Tab
             figure(interval(&scores.macro_f1)),
         ]
     };
-    rows.extend(systems.iter().map(|(name, of)| scored(name, of)));
+    rows.extend(models.iter().map(|(name, of)| scored(name, of)));
     table(
-        "Right answers, by the most probable label, with 95 % intervals",
-        ["system", "accuracy", "balanced accuracy", "macro-F1"],
+        "Scores of the most probable label, with 95 % intervals",
+        ["model", "accuracy", "balanced accuracy", "macro-F1"],
         rows,
     )
 }
@@ -146,10 +145,10 @@ pub(crate) fn scores(systems: &[(&str, &Scores)], levels: &Levels) -> Option<Tab
 /// Precision, recall and F1 of each label.
 pub(super) fn labels(benchmark: &BenchmarkReport) -> Option<Table> {
     let mut rows = Vec::new();
-    for system in &benchmark.systems {
-        for label in &system.scores.labels {
+    for model in &benchmark.models {
+        for label in &model.scores.labels {
             rows.push(vec![
-                system.name.as_str().into(),
+                model.name.as_str().into(),
                 label.label.as_str().into(),
                 figure(share(&label.precision)),
                 figure(share(&label.recall)),
@@ -158,104 +157,104 @@ pub(super) fn labels(benchmark: &BenchmarkReport) -> Option<Table> {
         }
     }
     folded(table(
-        "By label",
-        ["system", "label", "precision", "recall", "F1"],
+        "Precision, recall and F1 by label",
+        ["model", "label", "precision", "recall", "F1"],
         rows,
     ))
 }
 
-/// Truth against answer.
+/// Confusion matrices.
 pub(super) fn confusions(benchmark: &BenchmarkReport) -> Option<Table> {
     let mut rows = Vec::new();
-    for system in &benchmark.systems {
+    for model in &benchmark.models {
         for label in Label::ALL {
-            let counts = system.scores.confusion.0[label.index()];
-            let mut row = vec![system.name.as_str().into(), label.as_str().into()];
+            let counts = model.scores.confusion.0[label.index()];
+            let mut row = vec![model.name.as_str().into(), label.as_str().into()];
             row.extend([0, 1, 2].map(|answer: usize| Cell::Number(counts[answer])));
             rows.push(row);
         }
     }
     folded(table(
-        "Answers, by what is true",
-        ["system", "truth", "Yes", "No", "Uncertain"],
+        "Answers by true label",
+        ["model", "true label", "Yes", "No", "Uncertain"],
         rows,
     ))
 }
 
-/// How far probabilities can be trusted, before and after calibration.
+/// Quality of the probabilities before and after calibration.
 pub(super) fn probabilities(benchmark: &BenchmarkReport, fit: Fit) -> Option<Table> {
     let mut rows = Vec::new();
-    for system in &benchmark.systems {
-        let both = [(Fit::None, &system.raw), (fit, &system.calibrated)];
+    for model in &benchmark.models {
+        let both = [(Fit::None, &model.raw), (fit, &model.calibrated)];
         for (fit, of) in both.iter().take(if fit == Fit::None { 1 } else { 2 }) {
             rows.push(vec![
-                system.name.as_str().into(),
+                model.name.as_str().into(),
                 fit.as_str().into(),
-                figure(plain(&of.log_loss)),
-                figure(plain(&of.brier)),
-                figure(plain(&of.ece)),
+                figure(decimal(&of.log_loss)),
+                figure(decimal(&of.brier)),
+                figure(decimal(&of.ece)),
                 figure(format!("{:.3}", of.ece_of_chance)),
             ]);
         }
     }
     table(
-        "Probabilities: lower is better; an even guess has a log loss of 1.099 and a Brier score of 0.667",
+        "Quality of the probabilities, lower is better; uniform probabilities have a log loss of 1.099 and a Brier score of 0.667",
         [
-            "system",
+            "model",
             "calibration",
             "log loss, nats",
             "Brier score",
             "expected calibration error",
-            "of which by chance",
+            "expected if calibrated",
         ],
         rows,
     )
 }
 
-/// What is right when the least certain are left out.
+/// Accuracy when only the most confident answers are given.
 pub(super) fn coverage(benchmark: &BenchmarkReport) -> Option<Table> {
-    let rows = benchmark.systems.iter().map(|system| {
-        let mut row: Vec<Cell> = vec![system.name.as_str().into()];
-        let at = system.selective.at.iter();
+    let rows = benchmark.models.iter().map(|model| {
+        let mut row: Vec<Cell> = vec![model.name.as_str().into()];
+        let at = model.selective.at.iter();
         row.extend(at.map(|at| figure(interval(&at.accuracy))));
-        row.push(figure(plain(&system.selective.area)));
+        row.push(figure(decimal(&model.selective.area)));
         row
     });
     table(
-        "Accuracy when only the most certain are answered, and the area under the risk-coverage curve",
-        ["system", "70 %", "80 %", "90 %", "area"],
+        "Accuracy at a coverage, when only the most confident answers are given, and area under the risk-coverage curve",
+        ["model", "70 %", "80 %", "90 %", "area"],
         rows.collect(),
     )
 }
 
-/// What came of abstaining below a threshold that validation gave: target and observed error rate side by side.
-pub(super) fn abstained(benchmark: &BenchmarkReport) -> Option<Table> {
-    let rows = benchmark.systems.iter().filter_map(|system| {
-        let of = system.abstained.as_ref()?;
+/// Target and observed error rate of abstaining below the threshold that was certified on the validation set.
+pub(super) fn abstention(benchmark: &BenchmarkReport) -> Option<Table> {
+    let rows = benchmark.models.iter().filter_map(|model| {
+        let of = model.abstained.as_ref()?;
         Some(vec![
-            system.name.as_str().into(),
+            model.name.as_str().into(),
             figure(percent(of.target)),
             figure(rate(&of.wrong)),
-            of.outcome().into(),
+            of.describe().into(),
             figure(rate(&of.answered)),
             figure(of.threshold.map_or("–".into(), percent)),
         ])
     });
     table(
-        "Abstaining: target and observed error rate among the answered questions",
+        "Abstention: target and observed error rate among answered questions",
         [
-            "system",
-            "target",
-            "observed",
+            "model",
+            "target error rate",
+            "observed error rate",
             "outcome",
-            "answered",
+            "coverage",
             "abstains below",
         ],
         rows.collect(),
     )
 }
 
-/// Every two systems, what decides first.
+/// Every two models compared, the deciding columns first.
 pub(crate) fn pairs(pairs: &[PairReport]) -> Option<Table> {
     let rows = pairs.iter().map(|pair| {
         let (of, table) = (&pair.paired, &pair.paired.table);
@@ -275,20 +274,20 @@ pub(crate) fn pairs(pairs: &[PairReport]) -> Option<Table> {
         ]
     });
     table(
-        "Two systems on the same questions: accuracy of the first less that of the second, in points",
+        "Differences in accuracy between two models on the same questions, in percentage points",
         [
             "first – second",
             "difference [95 %]",
             "p, Holm",
             "p",
             "right: both / first / second / neither",
-            "could be shown from",
+            "minimum detectable",
         ],
         rows.collect(),
     )
 }
 
-/// A difference of shares in points, with its interval.
+/// A difference of shares with its interval, in percentage points.
 pub(super) fn difference(of: &Estimate) -> String {
     format!(
         "{} [{} to {}]",
@@ -298,19 +297,19 @@ pub(super) fn difference(of: &Estimate) -> String {
     )
 }
 
-/// What was written, without columns that are empty for every system.
-pub(super) fn written(benchmark: &BenchmarkReport) -> Option<Table> {
-    let all = || benchmark.systems.iter().flat_map(|system| &system.written);
+/// Properties of the generated answers; columns that are empty for all models are left out.
+pub(super) fn generated(benchmark: &BenchmarkReport) -> Option<Table> {
+    let all = || benchmark.models.iter().flat_map(|model| &model.generated);
     let lenient = all().any(|of| of.right_first_word.is_some());
     let fallbacks = all().any(has_fallbacks);
     let rate_or_none = |of: Option<&Proportion>| figure(of.map_or("–".into(), rate));
     let mut rows = Vec::new();
-    for system in &benchmark.systems {
-        for of in &system.written {
-            let memorised = of.memorised.as_ref().map(|of| &of.memorised);
+    for model in &benchmark.models {
+        for of in &model.generated {
+            let memorized = of.memorized.as_ref().map(|of| &of.memorized);
             let mut row = vec![
-                system.name.as_str().into(),
-                of.mode.as_str().into(),
+                model.name.as_str().into(),
+                of.mode.describe().into(),
                 figure(rate(&of.format)),
                 figure(rate(&of.right)),
             ];
@@ -319,7 +318,7 @@ pub(super) fn written(benchmark: &BenchmarkReport) -> Option<Table> {
             row.extend([
                 figure(rate(&of.citations)),
                 figure(rate(&of.contradictions)),
-                rate_or_none(memorised),
+                rate_or_none(memorized),
                 figure(rate(&of.variety.said_before)),
                 figure(rate(&of.loops)),
                 figure(format!(
@@ -330,46 +329,51 @@ pub(super) fn written(benchmark: &BenchmarkReport) -> Option<Table> {
             rows.push(row);
         }
     }
-    let mut head = vec!["system", "mode", "in the form", "right label in the form"];
+    let mut head = vec![
+        "model",
+        "decoding",
+        "format-valid",
+        "format-valid with the right label",
+    ];
     head.extend(lenient.then_some("right label as the first word"));
     head.extend(fallbacks.then_some("fallback rationale"));
     head.extend([
         "with a citation",
         "contradicts its label",
-        "stands in the training rows",
-        "said before",
-        "runs in a loop",
-        "tokens: mean / median / p95 / most",
+        "memorized",
+        "repeats an earlier rationale",
+        "loops",
+        "tokens: mean / median / p95 / max",
     ]);
     (!rows.is_empty()).then(|| Table {
         rows,
-        ..Table::new("What was written", &head)
+        ..Table::new("Generated answers", &head)
     })
 }
 
 /// Whether any rationale is the fallback.
-pub(super) fn has_fallbacks(of: &WrittenReport) -> bool {
+pub(super) fn has_fallbacks(of: &GeneratedReport) -> bool {
     of.fallbacks.is_some_and(|fallbacks| fallbacks.count > 0)
 }
 
-/// Scores on parts, one table for each way to part.
+/// Scores on slices, one table for each property.
 pub(super) fn slices(benchmark: &BenchmarkReport) -> Vec<Table> {
     let ways = [
-        ("source", "By source"),
-        ("labels", "By how good the labels are"),
-        ("kind", "By what of them was never trained on"),
-        ("seen", "By whether the training rows give them away"),
+        ("source", "Scores by source"),
+        ("labels", "Scores by origin of the labels"),
+        ("kind", "Scores by what is held out"),
+        ("seen", "Scores by contamination"),
     ];
     ways.into_iter()
         .filter_map(|(by, caption)| {
-            let parts: Vec<&Slice> = benchmark
+            let slices: Vec<&Slice> = benchmark
                 .slices
                 .iter()
                 .filter(|slice| slice.by == by)
                 .collect();
             let mut rows = Vec::new();
-            for slice in parts {
-                for (name, scores) in &slice.systems {
+            for slice in slices {
+                for (name, scores) in &slice.models {
                     rows.push(vec![
                         slice.part.as_str().into(),
                         Cell::Number(scores.n),
@@ -383,9 +387,9 @@ pub(super) fn slices(benchmark: &BenchmarkReport) -> Vec<Table> {
             table(
                 caption,
                 [
-                    "part",
-                    "items",
-                    "system",
+                    "slice",
+                    "questions",
+                    "model",
                     "accuracy",
                     "balanced accuracy",
                     "macro-F1",
@@ -396,10 +400,10 @@ pub(super) fn slices(benchmark: &BenchmarkReport) -> Vec<Table> {
         .collect()
 }
 
-/// Who was asked, and what validation says of their probabilities.
-pub(super) fn systems(report: &EvalReport) -> Option<Table> {
-    let rows = report.systems.iter().map(|system| {
-        let fitted = system.calibrations.map_or_else(
+/// The models, with their calibration and threshold from the validation set.
+pub(super) fn models(report: &EvalReport) -> Option<Table> {
+    let rows = report.models.iter().map(|model| {
+        let fitted = model.calibrations.map_or_else(
             || "mean of its members".to_owned(),
             |of| {
                 let bias = of.bias.bias;
@@ -409,22 +413,22 @@ pub(super) fn systems(report: &EvalReport) -> Option<Table> {
                 )
             },
         );
-        let below = match &system.abstention {
+        let below = match &model.abstention {
             None => "–".to_owned(),
             Some(of) => of.threshold.map_or("abstains from all".into(), percent),
         };
         vec![
-            system.name.as_str().into(),
-            system.members.join(", ").into(),
+            model.name.as_str().into(),
+            model.members.join(", ").into(),
             fitted.into(),
             figure(below),
         ]
     });
-    let error = percent(report.methods.error_rate);
+    let target = percent(report.methods.target_error_rate);
     let table = table(
-        "Systems: what was fitted on validation",
+        "Models, with calibration and threshold from the validation set",
         [
-            "system",
+            "model",
             "members",
             "calibration (b of Yes / No / Uncertain)",
             "abstains below",
@@ -432,20 +436,17 @@ pub(super) fn systems(report: &EvalReport) -> Option<Table> {
         rows.collect(),
     );
     table.map(|table| Table {
-        caption: format!(
-            "{}; target error rate {error} of the answered",
-            table.caption
-        ),
+        caption: format!("{}; target error rate {target}", table.caption),
         ..table
     })
 }
 
-/// What others published on the same questions.
+/// Published results on the same questions.
 pub(super) fn published(benchmark: &BenchmarkReport) -> Option<Table> {
     let rows = benchmark.published.iter().map(|of| {
         let quoted = match of.confirmed {
             Some(_) => "",
-            None => " (as quoted; source not seen)",
+            None => " (as quoted elsewhere; not checked against the source)",
         };
         vec![
             of.name.as_str().into(),
@@ -456,60 +457,64 @@ pub(super) fn published(benchmark: &BenchmarkReport) -> Option<Table> {
         ]
     });
     table(
-        "What others published on these questions",
-        ["system", "accuracy", "macro-F1", "source", "note"],
+        "Published results on these questions",
+        ["model", "accuracy", "macro-F1", "source", "note"],
         rows.collect(),
     )
 }
 
-/// Whether answers behave when questions are asked otherwise: by rule, or what must stay and what must turn.
-pub(super) fn robustness(report: &EvalReport, by_rule: bool) -> Option<Table> {
+/// Consistency on paraphrased and negated questions, by rule and in total.
+pub(super) fn consistency(report: &EvalReport) -> Option<Table> {
     let robustness = report.robustness.as_ref()?;
     let mut rows = Vec::new();
-    for (name, of) in &robustness.systems {
-        let sums = [&of.kept, &of.flipped, &of.all];
-        let rules = of.rules.iter().filter(|_| by_rule);
-        for rule in rules.chain(sums) {
+    for (name, of) in &robustness.models {
+        let totals = [
+            ("paraphrased", &of.paraphrased),
+            ("negated", &of.negated),
+            ("all", &of.all),
+        ];
+        let rules = of.rules.iter().map(|rule| (rule.rule.as_str(), rule));
+        for (variants, rule) in rules.chain(totals) {
             rows.push(vec![
                 name.as_str().into(),
-                rule.rule.as_str().into(),
+                variants.into(),
                 figure(rate_of(&rule.consistent)),
                 figure(rate_of(&rule.lost)),
             ]);
         }
     }
     table(
-        "Answers to questions asked otherwise",
+        "Consistency on paraphrased and negated questions",
         [
-            "system",
-            "how",
-            "behaves as it must",
-            "right before, not after",
+            "model",
+            "variants",
+            "consistent",
+            "right answers turned wrong",
         ],
         rows,
     )
 }
 
-/// Every setting and hash.
+/// Settings and hashes.
 pub(super) fn settings(report: &EvalReport) -> Option<Table> {
-    let subject = &report.subject;
+    let run = &report.run;
     let mut rows: Vec<Vec<Cell>> = [
-        ("judged by", &report.tool),
-        ("trained by", &subject.trained_by),
-        ("base model", &subject.model),
-        ("base model, SHA-256", &subject.model_sha256),
-        ("data set's manifest, SHA-256", &subject.data_sha256),
+        ("evaluated by", &report.tool),
+        ("trained by", &run.trained_by),
+        ("base model", &run.model),
+        ("base model, SHA-256", &run.model_sha256),
+        ("data set's manifest, SHA-256", &run.data_sha256),
     ]
     .into_iter()
     .map(|(name, value)| vec![name.into(), Cell::Code(value.clone())])
     .collect();
     rows.push(vec![
-        "rows to learn from".into(),
-        Cell::Code(subject.train_rows.to_string()),
+        "training examples".into(),
+        Cell::Code(run.train_rows.to_string()),
     ]);
     rows.push(vec![
         "optimizer steps".into(),
-        Cell::Code(subject.steps.to_string()),
+        Cell::Code(run.steps.to_string()),
     ]);
     for benchmark in &report.benchmarks {
         rows.push(vec![
@@ -517,7 +522,7 @@ pub(super) fn settings(report: &EvalReport) -> Option<Table> {
             Cell::Code(benchmark.sha256.clone()),
         ]);
     }
-    if let Some(settings) = subject.settings.as_object() {
+    if let Some(settings) = run.settings.as_object() {
         rows.extend(
             settings
                 .iter()
@@ -525,28 +530,4 @@ pub(super) fn settings(report: &EvalReport) -> Option<Table> {
         );
     }
     folded(table("Settings and hashes", ["what", "value"], rows))
-}
-
-/// The runs of a comparison.
-pub(crate) fn runs(comparison: &Comparison) -> Table {
-    let head = [
-        "run",
-        "base model",
-        "rows to learn from",
-        "chosen",
-        "data set, SHA-256",
-    ];
-    let rows = comparison.runs.iter().map(|run| {
-        vec![
-            Cell::Code(run.folder.display().to_string()),
-            run.model.as_str().into(),
-            Cell::Number(run.train_rows),
-            run.best.as_str().into(),
-            Cell::Code(run.data_sha256.chars().take(12).collect()),
-        ]
-    });
-    Table {
-        rows: rows.collect(),
-        ..Table::new("Runs", &head)
-    }
 }

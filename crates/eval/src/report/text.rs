@@ -1,35 +1,36 @@
-//! The report in a terminal: the scores, what differs, what was written.
+//! The report as plain text, for a terminal.
 
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use verdict_page::Cell;
 
-use super::{BenchmarkReport, EvalReport, short, tables};
+use super::page::contamination;
+use super::terminal;
+use super::value::{BenchmarkReport, EvalReport};
 
 impl EvalReport {
-    /// The report as plain text; all of it stands in `report.html` and `report.md`.
+    /// The main results as plain text; `report.html` and `report.md` have all of them.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for benchmark in &self.benchmarks {
             text.push_str(&wrapped(&benchmark.title()));
-            if let Some(looked) = benchmark.looked() {
-                let _ = writeln!(text, "{looked}");
+            if let Some(look) = benchmark.describe_look() {
+                let _ = writeln!(text, "{look}");
             }
-            if benchmark.trained_on > 0 {
-                let _ = writeln!(
-                    text,
-                    "the training rows give {} of them away",
-                    benchmark.trained_on
-                );
+            if benchmark.contaminated > 0 {
+                text.push_str(&wrapped(&contamination(benchmark.contaminated)));
             }
-            for table in of(benchmark, self).into_iter().flatten() {
-                let _ = write!(text, "\n{}\n{}", table.caption, plain(&table));
+            for table in tables_of(benchmark, self).into_iter().flatten() {
+                let _ = write!(text, "\n{}{}", wrapped(&table.caption), plain(&table));
+            }
+            for line in terminal::fallbacks(benchmark) {
+                text.push_str(&wrapped(&line));
             }
             text.push('\n');
         }
-        if let Some(table) = tables::robustness(self, false) {
-            let _ = write!(text, "{}\n{}\n", table.caption, plain(&table));
+        if let Some(table) = terminal::consistency(self) {
+            let _ = write!(text, "{}{}\n", wrapped(&table.caption), plain(&table));
         }
         for line in self.findings() {
             text.push_str(&wrapped(&line));
@@ -38,21 +39,21 @@ impl EvalReport {
     }
 }
 
-fn of(benchmark: &BenchmarkReport, report: &EvalReport) -> [Option<verdict_page::Table>; 6] {
+fn tables_of(benchmark: &BenchmarkReport, report: &EvalReport) -> [Option<verdict_page::Table>; 6] {
     [
-        short::scores(&benchmark.scored(), &benchmark.levels),
-        short::pairs(&benchmark.pairs),
-        short::abstained(benchmark),
-        short::probabilities(benchmark, report.methods.fit),
-        short::written(benchmark),
-        short::first_words(benchmark),
+        terminal::scores(&benchmark.scored(), &benchmark.levels),
+        terminal::pairs(&benchmark.pairs),
+        terminal::abstention(benchmark),
+        terminal::probabilities(benchmark, report.methods.fit),
+        terminal::generated(benchmark),
+        terminal::first_words(benchmark),
     ]
 }
 
-/// Columns of a terminal.
+/// Width of a terminal in characters.
 const WIDTH: usize = 80;
 
-/// A text in lines that fit a terminal, broken at blanks.
+/// A text, wrapped at spaces.
 fn wrapped(text: &str) -> String {
     let (mut out, mut used) = (String::new(), 0);
     for word in text.split(' ') {
@@ -71,11 +72,11 @@ fn wrapped(text: &str) -> String {
     out
 }
 
-/// A table in columns, numbers to the right, no blanks at the ends of lines.
+/// A table in columns, with numbers right-aligned and without trailing spaces.
 pub(crate) fn plain(table: &verdict_page::Table) -> String {
     let mut plain = Table::new();
     plain.load_preset(presets::NOTHING);
-    // What is wider all the same goes on within its cell.
+    // Wider tables wrap within their cells.
     plain.set_content_arrangement(ContentArrangement::Dynamic);
     plain.set_width(WIDTH as u16);
     plain.set_header(&table.head);

@@ -1,9 +1,9 @@
-//! Abbreviations that a text itself defines: "polycystic ovary syndrome (PCOS)".
+//! Abbreviations that a text defines: "polycystic ovary syndrome (PCOS)".
 //!
-//! The long form is found as Schwartz and Hearst (2003), "A simple algorithm for identifying abbreviation
-//! definitions in biomedical text", find it: the letters of the short form, from the last to the first, in the words
-//! before the bracket, the first one at a word's beginning. Stricter here: at least two words, and a short form of
-//! capitals, digits and hyphens with two capitals or more.
+//! The long form is found by the algorithm of Schwartz and Hearst (2003), "A simple algorithm for identifying
+//! abbreviation definitions in biomedical text": the letters of the short form are matched from last to first in the
+//! words before the parenthesis, the first one at the beginning of a word. In addition, the long form has at least two
+//! words, and the short form consists of capitals, digits and hyphens with at least two capitals.
 
 use std::sync::LazyLock;
 
@@ -13,9 +13,9 @@ static SHORT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r" \(([A-Z][A-Z0-9-]*[A-Z][A-Z0-9-]*)\)").expect("a constant pattern")
 });
 
-/// The text with its defined abbreviations spelled out: the bracket gone, and the long form wherever the short one
-/// stood behind it. None where nothing is defined, or where the result could be wrong English: the short form is
-/// part of a longer word, has an article that the long form may not want, or is defined twice.
+/// The text with its defined abbreviations spelled out: without the parenthesis, and with the long form for each later
+/// short form. None where nothing is defined, or where the result could be wrong English: the short form is part of a
+/// longer word, has an article that may not fit the long form, or is defined twice.
 pub fn spelled_out(text: &str) -> Option<String> {
     let found: Vec<_> = SHORT.captures_iter(text).collect();
     let mut out = text.to_owned();
@@ -23,17 +23,17 @@ pub fn spelled_out(text: &str) -> Option<String> {
         let (bracket, short) = (captures.get(0)?, captures.get(1)?.as_str());
         let long = long_form(&text[..bracket.start()], short)?;
         let (before, after) = out.split_once(bracket.as_str())?;
-        if after.contains(bracket.as_str()) || stands_alone(before, short)? > 0 {
+        if after.contains(bracket.as_str()) || replaceable(before, short)? > 0 {
             return None;
         }
-        stands_alone(after, short)?;
+        replaceable(after, short)?;
         out = format!("{before}{}", after.replace(short, long));
     }
     (out != text).then_some(out)
 }
 
-/// How often the short form stands in a text; none where it stands once in a way that the long form cannot.
-fn stands_alone(text: &str, short: &str) -> Option<usize> {
+/// How often the short form occurs in a text; none where one occurrence cannot be replaced by the long form.
+fn replaceable(text: &str, short: &str) -> Option<usize> {
     let mut count = 0;
     for (at, _) in text.match_indices(short) {
         let (before, after) = (&text[..at], &text[at + short.len()..]);
@@ -99,11 +99,11 @@ mod tests {
                 "Do magnetic resonance imaging (MRI) and computed tomography (CT) agree?",
                 Some("Do magnetic resonance imaging and computed tomography agree?"),
             ),
-            // Nothing defined; a name that is no long form.
+            // Nothing is defined; or a name is no long form.
             ("Is PCOS inherited?", None),
             ("Is rasburicase (SR29142) safe?", None),
             ("Is the enzyme (GAPDH) a receptor?", None),
-            // Part of a word, an article, twice, before its definition.
+            // Part of a word; with an article; before its definition.
             (
                 "Is major depressive disorder (MDD) worse than non-MDD?",
                 None,
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_long_form_is_no_longer_than_the_letters_allow() {
+    fn the_long_form_has_a_limited_length() {
         assert_eq!(
             long_form("In adults with heart failure", "HF"),
             Some("heart failure")

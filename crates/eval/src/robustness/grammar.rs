@@ -1,5 +1,5 @@
-//! The little English that variants need: what a polar question is, its statement, its main verb. No parser: word
-//! lists and positions, chosen so that a question that they do not fit is left alone.
+//! The English grammar that variants need: polar questions, their statements, their main verbs. Not a parser: word lists
+//! and positions, chosen so that questions that do not fit them are left alone.
 
 use std::sync::LazyLock;
 
@@ -19,14 +19,14 @@ pub(super) fn polar(question: &str) -> Option<(&str, &str)> {
     (one && AUXILIARIES.contains(&first)).then_some((first, rest))
 }
 
-/// Words by which a question offers a choice or asks for more than yes or no: it cannot be denied as a whole.
+/// Words by which a question offers a choice or asks for more than yes or no, so that it cannot be negated as a whole.
 static CHOICE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)\b(?:or|either|how|why|what|which|who|whom|whose|where|when|whether|if|yes|not|[a-z]+n['’]t|no|never|without)\b",
     )
 });
 
-/// A polar question that can be denied as a whole: without "or", without a second question, without a negation.
+/// A polar question that can be negated as a whole: without "or", a second question or a negation.
 pub(super) fn negatable(question: &str) -> Option<(&str, &str)> {
     polar(question).filter(|(_, rest)| !CHOICE.is_match(rest))
 }
@@ -35,7 +35,7 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern")
 }
 
-/// What the question asks about, as a statement; none where that would want a parser.
+/// The question as a statement; none where that would need a parser.
 pub(super) fn statement(question: &str) -> Option<String> {
     let (first, rest) = negatable(question)?;
     let there = rest.strip_prefix("there ");

@@ -1,23 +1,23 @@
-//! What becomes of an answer when the question is put another way.
+//! Robustness: are answers consistent when a question is paraphrased or negated?
 //!
 //! | file | what |
 //! |---|---|
-//! | [`mod@variants`] | questions put another way, each with what must become of the answer |
+//! | [`mod@variants`] | paraphrased and negated questions, with the expected change of the answer |
 //! | [`spelling`] | British and American spellings |
-//! | [`abbreviations`] | abbreviations that the text itself defines |
-//! | `asked` | which of them an evaluation asks |
-//! | `grammar` | questions into statements, without a parser |
-//! | [`consistency`] | how many answers behave as they must |
+//! | [`abbreviations`] | abbreviations that a text defines |
+//! | `questions` | the variants that an evaluation uses |
+//! | `grammar` | turning questions into statements, without a parser |
+//! | [`consistency`] | the share of consistent answers |
 //!
-//! Items in, variants out; a variant that cannot be made in sound English with a sure answer is not made.
+//! No variant is made unless it is sound English with a certain answer.
 
 pub mod abbreviations;
-mod asked;
 pub mod consistency;
 mod grammar;
+mod questions;
 pub mod spelling;
 pub mod variants;
 
-pub use asked::Changed;
-pub use consistency::{Consistency, Pair, RuleConsistency};
-pub use variants::{Must, Rule, Variant, variants};
+pub use consistency::{Consistency, RuleConsistency, VariantAnswers};
+pub use questions::VariantQuestions;
+pub use variants::{Expected, Rule, Variant, variants};

@@ -1,10 +1,10 @@
 //! British and American spellings of words that biomedical questions use.
 //!
-//! Whole words in lower case alone: a capital in the middle of a question may belong to a name ("Pediatric Risk of
-//! Mortality score"), and names are not respelled. Words that differ in more than spelling, or that one side of the
-//! Atlantic spells both ways, are not in the table.
+//! Only whole words in lower case are changed: a capitalised word may belong to a name ("Pediatric Risk of Mortality
+//! score"), and names keep their spelling. The table has no words that differ in more than spelling, or that are spelled
+//! both ways in one of the variants.
 
-/// British, American; the plural with `s` goes along.
+/// British and American spelling; plurals with `s` are included.
 const PAIRS: &[(&str, &str)] = &[
     ("ageing", "aging"),
     ("aetiology", "etiology"),

@@ -1,15 +1,15 @@
-//! A question put another way, with what must become of its answer.
+//! Variants of questions: paraphrases, whose answer stays, and negations, whose answer is the opposite.
 //!
-//! Each rule says for which questions it holds; for all others it makes nothing. A *polar* question is one sentence
-//! that opens with an auxiliary ("Is", "Does", "Can", …) and has one question mark, at its end.
+//! Each rule applies to some questions and makes no variant of others. A *polar* question is one sentence that begins with
+//! an auxiliary ("Is", "Does", "Can", …) and has one question mark, at its end.
 //!
-//! Read: 123 variants of published questions, drawn by rule in two samples, and all those of "fail to", "spelled out"
-//! and "there is no". Of the 123 each must do what its rule says, and 120 are sound English; three repeat a slip of
+//! Checked by reading: 123 variants of published questions, sampled by rule in two rounds, and all variants of "fail to",
+//! "spelled out" and "there is no". All 123 have the expected answer, and 120 are sound English; three repeat an error of
 //! their original ("Are there any … antibody approved").
 //!
-//! What is not here, because it is not sound: synonyms (not the same claim), the order of a context's sentences
-//! (later ones lean on earlier ones), the order of listed figures ("respectively"), "Is X not Y?" (English answers
-//! it both ways), "Can X fail to …?" (true beside "Can X …?").
+//! Not included, because unsound: synonyms (another claim), the order of a context's sentences (later ones depend on
+//! earlier ones), the order of listed numbers ("respectively"), "Is X not Y?" (answered both ways in English), "Can X fail
+//! to …?" (can be true together with "Can X …?").
 
 use serde::{Deserialize, Serialize};
 use verdict_data::{Item, Label, TwinRule};
@@ -18,33 +18,33 @@ use super::abbreviations::spelled_out;
 use super::grammar::{fail_to, negatable, polar, reordered, statement, there_is_no};
 use super::spelling::respelled;
 
-/// What must become of an answer.
+/// The expected change of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Must {
-    /// It stays.
+pub enum Expected {
+    /// The answer stays: the question is paraphrased.
     Same,
-    /// Yes becomes No and No becomes Yes; Uncertain stays.
+    /// Yes becomes No and No becomes Yes; Uncertain stays: the question is negated.
     Flipped,
 }
 
-impl Must {
-    /// What must become of a label.
+impl Expected {
+    /// The expected label of the variant, from that of the original.
     pub fn of(self, label: Label) -> Label {
         match (self, label) {
-            (Must::Flipped, Label::Yes) => Label::No,
-            (Must::Flipped, Label::No) => Label::Yes,
+            (Expected::Flipped, Label::Yes) => Label::No,
+            (Expected::Flipped, Label::No) => Label::Yes,
             (_, label) => label,
         }
     }
 }
 
-impl From<TwinRule> for Must {
-    /// What a twin of a generated question must do.
-    fn from(rule: TwinRule) -> Must {
+impl From<TwinRule> for Expected {
+    /// The expected change of a generated question's twin.
+    fn from(rule: TwinRule) -> Expected {
         match rule {
-            TwinRule::OppositeClaim => Must::Flipped,
-            TwinRule::OtherWording => Must::Same,
+            TwinRule::OppositeClaim => Expected::Flipped,
+            TwinRule::OtherWording => Expected::Same,
         }
     }
 }
@@ -53,23 +53,23 @@ impl From<TwinRule> for Must {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
-    /// A small letter at the beginning of a polar question.
+    /// A lower-case letter at the beginning of a polar question.
     SmallFirstLetter,
     /// No question mark at the end.
     NoQuestionMark,
-    /// Two blanks between words.
+    /// Two spaces between words.
     DoubledBlanks,
     /// "Please answer: …" before a polar question.
     PoliteFrame,
-    /// "Is it true that …?" for questions whose statement can be made without parsing them: with "Do", with
-    /// "Is there", and with "Does" before a verb that is no noun.
+    /// "Is it true that …?" for questions that can be turned into a statement without a parser: with "Do", with
+    /// "Is there", and with "Does" before a verb that is not also a noun.
     IsItTrue,
-    /// The other of British and American spelling.
+    /// American spelling for British, or the reverse.
     Spelling,
     /// Abbreviations that the question defines, spelled out.
     SpelledOut,
-    /// "X or Y" and "between X and Y", both single words with a preposition before and nothing behind that
-    /// belongs to one of them, in the other order.
+    /// "X or Y" and "between X and Y" in the other order, for single words after a preposition without anything
+    /// following that belongs to one of them.
     Order,
     /// "Is the answer to the following question no? …" before a polar question.
     IsTheAnswerNo,
@@ -77,12 +77,12 @@ pub enum Rule {
     IsItFalse,
     /// "Is it true that there is no …?" for "Is there a …?" and "Is there any …?".
     ThereIsNo,
-    /// "Does X fail to …?" for "Does X …?", before a verb that is no noun.
+    /// "Does X fail to …?" for "Does X …?", before a verb that is not also a noun.
     FailTo,
 }
 
 impl Rule {
-    /// Every rule, those that keep the answer first.
+    /// All rules, paraphrases first.
     pub const ALL: [Rule; 12] = [
         Rule::SmallFirstLetter,
         Rule::NoQuestionMark,
@@ -116,15 +116,17 @@ impl Rule {
         }
     }
 
-    /// What must become of the answer.
-    pub fn must(self) -> Must {
+    /// The expected change of the answer.
+    pub fn expected(self) -> Expected {
         match self {
-            Rule::IsTheAnswerNo | Rule::IsItFalse | Rule::ThereIsNo | Rule::FailTo => Must::Flipped,
-            _ => Must::Same,
+            Rule::IsTheAnswerNo | Rule::IsItFalse | Rule::ThereIsNo | Rule::FailTo => {
+                Expected::Flipped
+            }
+            _ => Expected::Same,
         }
     }
 
-    /// The question put another way; none where the rule does not hold for it.
+    /// The variant of a question; none where the rule does not apply.
     pub fn apply(self, question: &str) -> Option<String> {
         let question = question.trim();
         match self {
@@ -150,29 +152,29 @@ impl Rule {
     }
 }
 
-/// A question put another way.
+/// A variant of a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variant {
-    /// Id of the item that it was made of.
+    /// Id of the original.
     pub of: String,
-    /// How it was made.
+    /// The rule.
     pub rule: Rule,
-    /// What must become of the answer: the rule's.
-    pub must: Must,
-    /// The variant: id `{of}~{rule}`, the question put another way, the label that it must have, and all else the
-    /// original's.
+    /// The expected change of the answer.
+    #[serde(rename = "must")]
+    pub expected: Expected,
+    /// The variant, with id `{of}~{rule}`, its question and its label; everything else is the original's.
     pub item: Item,
 }
 
-/// Every variant that can be made of an item, in the order of [`Rule::ALL`].
+/// All variants of a question, in the order of [`Rule::ALL`].
 pub fn variants(item: &Item) -> Vec<Variant> {
     let make = |rule: Rule| {
         let question = rule.apply(&item.question)?;
-        let label = rule.must().of(item.label);
+        let label = rule.expected().of(item.label);
         Some(Variant {
             of: item.id.clone(),
             rule,
-            must: rule.must(),
+            expected: rule.expected(),
             item: Item {
                 id: format!("{}~{}", item.id, rule.as_str()),
                 question,
@@ -184,7 +186,7 @@ pub fn variants(item: &Item) -> Vec<Variant> {
     Rule::ALL.into_iter().filter_map(make).collect()
 }
 
-/// The text with a small first letter.
+/// The text with a lower-case first letter.
 fn small(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_lowercase());
@@ -196,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rule_makes_what_it_says() {
+    fn each_rule_makes_its_variant() {
         let statins = "Do preoperative statins reduce atrial fibrillation after surgery?";
         for (rule, question, made) in [
             (
@@ -353,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_carry_the_label_that_they_must_have() {
+    fn variants_have_the_expected_label() {
         let question = "Do statins reduce stroke?";
         for label in Label::ALL {
             let item = Item {
@@ -369,13 +371,16 @@ mod tests {
             let rules: Vec<Rule> = made.iter().map(|variant| variant.rule).collect();
             assert!(rules.is_sorted() && rules.len() == 8, "{rules:?}");
             for variant in made {
-                let turned = match (variant.rule.must(), label) {
-                    (Must::Flipped, Label::Yes) => Label::No,
-                    (Must::Flipped, Label::No) => Label::Yes,
+                let turned = match (variant.rule.expected(), label) {
+                    (Expected::Flipped, Label::Yes) => Label::No,
+                    (Expected::Flipped, Label::No) => Label::Yes,
                     _ => label,
                 };
                 let own = &variant.item;
-                assert_eq!((own.label, variant.must), (turned, variant.rule.must()));
+                assert_eq!(
+                    (own.label, variant.expected),
+                    (turned, variant.rule.expected())
+                );
                 assert_eq!(own.id, format!("a~{}", variant.rule.as_str()));
                 assert_ne!(own.question, question);
                 assert_eq!((&own.group, &own.context), (&item.group, &item.context));
@@ -389,7 +394,7 @@ mod tests {
         let twins = verdict_data::stats_twins(60, 3, true);
         assert!(twins.len() >= 60);
         for twin in twins {
-            let must = Must::from(twin.rule);
+            let must = Expected::from(twin.rule);
             assert_eq!(must.of(twin.original.label), twin.variant.label);
         }
     }

@@ -1,49 +1,49 @@
-//! The confidence below which to abstain, chosen on validation rows so that few of the answered questions are wrong.
+//! The confidence below which to abstain, chosen on the validation set so that few answered questions are wrong.
 //!
-//! The guarantee holds for any model and any confidence on one assumption: the validation rows and the questions to
-//! come are drawn independently from the same source. Rows that share a group break it, and so does one question that
-//! several repeats of cross-validation judged: [`abstention`](crate::abstention()) keeps one row of each group. Questions
-//! of another kind than the validation set's break it too. A confidence that was fitted on the same rows breaks it on
-//! paper; one temperature did no harm that simulations of 33, 100 and 500 rows could show.
+//! The guarantee holds for any model and any confidence, under one assumption: validation examples and future questions
+//! are drawn independently from the same distribution. Examples of one group violate it, and so do several predictions for
+//! one question from repeated cross-validation: [`abstention`](crate::abstention()) keeps one of each group. Questions of
+//! another kind violate it too. Fitting the confidence on the same examples violates it formally; a single temperature had
+//! no effect in simulations with 33, 100 and 500 examples.
 
 use serde::{Deserialize, Serialize};
 
 use super::paired::at_most;
 use crate::metrics::Proportion;
 
-/// Share of the rows at which [`limit_wrong_of_answered`] begins.
+/// Coverage at which [`limit_wrong_of_answered`] begins.
 pub const START: f64 = 0.1;
 
-/// Chance that the limit does not hold, where nothing else is said: a confidence of 90 %.
+/// Default probability that the limit does not hold, for a confidence of 90 %.
 pub const DELTA: f64 = 0.1;
 
-/// No answer is given at or near a confidence of one third, which three labels have by chance: the threshold is at
-/// least this.
+/// Lower bound of the threshold, above the confidence of one third that three labels have by chance.
 pub const LEAST: f64 = 0.4;
 
-/// A threshold and what it guarantees.
+/// A threshold with its guarantee.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Abstention {
-    /// Largest share of wrong answers among the answered questions, 0 to 1.
+    /// Target error rate among answered questions, 0 to 1.
     pub target: f64,
-    /// Chance that the limit does not hold, 0 to 1.
+    /// Probability that the limit does not hold, 0 to 1.
     pub delta: f64,
-    /// A question is answered from this confidence on; none where no threshold can be certified: abstain from all.
+    /// The confidence from which on a question is answered; none where no threshold can be certified and the model abstains
+    /// from all questions.
     pub threshold: Option<f64>,
     /// The guarantee, or why there is none, in sentences.
     pub guarantee: String,
-    /// Validation rows, one of each group.
+    /// Number of validation examples, one of each group.
     pub n: usize,
-    /// How many of them are answered.
+    /// Coverage: how many of them are answered.
     pub coverage: Proportion,
     /// How many of the answered are wrong.
     pub wrong: Proportion,
-    /// Without a threshold: validation rows that would certify one if rows went on as they did; none where more rows
-    /// would not help, for even the surest answers are too often wrong.
+    /// Without a threshold, the number of validation examples that would certify one at the observed error rates; none
+    /// where more examples would not help, because even the most confident answers are wrong too often.
     pub needed: Option<usize>,
 }
 
-/// How many of the rows have at least this confidence, and how many of those are wrong.
+/// Number of answers with at least this confidence, and number of wrong ones among them.
 fn count(rows: &[(f64, bool)], threshold: f64) -> (usize, usize) {
     let answered = rows.iter().filter(|row| row.0 >= threshold);
     answered.fold((0, 0), |(all, wrong), row| {
@@ -51,28 +51,29 @@ fn count(rows: &[(f64, bool)], threshold: f64) -> (usize, usize) {
     })
 }
 
-/// The least threshold that is tried for a target: one half, since an answer below it is more likely wrong than right
-/// by its own confidence. Where the target allows that, `1 - alpha`, never below [`LEAST`].
+/// The lowest threshold that is tried for a target: one half, since by its own confidence an answer below is more likely
+/// wrong than right; `1 - alpha` for targets that allow that, but never below [`LEAST`].
 pub fn least_threshold(alpha: f64) -> f64 {
     (1.0 - alpha).clamp(LEAST, 0.5)
 }
 
-/// The lowest threshold found with which, with a confidence of `1 − delta`, at most a share `alpha` of the answered
-/// questions to come is wrong.
+/// The lowest certified threshold: with a confidence of `1 − delta`, at most a share `alpha` of future answered questions
+/// is wrong.
 ///
-/// Learn then test (Angelopoulos, Bates, Candès, Jordan and Lei 2021) with fixed-sequence testing: [`thresholds`],
-/// chosen before any row was seen, are tried from the highest down to [`least_threshold`]. At each the hypothesis is
-/// that more than `alpha` of the answered are wrong, and its exact p is `P(Bin(answered, alpha) ≤ wrong)`, that of
-/// Clopper and Pearson's upper limit; the first threshold with p above `delta` ends the sequence, and the one before
-/// it is the result.
+/// Learn then test (Angelopoulos, Bates, Candès, Jordan and Lei 2021) with fixed-sequence testing: [`thresholds`], which do
+/// not depend on the data, are tried from the highest down to [`least_threshold`]. The null hypothesis at each is that more
+/// than `alpha` of answered questions are wrong, with the exact p value `P(Bin(answered, alpha) ≤ wrong)`, that of Clopper
+/// and Pearson's upper limit. The first threshold with p above `delta` ends the sequence, and the one before it is the
+/// result.
 ///
-/// The sequence begins where a tenth of the rows is answered ([`START`]), and at enough of them that none wrong would
-/// do ([`fewest`]; with both 0.1, 22 rows). That looks at confidences alone and keeps the level where surer answers
-/// are not more often wrong. From fewer rows, one wrong answer among the surest ends the sequence: in simulation with
-/// 500 rows and alpha 0.3, where 74 % of the questions could be answered, 35 % were from the first 7 rows on and 58 %
-/// from a tenth on. None where the first tried fails or there is none to try.
+/// The sequence begins where a tenth of the examples is answered ([`START`]), and enough of them that no mistake would
+/// certify the target ([`fewest`]; 22 examples for 0.1 and 0.1). This depends on the confidences alone and keeps the level
+/// if more confident answers are not wrong more often. A sequence that begins earlier can end at a single mistake among the
+/// most confident answers: in a simulation with 500 examples and alpha 0.3, where 74 % of the questions could be answered,
+/// the coverage was 35 % when beginning at 7 examples and 58 % when beginning at a tenth. There is no threshold where the
+/// first one fails or none can be tried.
 ///
-/// `rows` are confidence (0 and more) and whether the answer was right.
+/// `rows` are the confidence (at least 0) of each answer and whether it is right.
 ///
 /// # Panics
 /// When `alpha` or `delta` is not between 0 and 1, or a confidence is not a number of 0 or more.
@@ -107,14 +108,14 @@ pub fn limit_wrong_of_answered(rows: &[(f64, bool)], alpha: f64, delta: f64) -> 
     }
 }
 
-/// The fewest answered rows, none of them wrong, that certify `alpha`: the least k with `(1 − alpha)^k ≤ delta`.
+/// The smallest number of answered examples without a mistake that certifies `alpha`: the smallest k with
+/// `(1 − alpha)^k ≤ delta`.
 pub fn fewest(alpha: f64, delta: f64) -> usize {
     (delta.ln() / (-alpha).ln_1p()).ceil() as usize
 }
 
-/// Rows that would certify a threshold if the share of wrong answers and of answered rows stayed as they are: the
-/// least over the thresholds at which a tenth of the rows is answered. None without rows, or where more than `alpha`
-/// of the answered are wrong at each.
+/// The number of examples that would certify a threshold at the observed error rate and coverage: the minimum over the
+/// thresholds with a coverage of at least a tenth. None without examples, or where the error rate is above `alpha` at each.
 fn needed(rows: &[(f64, bool)], alpha: f64, delta: f64) -> Option<usize> {
     let of = |tried: f64| {
         let (answered, wrong) = count(rows, tried);
@@ -122,7 +123,7 @@ fn needed(rows: &[(f64, bool)], alpha: f64, delta: f64) -> Option<usize> {
         if answered == 0 || (answered as f64) < START * rows.len() as f64 || risk >= alpha {
             return None;
         }
-        // Doubling, then by steps of two per cent: the p value falls as rows are added, but not at every one.
+        // In steps of two per cent: the p value falls with the number of examples, but not at every one.
         let mut k = fewest(alpha, delta);
         while k < 1_000_000 && at_most((risk * k as f64).ceil() as usize, k, alpha) > delta {
             k += k / 50 + 1;
@@ -136,7 +137,7 @@ fn needed(rows: &[(f64, bool)], alpha: f64, delta: f64) -> Option<usize> {
         .map(|needed| needed.max(rows.len() + 1))
 }
 
-/// A share as per cent without needless zeros.
+/// A share in per cent without trailing zeros.
 fn percent(share: f64) -> String {
     format!("{} %", (share * 1e4).round() / 1e2)
 }
@@ -150,14 +151,14 @@ fn guarantee(
 ) -> String {
     let (n, target, confidence) = (rows.len(), percent(alpha), percent(1.0 - delta));
     let independent = match n {
-        1 => "1 independent validation row".to_owned(),
-        n => format!("{n} independent validation rows"),
+        1 => "1 independent validation example".to_owned(),
+        n => format!("{n} independent validation examples"),
     };
     if let Some(threshold) = threshold {
         let (answered, wrong) = count(rows, threshold);
         return format!(
-            "Answering only from a probability of {} on, at most {target} of the answered questions are wrong, with \
-             a confidence of {confidence}, if the questions are like the {independent} (there {answered} answered, \
+            "Answering only with a probability of at least {}, at most {target} of answered questions are wrong, with a \
+             confidence of {confidence}, for questions like the {independent} (of which {answered} are answered, \
              {wrong} of them wrong).",
             percent(threshold)
         );
@@ -165,34 +166,34 @@ fn guarantee(
     let fewest = fewest(alpha, delta);
     let why = match needed {
         _ if n < fewest => format!(
-            "at least {fewest} answered rows without a mistake are needed, and there are {n}{}",
+            "at least {fewest} answered examples without a mistake are needed, and there are {n}{}",
             needed.map_or(String::new(), |needed| format!(
-                "; about {needed} validation rows would do at the error rate seen"
+                "; about {needed} would suffice at the observed error rate"
             ))
         ),
         Some(needed) => {
-            format!("these are too few for the error rate seen, about {needed} would do")
+            format!("these are too few at the observed error rate, about {needed} would suffice")
         }
         None => {
-            "even among its surest answers too many are wrong, which more rows would not change"
+            "even among the most confident answers too many are wrong, which more examples would not change"
                 .into()
         }
     };
     format!(
-        "Abstains from every question: {independent} certify no threshold at which at most {target} of the answered \
+        "Abstains from all questions: {independent} certify no threshold at which at most {target} of answered \
          questions are wrong with a confidence of {confidence}: {why}."
     )
 }
 
-/// [`thresholds`] down to the least for a target, and that.
+/// [`thresholds`] above the lowest for a target, then the lowest.
 fn tried_for(alpha: f64) -> impl Iterator<Item = f64> {
     let least = least_threshold(alpha);
     let above = thresholds().filter(move |tried| *tried > least);
     above.chain(std::iter::once(least))
 }
 
-/// The thresholds that [`limit_wrong_of_answered`] tries, from the highest: `1 − 10^(−j/40)` for j from 200 to 0,
-/// rounded to seven decimals: 0.99999 to 0, closer the nearer to 1.
+/// The thresholds of [`limit_wrong_of_answered`], from the highest: `1 − 10^(−j/40)` for j from 200 to 0, rounded to seven
+/// decimals: from 0.99999 to 0, denser towards 1.
 pub fn thresholds() -> impl Iterator<Item = f64> {
     (0..=200_i32).rev().map(|j| {
         let threshold = 1.0 - 10_f64.powf(-f64::from(j) / 40.0);

@@ -1,29 +1,29 @@
-//! Two systems on the same rows: who is right where, how much better one is, and what so many rows can show.
+//! Two models on the same questions: contingency table, difference, test, and minimum detectable difference.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Binomial, Discrete, DiscreteCDF};
 use verdict_data::{CONFIDENCE, Label};
 
-use super::resample::{Estimate, Figure, Groups, Resampling, bootstrap};
-use super::score::tango;
+use super::bootstrap::{Estimate, Groups, Resampling, Statistic, bootstrap};
+use super::score_interval::tango;
 
-/// Chance with which a difference that is there should be seen.
+/// Power at which the minimum detectable difference is computed.
 pub const POWER: f64 = 0.8;
 
-/// One question and what two systems answered.
+/// The answers of two models to one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pair {
-    /// The right label.
+pub struct PairedAnswers {
+    /// The true label.
     pub truth: Label,
-    /// The label that the first system gave; none where the answer is not in the form, which is wrong.
+    /// The label of the first model's answer; none where it is not format-valid, which counts as wrong.
     pub first: Option<Label>,
-    /// The label that the second system gave.
+    /// The label of the second model's answer.
     pub second: Option<Label>,
-    /// Rows of one group are not independent.
+    /// Number of the group: questions of one group are not independent.
     pub group: u32,
 }
 
-impl Pair {
+impl PairedAnswers {
     /// 1 where only the first is right, −1 where only the second is, else 0.
     pub(super) fn sign(&self) -> i64 {
         let right = |answer: Option<Label>| i64::from(answer == Some(self.truth));
@@ -31,23 +31,23 @@ impl Pair {
     }
 }
 
-/// Who is right on how many rows.
+/// How many questions each of two models answers right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Table {
-    /// Both systems.
+pub struct ContingencyTable {
+    /// Both models.
     pub both: usize,
-    /// The first alone.
+    /// Only the first.
     pub first: usize,
-    /// The second alone.
+    /// Only the second.
     pub second: usize,
     /// Neither.
     pub neither: usize,
 }
 
-impl Table {
+impl ContingencyTable {
     /// Counts pairs.
-    pub fn of(pairs: &[Pair]) -> Table {
-        let mut table = Table::default();
+    pub fn of(pairs: &[PairedAnswers]) -> ContingencyTable {
+        let mut table = ContingencyTable::default();
         for pair in pairs {
             match (pair.sign(), pair.first == Some(pair.truth)) {
                 (1, _) => table.first += 1,
@@ -60,43 +60,44 @@ impl Table {
     }
 }
 
-/// Two systems compared.
+/// The comparison of two models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Paired {
-    /// Number of rows.
+    /// Number of questions.
     pub n: usize,
     /// Number of groups.
     pub groups: usize,
-    /// Who is right where.
-    pub table: Table,
-    /// Accuracy of the first less accuracy of the second (tuned − base), with [`tango`]'s interval where every group
-    /// has one row, else with a bootstrap interval over groups, each drawn with what both systems answered, or, where
-    /// fewer than [`FEW_GROUPS`] groups favour a system, Tango's with as many pairs as there are groups.
+    /// The contingency table.
+    pub table: ContingencyTable,
+    /// Accuracy of the first minus accuracy of the second (tuned − base), with [`tango`]'s interval where every group has
+    /// one question, else with a bootstrap interval over groups or, where fewer than [`FEW_GROUPS`] groups favour one of
+    /// the models, Tango's with as many pairs as there are groups.
     pub difference: Estimate,
     /// [`mcnemar`] of the table.
     pub p: f64,
-    /// [`sign_flip`] over groups; none where every group has one row, where it would be `p` with noise.
+    /// [`sign_flip`] over groups; none where every group has one question, for which it would be `p` with noise.
     pub group_p: Option<f64>,
-    /// [`smallest_difference`] for this n and this table's share of rows on which one system alone is right.
+    /// The minimum detectable difference: [`smallest_difference`] for this n and this table's share of questions that only
+    /// one model answers right.
     pub detectable: Option<f64>,
 }
 
-/// Fewest groups that favour a system (have more rows on which it alone is right than rows of the other) from which
-/// on the bootstrap's interval is taken: from fewer it is too narrow, without any it has no width.
+/// Smallest number of groups that favour one of the models (it is the only one to be right on more of their questions than
+/// the other) for which the bootstrap interval is used: with fewer it is too narrow, with none it has no width.
 pub const FEW_GROUPS: usize = 10;
 
-/// Compares two systems; none without rows. The bootstrap's interval is a percentile interval; BCa held the truth
-/// no more often in simulation.
-pub fn paired(pairs: &[Pair], resampling: Resampling) -> Option<Paired> {
+/// Compares two models; none without questions. The bootstrap interval is a percentile interval; BCa had no higher
+/// coverage in simulation.
+pub fn paired(pairs: &[PairedAnswers], resampling: Resampling) -> Option<Paired> {
     if pairs.is_empty() {
         return None;
     }
     let groups = Groups::new(pairs.iter().map(|pair| pair.group));
-    let signs: Vec<i64> = pairs.iter().map(Pair::sign).collect();
-    let table = Table::of(pairs);
+    let signs: Vec<i64> = pairs.iter().map(PairedAnswers::sign).collect();
+    let table = ContingencyTable::of(pairs);
     let favouring = groups.sums(&signs).iter().filter(|sum| **sum != 0).count();
     let difference = if groups.are_rows() || favouring < FEW_GROUPS {
-        // Rows of one group may be as good as one: as many pairs as groups, of the same shares.
+        // Questions of one group may be perfectly correlated: as many pairs as groups, with the same shares.
         let each = groups.count() as f64 / pairs.len() as f64;
         let [first, second] = [table.first, table.second].map(|count| count as f64 * each);
         let (low, high) = tango(first, second, groups.count() as f64);
@@ -106,7 +107,7 @@ pub fn paired(pairs: &[Pair], resampling: Resampling) -> Option<Paired> {
             high,
         }
     } else {
-        let figure = Figure::percentile(-1.0, 1.0);
+        let figure = Statistic::percentile(-1.0, 1.0);
         let [difference] = bootstrap(&groups, resampling, [figure], |weights| {
             [weighted(&signs, weights)]
         });
@@ -124,7 +125,7 @@ pub fn paired(pairs: &[Pair], resampling: Resampling) -> Option<Paired> {
     })
 }
 
-/// Mean sign of rows that are in the sample `weights` times.
+/// Mean sign of questions that are in the sample `weights` times.
 pub(super) fn weighted(signs: &[i64], weights: &[u32]) -> f64 {
     let (mut sum, mut n) = (0, 0);
     for (sign, weight) in signs.iter().zip(weights) {
@@ -134,21 +135,21 @@ pub(super) fn weighted(signs: &[i64], weights: &[u32]) -> f64 {
     sum as f64 / n as f64
 }
 
-/// McNemar's exact two-sided p (McNemar 1947): how likely so uneven a split, or a more uneven one, of the rows on
-/// which one system alone is right would be if either were as likely: `min(1, 2 P(Bin(first + second, ½) ≤
+/// McNemar's exact two-sided p (McNemar 1947): the probability of a split at least as uneven of the questions that only
+/// one model answers right, if both models were equally likely: `min(1, 2 P(Bin(first + second, ½) ≤
 /// min(first, second)))`. 1 where there are none.
 ///
-/// Assumes that these rows are independent: that of all groups only few have more than one of them, or that rows of
-/// a group do not favour the same system together. Where they do, p is too small (501 rows in threes that share half
-/// of their luck: 8 % of equal systems found different at 0.05, not 5 %); [`sign_flip`] is right then.
+/// Assumes that these questions are independent: few groups have more than one of them, or the questions of a group do not
+/// favour the same model. Otherwise p is too small (for 501 questions in groups of three with correlated errors, 8 % of
+/// equal models are found different at 0.05, not 5 %), and [`sign_flip`] applies.
 pub fn mcnemar(first: usize, second: usize) -> f64 {
     (2.0 * at_most(first.min(second), first + second, 0.5)).min(1.0)
 }
 
-/// Two-sided p of the sum of signs when whole groups change sides at random (Fisher's randomization test): the
-/// share, out of all drawn and the one at hand, of sums that are at least as far from 0. Assumes that groups are
-/// independent and that under the null hypothesis either system's answers to a group could as well be the other's.
-/// Never less than `1 / (replicates + 1)`.
+/// Two-sided p of the sum of signs when whole groups swap the models at random (Fisher's randomization test): the share,
+/// among all random sums and the observed one, of sums at least as far from 0. Assumes that groups are independent and
+/// that, under the null hypothesis, the answers of the models to a group are exchangeable. At least
+/// `1 / (replicates + 1)`.
 pub fn sign_flip(groups: &Groups, signs: &[i64], resampling: Resampling) -> f64 {
     let sums: Vec<i64> = groups
         .sums(signs)
@@ -158,12 +159,14 @@ pub fn sign_flip(groups: &Groups, signs: &[i64], resampling: Resampling) -> f64 
     let found = sums.iter().sum::<i64>().abs();
     let far = (0..resampling.replicates as u64)
         .filter(|replicate| {
-            let flipped = sums.iter().enumerate().map(|(draw, sum)| {
-                match super::resample::uniform(resampling.seed, *replicate, draw as u64) < 0.5 {
-                    true => *sum,
-                    false => -sum,
-                }
-            });
+            let flipped =
+                sums.iter().enumerate().map(|(draw, sum)| {
+                    match super::bootstrap::uniform(resampling.seed, *replicate, draw as u64) < 0.5
+                    {
+                        true => *sum,
+                        false => -sum,
+                    }
+                });
             flipped.sum::<i64>().abs() >= found
         })
         .count();
@@ -172,7 +175,7 @@ pub fn sign_flip(groups: &Groups, signs: &[i64], resampling: Resampling) -> f64 
 
 /// Holm's adjusted p values (Holm 1979), in the order given: with the values sorted, the largest of
 /// `(m − j) p₍ⱼ₎` over `j ≤ i` (j from 0), at most 1. Rejecting where the adjusted value is at most α keeps the
-/// chance of any false rejection at most α, whatever hangs on what.
+/// probability of any false rejection at most α, under any dependence.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
@@ -185,14 +188,14 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// The smallest difference in accuracy that [`mcnemar`] would find (p ≤ 0.05, in the right direction) on `n`
-/// independent rows with a chance of [`POWER`], where on a share `discordant` of all questions one system alone is
-/// right. None where even a system that is right on all of these would be found too seldom.
+/// The minimum detectable difference: the smallest difference in accuracy that [`mcnemar`] finds (p ≤ 0.05, in the right
+/// direction) on `n` independent questions with a power of [`POWER`], where only one model is right on a share
+/// `discordant` of all questions. None where the power is too low even if the better model is right on all of these.
 ///
-/// Exact: with N ~ Bin(n, discordant) rows to decide and K ~ Bin(N, ½ − difference / (2 discordant)) of them for
-/// the worse system, the chance that K is at most the largest k with `2 P(Bin(N, ½) ≤ k) ≤ 0.05`. Connor 1987
-/// (Biometrics 43:207) has the normal approximation, which is 2 to 4 % too small here because the exact test is
-/// conservative. The share is taken as known; one that was observed on few rows is itself uncertain.
+/// Exact: with N ~ Bin(n, discordant) discordant questions and K ~ Bin(N, ½ − difference / (2 discordant)) of them for the
+/// worse model, the probability that K is at most the largest k with `2 P(Bin(N, ½) ≤ k) ≤ 0.05`. Connor 1987 (Biometrics
+/// 43:207) gives the normal approximation, which is 2 to 4 % too small here because the exact test is conservative. The
+/// share is taken as known; one observed on few questions is itself uncertain.
 ///
 /// # Panics
 /// When `discordant` is not between 0 and 1.
@@ -201,12 +204,12 @@ pub fn smallest_difference(n: usize, discordant: f64) -> Option<f64> {
     if n == 0 || discordant == 0.0 {
         return None;
     }
-    let deciding = deciding(n, discordant);
+    let discordant_counts = discordant_counts(n, discordant);
     let power = |difference: f64| -> f64 {
         let worse = (0.5 - difference / (2.0 * discordant)).max(0.0);
         let chance =
             |(rows, likely, most): &(usize, f64, usize)| likely * at_most(*most, *rows, worse);
-        deciding.iter().map(chance).sum()
+        discordant_counts.iter().map(chance).sum()
     };
     if power(discordant) < POWER {
         return None;
@@ -222,13 +225,13 @@ pub fn smallest_difference(n: usize, discordant: f64) -> Option<f64> {
     Some(high)
 }
 
-/// Each number of deciding rows that may occur and can lead to a rejection, how likely it is, and the largest count
-/// for one system that does.
-fn deciding(n: usize, discordant: f64) -> Vec<(usize, f64, usize)> {
+/// Each number of discordant questions that can lead to a rejection, its probability, and the largest count for the worse
+/// model that does.
+fn discordant_counts(n: usize, discordant: f64) -> Vec<(usize, f64, usize)> {
     let Ok(rows) = Binomial::new(discordant, n as u64) else {
         return Vec::new();
     };
-    // Beyond ten standard deviations (and ten rows, where those are few) lies less than 1e-15.
+    // The probability beyond ten standard deviations (and ten questions, where those are few) is below 1e-15.
     let centre = n as f64 * discordant;
     let reach = 10.0 * (centre * (1.0 - discordant)).sqrt() + 10.0;
     let from = (centre - reach).max(0.0) as usize;

@@ -1,19 +1,19 @@
-//! How good the probabilities of the labels are: log loss, Brier score, calibration.
+//! The quality of probabilities: log loss, Brier score, calibration.
 
 use serde::{Deserialize, Serialize};
 use verdict_data::Label;
 
-use super::resample::{Estimate, Figure, Groups, Resampling, bootstrap, uniform};
+use super::bootstrap::{Estimate, Groups, Resampling, Statistic, bootstrap, uniform};
 use crate::metrics::Proportion;
 
-/// One question and the probabilities that its labels were given.
+/// The probabilities of the labels for one question.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
-    /// The right label.
+    /// The true label.
     pub truth: Label,
     /// The probability of each label, in the order of [`Label::ALL`]; they sum to 1.
     pub probabilities: [f64; 3],
-    /// Rows of one group are not independent.
+    /// Number of the group: questions of one group are not independent.
     pub group: u32,
 }
 
@@ -23,7 +23,7 @@ impl Forecast {
         self.probabilities[self.top()]
     }
 
-    /// Whether the label of the largest probability, the first of equals, is the truth.
+    /// Whether the most probable label, the earlier in a tie, is the true one.
     pub fn right(&self) -> bool {
         self.top() == self.truth.index()
     }
@@ -33,13 +33,13 @@ impl Forecast {
         (1..3).fold(0, |top, label| if p[label] > p[top] { label } else { top })
     }
 
-    /// `−ln p` of the truth, `p` kept within ε and 1 − ε, ε = 2⁻⁵², as scikit-learn's `log_loss`.
+    /// `−ln p` of the true label, with `p` clipped to ε and 1 − ε, ε = 2⁻⁵², as scikit-learn's `log_loss`.
     fn log_loss(&self) -> f64 {
         let p = self.probabilities[self.truth.index()];
         -p.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
     }
 
-    /// `Σ (p − [label is the truth])²` over the labels: 0 to 2.
+    /// `Σ (p − [label is true])²` over the labels: 0 to 2.
     fn brier(&self) -> f64 {
         let square = |label: Label| {
             let is = f64::from(u8::from(label == self.truth));
@@ -49,50 +49,50 @@ impl Forecast {
     }
 }
 
-/// The rows whose confidence falls between two edges.
+/// A bin of answers by confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
-    /// The least confidence of its rows.
+    /// Lowest confidence.
     pub low: f64,
-    /// The greatest.
+    /// Highest confidence.
     pub high: f64,
     /// Mean confidence.
     pub confidence: f64,
-    /// How many of its rows are right; the interval is for independent rows.
+    /// Accuracy, with an interval for independent answers.
     pub accuracy: Proportion,
 }
 
-/// What the probabilities are worth.
+/// The quality of a model's probabilities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probabilities {
-    /// Number of rows.
+    /// Number of answers.
     pub n: usize,
     /// Number of groups.
     pub groups: usize,
-    /// Mean of `−ln p` of the truth, in nats. Of even guesses it is ln 3 = 1.0986.
+    /// Mean of `−ln p` of the true label, in nats. For uniform probabilities it is ln 3 = 1.0986.
     pub log_loss: Estimate,
-    /// Brier score (Brier 1950): mean of `Σ (p − [label is the truth])²`, 0 to 2. Of even guesses it is 2/3.
+    /// Brier score (Brier 1950): mean of `Σ (p − [label is true])²`, 0 to 2. For uniform probabilities it is 2/3.
     pub brier: Estimate,
-    /// Expected calibration error: mean over rows of `|accuracy − mean confidence|` of the row's bin.
+    /// Expected calibration error: mean over answers of `|accuracy − mean confidence|` of the answer's bin.
     pub ece: Estimate,
-    /// The error that would be expected here if every confidence were right: rows of these confidences made right
-    /// with just these chances, 1,000 times. A few rows in a bin are never right in exactly the share expected, so
-    /// an error of about this size is no sign of wrong confidences.
+    /// The calibration error expected of perfectly calibrated probabilities on a sample of this size: the mean over 1,000
+    /// simulations in which each answer is right with the probability of its confidence. An observed error of about this
+    /// size is no sign of miscalibration.
     pub ece_of_chance: f64,
     /// The bins, from low confidence to high.
     pub bins: Vec<Bin>,
 }
 
-/// Bins for `n` rows: the cube root of n, rounded, at least 1 (3 for 33, 5 for 100, 8 for 500). More bins follow
-/// the curve closer but have fewer rows each, and their noise adds up; the sum of both errors is least at a number
-/// that grows as the cube root (Futami and Fujisawa 2024).
+/// Number of bins for `n` answers: the cube root of n, rounded, at least 1 (3 for 33, 5 for 100, 8 for 500). More bins
+/// have less bias but more noise; the total error is smallest for a number that grows with the cube root (Futami and
+/// Fujisawa 2024).
 pub fn bins(n: usize) -> usize {
     (n as f64).cbrt().round().max(1.0) as usize
 }
 
-/// The bin of each confidence. Edges are the quantiles that cut the rows into [`bins`] equal parts, and a
-/// confidence on an edge belongs below it, so rows of one confidence stay together (scikit-learn's
-/// `calibration_curve(strategy="quantile")`). A bin may be empty.
+/// The bin of each confidence. Edges are the quantiles for [`bins`] equal parts, and a confidence on an edge belongs to the
+/// lower bin, so that equal confidences stay together (scikit-learn's `calibration_curve(strategy="quantile")`). A bin may
+/// be empty.
 fn binned(confidences: &[f64]) -> Vec<usize> {
     let mut sorted = confidences.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -104,7 +104,7 @@ fn binned(confidences: &[f64]) -> Vec<usize> {
     confidences.iter().map(bin).collect()
 }
 
-/// What a row adds to the sums.
+/// The terms of one answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parts {
     log_loss: f64,
@@ -128,8 +128,8 @@ pub(super) fn parts(rows: &[Forecast]) -> Vec<Parts> {
     .collect()
 }
 
-/// Log loss, Brier score and calibration error of rows that are in the sample `weights` times. The bins stay those
-/// of the rows as they are.
+/// Log loss, Brier score and calibration error of answers that are in the sample `weights` times. The bins are those of
+/// the original sample.
 pub(super) fn weighted(parts: &[Parts], weights: &[u32]) -> [f64; 3] {
     let mut gaps = vec![0.0; bins(parts.len())];
     let (mut log_loss, mut brier, mut n) = (0.0, 0.0, 0.0);
@@ -147,12 +147,12 @@ fn error(gaps: &[f64]) -> f64 {
     gaps.iter().map(|gap| gap.abs()).sum()
 }
 
-/// Judges probabilities; none without rows.
+/// The quality of probabilities; none without answers.
 ///
-/// Intervals of log loss and Brier score are BCa, that of the calibration error is a percentile interval; each held
-/// the truth more often than the other kind in simulation. The calibration error of a sample is too large on average,
-/// and more so in a drawn sample: where confidences are nearly right its interval lies above the truth (it never
-/// holds an error of 0). Read it beside `ece_of_chance`.
+/// Log loss and Brier score have BCa intervals, the calibration error has a percentile interval; each had a higher
+/// coverage than the other kind in simulation. A sample overestimates the calibration error, and bootstrap samples more
+/// so: for nearly calibrated probabilities the interval lies above the true error and never contains 0. Compare it with
+/// `ece_of_chance`.
 ///
 /// # Panics
 /// When a probability is not between 0 and 1.
@@ -165,12 +165,12 @@ pub fn probabilities(rows: &[Forecast], resampling: Resampling) -> Option<Probab
     }
     let groups = Groups::new(rows.iter().map(|row| row.group));
     let parts = parts(rows);
-    let figures = [
-        Figure::bca(0.0, -f64::EPSILON.ln()),
-        Figure::bca(0.0, 2.0),
-        Figure::percentile(0.0, 1.0),
+    let statistics = [
+        Statistic::bca(0.0, -f64::EPSILON.ln()),
+        Statistic::bca(0.0, 2.0),
+        Statistic::percentile(0.0, 1.0),
     ];
-    let [log_loss, brier, ece] = bootstrap(&groups, resampling, figures, |weights| {
+    let [log_loss, brier, ece] = bootstrap(&groups, resampling, statistics, |weights| {
         weighted(&parts, weights)
     });
     Some(Probabilities {

@@ -1,79 +1,83 @@
-//! What is gained by answering only where the confidence is high: risk against coverage.
+//! Selective prediction: the error rate when only the most confident answers are given.
 
 use serde::{Deserialize, Serialize};
 
-use super::resample::{Estimate, Figure, Groups, Resampling, bootstrap};
+use super::bootstrap::{Estimate, Groups, Resampling, Statistic, bootstrap};
 use crate::metrics::Proportion;
 
-/// One question: how sure the answer was, and whether it was right.
+/// The answer to one question, with its confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Confident {
-    /// The larger, the surer; any scale.
+pub struct ConfidentAnswer {
+    /// Confidence, on any scale.
     pub confidence: f64,
-    /// Whether the answer was right.
+    /// Whether it is right.
     pub right: bool,
-    /// Rows of one group are not independent.
+    /// Number of the group: answers of one group are not independent.
     pub group: u32,
 }
 
-/// What answering from a confidence on gives.
+/// A point of the risk-coverage curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// Answered is what is at least so sure.
+    /// CollectedAnswers is what is at least so sure.
     pub threshold: f64,
-    /// Rows answered.
+    /// Number of questions answered.
     pub answered: usize,
-    /// Of them wrong.
+    /// Number of wrong answers among them.
     pub wrong: usize,
 }
 
-/// Accuracy when a share of the questions is answered.
+/// Accuracy at a coverage.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AtCoverage {
-    /// Per cent of the questions that are to be answered.
+    /// Coverage in per cent.
     pub percent: usize,
-    /// Answered is what is at least so sure: the highest confidence with which the share is reached.
+    /// CollectedAnswers is what is at least so sure: the highest confidence with which the share is reached.
     pub threshold: f64,
-    /// Right among the answered; the interval is for independent rows and takes the threshold as given.
+    /// Right among answered questions, with an interval for independent questions and a fixed threshold.
     pub rows: Proportion,
-    /// Accuracy among the answered, with a bootstrap interval over groups; each sample has its own threshold.
+    /// Accuracy among answered questions, with a bootstrap interval over groups; each sample has its own threshold.
     pub accuracy: Estimate,
 }
 
-/// Risk against coverage.
+/// The risk-coverage curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Selective {
-    /// Number of rows.
+    /// Number of answers.
     pub n: usize,
     /// Number of groups.
     pub groups: usize,
-    /// One point for each confidence that occurs, from the highest; rows of one confidence enter together.
+    /// One point for each distinct confidence, from the highest; answers of equal confidence enter together.
     pub curve: Vec<Point>,
-    /// Area under risk against coverage (Geifman and El-Yaniv 2017): the mean over all rows of the share of wrong
-    /// answers among the rows that are at least as sure. Less is better.
+    /// Area under the risk-coverage curve (Geifman and El-Yaniv 2017): the mean, over all answers, of the error rate among
+    /// the answers that are at least as confident. Lower is better.
     pub area: Estimate,
-    /// The area if the confidence said nothing: the share of wrong answers.
+    /// The area if confidence were unrelated to accuracy: the error rate.
     pub area_of_chance: f64,
-    /// The least area that so many wrong answers allow: all right ones surer than all wrong ones.
+    /// The smallest area possible with this many wrong answers: all right answers more confident than all wrong ones.
     pub least_area: f64,
     /// Accuracy at [`PERCENTS`] coverage.
     pub at: [AtCoverage; 3],
 }
 
-/// Coverages at which the accuracy is told.
+/// Coverages at which the accuracy is reported.
 pub const PERCENTS: [usize; 3] = [70, 80, 90];
 
-/// Sums of the rows of one confidence.
-struct Block {
+/// Cumulative counts at one confidence.
+struct ConfidenceBlock {
     confidence: f64,
     answered: usize,
     wrong: usize,
 }
 
-/// Tells `seen` every block of equal confidence from the highest on, rows sorted so, each in the sample `weights`
-/// times, with all rows so far.
-fn blocks(rows: &[Confident], weights: &[u32], mut seen: impl FnMut(&Block, usize)) {
-    let mut so_far = Block {
+/// Calls `seen` for each distinct confidence, from the highest on, with the cumulative counts and the number of new
+/// answers. `rows` are sorted by confidence; each is in the sample `weights` times.
+fn blocks(
+    rows: &[ConfidentAnswer],
+    weights: &[u32],
+    mut seen: impl FnMut(&ConfidenceBlock, usize),
+) {
+    let mut so_far = ConfidenceBlock {
         confidence: f64::NAN,
         answered: 0,
         wrong: 0,
@@ -97,11 +101,11 @@ fn blocks(rows: &[Confident], weights: &[u32], mut seen: impl FnMut(&Block, usiz
     }
 }
 
-/// Figures of [`weighted`].
-pub(super) const FIGURES: usize = 4;
+/// Number of statistics of [`weighted`].
+pub(super) const STATISTICS: usize = 4;
 
-/// Area, then accuracy at each of [`PERCENTS`], of sorted rows that are in the sample `weights` times.
-pub(super) fn weighted(rows: &[Confident], weights: &[u32]) -> [f64; FIGURES] {
+/// The area, then the accuracy at each of [`PERCENTS`], of sorted answers that are in the sample `weights` times.
+pub(super) fn weighted(rows: &[ConfidentAnswer], weights: &[u32]) -> [f64; STATISTICS] {
     let n: usize = weights.iter().map(|weight| *weight as usize).sum();
     let mut found = [0.0, f64::NAN, f64::NAN, f64::NAN];
     blocks(rows, weights, |so_far, entered| {
@@ -116,11 +120,11 @@ pub(super) fn weighted(rows: &[Confident], weights: &[u32]) -> [f64; FIGURES] {
     found
 }
 
-/// The rows from the surest on.
+/// The answers by descending confidence.
 ///
 /// # Panics
 /// When a confidence is not a number.
-pub(super) fn sorted(rows: &[Confident]) -> Vec<Confident> {
+pub(super) fn sorted(rows: &[ConfidentAnswer]) -> Vec<ConfidentAnswer> {
     assert!(
         rows.iter().all(|row| !row.confidence.is_nan()),
         "a confidence is not a number"
@@ -130,14 +134,14 @@ pub(super) fn sorted(rows: &[Confident]) -> Vec<Confident> {
     sorted
 }
 
-/// Risk against coverage; none without rows.
+/// The risk-coverage curve; none without answers.
 ///
-/// The interval of the area is BCa, those of the accuracies are percentile intervals (Wilson's where all answered
-/// rows of every sample are right); each held the truth more often than the other kind in simulation.
+/// The area has a BCa interval, the accuracies have percentile intervals (Wilson's where all answers in every sample are
+/// right); each had a higher coverage than the other kind in simulation.
 ///
 /// # Panics
 /// When a confidence is not a number.
-pub fn selective(rows: &[Confident], resampling: Resampling) -> Option<Selective> {
+pub fn selective(rows: &[ConfidentAnswer], resampling: Resampling) -> Option<Selective> {
     if rows.is_empty() {
         return None;
     }
@@ -151,11 +155,11 @@ pub fn selective(rows: &[Confident], resampling: Resampling) -> Option<Selective
             wrong: so_far.wrong,
         });
     });
-    let accuracy = Figure::percentile(0.0, 1.0);
+    let accuracy = Statistic::percentile(0.0, 1.0);
     let found = bootstrap(
         &groups,
         resampling,
-        [Figure::bca(0.0, 1.0), accuracy, accuracy, accuracy],
+        [Statistic::bca(0.0, 1.0), accuracy, accuracy, accuracy],
         |weights| weighted(&rows, weights),
     );
     let at = |place: usize| {

@@ -1,16 +1,16 @@
-//! What can be told of the text of answers, without a model to judge it.
+//! Properties of generated text that can be computed without a model.
 //!
 //! | file | what |
 //! |---|---|
-//! | [`contradiction`] | does a rationale contradict the label it stands under? by rules, precision first; of `verdict-data` |
-//! | [`overlap`] | is a rationale one that was trained on, or nearly? |
-//! | [`mod@repetition`] | repetition within an answer and from answer to answer |
+//! | [`contradiction`] | does a rationale contradict its label? by rules with a high precision; from `verdict-data` |
+//! | [`overlap`] | is a rationale memorized from the training set? |
+//! | [`mod@repetition`] | repetition within an answer and between answers |
 //!
-//! Functions over strings and labels; what they find is counted, not read.
+//! Pure functions of strings and labels.
 
 pub mod overlap;
 pub mod repetition;
 
-pub use overlap::{Overlap, OverlapSummary, Trained};
+pub use overlap::{Overlap, OverlapSummary, TrainingRationales};
 pub use repetition::{Repetition, Variety, repetition, variety};
 pub use verdict_data::{Contradiction, contradiction};

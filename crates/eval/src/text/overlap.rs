@@ -1,64 +1,67 @@
-//! Is a rationale memorised? Compares it with the rationales that were trained on.
+//! Is a rationale memorized? Compares it with the rationales of the training set.
 //!
-//! Two signs: it is one of them but for dress (case, blanks, marks at the ends of words), or a large share of its
-//! word 5-grams stand in one and the same of them. The second is the *containment* of Broder (1997) with the
-//! answer as the contained: a short answer cut from a long rationale is found, which Jaccard's index would miss.
+//! A rationale counts as memorized if it equals one of them up to case, spaces and punctuation at the ends of words, or if
+//! a large share of its word 5-grams occurs in a single one of them. The latter is the *containment* of Broder (1997), with
+//! the answer as the contained text, so that a short answer cut from a long rationale is found, unlike with Jaccard's
+//! index.
 //!
-//! 5-grams are kept as sorted 64-bit hashes with the number of their rationale, so that an answer costs a binary
-//! search for each of its 5-grams and a step for each rationale that has it, however many rationales there are.
+//! 5-grams are stored as sorted 64-bit hashes with the number of their rationale, so that an answer takes a binary search
+//! for each 5-gram and a step for each rationale that contains it, independent of the number of rationales.
 
 use serde::{Deserialize, Serialize};
 use verdict_data::{hash_words, normal};
 
 use crate::metrics::Proportion;
 
-/// Words of a gram.
+/// Number of words in an n-gram.
 pub const GRAM: usize = 5;
-/// Containment from which on a rationale counts as memorised.
-pub const MEMORISED: f64 = 0.8;
+/// Containment from which on a rationale counts as memorized.
+pub const MEMORIZED: f64 = 0.8;
 
-/// The rationales of a train split, ready to be asked.
+/// The rationales of a training set, indexed for comparison.
 #[derive(Clone, Debug, Default)]
-pub struct Trained {
-    /// Hash of each whole rationale in its normal form, with the rationale's number; sorted.
+pub struct TrainingRationales {
+    /// Hash of each normalized rationale with its number; sorted.
     whole: Vec<(u64, u32)>,
-    /// Hash of each different gram of each rationale, with the rationale's number; sorted.
+    /// Hash of each distinct n-gram of each rationale, with the number of the rationale; sorted.
     grams: Vec<(u64, u32)>,
     count: usize,
 }
 
-/// What an answer's rationale has in common with what was trained on.
+/// The overlap of a rationale with the training set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overlap {
-    /// It is a train rationale but for dress.
+    /// Whether it equals a rationale of the training set up to normalization.
     pub exact: bool,
-    /// The largest share, 0 to 1, of its different 5-grams that stand in one train rationale; none for a text of
-    /// fewer than five words, which is judged by exactness alone.
+    /// The largest share, 0 to 1, of its distinct 5-grams that occur in one rationale of the training set; none for texts of
+    /// fewer than five words, which can only match exactly.
     pub share: Option<f64>,
-    /// Number, from 0, of the train rationale that is meant; the first of equals; none where nothing is shared.
+    /// Number, from 0, of that rationale, the first in a tie; none without overlap.
     pub nearest: Option<usize>,
-    /// Exact, or with a share of at least [`MEMORISED`].
-    pub memorised: bool,
+    /// Whether it is exact or has a share of at least [`MEMORIZED`].
+    #[serde(rename = "memorised")]
+    pub memorized: bool,
 }
 
-/// The same over many answers.
+/// The overlap of many rationales.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OverlapSummary {
-    /// Answers whose rationale is a train rationale but for dress.
+    /// Rationales that equal one of the training set up to normalization.
     pub exact: Proportion,
-    /// Answers whose rationale counts as memorised, exact ones included.
-    pub memorised: Proportion,
-    /// Mean share over the answers that have one; 0 where none has.
+    /// Memorized rationales, including exact ones.
+    #[serde(rename = "memorised")]
+    pub memorized: Proportion,
+    /// Mean share over the rationales that have one; 0 if none has.
     pub mean_share: f64,
 }
 
-impl Trained {
-    /// Takes in the rationales of a train split.
+impl TrainingRationales {
+    /// Indexes the rationales of a training set.
     ///
     /// # Panics
     /// With more than 2³² rationales.
-    pub fn new<'t>(rationales: impl IntoIterator<Item = &'t str>) -> Trained {
-        let mut trained = Trained::default();
+    pub fn new<'t>(rationales: impl IntoIterator<Item = &'t str>) -> TrainingRationales {
+        let mut trained = TrainingRationales::default();
         for (number, rationale) in rationales.into_iter().enumerate() {
             let number = u32::try_from(number).expect("fewer than 2^32 rationales");
             let (whole, grams) = hashes(rationale);
@@ -73,11 +76,11 @@ impl Trained {
         trained
     }
 
-    /// What one rationale has in common with them.
+    /// The overlap of one rationale.
     pub fn overlap(&self, rationale: &str) -> Overlap {
         let (whole, grams) = hashes(rationale);
         let exact = with(&self.whole, whole).next();
-        // A gram counts once for each rationale that has it.
+        // An n-gram counts once for each rationale that contains it.
         let mut shared = vec![0_u32; if grams.is_empty() { 0 } else { self.count }];
         for gram in &grams {
             for number in with(&self.grams, *gram) {
@@ -93,13 +96,13 @@ impl Trained {
             exact: exact.is_some(),
             share,
             nearest: exact.map(|number| number as usize).or(near),
-            memorised: exact.is_some() || share.is_some_and(|share| share >= MEMORISED),
+            memorized: exact.is_some() || share.is_some_and(|share| share >= MEMORIZED),
         }
     }
 }
 
 impl OverlapSummary {
-    /// Sums up.
+    /// Summarizes overlaps.
     pub fn of(overlaps: &[Overlap]) -> OverlapSummary {
         let count = |has: fn(&Overlap) -> bool| {
             let count = overlaps.iter().filter(|overlap| has(overlap)).count();
@@ -111,13 +114,13 @@ impl OverlapSummary {
             .collect();
         OverlapSummary {
             exact: count(|overlap| overlap.exact),
-            memorised: count(|overlap| overlap.memorised),
+            memorized: count(|overlap| overlap.memorized),
             mean_share: shares.iter().sum::<f64>() / shares.len().max(1) as f64,
         }
     }
 }
 
-/// The hash of the whole text and of its different grams, sorted.
+/// The hash of the whole text, and the sorted hashes of its distinct n-grams.
 fn hashes(text: &str) -> (u64, Vec<u64>) {
     let normal = normal(text);
     let words: Vec<&str> = normal.split(' ').collect();
@@ -127,7 +130,7 @@ fn hashes(text: &str) -> (u64, Vec<u64>) {
     (hash_words(&words), grams)
 }
 
-/// The numbers that stand with a hash.
+/// The numbers of the rationales with a hash.
 fn with(sorted: &[(u64, u32)], hash: u64) -> impl Iterator<Item = u32> {
     let start = sorted.partition_point(|(other, _)| *other < hash);
     let same = sorted[start..]
@@ -147,8 +150,8 @@ mod tests {
     ];
 
     #[test]
-    fn copies_are_found_whatever_their_dress() {
-        let trained = Trained::new(TRAINED);
+    fn copies_are_found_after_normalization() {
+        let trained = TrainingRationales::new(TRAINED);
         for (text, nearest) in [
             (TRAINED[0], 0),
             (
@@ -158,30 +161,30 @@ mod tests {
             ("it works", 1),
         ] {
             let found = trained.overlap(text);
-            assert!(found.exact && found.memorised, "{text}: {found:?}");
+            assert!(found.exact && found.memorized, "{text}: {found:?}");
             assert_eq!(found.nearest, Some(nearest), "{text}");
         }
     }
 
     #[test]
     fn the_share_is_that_of_the_answers_own_grams_in_one_rationale() {
-        let trained = Trained::new(TRAINED);
+        let trained = TrainingRationales::new(TRAINED);
         // 12 words are 8 grams; the last word changed spoils one: 7 of 8.
         let near =
             "Statins given before surgery lowered the rate of atrial fibrillation in children.";
         let found = trained.overlap(near);
         assert_eq!(found.share, Some(7.0 / 8.0));
-        assert!(!found.exact && found.memorised);
+        assert!(!found.exact && found.memorized);
         assert_eq!(found.nearest, Some(0));
         // A part of a rationale has all its grams in it.
         let part = trained.overlap("Before surgery lowered the rate of atrial fibrillation.");
-        assert_eq!((part.share, part.memorised), (Some(1.0), true));
+        assert_eq!((part.share, part.memorized), (Some(1.0), true));
         // A word changed in the middle spoils five grams of eight.
         let other = trained.overlap(
             "Statins given before surgery lowered the odds of atrial fibrillation in children.",
         );
         assert_eq!(other.share, Some(2.0 / 8.0));
-        assert!(!other.memorised);
+        assert!(!other.memorized);
         // Grams of two rationales are not added up: 5 of 11 in one, 3 in the other.
         let mixed = trained.overlap(
             "Statins given before surgery lowered the rate of hospital early mobilisation shortens the stay in hospital.",
@@ -190,20 +193,20 @@ mod tests {
     }
 
     #[test]
-    fn short_and_unrelated_texts_are_not_memorised() {
-        let trained = Trained::new(TRAINED);
+    fn short_and_unrelated_texts_are_not_memorized() {
+        let trained = TrainingRationales::new(TRAINED);
         let short = trained.overlap("It works well.");
-        assert_eq!((short.share, short.memorised), (None, false));
+        assert_eq!((short.share, short.memorized), (None, false));
         assert_eq!(short.nearest, None);
         let other = trained.overlap("No controlled study has compared the two drugs in adults.");
         assert_eq!((other.share, other.nearest), (Some(0.0), None));
-        let empty = Trained::new([]).overlap(TRAINED[0]);
-        assert_eq!((empty.share, empty.memorised), (Some(0.0), false));
+        let empty = TrainingRationales::new([]).overlap(TRAINED[0]);
+        assert_eq!((empty.share, empty.memorized), (Some(0.0), false));
     }
 
     #[test]
     fn a_summary_counts_each_once() {
-        let trained = Trained::new(TRAINED);
+        let trained = TrainingRationales::new(TRAINED);
         let texts = [
             TRAINED[0],
             "It works well.",
@@ -211,7 +214,7 @@ mod tests {
         ];
         let summary = OverlapSummary::of(&texts.map(|text| trained.overlap(text)));
         assert_eq!((summary.exact.count, summary.exact.total), (1, 3));
-        assert_eq!(summary.memorised.count, 1);
+        assert_eq!(summary.memorized.count, 1);
         assert_eq!(summary.mean_share, 0.5);
         assert_eq!(OverlapSummary::of(&[]).mean_share, 0.0);
     }
@@ -232,7 +235,7 @@ mod tests {
     #[test]
     fn planted_copies_are_found_among_many_and_nothing_else() {
         let texts: Vec<String> = (0..2000).map(rationale).collect();
-        let trained = Trained::new(texts.iter().map(String::as_str));
+        let trained = TrainingRationales::new(texts.iter().map(String::as_str));
         for number in (0..2000).step_by(97) {
             let found = trained.overlap(&texts[number]);
             assert_eq!((found.exact, found.nearest), (true, Some(number)));
@@ -241,7 +244,7 @@ mod tests {
             let found = trained.overlap(&rationale(number));
             // 16 grams, of which the shared phrase of ten words makes six.
             assert_eq!(found.share, Some(6.0 / 16.0));
-            assert!(!found.memorised);
+            assert!(!found.memorized);
         }
     }
 
@@ -253,10 +256,10 @@ mod tests {
         let texts: Vec<String> = (0..10_000).map(rationale).collect();
         let answers: Vec<String> = (20_000..20_500).map(rationale).collect();
         let start = std::time::Instant::now();
-        let trained = Trained::new(texts.iter().map(String::as_str));
+        let trained = TrainingRationales::new(texts.iter().map(String::as_str));
         let found = answers
             .iter()
-            .filter(|text| trained.overlap(text).memorised);
+            .filter(|text| trained.overlap(text).memorized);
         assert_eq!(found.count(), 0);
         let took = start.elapsed();
         assert!(took.as_secs_f64() < 0.5, "{took:?}");

@@ -1,11 +1,11 @@
-//! Repetition: within one answer, and from answer to answer.
+//! Repetition within an answer and between answers.
 //!
-//! Within: Welleck et al. (2019), "Neural text generation with unlikelihood training", count `seq-rep-n`, the share
-//! of an answer's n-grams that are not new in it; loops, an n-gram said again at once, are counted besides.
-//! Across: Li et al. (2016), "A diversity-promoting objective function for neural conversation models", count
-//! `distinct-n`, different n-grams against all words.
+//! Within an answer: `seq-rep-n` of Welleck et al. (2019), "Neural text generation with unlikelihood training", the share of
+//! n-grams that occurred before in the answer; and loops, n-grams that are repeated immediately. Between answers:
+//! `distinct-n` of Li et al. (2016), "A diversity-promoting objective function for neural conversation models", the number
+//! of distinct n-grams relative to all words.
 //!
-//! Words are those of the normal form of texts: lower case, without the marks at their ends.
+//! Words are normalized: lower case, without punctuation at their ends.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use verdict_data::normal;
 
 use crate::metrics::Proportion;
 
-/// The longest n-gram that is looked for in a loop.
+/// Maximum length of the n-gram of a loop.
 const LONGEST: usize = 16;
 
 /// Repetition within one text.
@@ -22,24 +22,23 @@ const LONGEST: usize = 16;
 pub struct Repetition {
     /// Number of words.
     pub words: usize,
-    /// `seq-rep-n` for n of 1, 2, 3 and 4: 1 − (different n-grams / n-grams), 0 to 1; 0 where the text is too
-    /// short to have any.
+    /// `seq-rep-n` for n of 1, 2, 3 and 4: 1 − (distinct n-grams / n-grams), 0 to 1; 0 where the text is too short.
     pub repeated: [f64; 4],
-    /// Words of the longest loop: an n-gram (n up to 16) and its immediate repetitions, whole ones; 0 where
-    /// nothing is said twice in a row.
+    /// Number of words in the longest loop: an n-gram (n up to 16) and its complete immediate repetitions; 0 without a
+    /// loop.
     pub loop_words: usize,
-    /// How often the loop's n-gram is said in a row; 0 where there is no loop.
+    /// How often the n-gram of the loop occurs in a row; 0 without a loop.
     pub loop_times: usize,
 }
 
-/// Repetition from answer to answer.
+/// Repetition between answers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Variety {
-    /// Answers whose rationale was given before, but for dress, by an earlier answer.
+    /// Rationales that repeat an earlier one, up to normalization.
     pub said_before: Proportion,
-    /// `distinct-1`: different words against all words; 0 where there are no words.
+    /// `distinct-1`: distinct words relative to all words; 0 without words.
     pub distinct_1: f64,
-    /// `distinct-2`: different pairs of neighbouring words against all words, as Li et al. divide.
+    /// `distinct-2`: distinct pairs of adjacent words relative to all words, as defined by Li et al.
     pub distinct_2: f64,
 }
 
@@ -63,8 +62,8 @@ pub fn repetition(text: &str) -> Repetition {
     }
 }
 
-/// The words and the times of the longest loop; of the shortest n-gram where several are as long. A loop of
-/// n-grams is a stretch in which each word is the one n places before it.
+/// Number of words and repetitions of the longest loop, that of the shortest n-gram in a tie. A loop of n-grams is a range
+/// in which each word equals the one n places before.
 fn longest_loop(words: &[&str]) -> (usize, usize) {
     let mut longest = (0, 0);
     for n in 1..=LONGEST.min(words.len() / 2) {
@@ -83,7 +82,7 @@ fn longest_loop(words: &[&str]) -> (usize, usize) {
     longest
 }
 
-/// Repetition over the rationales of many answers, in their order.
+/// Repetition between rationales, in their order.
 pub fn variety<'t>(rationales: impl IntoIterator<Item = &'t str>) -> Variety {
     let normals: Vec<String> = rationales.into_iter().map(normal).collect();
     let mut seen = HashSet::new();

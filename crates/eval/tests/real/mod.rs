@@ -1,14 +1,14 @@
-//! The published rows, cleaned by the project's own reader. Skipped, and says so, where they are not there.
+//! The published examples, cleaned by the project's own reader.
 
 use std::path::Path;
 
 use verdict_data::{Balance, BuildSettings, DataSet, Item, Source, Split, build};
 
-/// Every row of PubMedQA's expert-labelled part and of BioASQ, or `None` with a line that says what is skipped.
+/// All examples of PubMedQA's expert-labelled part and of BioASQ, or `None` with a line that says which test is skipped.
 pub fn items(test: &str) -> Option<Vec<Item>> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     if !data.join("pubmedqa/ori_pqal.json").is_file() || !data.join("bioasq").is_dir() {
-        told(&format!(
+        print(&format!(
             "skipped {test}: no published data in {}",
             data.display()
         ));
@@ -32,8 +32,8 @@ pub fn items(test: &str) -> Option<Vec<Item>> {
     Some(items)
 }
 
-/// Says something beside the tests' own lines.
+/// Prints a line besides the test output.
 #[allow(clippy::print_stderr)]
-pub fn told(text: &str) {
+pub fn print(text: &str) {
     eprintln!("{text}");
 }

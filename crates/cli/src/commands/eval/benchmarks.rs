@@ -148,7 +148,7 @@ impl BenchmarkName {
                 let input = Input::from(Source::Bioasq(path.clone()));
                 (
                     verdict_data::benchmark(&input, SEED, None)?,
-                    "The yes/no questions of BioASQ Task B, the question alone".into(),
+                    "The yes/no questions of BioASQ Task B, without snippets".into(),
                 )
             }
             Kind::StatsHeldout(rows) => (
@@ -171,8 +171,8 @@ impl BenchmarkName {
         Ok(Benchmark {
             name: self.name(),
             about,
-            trained_on: vec![false; items.len()],
-            words: None,
+            contaminated: vec![false; items.len()],
+            question_only: None,
             published: published::of(&self.name()),
             items,
         })
@@ -200,15 +200,15 @@ fn official(items: Vec<Item>) -> Result<Vec<Item>> {
 /// Compares each benchmark with the training set: which questions are contaminated, and what the question-only baseline
 /// predicts.
 pub fn compare_with_training(benchmarks: &mut [Benchmark], set: &DataSet) {
-    let guess = NaiveBayes::train(&set.train);
+    let baseline = NaiveBayes::train(&set.train);
     for benchmark in benchmarks {
-        benchmark.trained_on = verdict_data::trained_on(&set.train, &benchmark.items);
+        benchmark.contaminated = verdict_data::trained_on(&set.train, &benchmark.items);
         let labels: Vec<Label> = benchmark
             .items
             .iter()
-            .map(|item| guess.guess(&item.question).0)
+            .map(|item| baseline.guess(&item.question).0)
             .collect();
-        benchmark.words = Some(labels);
+        benchmark.question_only = Some(labels);
     }
 }
 

@@ -1,27 +1,27 @@
-//! What can be counted by hand.
+//! Statistics of small samples, computed by hand.
 
 use verdict_data::{Label, wilson};
 
 use super::world::{CERTAIN, PLAIN, World};
 use crate::stats::abstain::{fewest, limit_wrong_of_answered, thresholds};
-use crate::stats::paired::{Pair, Table, paired, sign_flip};
-use crate::stats::probability::{Forecast, bins, probabilities};
-use crate::stats::resample::{
-    Figure, Groups, Resampling, acceleration, bootstrap, uniform, without,
+use crate::stats::bootstrap::{
+    Groups, Resampling, Statistic, acceleration, bootstrap, uniform, without,
 };
-use crate::stats::scores::{Row, scores};
-use crate::stats::selective::{Confident, selective};
+use crate::stats::paired::{ContingencyTable, PairedAnswers, paired, sign_flip};
+use crate::stats::probability::{Forecast, bins, probabilities};
+use crate::stats::scores::{LabelledAnswer, scores};
+use crate::stats::selective::{ConfidentAnswer, selective};
 
 const FEW: Resampling = Resampling {
     replicates: 300,
     seed: 5,
 };
 
-fn rows(n: usize, group: usize, right: impl Fn(usize) -> bool) -> Vec<Row> {
+fn rows(n: usize, group: usize, right: impl Fn(usize) -> bool) -> Vec<LabelledAnswer> {
     (0..n)
         .map(|row| {
             let truth = Label::ALL[row % 3];
-            Row {
+            LabelledAnswer {
                 truth,
                 answer: right(row).then_some(truth),
                 group: (row / group) as u32,
@@ -30,8 +30,8 @@ fn rows(n: usize, group: usize, right: impl Fn(usize) -> bool) -> Vec<Row> {
         .collect()
 }
 
-fn sure(confidence: f64, right: bool) -> Confident {
-    Confident {
+fn answer(confidence: f64, right: bool) -> ConfidentAnswer {
+    ConfidentAnswer {
         confidence,
         right,
         group: 0,
@@ -39,9 +39,9 @@ fn sure(confidence: f64, right: bool) -> Confident {
 }
 
 #[test]
-fn threads_change_nothing() {
+fn results_do_not_depend_on_threads() {
     let drawn = PLAIN.draw(40, 1);
-    let rows: Vec<Row> = drawn.iter().map(|row| row.row()).collect();
+    let rows: Vec<LabelledAnswer> = drawn.iter().map(|row| row.row()).collect();
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -57,7 +57,7 @@ fn threads_change_nothing() {
 #[test]
 fn a_group_of_copies_counts_as_one_row() {
     // Fewer groups than rows would narrow the interval by the root of three.
-    let figures = [Figure::percentile(0.0, 1.0), Figure::bca(0.0, 1.0)];
+    let figures = [Statistic::percentile(0.0, 1.0), Statistic::bca(0.0, 1.0)];
     let values: Vec<f64> = (0..20).map(|row| f64::from(row % 7) / 7.0).collect();
     let mean = |copies: usize| {
         let rows = values.len() * copies;
@@ -88,7 +88,7 @@ fn groups_are_drawn_evenly() {
         replicates: 20_000,
         seed: 3,
     };
-    let figures = [Figure::percentile(0.0, 7.0); 7];
+    let figures = [Statistic::percentile(0.0, 7.0); 7];
     let means = std::sync::Mutex::new([0_u64; 7]);
     bootstrap(&groups, resampling, figures, |weights| {
         let mut means = means.lock().unwrap();
@@ -131,9 +131,9 @@ fn many_groups_are_left_out_in_parts() {
 }
 
 #[test]
-fn what_is_not_defined_is_told_as_unknown() {
+fn undefined_statistics_have_the_whole_range() {
     let one = Groups::new([4, 4, 4]);
-    let figure = [Figure::percentile(-1.0, 1.0)];
+    let figure = [Statistic::percentile(-1.0, 1.0)];
     let [found] = bootstrap(&one, FEW, figure, |_| [0.25]);
     assert_eq!((found.value, found.low, found.high), (0.25, -1.0, 1.0));
     let two = Groups::new([4, 5, 4]);
@@ -146,8 +146,8 @@ fn what_is_not_defined_is_told_as_unknown() {
 }
 
 #[test]
-fn all_right_is_not_told_as_certain() {
-    // 33 rows in 11 groups: Wilson's interval of 11 of 11; a label stands in every group.
+fn perfect_scores_have_a_wide_interval() {
+    // 33 answers in 11 groups: Wilson's interval of 11 of 11; every group has every label.
     let found = scores(&rows(33, 3, |_| true), FEW).unwrap();
     let (low, _) = wilson(11, 11);
     let accuracy = found.accuracy.estimate();
@@ -175,8 +175,8 @@ fn all_right_is_not_told_as_certain() {
 }
 
 #[test]
-fn groups_that_are_all_alike_leave_nothing_open() {
-    // Each group has a right row and a wrong one of every label: no sample differs, but nothing is at an end.
+fn equal_groups_give_intervals_without_width() {
+    // Each group has a right and a wrong answer for every label: all samples are equal, but no share is 0 or 1.
     let found = scores(&rows(30, 6, |row| row % 6 < 3), FEW).unwrap();
     for figure in [
         found.accuracy.estimate(),
@@ -193,8 +193,8 @@ fn groups_that_are_all_alike_leave_nothing_open() {
 }
 
 #[test]
-fn who_is_right_where() {
-    let pair = |first, second| Pair {
+fn pairs_are_counted() {
+    let pair = |first, second| PairedAnswers {
         truth: Label::Yes,
         first,
         second,
@@ -210,8 +210,8 @@ fn who_is_right_where() {
         pair(None, None),
         pair(no, None),
     ];
-    let found = Table::of(&pairs);
-    let want = Table {
+    let found = ContingencyTable::of(&pairs);
+    let want = ContingencyTable {
         both: 1,
         first: 2,
         second: 1,
@@ -228,7 +228,7 @@ fn who_is_right_where() {
 }
 
 #[test]
-fn sides_change_as_often_as_counted_out() {
+fn sign_flips_match_the_enumeration() {
     // All 2^8 ways for groups with these sums.
     let sums = [3_i64, 1, 2, -1, 2, 1, 0, 3];
     let found: i64 = sums.iter().sum();
@@ -254,15 +254,15 @@ fn sides_change_as_often_as_counted_out() {
 }
 
 #[test]
-fn risk_is_counted_by_blocks_of_one_confidence() {
+fn risk_is_counted_by_distinct_confidence() {
     // Three at 0.9 (one wrong), one at 0.8 (right), two at 0.5 (one wrong), in any order.
     let rows = [
-        sure(0.5, true),
-        sure(0.9, false),
-        sure(0.8, true),
-        sure(0.9, true),
-        sure(0.5, false),
-        sure(0.9, true),
+        answer(0.5, true),
+        answer(0.9, false),
+        answer(0.8, true),
+        answer(0.9, true),
+        answer(0.5, false),
+        answer(0.9, true),
     ];
     let found = selective(&rows, FEW).unwrap();
     let points: Vec<_> = found
@@ -294,7 +294,7 @@ fn risk_is_counted_by_blocks_of_one_confidence() {
 #[test]
 #[should_panic(expected = "a confidence is not a number")]
 fn a_confidence_is_a_number() {
-    let _ = selective(&[sure(f64::NAN, true)], FEW);
+    let _ = selective(&[answer(f64::NAN, true)], FEW);
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn a_probability_is_one() {
 }
 
 #[test]
-fn right_confidences_have_the_error_of_chance() {
+fn calibrated_confidences_have_the_expected_error() {
     assert_eq!([1, 33, 100, 500, 1000].map(bins), [1, 3, 5, 8, 10]);
     let calibrated = World {
         honesty: 1.0,
@@ -320,7 +320,7 @@ fn right_confidences_have_the_error_of_chance() {
         .map(|sample| {
             let drawn = calibrated.draw(99, sample);
             let rows: Vec<Forecast> = drawn.iter().map(|row| row.forecast()).collect();
-            let judged = probabilities(
+            let quality = probabilities(
                 &rows,
                 Resampling {
                     replicates: 100,
@@ -328,7 +328,7 @@ fn right_confidences_have_the_error_of_chance() {
                 },
             )
             .unwrap();
-            (judged.ece.value, judged.ece_of_chance, judged.ece.low)
+            (quality.ece.value, quality.ece_of_chance, quality.ece.low)
         })
         .collect();
     let mean = |of: fn(&(f64, f64, f64)) -> f64| found.iter().map(of).sum::<f64>() / samples as f64;
@@ -339,12 +339,12 @@ fn right_confidences_have_the_error_of_chance() {
         (ece - chance).abs() < 4.0 * error,
         "{ece} against {chance}, {error}"
     );
-    // The interval does not hold the error of 0 that these confidences have in the long run.
+    // The interval does not contain the true error of 0.
     assert!(found.iter().all(|f| f.2 > 0.0));
 }
 
 #[test]
-fn the_threshold_for_answered_questions_is_the_counted_one() {
+fn the_threshold_is_the_counted_one() {
     // 60 right above 0.8, 40 of which 10 wrong between 0.5 and 0.6.
     let rows: Vec<(f64, bool)> = (0..100)
         .map(|row| match row < 60 {
@@ -371,8 +371,9 @@ fn the_threshold_for_answered_questions_is_the_counted_one() {
     let few = limit_wrong_of_answered(&rows[..21], 0.1, 0.1);
     assert_eq!((few.threshold, few.needed), (None, Some(22)));
     assert!(
-        few.guarantee
-            .contains("at least 22 answered rows without a mistake are needed, and there are 21"),
+        few.guarantee.contains(
+            "at least 22 answered examples without a mistake are needed, and there are 21"
+        ),
         "{}",
         few.guarantee
     );
@@ -388,18 +389,18 @@ fn the_threshold_for_answered_questions_is_the_counted_one() {
 
 #[test]
 fn no_answer_is_given_at_chance_level() {
-    // Sure of nothing, and half of it right: whatever is allowed, a third is no answer.
+    // Confidences of about one third are never answered, whatever the target.
     let rows: Vec<(f64, bool)> = (0..1000).map(|row| (0.344, row % 2 == 0)).collect();
     for alpha in [0.1, 0.5, 0.9, 0.999] {
         let found = limit_wrong_of_answered(&rows, alpha, 0.1);
         assert_eq!(found.threshold, None, "{alpha}");
-        assert!(found.guarantee.starts_with("Abstains from every question"));
+        assert!(found.guarantee.starts_with("Abstains from all questions"));
     }
 }
 
 #[test]
-fn where_no_threshold_is_certified_the_rows_that_would_do_are_named() {
-    // 5 % wrong on 40 rows is no evidence of less than 10 % wrong; on the rows named it is.
+fn the_number_of_examples_for_a_threshold_is_reported() {
+    // 5 % wrong of 40 examples does not certify 10 %; with the reported number it does.
     let rows = |n: usize| -> Vec<(f64, bool)> { (0..n).map(|row| (0.9, row % 20 != 0)).collect() };
     let found = limit_wrong_of_answered(&rows(40), 0.1, 0.1);
     assert_eq!(found.threshold, None);
@@ -408,7 +409,7 @@ fn where_no_threshold_is_certified_the_rows_that_would_do_are_named() {
     assert!(
         found
             .guarantee
-            .contains(&format!("about {needed} would do")),
+            .contains(&format!("about {needed} would suffice")),
         "{}",
         found.guarantee
     );
@@ -417,12 +418,12 @@ fn where_no_threshold_is_certified_the_rows_that_would_do_are_named() {
             .threshold
             .is_some()
     );
-    // Where every second answer is wrong, no number of rows helps.
+    // Where every second answer is wrong, no number of examples helps.
     let rows: Vec<(f64, bool)> = (0..400).map(|row| (0.9, row % 2 == 0)).collect();
     let found = limit_wrong_of_answered(&rows, 0.1, 0.1);
     assert_eq!((found.threshold, found.needed), (None, None));
     assert!(
-        found.guarantee.contains("more rows would not change"),
+        found.guarantee.contains("more examples would not change"),
         "{}",
         found.guarantee
     );
@@ -435,9 +436,9 @@ fn a_level_is_a_share() {
 }
 
 #[test]
-fn results_are_the_same_after_writing_and_reading() {
+fn results_survive_serialization() {
     let drawn = CERTAIN.draw(30, 2);
-    let rows: Vec<Row> = drawn.iter().map(|row| row.row()).collect();
+    let rows: Vec<LabelledAnswer> = drawn.iter().map(|row| row.row()).collect();
     let found = scores(&rows, FEW).unwrap();
     let text = serde_json::to_string(&found).unwrap();
     assert_eq!(

@@ -1,21 +1,22 @@
-//! Whether tests and thresholds keep what they promise when everything is repeated many times.
+//! Simulations of the guarantees of tests and thresholds.
 
 use rayon::prelude::*;
 
 use super::world::{CERTAIN, Drawn, PLAIN, TOGETHER, World, softmax};
 use crate::stats::abstain::limit_wrong_of_answered;
-use crate::stats::paired::{Pair, Table, mcnemar, sign_flip};
+use crate::stats::bootstrap::{Groups, Resampling, uniform};
+use crate::stats::paired::{ContingencyTable, PairedAnswers, mcnemar, sign_flip};
 use crate::stats::probability::Forecast;
-use crate::stats::resample::{Groups, Resampling, uniform};
 
-/// Standard error of a share that was counted in so many repetitions.
+/// Standard error of a share from so many repetitions.
 fn error(share: f64, times: u64) -> f64 {
     (share * (1.0 - share) / times as f64).sqrt()
 }
 
-/// Two systems of which neither is better: each group's answers change sides at random.
-fn even(world: World, n: usize, sample: u64) -> Vec<Pair> {
-    let mut pairs: Vec<Pair> = world.draw(n, sample).iter().map(|row| row.pair()).collect();
+/// Two equally good models: the answers of each group are swapped at random.
+fn even(world: World, n: usize, sample: u64) -> Vec<PairedAnswers> {
+    let mut pairs: Vec<PairedAnswers> =
+        world.draw(n, sample).iter().map(|row| row.pair()).collect();
     for pair in &mut pairs {
         if uniform(72, sample, u64::from(pair.group)) < 0.5 {
             std::mem::swap(&mut pair.first, &mut pair.second);
@@ -24,15 +25,15 @@ fn even(world: World, n: usize, sample: u64) -> Vec<Pair> {
     pairs
 }
 
-/// Shares of samples in which McNemar's test and the one over groups see a difference at 0.05.
+/// Shares of samples in which McNemar's test and the test over groups reject at 0.05.
 fn sizes(world: World, n: usize, times: u64) -> [f64; 2] {
     let found: Vec<[bool; 2]> = (0..times)
         .into_par_iter()
         .map(|sample| {
             let pairs = even(world, n, sample);
-            let table = Table::of(&pairs);
+            let table = ContingencyTable::of(&pairs);
             let groups = Groups::new(pairs.iter().map(|pair| pair.group));
-            let signs: Vec<i64> = pairs.iter().map(Pair::sign).collect();
+            let signs: Vec<i64> = pairs.iter().map(PairedAnswers::sign).collect();
             let resampling = Resampling {
                 replicates: 199,
                 seed: sample,
@@ -55,7 +56,7 @@ fn no_difference_is_seen_in_one_of_twenty_samples_at_most() {
                 size <= 0.05 + 3.0 * error(0.05, times),
                 "{n} rows, test {test}: {size}"
             );
-            // Exact tests are conservative, but no test that never rejects.
+            // Exact tests are conservative, but do reject.
             assert!(size > 0.015, "{n} rows, test {test}: {size}");
         }
     }
@@ -75,7 +76,7 @@ fn groups_that_favour_one_system_need_the_test_over_groups() {
     }
 }
 
-/// Confidence and right or wrong of a forecast at a temperature.
+/// Confidence and correctness of a forecast at a temperature.
 fn tempered(forecast: &Forecast, temperature: f64) -> (f64, bool) {
     let logits = forecast
         .probabilities
@@ -108,7 +109,7 @@ fn fitted(forecasts: &[Forecast]) -> f64 {
     f64::midpoint(low, high).exp()
 }
 
-/// Rows on which thresholds are judged.
+/// Number of questions on which thresholds are tested.
 const OTHERS: usize = 10_000;
 
 /// Rows from the surest on, with how many of them and of those before are wrong on average.
@@ -147,16 +148,16 @@ impl Others {
     }
 }
 
-/// What came of many validation sets.
+/// The outcome over many validation sets.
 #[derive(Debug)]
-struct Kept {
-    /// Share of validation sets with more than alpha wrong among the answered.
+struct EarlierEvaluation {
+    /// Share of validation sets with an error rate above alpha among answered questions.
     broken: f64,
     /// Mean coverage.
     coverage: f64,
 }
 
-/// Thresholds of many validation sets of n rows, judged on others. `one_of_each`: only the first row of each group.
+/// Thresholds from many validation sets of n examples, tested on others. `one_of_each`: only the first of each group.
 fn kept(
     world: World,
     n: usize,
@@ -164,7 +165,7 @@ fn kept(
     temperature: bool,
     one_of_each: bool,
     times: u64,
-) -> Kept {
+) -> EarlierEvaluation {
     let drawn = world.draw(OTHERS, u64::MAX);
     let plain = Others::new(&drawn, 1.0);
     let found: Vec<[f64; 2]> = (0..times)
@@ -189,7 +190,7 @@ fn kept(
         .collect();
     let share =
         |test: &dyn Fn(&[f64; 2]) -> f64| found.iter().map(test).sum::<f64>() / times as f64;
-    Kept {
+    EarlierEvaluation {
         broken: share(&|of| f64::from(u8::from(of[0] > alpha * of[1]))),
         coverage: share(&|of| of[1]),
     }
@@ -221,8 +222,8 @@ fn a_temperature_fitted_on_the_same_rows_does_no_harm() {
     }
 }
 
-/// More than alpha of the answered are wrong after at most a share delta of validation sets, within three standard
-/// errors; and the limit is no excuse for silence where rows are many.
+/// The error rate exceeds alpha for at most a share delta of validation sets, within three standard errors, and the
+/// coverage is high where there are many examples.
 #[track_caller]
 fn promised(world: World, n: usize, alpha: f64, temperature: bool) {
     let (delta, times) = (0.1, 400);

@@ -1,4 +1,4 @@
-//! Simulations: how often intervals hold what they say and thresholds keep what they promise.
+//! Simulations of the coverage of intervals and of the guarantees of thresholds.
 
 mod coverage;
 mod exact;

@@ -1,32 +1,32 @@
-//! A world to draw rows from: two models whose probabilities are overconfident, on questions in groups that share
-//! part of their luck. What figures are in the long run is known from many rows.
+//! A simulation of two overconfident models on questions in correlated groups. True values are known from large samples.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 use verdict_data::Label;
 
-use crate::stats::paired::Pair;
+use crate::stats::bootstrap::uniform;
+use crate::stats::paired::PairedAnswers;
 use crate::stats::probability::Forecast;
-use crate::stats::resample::uniform;
-use crate::stats::scores::Row;
-use crate::stats::selective::Confident;
+use crate::stats::scores::LabelledAnswer;
+use crate::stats::selective::ConfidentAnswer;
 
-/// What kind of rows are drawn.
+/// The kind of answers that are simulated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct World {
     /// Spread of the logits: about 60 % right at 2, 90 % at 12.
     pub(super) spread: f64,
-    /// The logits that truth is drawn from, over those told: 1 is calibrated, less is overconfident.
+    /// The logits that the true label is drawn from, relative to those of the model: 1 is calibrated, less is
+    /// overconfident.
     pub(super) honesty: f64,
-    /// Rows of a group.
+    /// Number of answers in a group.
     pub(super) size: usize,
-    /// How much of each normal number a row shares with its group, where groups have several rows.
+    /// Share of each normal number that is common to a group.
     pub(super) shared: f64,
-    /// How much of the second model's logits is its own: at 0.6 one alone is right on 32 % of the rows, at 0.2 on
-    /// 11 %, at 0.08 on 4 %, at 0.03 on 1.6 %. Below 0.5 both also write the same answers in the form.
+    /// Share of the second model's logits that is its own: at 0.6 only one model is right on 32 % of the questions, at 0.2
+    /// on 11 %, at 0.08 on 4 %, at 0.03 on 1.6 %. Below 0.5 the same answers of both are format-valid.
     pub(super) apart: f64,
 }
 
-/// Rows of the plain kind.
+/// Plain answers.
 pub(super) const PLAIN: World = World {
     spread: 2.0,
     honesty: 0.6,
@@ -35,35 +35,35 @@ pub(super) const PLAIN: World = World {
     apart: 0.6,
 };
 
-/// Nine of ten right: counts near their ends, skewed losses.
+/// An accuracy of 90 %: extreme shares, skewed losses.
 pub(super) const CERTAIN: World = World {
     spread: 12.0,
     ..PLAIN
 };
 
-/// Three rows of each group, which share half of their luck.
+/// Groups of three correlated answers.
 pub(super) const GROUPED: World = World { size: 3, ..PLAIN };
 
-/// Three rows of each group that are nearly the same.
+/// Groups of three nearly equal answers.
 pub(super) const TOGETHER: World = World {
     size: 3,
     shared: 0.95,
     ..PLAIN
 };
 
-/// One drawn row of two models.
+/// The simulated answers of two models to one question.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Drawn {
     pub(super) group: u32,
     pub(super) truth: Label,
     pub(super) probabilities: [[f64; 3]; 2],
-    /// What the truth was drawn from.
+    /// The distribution of the true label.
     pub(super) chances: [f64; 3],
     formed: [bool; 2],
 }
 
 impl World {
-    /// `n` rows of the sample of this number.
+    /// `n` answers of the sample with this number.
     pub(super) fn draw(&self, n: usize, sample: u64) -> Vec<Drawn> {
         let normal = Normal::standard();
         let shared = if self.size > 1 { self.shared } else { 0.0 };
@@ -90,7 +90,7 @@ impl World {
                     })
                 };
                 let logits = [told(0), told(1)];
-                // The truth follows the first model's logits.
+                // The true label follows the first model's logits.
                 let chances = softmax(logits[0].map(|logit| logit * self.honesty));
                 let luck = normal.cdf(number(row, 9));
                 let truth = match luck {
@@ -120,16 +120,16 @@ impl Drawn {
         best.filter(|_| self.formed[model])
     }
 
-    pub(super) fn row(&self) -> Row {
-        Row {
+    pub(super) fn row(&self) -> LabelledAnswer {
+        LabelledAnswer {
             truth: self.truth,
             answer: self.answer(0),
             group: self.group,
         }
     }
 
-    pub(super) fn pair(&self) -> Pair {
-        Pair {
+    pub(super) fn pair(&self) -> PairedAnswers {
+        PairedAnswers {
             truth: self.truth,
             first: self.answer(0),
             second: self.answer(1),
@@ -145,9 +145,9 @@ impl Drawn {
         }
     }
 
-    pub(super) fn confident(&self) -> Confident {
+    pub(super) fn confident(&self) -> ConfidentAnswer {
         let forecast = self.forecast();
-        Confident {
+        ConfidentAnswer {
             confidence: forecast.confidence(),
             right: forecast.right(),
             group: self.group,

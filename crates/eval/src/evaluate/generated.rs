@@ -1,60 +1,66 @@
-//! What was written: form, citations, contradictions, memory, repetition, lengths.
+//! Properties of the generated answers: format, citations, contradictions, memorization, repetition, lengths.
 
 use verdict_answer::{Mode, Verdict};
 use verdict_data::{Item, citations};
 
+use crate::collect::CollectedAnswers;
 use crate::metrics::{Lengths, Proportion};
-use crate::report::WrittenReport;
-use crate::run::Answered;
-use crate::text::{Overlap, OverlapSummary, Trained, contradiction, repetition, variety};
+use crate::report::GeneratedReport;
+use crate::text::{
+    Overlap, OverlapSummary, TrainingRationales, contradiction, repetition, variety,
+};
 
-/// From how many times in a row on an n-gram counts as a loop: "very, very" is none.
+/// Number of immediate repetitions of an n-gram from which on an answer loops; "very, very" does not.
 const LOOP_TIMES: usize = 3;
 
-/// What was written, in each mode.
-pub(super) fn written(
-    trained: Option<&Trained>,
+/// One report for each mode in which answers were generated.
+pub(super) fn reports(
+    rationales: Option<&TrainingRationales>,
     items: &[Item],
-    answers: &[Answered],
-) -> Vec<WrittenReport> {
+    answers: &[CollectedAnswers],
+) -> Vec<GeneratedReport> {
     (0..Mode::WRITTEN.len())
         .filter_map(|mode| {
-            let texts: Vec<(&Item, &Verdict)> = items
+            let generated: Vec<(&Item, &Verdict)> = items
                 .iter()
                 .zip(answers)
                 .filter_map(|(item, answer)| Some((item, &answer.written.as_ref()?[mode])))
                 .collect();
-            let (_, first) = texts.first()?;
-            Some(in_mode(trained, first.mode, &texts))
+            let (_, first) = generated.first()?;
+            Some(report(rationales, first.mode, &generated))
         })
         .collect()
 }
 
-fn in_mode(trained: Option<&Trained>, mode: Mode, texts: &[(&Item, &Verdict)]) -> WrittenReport {
+fn report(
+    rationales: Option<&TrainingRationales>,
+    mode: Mode,
+    answers: &[(&Item, &Verdict)],
+) -> GeneratedReport {
     let share = |test: &dyn Fn(&Item, &Verdict) -> bool| {
-        let count = texts
+        let count = answers
             .iter()
             .filter(|(item, verdict)| test(item, verdict))
             .count();
-        Proportion::new(count, texts.len())
+        Proportion::new(count, answers.len())
     };
-    let rationales: Vec<(&Verdict, &str)> = texts
+    let valid: Vec<(&Verdict, &str)> = answers
         .iter()
         .filter_map(|(_, verdict)| Some((*verdict, verdict.rationale.as_deref()?)))
         .collect();
-    let contradicting = rationales
+    let contradicting = valid
         .iter()
         .filter(|(verdict, _)| contradicts(verdict))
         .count();
-    let memorised = trained.map(|trained| {
-        let overlaps: Vec<Overlap> = rationales
+    let memorized = rationales.map(|rationales| {
+        let overlaps: Vec<Overlap> = valid
             .iter()
-            .map(|(_, rationale)| trained.overlap(rationale))
+            .map(|(_, rationale)| rationales.overlap(rationale))
             .collect();
         OverlapSummary::of(&overlaps)
     });
-    let tokens: Vec<usize> = texts.iter().map(|(_, verdict)| verdict.tokens).collect();
-    WrittenReport {
+    let tokens: Vec<usize> = answers.iter().map(|(_, verdict)| verdict.tokens).collect();
+    GeneratedReport {
         mode,
         right: share(&|item, verdict| verdict.label == Some(item.label)),
         right_first_word: (mode == Mode::Free)
@@ -62,15 +68,15 @@ fn in_mode(trained: Option<&Trained>, mode: Mode, texts: &[(&Item, &Verdict)]) -
         fallbacks: (mode == Mode::Guaranteed).then(|| share(&|_, verdict| verdict.fallback)),
         format: share(&|_, verdict| verdict.format_ok),
         citations: share(&|_, verdict| citations::contains(&verdict.answer)),
-        contradictions: Proportion::new(contradicting, rationales.len()),
-        memorised,
-        variety: variety(rationales.iter().map(|(_, rationale)| *rationale)),
+        contradictions: Proportion::new(contradicting, valid.len()),
+        memorized,
+        variety: variety(valid.iter().map(|(_, rationale)| *rationale)),
         loops: share(&|_, verdict| repetition(&verdict.answer).loop_times >= LOOP_TIMES),
         tokens: Lengths::of(&tokens),
     }
 }
 
-/// Whether an answer's rationale contradicts its label, by rule.
+/// Whether the rationale of an answer contradicts its label, by rules.
 pub(super) fn contradicts(verdict: &Verdict) -> bool {
     match (verdict.label, &verdict.rationale) {
         (Some(label), Some(rationale)) => {

@@ -1,12 +1,12 @@
-//! Intervals that keep their width where counts are few: Tango's for a paired difference, and the mean of shares.
+//! Score intervals, which have a width even for small counts: Tango's for a paired difference, and for a mean of shares.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 use verdict_data::CONFIDENCE;
 
-use super::resample::Estimate;
+use super::bootstrap::Estimate;
 
-/// The 95 % score interval of `(first − second) / n` (Tango 1998, Statistics in Medicine 17:891), `first` and `second`
-/// the pairs that one side alone has, of `n`. Counts may be fractions of an effective sample size.
+/// The 95 % score interval of `(first − second) / n` (Tango 1998, Statistics in Medicine 17:891), with `first` and `second`
+/// the discordant pairs of each side, out of `n`. Counts may be fractional, for an effective sample size.
 ///
 /// The ends are the differences Δ at which the score statistic
 ///
@@ -14,8 +14,8 @@ use super::resample::Estimate;
 /// (first − second − n Δ) / √(n (2 q + Δ (1 − Δ)))
 /// ```
 ///
-/// is ±1.96, `q` the chance of a pair that the second alone has, of most likelihood where the difference is Δ. Unlike
-/// the bootstrap's it has a width where no pair differs: none of 10 gives ±27.8 points.
+/// is ±1.96, with `q` the maximum-likelihood probability of a pair discordant in favour of the second, given the difference
+/// Δ. Unlike a bootstrap interval it has a width where no pair is discordant: 0 of 10 gives ±27.8 points.
 ///
 /// # Panics
 /// When a count is negative or there are more of both than `n`.
@@ -37,13 +37,13 @@ pub fn tango(first: f64, second: f64, n: f64) -> (f64, f64) {
         let away = first - second - n * delta;
         match variance > 0.0 {
             true => away / variance.sqrt(),
-            // Nothing varies: any distance is too far.
+            // Without variance, any distance is too large.
             false if away == 0.0 => 0.0,
             false => away.signum() * f64::INFINITY,
         }
     };
     let value = (first - second) / n;
-    // The statistic falls as Δ grows: it is 0 at the value itself.
+    // The statistic decreases in Δ and is 0 at the value itself.
     let end = |mut inside: f64, mut outside: f64, reached: &dyn Fn(f64) -> bool| {
         if !reached(outside) {
             return outside;
@@ -62,10 +62,10 @@ pub fn tango(first: f64, second: f64, n: f64) -> (f64, f64) {
     (low, high)
 }
 
-/// The mean of independent shares from their own intervals (Zou and Donner 2008, Statistics in Medicine 27:1693, the
-/// "MOVER"; for two shares Newcombe's hybrid): each end is as far from the mean as the root of the sum of squares of
-/// the parts' distances, over their number. With Wilson's intervals of the parts it has a width where every drawn
-/// sample gives the same figure. None of nothing.
+/// The mean of independent shares with an interval from theirs ("MOVER", Zou and Donner 2008, Statistics in Medicine
+/// 27:1693; for two shares Newcombe's hybrid): the distance of each end from the mean is the root of the sum of the squared
+/// distances of the parts' ends, divided by their number. With Wilson's intervals of the parts it has a width even where
+/// every bootstrap sample is the same. None without parts.
 pub(super) fn mean_of(parts: &[Estimate]) -> Option<Estimate> {
     if parts.is_empty() {
         return None;

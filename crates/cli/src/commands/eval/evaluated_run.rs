@@ -1,17 +1,20 @@
-//! Converts a run folder to the plain values of the report.
+//! The contents of a run folder as plain values, for the report.
 
 use std::collections::HashMap;
 
 use verdict_data::DataSet;
-use verdict_eval::{Curve, Left, Member, Nested, Proportion, Subject, Validated, ValidationRow};
+use verdict_eval::{
+    EndedEarly, EvaluatedAdapter, EvaluatedRun, LearningCurve, NestedSelection, Proportion,
+    ValidationPrediction, ValidationScore,
+};
 use verdict_train::{EventKind, RunFolder, Score};
 
 use crate::failure::Result;
 
-/// What the report says about a run.
-pub fn subject(run: &RunFolder) -> Result<Subject> {
+/// The values of a run for the report.
+pub fn evaluated_run(run: &RunFolder) -> Result<EvaluatedRun> {
     let manifest = &run.manifest;
-    let mut curves: HashMap<String, Curve> = HashMap::new();
+    let mut curves: HashMap<String, LearningCurve> = HashMap::new();
     for event in run.events()? {
         let Some(name) = event.adapter else { continue };
         let curve = curves.entry(name).or_default();
@@ -23,26 +26,26 @@ pub fn subject(run: &RunFolder) -> Result<Subject> {
             _ => {}
         }
     }
-    let members = manifest.adapters.iter().map(|record| Member {
+    let adapters = manifest.adapters.iter().map(|record| EvaluatedAdapter {
         name: record.adapter.name.clone(),
         rank: record.adapter.rank,
         lr: record.adapter.lr,
         seed: record.adapter.seed,
-        stopped: record.diverged.clone(),
-        left: record.early_stop.as_ref().map(|dropped| Left {
-            step: dropped.step,
-            reason: dropped.reason.clone(),
+        diverged: record.diverged.clone(),
+        ended_early: record.early_stop.as_ref().map(|stop| EndedEarly {
+            step: stop.step,
+            reason: stop.reason.clone(),
         }),
-        kept: record.kept_step.filter(|kept| {
-            let last = record.early_stop.as_ref().map(|dropped| dropped.step);
+        kept_step: record.kept_step.filter(|kept| {
+            let last = record.early_stop.as_ref().map(|stop| stop.step);
             *kept != last.unwrap_or(manifest.steps)
         }),
-        validated: record.validation.as_ref().map(validated),
+        validation: record.validation.as_ref().map(validation_score),
         curve: curves.remove(&record.adapter.name).unwrap_or_default(),
     });
     let dir = run.dir().canonicalize();
     let dir = dir.as_deref().unwrap_or(run.dir());
-    Ok(Subject {
+    Ok(EvaluatedRun {
         run: dir
             .file_name()
             .unwrap_or(dir.as_os_str())
@@ -56,14 +59,14 @@ pub fn subject(run: &RunFolder) -> Result<Subject> {
         train_rows: manifest.train_rows,
         rule: manifest.rule.clone(),
         best: manifest.best.clone(),
-        members: members.collect(),
-        base: validated(&manifest.base),
+        adapters: adapters.collect(),
+        base: validation_score(&manifest.base),
         nested: manifest.nested.as_ref().map(nested),
         settings: serde_json::to_value(&manifest.settings).unwrap_or_default(),
     })
 }
 
-fn nested(of: &verdict_train::NestedValidation) -> Nested {
+fn nested(of: &verdict_train::NestedValidation) -> NestedSelection {
     let mut chosen: Vec<(String, usize)> = Vec::new();
     for name in of
         .repeats
@@ -77,7 +80,7 @@ fn nested(of: &verdict_train::NestedValidation) -> Nested {
         }
     }
     chosen.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
-    Nested {
+    NestedSelection {
         accuracy: Proportion::new((of.accuracy * of.n as f64).round() as usize, of.n),
         folds: of.repeats.first().map_or(0, |repeat| repeat.chosen.len()),
         repeats: of.repeats.len(),
@@ -85,28 +88,28 @@ fn nested(of: &verdict_train::NestedValidation) -> Nested {
     }
 }
 
-fn validated(score: &Score) -> Validated {
+fn validation_score(score: &Score) -> ValidationScore {
     let right = (score.accuracy * score.n as f64).round() as usize;
-    Validated {
+    ValidationScore {
         loss: score.loss,
         accuracy: Proportion::new(right, score.n),
     }
 }
 
-/// The validation results of some models, in their order; no name is the base model. `set` is called only if results have
-/// no group, as those of earlier versions, and gives the groups.
+/// The validation predictions of some models (`None` is the base model), in this order. Runs of earlier versions do not
+/// record the groups of examples; `set` is called only for those, and its data set provides the groups.
 pub fn validation(
     run: &RunFolder,
     models: &[Option<&str>],
     set: impl FnOnce() -> Option<DataSet>,
-) -> Result<Vec<Vec<ValidationRow>>> {
+) -> Result<Vec<Vec<ValidationPrediction>>> {
     let rows = run.validation()?;
     let set = rows
         .iter()
         .any(|row| row.group.is_none())
         .then(set)
         .flatten();
-    // With folds, training examples are scored too, by adapters that were trained without them.
+    // With folds, there are also out-of-fold predictions for the training set.
     let groups: HashMap<&str, &str> = set
         .iter()
         .flat_map(|set| set.train.iter().chain(&set.validation))
@@ -115,7 +118,7 @@ pub fn validation(
     let of = |model: &Option<&str>| {
         rows.iter()
             .filter(|row| row.adapter.as_deref() == *model)
-            .map(|row| ValidationRow {
+            .map(|row| ValidationPrediction {
                 id: row.id.clone(),
                 group: row.group.clone().or_else(|| {
                     let group = groups.get(row.id.as_str())?;

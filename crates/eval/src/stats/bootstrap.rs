@@ -1,22 +1,23 @@
-//! The bootstrap over groups: how far a figure may be from what it stands for, whatever the figure is.
+//! The bootstrap over groups: intervals for any statistic.
 //!
-//! Rows of one group (questions of one paper) are not independent, so whole groups are drawn, with replacement,
-//! as many as there are (Davison and Hinkley 1997, section 3.8). A figure is a function of how often each row is
-//! in the sample; drawn rows are never copied.
+//! Rows of one group (questions on one paper) are not independent, so whole groups are drawn with replacement, as many as
+//! there are (Davison and Hinkley 1997, section 3.8). A statistic is a function of how often each row is in the sample;
+//! rows are never copied.
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use verdict_common::random::{finalize, mix};
 use verdict_data::CONFIDENCE;
 
 use crate::metrics::{Proportion, mean, quantile};
 
-/// A figure with its 95 % interval.
+/// An estimate with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// The figure on the rows as they are.
+    /// The estimate from the original rows.
     pub value: f64,
     /// Lower end.
     pub low: f64,
@@ -35,16 +36,16 @@ impl From<Proportion> for Estimate {
 }
 
 impl Estimate {
-    /// Whether the value is 0 or 1 in every drawn sample: the bootstrap then gives an interval without width.
-    pub(super) fn is_stuck(&self) -> bool {
+    /// Whether the statistic is 0 or 1 in every sample, so that the bootstrap interval has no width.
+    pub(super) fn is_constant(&self) -> bool {
         (self.value == 0.0 || self.value == 1.0) && self.low >= self.high
     }
 
-    /// A share for which every drawn sample is 0, or every one 1, gets Wilson's interval of none, or all, of
-    /// `groups`, the groups that it counts rows of: no narrower than it should be, since a share of right rows is at
-    /// least the share of groups that are all right. Other shares stay.
+    /// For a share that is 0 or 1 in every sample, Wilson's interval of 0 or all of `groups`, the number of groups with
+    /// counted rows. It is not too narrow, since the share of right rows is at least that of groups that are all right.
+    /// Other shares are unchanged.
     pub(super) fn or_wilson(self, groups: usize) -> Estimate {
-        if !self.is_stuck() {
+        if !self.is_constant() {
             return self;
         }
         let count = if self.value == 0.0 { 0 } else { groups };
@@ -55,12 +56,12 @@ impl Estimate {
     }
 }
 
-/// How many samples are drawn, and from which random numbers.
+/// Number and seed of bootstrap samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resampling {
-    /// Samples drawn. The ends of an interval move by about 3 % of its width from seed to seed at 2,000.
+    /// Number of samples. With 2,000, the ends of an interval vary by about 3 % of its width between seeds.
     pub replicates: usize,
-    /// Seed of the draws.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
@@ -73,56 +74,56 @@ impl Default for Resampling {
     }
 }
 
-/// How an interval is read off the drawn samples.
+/// How an interval is computed from the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum IntervalMethod {
     /// [`percentile`].
     Percentile,
     /// [`bca`].
     Bca,
 }
 
-/// What has to be known of a figure to give it an interval.
+/// The properties of a statistic that its interval depends on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Figure {
-    /// How the interval is read off.
-    pub method: Method,
-    /// The least value that the figure can take.
+pub struct Statistic {
+    /// How the interval is computed.
+    pub method: IntervalMethod,
+    /// The smallest possible value.
     pub least: f64,
-    /// The largest.
+    /// The largest possible value.
     pub most: f64,
 }
 
-impl Figure {
-    /// A figure between `least` and `most` with percentile intervals.
-    pub const fn percentile(least: f64, most: f64) -> Figure {
-        Figure {
-            method: Method::Percentile,
+impl Statistic {
+    /// A statistic between `least` and `most` with percentile intervals.
+    pub const fn percentile(least: f64, most: f64) -> Statistic {
+        Statistic {
+            method: IntervalMethod::Percentile,
             least,
             most,
         }
     }
 
-    /// A figure between `least` and `most` with BCa intervals.
-    pub const fn bca(least: f64, most: f64) -> Figure {
-        Figure {
-            method: Method::Bca,
+    /// A statistic between `least` and `most` with BCa intervals.
+    pub const fn bca(least: f64, most: f64) -> Statistic {
+        Statistic {
+            method: IntervalMethod::Bca,
             least,
             most,
         }
     }
 }
 
-/// Which rows belong together.
+/// The assignment of rows to groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Groups {
-    /// The number of each row's group: 0 for the first that is seen, and so on.
+    /// The number of each row's group, numbered in order of first occurrence.
     of: Vec<u32>,
     count: usize,
 }
 
 impl Groups {
-    /// From each row's group, in the order of the rows.
+    /// From the group of each row, in the order of the rows.
     pub fn new(names: impl IntoIterator<Item = u32>) -> Groups {
         let mut numbers = HashMap::new();
         let of = names
@@ -148,12 +149,12 @@ impl Groups {
         self.of.len()
     }
 
-    /// Whether every group has one row: rows are independent.
+    /// Whether every group has one row, so that rows are independent.
     pub fn are_rows(&self) -> bool {
         self.count == self.of.len()
     }
 
-    /// The sum of a number of each row over each group.
+    /// The sums of values over each group.
     pub fn sums(&self, values: &[i64]) -> Vec<i64> {
         let mut sums = vec![0; self.count];
         for (value, group) in values.iter().zip(&self.of) {
@@ -162,7 +163,7 @@ impl Groups {
         sums
     }
 
-    /// From how often each group is in a sample to how often each row is.
+    /// Copies the weight of each group to its rows.
     fn spread(&self, groups: &[u32], rows: &mut [u32]) {
         for (row, group) in rows.iter_mut().zip(&self.of) {
             *row = groups[*group as usize];
@@ -170,17 +171,12 @@ impl Groups {
     }
 }
 
-/// The random number of one draw: that of SplitMix64 (Steele, Lea and Flood 2014) in the stream of seed and
-/// replicate. Nothing is kept between draws, so threads change nothing.
+/// The random number of one draw: a SplitMix64 sequence whose seed depends on seed and replicate. It has no state, so
+/// results do not depend on threads.
 fn random(seed: u64, replicate: u64, draw: u64) -> u64 {
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mixed = |z: u64| {
-        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    let stream = mixed(mixed(seed.wrapping_add(STEP)) ^ replicate.wrapping_mul(STEP));
-    mixed(stream.wrapping_add((draw + 1).wrapping_mul(STEP)))
+    let stream = finalize(mix(seed) ^ replicate.wrapping_mul(STEP));
+    finalize(stream.wrapping_add((draw + 1).wrapping_mul(STEP)))
 }
 
 /// A random number from 0 to 1, 1 excluded, in steps of 2⁻⁵³.
@@ -193,25 +189,25 @@ fn below(count: usize, seed: u64, replicate: u64, draw: u64) -> usize {
     ((u128::from(random(seed, replicate, draw)) * count as u128) >> 64) as usize
 }
 
-/// Figures with their intervals. `statistic` gives the figures of a sample from how often each row is in it (in
-/// the order in which `groups` saw the rows); a figure that a sample does not define is NaN there, and the sample
+/// Estimates with their intervals. `statistic` computes the statistics of a sample from how often each row is in it (in
+/// the order in which `groups` was given the rows); a statistic that is not defined for a sample is NaN, and the sample
 /// does not count for it.
 ///
-/// With fewer than two groups nothing is known of the spread: the interval is all from the figure's least to its
-/// most. A figure that the rows themselves do not define has the least value and that interval. Where every sample
-/// gives the same figure (all answers right) the interval has no width, which is too little; the callers in this
-/// folder take [Wilson's](Proportion) there.
+/// With fewer than two groups the spread is unknown, and the interval is the whole range of the statistic. A statistic
+/// that is not defined for the original rows has its smallest value and that interval. Where a statistic is the same in
+/// every sample (all answers right), the interval has no width, which is too narrow; the callers in this folder use
+/// [Wilson's](Proportion) there.
 ///
-/// How often these intervals hold the truth is [measured](super#how-often-the-intervals-hold-the-truth).
+/// The coverage of these intervals is [measured](super#coverage-of-the-intervals).
 pub fn bootstrap<const K: usize>(
     groups: &Groups,
     resampling: Resampling,
-    figures: [Figure; K],
+    statistics: [Statistic; K],
     statistic: impl Fn(&[u32]) -> [f64; K] + Sync,
 ) -> [Estimate; K] {
     let whole = statistic(&vec![1; groups.rows()]);
     if groups.count() < 2 {
-        return std::array::from_fn(|k| unknown(whole[k], figures[k]));
+        return std::array::from_fn(|k| unknown(whole[k], statistics[k]));
     }
     let weights = || (vec![0; groups.count()], vec![0; groups.rows()]);
     let drawn: Vec<[f64; K]> = (0..resampling.replicates as u64)
@@ -226,7 +222,7 @@ pub fn bootstrap<const K: usize>(
         })
         .collect();
     let mut left_out = Vec::new();
-    if figures.iter().any(|figure| figure.method == Method::Bca) {
+    if statistics.iter().any(|of| of.method == IntervalMethod::Bca) {
         left_out = without(groups, MOST_LEFT_OUT, &statistic);
     }
     let z = reach(groups.count());
@@ -239,12 +235,12 @@ pub fn bootstrap<const K: usize>(
         };
         let mut values = column(&drawn);
         if whole[k].is_nan() || values.is_empty() {
-            return unknown(whole[k], figures[k]);
+            return unknown(whole[k], statistics[k]);
         }
         values.sort_by(f64::total_cmp);
-        let (low, high) = match figures[k].method {
-            Method::Percentile => percentile(&values, z),
-            Method::Bca => bca(&values, whole[k], &column(&left_out), z),
+        let (low, high) = match statistics[k].method {
+            IntervalMethod::Percentile => percentile(&values, z),
+            IntervalMethod::Bca => bca(&values, whole[k], &column(&left_out), z),
         };
         Estimate {
             value: whole[k],
@@ -254,11 +250,11 @@ pub fn bootstrap<const K: usize>(
     })
 }
 
-/// Groups are left out one by one up to this many; of more, so many parts are: the work would grow as the square of
-/// their number, for an acceleration that shrinks as its root.
+/// Up to this many groups are left out one by one; more groups are left out in this many parts, since the work would grow
+/// with the square of their number, while the acceleration shrinks with its root.
 const MOST_LEFT_OUT: usize = 1_000;
 
-/// Figures without each group, or without each of `most` parts into which more groups are thrown at random.
+/// Statistics without each group, or without each of `most` random parts if there are more groups.
 pub(super) fn without<const K: usize>(
     groups: &Groups,
     most: usize,
@@ -285,17 +281,21 @@ pub(super) fn without<const K: usize>(
         .collect()
 }
 
-fn unknown(value: f64, figure: Figure) -> Estimate {
+fn unknown(value: f64, statistic: Statistic) -> Estimate {
     Estimate {
-        value: if value.is_nan() { figure.least } else { value },
-        low: figure.least,
-        high: figure.most,
+        value: if value.is_nan() {
+            statistic.least
+        } else {
+            value
+        },
+        low: statistic.least,
+        high: statistic.most,
     }
 }
 
-/// Half the width of an interval in standard errors: `z = √(G / (G − 1)) t`, `t` the quantile at (1 + 0.95) / 2 of
-/// Student's distribution with G − 1 degrees of freedom, G ≥ 2 the number of groups. 1.96 for many groups, 2.34 for
-/// 11: a bootstrap takes the spread of its G groups for known and divides by G, not G − 1, so its plain intervals are
+/// Half the width of an interval in standard errors: `z = √(G / (G − 1)) t`, with `t` the quantile at (1 + 0.95) / 2 of
+/// Student's distribution with G − 1 degrees of freedom, and G ≥ 2 the number of groups. 1.96 for many groups, 2.34 for
+/// 11: the bootstrap treats the spread of its G groups as known and divides by G, not G − 1, so its plain intervals are
 /// too narrow by this factor (Hesterberg 2015, The American Statistician 69:371).
 pub fn reach(groups: usize) -> f64 {
     let free = groups as f64 - 1.0;
@@ -305,27 +305,27 @@ pub fn reach(groups: usize) -> f64 {
     (groups as f64 / free).sqrt() * t
 }
 
-/// The percentile interval (Efron 1979): the drawn values, which have to be sorted, at the shares Φ(−z) and Φ(z);
-/// between neighbours by straight line, as numpy. The plain 95 % interval is that of z = 1.96.
+/// The percentile interval (Efron 1979): the quantiles Φ(−z) and Φ(z) of the sampled values, which have to be sorted, by
+/// linear interpolation as in numpy. The plain 95 % interval is that of z = 1.96.
 pub fn percentile(sorted: &[f64], z: f64) -> (f64, f64) {
     let end = |z: f64| quantile(sorted, Normal::standard().cdf(z));
     (end(-z), end(z))
 }
 
-/// The bias-corrected and accelerated interval (Efron 1987): the sorted drawn values at the shares
+/// The bias-corrected and accelerated interval (Efron 1987): the quantiles of the sorted sampled values at
 ///
 /// ```text
 /// Φ(z₀ + (z₀ ± z) / (1 − a (z₀ ± z)))
-/// z₀ = Φ⁻¹(share of drawn values below the value; those equal to it count half)
+/// z₀ = Φ⁻¹(share of sampled values below the estimate; those equal to it count half)
 /// a  = Σ dᵢ³ / (6 (Σ dᵢ²)^1.5),   dᵢ = mean of `left_out` − its i-th
 /// ```
 ///
-/// `left_out` are the figures without one group each (of many groups: without a part of them each). The same as scipy's `bootstrap(method="BCa")`, but that a
-/// share of 0 or 1 is taken as half a drawn value, where scipy has no interval, and that `a` is 0 where all
-/// `left_out` are the same.
+/// `left_out` are the statistics without one group each (or one part of many groups). As scipy's
+/// `bootstrap(method="BCa")`, except that a share of 0 or 1 counts as half a sampled value, where scipy has no interval,
+/// and that `a` is 0 where all `left_out` are equal.
 pub fn bca(sorted: &[f64], value: f64, left_out: &[f64], z: f64) -> (f64, f64) {
     let normal = Normal::standard();
-    // Sums in another order differ by rounding and are still equal.
+    // Sums in another order count as equal although they differ by rounding.
     let rounding = 1e-12 * value.abs().max(1.0);
     let (below, upto) = (
         sorted.partition_point(|drawn| *drawn < value - rounding),
