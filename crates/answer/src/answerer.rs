@@ -64,7 +64,7 @@ impl<'t> Answerer<'t> {
     /// The prompt of each question as [`answer`](Answerer::answer) would make it, or why there is none.
     ///
     /// # Errors
-    /// [`AnswerError::NoRoom`] where no question at all could be asked.
+    /// [`AnswerError::NoRoom`] where there is no room for any question.
     pub fn check(
         &self,
         engine: &dyn InferenceEngine,

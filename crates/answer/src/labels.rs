@@ -58,7 +58,7 @@ pub struct LabelTokens {
 pub struct LabelScores {
     /// Natural logarithm of the probability that a completion begins with the label.
     pub log_probabilities: [f32; 3],
-    /// Probabilities of the three labels, normalised to a sum of 1.
+    /// Probabilities of the three labels, normalized to a sum of 1.
     pub probabilities: [f32; 3],
     /// Probability mass outside the three labels, 0 to 1.
     pub other: f32,

@@ -80,7 +80,7 @@ pub fn tokenizer_of(words: &[&str]) -> Tokenizer {
     let model = BPE::builder()
         .vocab_and_merges(vocabulary.into_iter().collect::<Vocab>(), merges)
         .build()
-        .expect("the vocabulary holds every merge");
+        .expect("the vocabulary contains every merge");
     let mut tokenizer = Tokenizer::new(model);
     tokenizer.with_pre_tokenizer(Some(ByteLevel::new(false, false, true)));
     tokenizer.with_decoder(Some(ByteLevel::default()));

@@ -45,14 +45,14 @@ impl std::fmt::Display for Mode {
     }
 }
 
-/// The answer to one question. Serialises to the object that `--json` prints.
+/// The answer to one question. Serializes to the object that `--json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The question.
     pub question: String,
     /// The label; `None` where an unconstrained answer is not format-valid.
     pub label: Option<Label>,
-    /// Probabilities of the three labels, normalised among them, in the order of [`Label::ALL`]. In JSON an object with
+    /// Probabilities of the three labels, normalized among them, in the order of [`Label::ALL`]. In JSON an object with
     /// the labels as keys.
     #[serde(with = "by_label")]
     pub probabilities: [f32; 3],

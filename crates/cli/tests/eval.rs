@@ -36,7 +36,7 @@ const MINE: &str = r#"{"id":"a","question":"Does it help?","label":"yes","ration
 "#;
 
 #[test]
-fn base_adapters_and_ensemble_are_judged_in_one_command() {
+fn base_adapters_and_ensemble_are_evaluated_in_one_command() {
     let folder = folder();
     let at = folder.path();
     std::fs::write(at.join("mine.jsonl"), MINE).expect("written");
@@ -133,7 +133,7 @@ fn a_look_by_a_second_run_at_the_same_questions_is_told() {
 }
 
 #[test]
-fn a_second_evaluation_keeps_what_the_first_judged() {
+fn a_second_evaluation_keeps_the_benchmarks_of_the_first() {
     let folder = folder();
     let at = folder.path();
     std::fs::write(at.join("mine.jsonl"), MINE).expect("written");
@@ -305,7 +305,7 @@ fn an_answer_may_abstain() {
 }
 
 #[test]
-fn a_run_with_folds_is_judged_by_rows_that_its_adapters_did_not_see() {
+fn a_run_with_folds_is_calibrated_on_out_of_fold_predictions() {
     let folder = folder();
     let at = folder.path();
     let trained = show(
@@ -336,7 +336,7 @@ fn a_run_with_folds_is_judged_by_rows_that_its_adapters_did_not_see() {
 }
 
 #[test]
-fn what_cannot_be_judged_is_told() {
+fn what_cannot_be_evaluated_is_an_error() {
     let folder = folder();
     let at = folder.path();
     std::fs::write(at.join("few.json"), "{}").expect("written");

@@ -233,7 +233,7 @@ impl EvalReport {
             prompts += "; a longer context loses its first sentences";
         }
         let mut lines = vec![
-            "Each label is scored after the prompt by all of its tokens, and the probabilities are normalised among the three labels. The predicted label is the most probable one.".to_owned(),
+            "Each label is scored after the prompt by all of its tokens, and the probabilities are normalized among the three labels. The predicted label is the most probable one.".to_owned(),
             format!(
                 "Generated answers are greedy, with at most {} new tokens, once by unconstrained decoding (free) and once by decoding constrained to the answer format (guaranteed). {prompts}.",
                 methods.max_answer_tokens
@@ -268,7 +268,7 @@ impl EvalReport {
                 resampling.seed
             ),
             format!(
-                "The difference of two models on the same questions has Tango's score interval, or a percentile bootstrap interval over groups where several questions share an abstract and at least {FEW_GROUPS} groups favour one of the models. Its p value is that of McNemar's exact test, or of a randomisation test over groups where several questions share an abstract, adjusted by Holm over all pairs of a benchmark. The minimum detectable difference is the smallest one that the test at 5 % finds in four of five samples of this size."
+                "The difference of two models on the same questions has Tango's score interval, or a percentile bootstrap interval over groups where several questions share an abstract and at least {FEW_GROUPS} groups favour one of the models. Its p value is that of McNemar's exact test, or of a randomization test over groups where several questions share an abstract, adjusted by Holm over all pairs of a benchmark. The minimum detectable difference is the smallest one that the test at 5 % finds in four of five samples of this size."
             ),
         ]
     }

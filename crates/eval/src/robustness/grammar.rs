@@ -65,7 +65,7 @@ pub(super) fn there_is_no(question: &str) -> Option<String> {
         LazyLock::new(|| regex(r"^there (?:an?|any) (?:still |real )?(?P<what>[a-z-]+)\b"));
     let (first, rest) = negatable(question)?;
     let what = OPENING.captures(rest)?.name("what")?;
-    // "a lot of", "a way": one of many, of which "no" is not the opposite in so many words.
+    // "a lot of", "a few": "no" is not the opposite.
     if matches!(
         what.as_str(),
         "lot" | "few" | "number" | "bit" | "little" | "more" | "less"
@@ -84,7 +84,7 @@ pub(super) fn there_is_no(question: &str) -> Option<String> {
 
 /// "Does X reduce Y?" as "Does X fail to reduce Y?", adverbs staying with their verb.
 pub(super) fn fail_to(question: &str) -> Option<String> {
-    /// What a denial of the whole and one of the verb alone treat differently, or what "fail to" does not fit.
+    /// Words with which negating the whole differs from negating the verb, or that "fail to" does not fit.
     static SCOPE: LazyLock<Regex> = LazyLock::new(|| {
         regex(
             r"(?i)\b(?:all|every|each|both|most|many|some|any|few|only|always|still|really|actually|also|often|alone)\b",
@@ -104,7 +104,7 @@ pub(super) fn fail_to(question: &str) -> Option<String> {
     Some(format!("{first} {before}fail to {after}?"))
 }
 
-/// Base forms that are no nouns and take `s` in the third person ("have" aside).
+/// Base forms that are not nouns and take `s` in the third person (except "have").
 const VERBS: &[&str] = &[
     "reduce",
     "improve",
@@ -136,7 +136,7 @@ const VERBS: &[&str] = &[
     "suppress",
     "stimulate",
 ];
-/// Those of which "fail to" is good English, whatever their object ("fail to provide lower quality" is not).
+/// Verbs that fit "fail to" with any object ("fail to provide lower quality" does not).
 const FAILS: &[&str] = &[
     "reduce",
     "improve",
@@ -160,17 +160,17 @@ const FAILS: &[&str] = &[
     "suppress",
     "stimulate",
 ];
-/// Nouns as well: verbs where a determiner follows at once.
+/// Words that are also nouns; they are verbs if a determiner follows.
 const WITH_DETERMINER: &[&str] = &["increase", "decrease", "influence", "cause"];
 const DETERMINERS: &[&str] = &["the", "a", "an", "its", "their", "our"];
-/// Before these words the verb belongs to another clause, or another verb stood before it.
+/// Words after which the verb belongs to another clause or follows another verb.
 static ANOTHER_CLAUSE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)\b(?:that|to|help|helps|make|makes|let|allow|enable|lead|leads|mean|result|play|cause|need|want|seem|appear|tend|matter|have|change|increase|decrease|influence|impact|benefit|lower|protect|differ|and)\b",
     )
 });
 
-/// Where a verb stands.
+/// The position of a verb.
 struct Verb {
     start: usize,
     len: usize,
@@ -178,7 +178,7 @@ struct Verb {
     adverb: usize,
 }
 
-/// The main verb behind "Do", "Does" or "Did", where it can be told without a parser: the first word of a list of
+/// The main verb after "Do", "Does" or "Did", if it can be found without a parser: the first word of a list of
 /// verbs, with nothing before it that opens another clause.
 fn verb(rest: &str) -> Option<Verb> {
     let mut words: Vec<(usize, &str)> = Vec::new();
@@ -193,7 +193,7 @@ fn verb(rest: &str) -> Option<Verb> {
             || WITH_DETERMINER.contains(word)
                 && next.is_some_and(|next| DETERMINERS.contains(&next))
     })?;
-    // Something must be the subject.
+    // There has to be a subject.
     let (start, word) = *words.get(place).filter(|_| place > 0)?;
     if ANOTHER_CLAUSE.is_match(&rest[..start]) {
         return None;
@@ -202,7 +202,7 @@ fn verb(rest: &str) -> Option<Verb> {
     let adverbs = before
         .take_while(|(_, word)| word.ends_with("ly") && word.len() > 4)
         .count();
-    // A subject of nothing but an adverb is none.
+    // An adverb alone is no subject.
     let adverb = words.get(place - adverbs).filter(|_| adverbs < place)?.0;
     Some(Verb {
         start,
@@ -222,7 +222,7 @@ pub(super) fn reordered(question: &str) -> Option<String> {
     let part = |name: &str| found.name(name).map(|part| part.as_str());
     let (before, and) = (part("before")?, part("and")?);
     let (one, other) = (part("one")?, part("other")?);
-    // "and" is a list everywhere; only between two is it sure that neither has a share in what surrounds them.
+    // "and" makes a list anywhere; only after "between" is it certain that neither word belongs to its surroundings.
     let joined = match and {
         "and" => before == "between",
         _ => before != "between",

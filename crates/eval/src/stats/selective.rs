@@ -19,7 +19,7 @@ pub struct ConfidentAnswer {
 /// A point of the risk-coverage curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// CollectedAnswers is what is at least so sure.
+    /// The lowest confidence that is answered.
     pub threshold: f64,
     /// Number of questions answered.
     pub answered: usize,
@@ -32,7 +32,7 @@ pub struct Point {
 pub struct AtCoverage {
     /// Coverage in per cent.
     pub percent: usize,
-    /// CollectedAnswers is what is at least so sure: the highest confidence with which the share is reached.
+    /// The lowest confidence that is answered: the highest one with which the coverage is reached.
     pub threshold: f64,
     /// Right among answered questions, with an interval for independent questions and a fixed threshold.
     pub rows: Proportion,

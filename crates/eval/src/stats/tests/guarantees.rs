@@ -112,7 +112,7 @@ fn fitted(forecasts: &[Forecast]) -> f64 {
 /// Number of questions on which thresholds are tested.
 const OTHERS: usize = 10_000;
 
-/// Rows from the surest on, with how many of them and of those before are wrong on average.
+/// Answers by descending confidence, with the expected number of wrong ones up to each.
 struct Others(Vec<(f64, f64)>);
 
 impl Others {
@@ -138,7 +138,7 @@ impl Others {
     }
 
     /// Shares of all that are answered, and answered wrongly.
-    fn judged(&self, threshold: Option<f64>) -> (f64, f64) {
+    fn outcome(&self, threshold: Option<f64>) -> (f64, f64) {
         let answered = threshold.map_or(0, |least| self.0.partition_point(|row| row.0 >= least));
         let wrong = answered.checked_sub(1).map_or(0.0, |last| self.0[last].1);
         (
@@ -184,7 +184,7 @@ fn kept(
             let refitted = temperature.then(|| Others::new(&drawn, fit));
             let others = refitted.as_ref().unwrap_or(&plain);
             let (answered, wrong) =
-                others.judged(limit_wrong_of_answered(&rows, alpha, delta).threshold);
+                others.outcome(limit_wrong_of_answered(&rows, alpha, delta).threshold);
             [wrong, answered]
         })
         .collect();

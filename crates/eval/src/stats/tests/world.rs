@@ -81,7 +81,7 @@ impl World {
         };
         (0..n)
             .map(|row| {
-                let told = |model: usize| -> [f64; 3] {
+                let logits_of = |model: usize| -> [f64; 3] {
                     std::array::from_fn(|label| {
                         let common = (1.0 - self.apart * self.apart).sqrt();
                         let own = common * number(row, label)
@@ -89,7 +89,7 @@ impl World {
                         self.spread * own + [0.4, 0.2, 0.0][label]
                     })
                 };
-                let logits = [told(0), told(1)];
+                let logits = [logits_of(0), logits_of(1)];
                 // The true label follows the first model's logits.
                 let chances = softmax(logits[0].map(|logit| logit * self.honesty));
                 let luck = normal.cdf(number(row, 9));
