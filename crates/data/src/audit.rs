@@ -17,7 +17,7 @@ use crate::{Error, Protect, Result, Split};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeakKind {
-    /// The same question, but for dress.
+    /// The same question, except for dress.
     Question,
     /// Nearly the same question.
     NearQuestion,

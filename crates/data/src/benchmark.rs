@@ -14,7 +14,7 @@ use crate::rules::built_in;
 use crate::sources::{Reading, all};
 use crate::{Context, Input, Item, Result};
 
-/// Every row of a source that has a label, in the source's order. With a `context` each is asked with
+/// Every row of a source that has a label, in the source's order. With a `context` each has
 /// its own, cut to that budget; else with none. A row needs no rationale. Rows of which an earlier one has the id get a number
 /// behind theirs.
 ///

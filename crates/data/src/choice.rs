@@ -33,7 +33,7 @@ const FIRST: f64 = 0.18;
 /// Points that each later sentence loses.
 const LATER: f64 = 0.03;
 
-/// What is said to be done next, or should be.
+/// Announcements and demands of further work.
 static OUTLOOK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)\b(?:further|future|additional|more|larger?|prospective|randomi[sz]ed|longitudinal|well-designed|follow-up|subsequent)\b[^.]{0,60}\b(?:stud(?:y|ies)|research|trials?|investigations?|evaluation|analys[ei]s|work|efforts?|experiments|data)\b[^.]{0,80}\b(?:need|warrant|require|should|recommend|necessary|mandatory|will|could|would|planned|clarif|confirm|determine|establish|explore|correlate)|\b(?:needs?|remains?|ought) to be (?:further )?(?:determined|established|clarified|investigated|studied|evaluated|elucidated|confirmed|defined)|\bwarrants? further|\b(?:are|is) (?:planned|under way|presented|discussed|considered)\.$",

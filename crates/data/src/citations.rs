@@ -76,6 +76,21 @@ mod tests {
             ),
             ("It helps (https://doi.org/10.1/x).", Kind::Url, "It helps."),
             (
+                "It helps (source: http://www.ncbi.nlm.nih.gov/pubmed/33861387).",
+                Kind::Url,
+                "It helps.",
+            ),
+            (
+                "It helps (PubMed: 35996994, 20689246).",
+                Kind::Pmid,
+                "It helps.",
+            ),
+            (
+                "In this issue, Sun et al. show that it helps.",
+                Kind::AuthorYear,
+                "In this issue, earlier work shows that it helps.",
+            ),
+            (
                 "It helps (available at www.who.int).",
                 Kind::Url,
                 "It helps.",
@@ -289,6 +304,7 @@ mod tests {
     fn what_only_looks_like_a_citation_stays() {
         for text in [
             "The Survey (2010) found less.",
+            "The program is free. Contact: first.last@uni.edu.au or a@b-c.net. It is fast.",
             "Nurses and colleagues reported that it helps.",
             "Use was highest in Norway (2007) and rose in Iowa (2011).",
             "It was studied in Salzburg (2013).",

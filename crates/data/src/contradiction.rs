@@ -7,7 +7,7 @@
 //!    ("Is it safe?", "Is it as good as …?", "Is it overused?"), since a denial may then say Yes.
 //! 3. *Under No*: the rationale affirms it ("is effective", "is associated with") in the question's own words, or
 //!    holds all words of the question; it speaks of what the question ends on, has no negation, and no word that
-//!    goes the other way.
+//!    means the opposite.
 //! 4. *Under Uncertain* nothing but 1. A flat claim is no contradiction: one result that points somewhere is how
 //!    rationales of open questions begin.
 //!

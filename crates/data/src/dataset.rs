@@ -12,11 +12,11 @@ pub(crate) const MANIFEST: &str = "MANIFEST.json";
 /// A data set in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataSet {
-    /// What the model learns from.
+    /// Examples for training.
     pub train: Vec<Item>,
-    /// What settings are chosen on.
+    /// Examples for choosing settings.
     pub validation: Vec<Item>,
-    /// What is looked at once.
+    /// Examples for the final test.
     pub test: Vec<Item>,
     /// Where the rows come from.
     pub manifest: Manifest,

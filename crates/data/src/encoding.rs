@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_another_code_page_is_told_with_its_line() {
+    fn a_file_in_another_code_page_is_reported_with_its_line() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), b"\xef\xbb\xbfa = 1\nb = \"\xe9\"\n").expect("written");
         let error = read_text(file.path()).expect_err("not UTF-8").to_string();

@@ -112,7 +112,7 @@ pub enum Error {
         None => String::new(),
     })]
     NoSuchRow {
-        /// Its id, as asked for.
+        /// The requested id.
         id: String,
         /// The id of another row, as an example.
         like: Option<String>,
@@ -147,7 +147,7 @@ pub enum Error {
         /// Rows of each class after cleaning, in the order of [`Label::ALL`].
         counts: [usize; 3],
     },
-    /// A class with fewer rows than asked for.
+    /// A class with fewer rows than requested.
     #[error(
         "class {label} has too few rows: expected {requested} per class, found {found} that can be used ({yes} Yes, {no} No, {uncertain} Uncertain after cleaning)",
         yes = counts[0], no = counts[1], uncertain = counts[2]
@@ -155,7 +155,7 @@ pub enum Error {
     TooFewRows {
         /// The class.
         label: Label,
-        /// Rows per class asked for.
+        /// Rows per class requested.
         requested: usize,
         /// Rows of the class that can be used without breaking a row's pinned split.
         found: usize,
@@ -170,7 +170,7 @@ pub enum Error {
     NoRows {
         /// Rows read.
         read: usize,
-        /// What each rule says of the rows it dropped, and how many they are.
+        /// What each rule that dropped rows does, and how many it dropped.
         dropped: Vec<(String, usize)>,
     },
     /// A set of which a split has no rows.

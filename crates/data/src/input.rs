@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use crate::{Error, Label, Result, Source};
 
-/// A source and what is to be done with its rows. Reads from and writes as
+/// A source and the options for its rows. Reads from and writes as
 /// `kind:argument?name=value&name=value`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
@@ -42,7 +42,7 @@ pub struct ColumnMapping {
     pub id: String,
     /// What ties rows together; may be missing.
     pub group: String,
-    /// The part of the set that a row goes to (train, validation, test); may be missing.
+    /// The split that a row belongs to (train, validation, test); may be missing.
     pub split: String,
     /// The words for each label, in the order of [`Label::ALL`]; none where they are `yes`, `no`,
     /// `maybe` or `uncertain`.

@@ -29,7 +29,7 @@ pub fn wilson(count: usize, total: usize) -> (f64, f64) {
     let scale = 1.0 + z * z / n;
     let centre = (p + z * z / (2.0 * n)) / scale;
     let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt() / scale;
-    // At the ends the formula gives 0 and 1 but for rounding.
+    // At the ends the formula gives 0 and 1 except for rounding.
     let low = if count == 0 { 0.0 } else { centre - half };
     let high = if count == total { 1.0 } else { centre + half };
     (low, high)

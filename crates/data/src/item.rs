@@ -11,11 +11,11 @@ use crate::Label;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// What the model learns from.
+    /// Examples for training.
     Train,
-    /// What settings are chosen on.
+    /// Examples for choosing settings.
     Validation,
-    /// What is looked at once.
+    /// Examples for the final test.
     Test,
 }
 

@@ -179,7 +179,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// Looks at one sentence. What is wrong is said only where it may be looked at.
+    /// Examines one sentence. Errors are printed only with `say`, not for sentences that are to stay unseen.
     fn add(&mut self, raw: &str, cited: &[String], say: bool) {
         let (out, removed) = citations::remove(&mend(raw));
         let same = |a: &str, b: &str| {

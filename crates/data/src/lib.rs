@@ -1,6 +1,6 @@
 //! From raw sources to clean, canonical, deduplicated, balanced and split items with a manifest.
 //!
-//! [`build()`] runs the whole way: [`Source`]s are read into [`RawItem`]s, each goes through the rules
+//! [`build()`] does all of it: [`Source`]s are read into [`RawItem`]s, each goes through the rules
 //! (mark-up, [`citations`], rationale, duplicates), rows that share a key become groups, and the
 //! splitter seats groups in train, validation and test. [`DataSet::read`] reads the finished folder.
 //! Nothing here knows of models or tokens.

@@ -74,7 +74,7 @@ pub struct Manifest {
 pub struct RecordedSettings {
     /// `balanced`, `capped` or `natural`.
     pub balance: String,
-    /// Rows per class that were asked for, or at most allowed; none where the largest balanced count was taken.
+    /// Rows per class that were requested, or the most allowed; none where the largest balanced count was taken.
     pub per_class: Option<usize>,
     /// Rows of PubMedQA and BioASQ carry their abstract as context.
     pub contexts: bool,
@@ -87,7 +87,7 @@ pub struct RecordedSettings {
     /// The rules by which rows were cleaned, where they are not the built-in ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<String>,
-    /// The sources as they were asked for, without folders, where more was asked than their rows.
+    /// The sources that were given with options, as written but without folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
     /// Benchmarks that were kept out.
@@ -214,11 +214,11 @@ pub struct FileRecord {
 pub enum Effect {
     /// The row stays, with another text.
     Changed,
-    /// The row goes.
+    /// The row is dropped.
     Dropped,
     /// The row stays, in the group of another.
     Tied,
-    /// The row goes to a file of its own.
+    /// The row is written to a separate file.
     Apart,
 }
 

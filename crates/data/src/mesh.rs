@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_told_with_file_line_and_what_stands_there() {
+    fn a_bad_line_is_reported_with_file_line_and_content() {
         let error = |text: &str| {
             branches(Path::new("mtrees.bin"), text)
                 .expect_err("refused")

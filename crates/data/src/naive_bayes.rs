@@ -79,7 +79,7 @@ impl<const PARTS: usize> Counts<PARTS> {
     }
 
     /// For each label `ln (rows + 1) + Σ ln ((times the word was seen + 1) / (words seen + different words))` over
-    /// the words that were seen: the log of the label's probability but for a term that all share.
+    /// the words that were seen: the log of the label's probability except for a term that all share.
     pub(crate) fn scores(&self, view: &View, words: &[u64]) -> [f64; 3] {
         let seen: Vec<[u32; 3]> = words
             .iter()

@@ -4,7 +4,7 @@
 //! Rajaraman and Ullman, *Mining of Massive Datasets*, chapter 3), and each is then checked against the sets
 //! themselves: a pair that is reported is one. With [`BANDS`] bands of [`ROWS`] rows a pair that overlaps by s
 //! becomes a candidate with probability `1 − (1 − s^ROWS)^BANDS`: 0.99 at 0.7, 0.87 at 0.6. Own code because
-//! the bytes of a data set hang on it: hash families of the crates for this change with their versions.
+//! the bytes of a data set depend on it: hash families of the crates for this change with their versions.
 
 use rayon::prelude::*;
 
@@ -52,7 +52,7 @@ impl Shingles {
         Shingles(hashes)
     }
 
-    /// Jaccard's index: the share of what is in both sets in what is in either.
+    /// Jaccard's index: the size of the intersection divided by that of the union.
     pub(crate) fn overlap(&self, other: &Self) -> f64 {
         overlap(&self.0, &other.0)
     }
@@ -177,7 +177,7 @@ pub(crate) trait PairVisitor: Sync {
         true
     }
 
-    /// A pair that overlaps by as much as was asked for, the lower number first; maybe not for the first time.
+    /// A pair that overlaps by at least the requested share, the lower number first. A pair may be found several times.
     fn found(&mut self, pair: (u32, u32), overlap: f64);
 }
 

@@ -106,7 +106,7 @@ fn folded(text: &str) -> Cow<'_, str> {
     let lower = apart.chars().flat_map(char::to_lowercase);
     let mut letters = lower.map(keyboard).peekable();
     while let Some(c) = letters.next() {
-        // An accent goes from a Latin or Greek letter; in other scripts it is part of the letter.
+        // Accents are removed from Latin and Greek letters; in other scripts they are part of the letter.
         if matches!(c, '\u{300}'..='\u{36f}')
             && (base.is_ascii_alphabetic() || greek(base).is_some())
         {

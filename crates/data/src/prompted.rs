@@ -1,4 +1,4 @@
-//! Questions and contexts that are asked, in the form in which a model was trained on them.
+//! Questions and contexts of a user, cleaned like those of training examples.
 
 use crate::build::question;
 use crate::mend::mend;

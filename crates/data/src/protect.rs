@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_names_no_question_is_told_with_its_place() {
+    fn a_file_that_names_no_question_is_reported_with_its_place() {
         let error = |text: &str| {
             questions(Path::new("file"), text.as_bytes())
                 .expect_err("refused")

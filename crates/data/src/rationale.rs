@@ -71,7 +71,7 @@ pub(crate) fn clean(answer: &str, rules: &Rules) -> Cleaned {
 }
 
 /// The sentences of an answer text that is mended and free of citations, each as the rationale it would make, in order;
-/// and what it says before that: "Therefore, …". Sentences of too few words are left out.
+/// and the sentence before that, with "Therefore, …". Sentences of too few words are left out.
 pub(crate) fn each_of(answer: &str, rules: &Rules) -> Vec<(String, String)> {
     let rest = match strip_lead(answer, rules) {
         Some((_, rest)) => rest,
@@ -80,6 +80,77 @@ pub(crate) fn each_of(answer: &str, rules: &Rules) -> Vec<(String, String)> {
     let rest = DEBRIS.replace(rest, "");
     let each = sentences(&rest).map(|sentence| (clean(sentence, rules).text, sentence.to_owned()));
     each.filter(|(text, _)| !text.is_empty()).collect()
+}
+
+/// What follows speech about the study where "that" is a pronoun: "evidence that implicates ticks".
+static VERB: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^(?:is|are|was|were|has|have|had|can|could|may|might|will|would|should|does|do|did|suggests?|supports?|indicates?|implicates?|shows?|links?|demonstrates?|confirms?|contradicts?)\b",
+    )
+});
+/// A second finding of the same study: "…, suggest that …".
+static SECOND: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?:,| and| but) (?:suggest|indicate|show|demonstrate|confirm|support|imply|reveal)s? that\b",
+    )
+});
+/// "be" and the word before it.
+static BE: LazyLock<Regex> = LazyLock::new(|| regex(r"([\p{L}-]+) be "));
+/// Words that may precede "be" in an indicative sentence.
+const BEFORE_BE: &[&str] = &[
+    "can",
+    "cannot",
+    "could",
+    "may",
+    "might",
+    "must",
+    "shall",
+    "should",
+    "will",
+    "would",
+    "to",
+    "not",
+    "also",
+    "likely",
+    "therefore",
+    "only",
+    "thus",
+    "still",
+    "even",
+    "well",
+    "probably",
+    "possibly",
+    "further",
+    "often",
+    "never",
+    "always",
+    "potentially",
+    "safely",
+    "ever",
+    "longer",
+    "now",
+    "then",
+    "it",
+    "he",
+    "she",
+    "they",
+    "we",
+    "there",
+];
+
+/// Would `rest` be no sentence, or another statement, without the speech about the study before it?
+fn needs(speech: &str, rest: &str) -> bool {
+    let speech = speech.to_lowercase();
+    let proposes = ["suggest", "propose"]
+        .iter()
+        .any(|word| speech.contains(word));
+    let subjunctive = || {
+        let mut words = BE.captures_iter(rest).map(|found| found[1].to_lowercase());
+        words.any(|word| !BEFORE_BE.contains(&word.as_str()) && !word.ends_with("ly"))
+    };
+    speech.trim_end().ends_with("that") && VERB.is_match(rest)
+        || SECOND.is_match(rest)
+        || proposes && subjunctive()
 }
 
 /// A sentence without speech about the study before it and label words within it; none where it has neither, or
@@ -91,7 +162,8 @@ fn unspoken(sentence: &str, rules: &Rules) -> Option<String> {
         .iter()
         .find_map(|speech| speech.find(text))
     {
-        if found.is_empty() || words(&text[found.end()..]) < rules.rationale_words {
+        let rest = &text[found.end()..];
+        if found.is_empty() || words(rest) < rules.rationale_words || needs(found.as_str(), rest) {
             break;
         }
         text = &text[found.end()..];
@@ -300,6 +372,56 @@ mod tests {
             (
                 "Based on these findings, screening is not needed.",
                 "Screening is not needed.",
+                None,
+            ),
+            (
+                "We found no evidence that the drug helped them.",
+                "We found no evidence that the drug helped them.",
+                None,
+            ),
+            (
+                "No, there is little evidence that it helps women.",
+                "There is little evidence that it helps women.",
+                Some(Label::No),
+            ),
+            (
+                "The results show no evidence that costs were saved.",
+                "The results show no evidence that costs were saved.",
+                None,
+            ),
+            (
+                "There is strong evidence that it helps women.",
+                "It helps women.",
+                None,
+            ),
+            (
+                "This study provides evidence that implicates ticks in it.",
+                "This study provides evidence that implicates ticks in it.",
+                None,
+            ),
+            (
+                "It is suggested that more services be provided to women.",
+                "It is suggested that more services be provided to women.",
+                None,
+            ),
+            (
+                "These data suggest that it may be safe for women.",
+                "It may be safe for women.",
+                None,
+            ),
+            (
+                "It might be speculated that training helps women.",
+                "It might be speculated that training helps women.",
+                None,
+            ),
+            (
+                "Based on the information in a biopsy, we conclude that most can be treated.",
+                "Based on the information in a biopsy, we conclude that most can be treated.",
+                None,
+            ),
+            (
+                "The results confirm that it is common, suggest that it does harm.",
+                "The results confirm that it is common, suggest that it does harm.",
                 None,
             ),
             (

@@ -256,7 +256,7 @@ mod tests {
     fn faults_name_file_place_and_what_is_wrong() {
         assert_eq!(
             error(&BUILT_IN.replace("question_words = 3 ", "question_words = \"x\"")),
-            "r.toml: line 5: invalid type: string \"x\", expected usize"
+            "r.toml: line 5: invalid type: string \"x\", expected a whole number from 0"
         );
         assert!(error("[limits]\n").starts_with("r.toml: line 1: missing field"));
         let broken = BUILT_IN.replace("quick = '(?i)", "quick = '(");

@@ -206,7 +206,7 @@ impl StagingFolder {
         &self.new
     }
 
-    /// A folder for what is needed on the way.
+    /// A folder for temporary files.
     pub(crate) fn scratch(&self) -> Result<PathBuf> {
         let scratch = self.folder.path().join("scratch");
         std::fs::create_dir(&scratch).map_err(Error::io(&scratch))?;
@@ -232,7 +232,7 @@ impl StagingFolder {
         write_file(&self.new.join(MANIFEST), &text)
     }
 
-    /// Puts the new folder in the place of what stood there.
+    /// Replaces what is in `out` by the new folder.
     pub(crate) fn finish(self) -> Result<()> {
         // Not abandoned halfway.
         let _open = open();
@@ -248,7 +248,7 @@ impl StagingFolder {
         };
         std::fs::rename(&self.new, &self.out).map_err(|error| {
             if replaced {
-                // Best effort: the old set goes back where it was.
+                // Best effort: put the old data set back.
                 let _ = std::fs::rename(&old, &self.out);
             }
             Error::io(&self.out)(error)
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_with_the_file() {
+    fn a_full_disk_is_reported_with_the_file() {
         let error = write_file(Path::new("/dev/full"), b"row\n").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -33,7 +33,7 @@ pub(crate) fn tidy(text: &str) -> String {
     })
 }
 
-/// Applies `step` until it changes nothing. Each step here shortens the text or leaves it, but for
+/// Applies `step` until it changes nothing. Each step here shortens the text or leaves it, except for
 /// a last comparison sign or full stop, so that a few rounds do; the bound is against a mistake.
 pub(crate) fn fixpoint(mut text: String, mut step: impl FnMut(&str) -> String) -> String {
     for _ in 0..64 {

@@ -1,4 +1,4 @@
-//! Readers on files that were spoilt: whatever stands in one, a reader gives rows or an error that names the
+//! Readers on corrupted files: whatever one contains, a reader gives rows or an error that names the
 //! file, and no more rows than it can have. dev/fuzz does the same without end.
 
 use std::path::Path;

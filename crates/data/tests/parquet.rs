@@ -77,7 +77,7 @@ fn bytes(report: &BuildReport) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The set from Parquet is the set from JSON, but for the record of the files read and the years, which the
+/// The set from Parquet is the set from JSON, except for the record of the files read and the years, which the
 /// hub's layout lacks.
 fn same(json: &BuildReport, parquet: &BuildReport) {
     assert_eq!(bytes(parquet), bytes(json));

@@ -27,7 +27,7 @@ impl Row {
         Row {
             words: words(&item.question),
             label: item.label,
-            // A group's fold hangs on its name alone.
+            // A group's fold depends on its name alone.
             fold: (place(0, "artefact", &item.group) % FOLDS as u64) as usize,
         }
     }

@@ -36,7 +36,7 @@ impl Sets {
     /// Makes every number point to its root.
     pub(crate) fn flatten(&mut self) {
         for of in 0..self.parent.len() as u32 {
-            // Roots are smaller, so that what is pointed to points to its root already.
+            // A root has the smallest number of its set, so a smaller row points to its root already.
             let parent = self.parent[of as usize];
             self.parent[of as usize] = self.parent[parent as usize];
         }

@@ -51,7 +51,7 @@ pub fn build(settings: &BuildSettings) -> Result<BuildReport> {
 /// Does the first half of a build for one of equal shares of the input, and writes it to `settings.out`.
 ///
 /// # Errors
-/// As [`build`]; balance and benchmarks are not asked for yet.
+/// As [`build`], except for those of balance and benchmarks, which are not read yet.
 pub fn scan_shard(settings: &BuildSettings, shard: Shard) -> Result<usize> {
     settings.check()?;
     check_out(&settings.out, false)?;

@@ -25,7 +25,7 @@ pub(super) const DISAGREEMENT: &str = "disagreement";
 pub(crate) enum Outcome {
     /// The same question has two labels.
     Disputed,
-    /// Another row says that sources disagree.
+    /// Sources disagree, and another row names the disagreement.
     Disagreed,
     /// The same question was there before, in this row.
     Duplicate(u32),
@@ -35,7 +35,7 @@ pub(crate) enum Outcome {
     Capped,
     /// Its class has enough.
     Unbalanced,
-    /// No label, and tied to what is not trained on.
+    /// No label, and tied to a validation or test example.
     HeldOut,
     /// No label.
     Apart,
@@ -255,9 +255,9 @@ fn full(outcomes: &Outcomes, group_of: &[u32], settings: &BuildSettings) -> Resu
     }
 }
 
-/// The first row of each question stays; none where its rows disagree. A row that goes leaves its keys and its
-/// pin to the one that stays: what it was tied to must still not cross the splits. With
-/// [`Disagreement::Uncertain`] the first of rows that sources answer differently stays and says so.
+/// The first row of each question stays; none where its rows disagree. A dropped row passes its keys and its
+/// pin on to the one that is kept: what it was tied to must still not cross the splits. With
+/// [`Disagreement::Uncertain`] the first of rows that sources answer differently is kept and names the disagreement.
 fn distinct(
     store: &mut Store,
     settings: &BuildSettings,

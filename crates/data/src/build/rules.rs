@@ -11,7 +11,7 @@ use crate::normal::{normal, question_key_of_normal};
 use crate::text::words;
 use crate::{Label, RawItem, Rules, Source, Split};
 
-/// A row after cleaning, as it is kept until it is known where it goes.
+/// A cleaned row as it is stored until its split is decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredExample {
     pub(crate) id: String,
@@ -232,7 +232,7 @@ fn with_keys(
     }
 }
 
-/// A question as training rows have it, and as every question is asked: mended, without citations, ended with its
+/// A question as in training and in prompts: mended, without citations, ended with its
 /// mark. `changed` gets the rule, the text before and after.
 pub(crate) fn question(
     text: &str,

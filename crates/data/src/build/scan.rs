@@ -1,4 +1,4 @@
-//! The first half of a build: every source is read, its rows are cleaned one by one, and what is kept lies on
+//! The first half of a build: every source is read, its rows are cleaned one by one, and what is kept is stored on
 //! disk. Pieces are read on one thread and cleaned on all, in bounded numbers.
 
 use std::path::Path;

@@ -25,7 +25,7 @@ pub enum Disagreement {
     /// All its rows are dropped.
     #[default]
     Drop,
-    /// Where sources disagree, one Uncertain row says so, and its source is `disagreement`; where one source
+    /// Where sources disagree, one Uncertain row names the disagreement, and its source is `disagreement`; where one source
     /// disagrees with itself, all its rows are dropped.
     Uncertain,
 }
@@ -83,7 +83,7 @@ impl BuildSettings {
         }
     }
 
-    /// What is wrong with settings at first sight.
+    /// Checks the settings without reading a source.
     pub(super) fn check(&self) -> Result<()> {
         if self.sources.is_empty() {
             return Err(Error::NoSources);

@@ -100,7 +100,7 @@ impl Class {
             let mut open = seats[at];
             let mut free_allowed = needs[at] + spare;
             let mut pinned_allowed = usize::MAX;
-            // First each source's own share, pinned rows before free ones; then whoever has rows.
+            // First each source's own share, pinned rows before free ones; then any source that has rows.
             for mut share in [Some(wanted), None] {
                 let pools = [
                     (&mut pinned, &mut pinned_allowed),

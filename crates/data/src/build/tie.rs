@@ -1,4 +1,4 @@
-//! Which rows belong together, and which of them a benchmark asks for.
+//! Which rows form a group, and which groups contain a protected question.
 
 use super::group::Sets;
 use super::store::{Store, StoredTexts, TextKind};
@@ -6,7 +6,7 @@ use crate::Result;
 use crate::near::{PairVisitor, hash, visit_pairs};
 use crate::protect::ProtectedQuestion;
 
-/// Overlap of word pairs from which on two questions are the same but for a word or two.
+/// Overlap of word pairs from which on two questions are the same except for a word or two.
 pub(crate) const NEAR_QUESTIONS: f64 = 0.7;
 /// The same of rationales, which are longer.
 pub(crate) const NEAR_RATIONALES: f64 = 0.8;
@@ -19,7 +19,7 @@ pub(crate) struct Tied {
     pub(crate) protected: Vec<bool>,
     /// Rows that only a near text ties to another row.
     pub(crate) near: usize,
-    /// Pairs of rows that no benchmark asks for, with their overlap.
+    /// Pairs of unprotected rows, with their overlap.
     pub(crate) suspects: Vec<(u32, u32, f64)>,
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn tie(
         .iter()
         .map(|group| asked[*group as usize])
         .collect();
-    // What is protected goes; near rows share a group, so both go or neither.
+    // Protected rows are dropped; near rows share a group, so both are or neither.
     suspects.retain(|(a, b, _)| distinct(*a) && distinct(*b) && !protected[*b as usize]);
     suspects.sort_by_key(|(a, b, _)| (*a, *b));
     suspects.dedup_by_key(|(a, b, _)| (*a, *b));

@@ -26,7 +26,7 @@ const AT_ONCE: usize = 4096;
 /// MeSH headings in the manifest.
 const HEADINGS: usize = 60;
 
-/// What is counted of the rows kept, while they are written.
+/// Counts over the rows kept, made while they are written.
 #[derive(Default)]
 struct Counts {
     years: BTreeMap<String, BTreeMap<u16, usize>>,

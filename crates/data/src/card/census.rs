@@ -99,7 +99,7 @@ impl Census {
         self.by_source.clone()
     }
 
-    /// Lengths by what is as long, where there is any.
+    /// Lengths of each field that occurs.
     pub(crate) fn lengths(&self) -> BTreeMap<String, Lengths> {
         let names = ["question", "rationale", "context"];
         let named = names.into_iter().zip(&self.lengths);

@@ -25,7 +25,7 @@ pub(super) fn labels(manifest: &Manifest) -> Option<Figure> {
     let mut svg = Svg::default();
     let legend_names = Label::ALL.map(|label| (colour(label), label.as_str()));
     let mut y = svg.swatches(&legend_names);
-    let mut told = Vec::new();
+    let mut described = Vec::new();
     for split in manifest.splits.iter().filter(|split| split.rows > 0) {
         svg.names(
             y + 12.0,
@@ -58,12 +58,12 @@ pub(super) fn labels(manifest: &Manifest) -> Option<Figure> {
             x += width;
             parts.push(part);
         }
-        told.push(format!("{}: {}", split.split, parts.join(", ")));
+        described.push(format!("{}: {}", split.split, parts.join(", ")));
         y += 50.0;
     }
-    (!told.is_empty()).then(|| Figure {
+    (!described.is_empty()).then(|| Figure {
         title: "Labels by split, as shares of its rows".into(),
-        description: told.join(". "),
+        description: described.join(". "),
         height: y,
         body: svg.done(),
         style: "",
@@ -88,30 +88,30 @@ pub(super) fn sources(manifest: &Manifest) -> Option<Figure> {
         .map(|(_, kept, read)| *kept.max(read))
         .max()?
         .max(1) as f64;
-    let mut told = Vec::new();
+    let mut described = Vec::new();
     for (kind, kept, read) in counts {
         let right = match read {
             0 => grouped(kept),
             read => format!("{} of {}", grouped(kept), grouped(read)),
         };
         svg.names(y + 12.0, kind, &right);
-        let told_here = format!("{kind}: {right} rows kept");
+        let of_source = format!("{kind}: {right} rows kept");
         svg.bar(
             "track",
             [0.0, y + 18.0, WIDTH * read as f64 / most, 9.0],
-            &told_here,
+            &of_source,
         );
         svg.bar(
             "bar",
             [0.0, y + 18.0, WIDTH * kept as f64 / most, 9.0],
-            &told_here,
+            &of_source,
         );
-        told.push(told_here);
+        described.push(of_source);
         y += 36.0;
     }
     Some(Figure {
         title: "Rows by source".into(),
-        description: told.join(". "),
+        description: described.join(". "),
         height: y,
         body: svg.done(),
         style: "",
@@ -125,26 +125,26 @@ pub(super) fn lengths(manifest: &Manifest) -> Vec<Figure> {
         let last = lengths.bars.len();
         let bar = |(bar, rows): (usize, &usize)| {
             let words = tables::bar_name(bar, last, lengths.bar, lengths.longest);
-            let told = format!("{words} words: {} rows", grouped(*rows));
+            let described = format!("{words} words: {} rows", grouped(*rows));
             let mark = match bar + 1 == last && words.ends_with("more") {
                 true => format!("{}+", bar * lengths.bar),
                 false => (bar * lengths.bar).to_string(),
             };
             Column {
                 name: mark,
-                tooltip: told,
+                tooltip: described,
                 rows: *rows,
             }
         };
         let bars: Vec<Column> = lengths.bars.iter().enumerate().map(bar).collect();
-        let told = format!(
+        let described = format!(
             "Half of {} rows have at most {} words, 95 of 100 at most {}, the longest has {}.",
             grouped(lengths.rows),
             lengths.median,
             lengths.p95,
             grouped(lengths.longest)
         );
-        Some(columns(&format!("Words of the {name}"), &told, &bars))
+        Some(columns(&format!("Words of the {name}"), &described, &bars))
     };
     tables::LENGTHS.iter().filter_map(one).collect()
 }
@@ -180,8 +180,8 @@ pub(super) fn years(manifest: &Manifest) -> Option<Figure> {
         })
         .collect();
     let most = bars.iter().max_by_key(|bar| bar.rows)?;
-    let told = format!("From {first} to {last}. Most in {}.", most.tooltip);
-    Some(columns("Rows by year of publication", &told, &bars))
+    let described = format!("From {first} to {last}. Most in {}.", most.tooltip);
+    Some(columns("Rows by year of publication", &described, &bars))
 }
 
 /// Rows in each branch of MeSH.
@@ -190,10 +190,10 @@ pub(super) fn branches(manifest: &Manifest) -> Option<Figure> {
     let of = manifest.mesh_record.as_ref()?.rows;
     rows.retain(|(_, rows)| *rows > 0);
     rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let told = rows
+    let described = rows
         .iter()
         .map(|(name, rows)| format!("{name}: {}", grouped(*rows)));
-    let told = told.collect::<Vec<_>>().join(". ");
+    let described = described.collect::<Vec<_>>().join(". ");
     let bar = |(name, part)| Bar {
         name,
         part,
@@ -201,7 +201,7 @@ pub(super) fn branches(manifest: &Manifest) -> Option<Figure> {
     };
     let rows: Vec<Bar> = rows.into_iter().map(bar).collect();
     let title = "Rows by MeSH branch, of those with headings";
-    (!rows.is_empty()).then(|| bars(title, &told, of, &rows))
+    (!rows.is_empty()).then(|| bars(title, &described, of, &rows))
 }
 
 /// What became of every row read: one bar of all of them, and one for each reason.
@@ -242,7 +242,7 @@ pub(super) fn outcomes(manifest: &Manifest) -> Option<Figure> {
         x += width;
     }
     y += 34.0;
-    let mut told = Vec::new();
+    let mut described = Vec::new();
     for (fate, rule, _, rows) in &outcomes {
         let name = if rule.is_empty() { *fate } else { *rule };
         let right = format!("{} ({})", grouped(*rows), percent(*rows, read));
@@ -259,12 +259,12 @@ pub(super) fn outcomes(manifest: &Manifest) -> Option<Figure> {
             [0.0, y + 18.0, width.max(1.5), 9.0],
             &format!("{name}: {right}"),
         );
-        told.push(format!("{name}: {right}"));
+        described.push(format!("{name}: {right}"));
         y += 36.0;
     }
     Some(Figure {
         title: format!("What became of {} rows read", grouped(read)),
-        description: told.join(". "),
+        description: described.join(". "),
         height: y,
         body: svg.done(),
         style: "",
@@ -321,18 +321,21 @@ pub(super) fn artefact(manifest: &Manifest) -> Option<Figure> {
         [x(right) - 2.0, 31.0, 4.0, 18.0],
         "words of the question",
     );
-    let told = format!(
+    let described = format!(
         "words of the question {:.1} % [{:.1}–{:.1}]",
         100.0 * right,
         100.0 * low,
         100.0 * high
     );
-    let middle = x(right).clamp(text_width(&told) / 2.0, WIDTH - text_width(&told) / 2.0);
-    svg.text("", Anchor::Middle, [middle, 16.0], &told);
+    let middle = x(right).clamp(
+        text_width(&described) / 2.0,
+        WIDTH - text_width(&described) / 2.0,
+    );
+    svg.text("", Anchor::Middle, [middle, 16.0], &described);
     Some(Figure {
         title: "Labels guessed from single words".into(),
         description: format!(
-            "{told}, n = {}; the commonest label {:.1} %, chance {:.1} %.",
+            "{described}, n = {}; the commonest label {:.1} %, chance {:.1} %.",
             grouped(found.rows),
             100.0 * majority,
             100.0 / 3.0

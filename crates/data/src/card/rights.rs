@@ -37,10 +37,19 @@ pub(super) fn licences(manifest: &Manifest) -> Table {
 }
 
 pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
-    let has = |kind: &str| tables::kinds(manifest).any(|of| of == kind) && in_set(manifest, kind);
     let mut limits: Vec<String> = vec![
         "It is research data, not medical advice. No example was checked by a clinician for this set; a model trained on it must not decide about a patient.".into(),
     ];
+    limits.extend(of_sources(manifest));
+    limits.extend(of_build(manifest));
+    limits.extend(of_examples(manifest));
+    limits
+}
+
+/// What the sources cannot tell.
+fn of_sources(manifest: &Manifest) -> Vec<String> {
+    let mut limits = Vec::new();
+    let has = |kind: &str| tables::kinds(manifest).any(|of| of == kind) && in_set(manifest, kind);
     let mut say = |applies: bool, text: String| limits.extend(applies.then_some(text));
     let published = ["pubmedqa-labeled", "pubmedqa-artificial", "bioasq"]
         .iter()
@@ -81,6 +90,13 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
         !manifest.settings.contexts && published,
         "Questions come without the abstracts that they were written for. A model answers from what it knows, not from what it reads.".into(),
     );
+    limits
+}
+
+/// What the settings of the build left out.
+fn of_build(manifest: &Manifest) -> Vec<String> {
+    let mut limits = Vec::new();
+    let mut say = |applies: bool, text: String| limits.extend(applies.then_some(text));
     let shortened = tables::touched(manifest, "context");
     say(
         shortened > 0,
@@ -102,6 +118,13 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<String> {
             counted(unbalanced, "row")
         ),
     );
+    limits
+}
+
+/// What the numbers, wordings and years of the examples allow.
+fn of_examples(manifest: &Manifest) -> Vec<String> {
+    let mut limits = Vec::new();
+    let mut say = |applies: bool, text: String| limits.extend(applies.then_some(text));
     let counts = Label::ALL.map(|label| (label, tables::label_rows(manifest, label)));
     if let (Some(most), Some(least)) = (
         counts.iter().max_by_key(|of| of.1),

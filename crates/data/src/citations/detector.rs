@@ -15,7 +15,7 @@ use crate::text::{fixpoint, regex, tidy};
 pub struct CitationMatch {
     /// Its kind.
     pub kind: Kind,
-    /// Its text as it stood, without the words that led up to it.
+    /// Its text, without the words that led up to it.
     pub text: String,
 }
 
@@ -143,6 +143,9 @@ impl Citations {
         }
         if let Some(lead) = self.lead_up(kind, &text[..start]) {
             start = lead;
+        }
+        if let Some(named) = instead::NAMES_SOURCE.find(&text[..start]) {
+            start = named.start();
         }
         let before = text[..start].trim_end_matches([' ', ';', ',']);
         let after = text[end..].trim_start_matches([' ', ';', ',']);

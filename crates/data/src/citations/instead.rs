@@ -86,15 +86,40 @@ pub(super) fn narrative(before: &str, removed: &str, after: &str) -> String {
     // The last full stop of "et al." ended the sentence as well.
     let ended = removed.ends_with('.') && after.trim().is_empty();
     let mark = if ended { "." } else { "" };
-    let out = joined(start, &format!("{stand_in}{mark} {}", after.trim_start()));
+    let out = joined(
+        start,
+        &format!("{stand_in}{mark} {}", singular(after.trim_start())),
+    );
     TWICE.replace_all(&out, "$1").into_owned()
 }
+
+/// A plural verb at the beginning of a text.
+static PLURAL_VERB: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^(?:have|were|are|show|suggest|report|describe|demonstrate|find|propose|argue|conclude|present|discuss|review|provide|indicate|observe|note|confirm)\b",
+    )
+});
+
+/// A text whose first verb, if it begins with one, is singular: "earlier work shows".
+fn singular(text: &str) -> String {
+    PLURAL_VERB
+        .replace(text, |found: &regex::Captures<'_>| match &found[0] {
+            "have" => "has".to_owned(),
+            "were" => "was".to_owned(),
+            "are" => "is".to_owned(),
+            verb => format!("{verb}s"),
+        })
+        .into_owned()
+}
+
+/// "source: ", which only leads up to an address.
+pub(super) static NAMES_SOURCE: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\bsources?: *$"));
 
 /// Earlier work beside earlier work.
 static TWICE: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?i)\b(earlier work)(?:,? and(?: of| by| from)?|,) earlier work\b"));
 
-/// A sentence in which a trial's number was a word of its own; none where it was not.
+/// A sentence in which a trial's number was a noun; none where it was not.
 pub(super) fn trial(before: &str, after: &str) -> Option<String> {
     static PREPOSITION: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"(?i)(?:^|\s)(?:of|by|from|in|for|to|and|than|that|within|during)$")

@@ -33,7 +33,7 @@ struct Entry {
     column: usize,
 }
 
-/// Entries that stood behind one another.
+/// Consecutive entries.
 struct Piece {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
@@ -288,7 +288,7 @@ impl JsonSplitter {
                         self.at += skip + 1;
                         quoted = false;
                     }
-                    // What is escaped may be on the next page.
+                    // The escaped character may be on the next page.
                     Some(skip) if skip + 1 == rest.len() => {
                         self.at += skip;
                         if !self.more()? {
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_within_an_entry_is_told_by_its_place_in_the_file() {
+    fn a_fault_within_an_entry_is_reported_by_its_place_in_the_file() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let mut text = "{\n".to_owned();
         for n in 0..300 {

@@ -2,7 +2,7 @@
 //!
 //! A reader goes through its file once and hands on [`Piece`]s in the file's order. A piece is taken
 //! apart by whichever thread is free, so that reading holds a few pieces in memory, never a file.
-//! Where a piece ends hangs on the file alone: shards of one build cut alike.
+//! Where a piece ends depends on the file alone: shards of one build cut alike.
 
 mod bioasq;
 mod clinical;

@@ -1,5 +1,5 @@
 //! PubMedQA as the Hugging Face hub keeps it (`qiaojin/PubMedQA`): Parquet with the columns `pubid`,
-//! `question`, `context` (a struct of lists: `contexts`, `meshes` and others), `long_answer` and, but for
+//! `question`, `context` (a struct of lists: `contexts`, `meshes` and others), `long_answer` and, except for
 //! the unlabelled part, `final_decision`. Other columns are passed over.
 //!
 //! Pages are read and unpacked as rows are wanted, so that a page of each column is in memory, not a
@@ -456,7 +456,7 @@ struct About {
     reading: Reading,
 }
 
-/// Rows that stood behind one another, by column.
+/// Consecutive rows, by column.
 struct Piece {
     about: Arc<About>,
     /// The first one in the file, from 1.

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_that_do_not_close_are_told_with_their_line() {
+    fn quotes_that_do_not_close_are_reported_with_their_line() {
         assert_eq!(fault("a,b\n\"x,1\ny,2\n"), Some((2, None)));
         // The next quote closes the field, and what follows it gives it away.
         assert_eq!(fault("a,b\n\"x,1\ny,2\nz,\"w\"\n"), Some((2, Some(4))));

@@ -1,7 +1,7 @@
 //! Cleaned rows on disk, and in memory what has to be known of all of them at once.
 //!
 //! The texts of a row, its word pairs and its band numbers lie in three files; a row in memory is its label, its
-//! keys and where it lies: about a hundred bytes. A store is one shard of a build or, for merging, several: rows
+//! keys and its place in these files: about a hundred bytes. A store is one shard of a build or, for merging, several: rows
 //! are numbered as one build would have read them, by source, then by piece, then within the piece.
 
 mod sides;
@@ -327,7 +327,7 @@ impl Store {
         &self.ids[end - usize::from(self.rows[row as usize].id)..end]
     }
 
-    /// Every key's hash with its row. They are gone from memory afterwards.
+    /// Every key's hash with its row. Frees their memory.
     pub(crate) fn take_keys(&mut self) -> Vec<(u64, u32)> {
         let keys = std::mem::take(&mut self.keys);
         let rows = self.rows.iter().enumerate();
