@@ -61,7 +61,7 @@ impl Cli {
     /// Reads a command line, the program's name first.
     ///
     /// # Errors
-    /// Wrong usage, and help or version where they were asked for.
+    /// Wrong usage, and also help and version.
     pub fn read<W>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error>
     where
         W: Into<OsString> + Clone,
@@ -151,16 +151,17 @@ mod tests {
     fn short_help_has_one_line_for_each_flag() {
         let mut root = Cli::definition().term_width(100);
         root.build();
+        let mut wrapped = Vec::new();
         for mut command in all(&root) {
             let help = command.render_help().to_string();
-            let name = command.get_name();
             let lines = help.lines().skip_while(|line| *line != "Options:");
             for line in lines.filter(|line| line.starts_with(' ')) {
-                let flag = line.trim_start().starts_with('-');
-                assert!(flag, "{name}: a flag takes more than one line:\n{help}");
-                assert!(line.len() <= 100, "{name}: {line}");
+                if !line.trim_start().starts_with('-') || line.len() > 100 {
+                    wrapped.push(format!("{}: {line}", command.get_name()));
+                }
             }
         }
+        assert!(wrapped.is_empty(), "{}", wrapped.join("\n"));
     }
 
     #[test]

@@ -64,14 +64,14 @@ pub fn before_end(clean_up: fn()) {
 pub struct Guard(());
 
 impl Guard {
-    /// From here on the work looks at [`Guard::asked`].
+    /// From here on the work has to check [`Guard::request`].
     pub fn new() -> Self {
         GUARDED.store(true, Ordering::SeqCst);
         Self(())
     }
 
-    /// What was asked for: to stop by Ctrl-C, a checkpoint by SIGUSR1.
-    pub fn asked(&self) -> TrainRequest<'static> {
+    /// What signals request: Ctrl-C to stop, SIGUSR1 a checkpoint.
+    pub fn request(&self) -> TrainRequest<'static> {
         TrainRequest {
             stop: &REQUESTED,
             checkpoint: &CHECKPOINT,

@@ -38,18 +38,18 @@ pub fn compute_names() -> impl TypedValueParser<Value = ComputeSetting> {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Machine")]
 pub struct MachineFlags {
-    /// Store the base model as int8, bf16, f32, fp8, nf4 [default: as trained]
+    /// Store the base model as: int8, bf16, f32, fp8, nf4 [default: as trained]
     ///
     /// Base-model quantization. nf4 needs a GPU, fp8 a GPU of compute capability 9.0. Without a run the default is int8.
     #[arg(long, value_name = "TYPE", value_parser = base_names(), hide_possible_values = true)]
     pub base: Option<BaseQuantization>,
-    /// Multiply matrices in auto, bf16, f32 [default: as trained]
+    /// Set the compute dtype: auto, bf16, f32 [default: as trained]
     ///
-    /// The compute dtype. `auto`, the default without a run, is bf16 with f32 sums on a GPU and where the processor has
+    /// The type of matrix products. `auto`, the default without a run, is bf16 with f32 sums on a GPU and where the processor has
     /// instructions for it, else f32.
     #[arg(long, value_name = "TYPE", value_parser = compute_names(), hide_possible_values = true)]
     pub compute: Option<ComputeSetting>,
-    /// Compute on auto, cpu or a GPU such as cuda:0 [default: auto]
+    /// Select the device: auto, cpu, cuda:0 [default: auto]
     ///
     /// `auto` is the first usable GPU, else the processor. `cuda` and `gpu` mean cuda:0.
     #[arg(long)]

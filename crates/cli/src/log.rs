@@ -47,7 +47,7 @@ pub struct Flags {
     /// Hide progress and notes; warnings and errors are still printed
     #[arg(long, short, global = true, display_order = 901)]
     pub quiet: bool,
-    /// Write notes, progress and errors as text, json [default: text]
+    /// Set the form of notes and errors: text, json [default: text]
     ///
     /// `json` writes one object per line to stderr, for a log collector.
     #[arg(
@@ -59,7 +59,7 @@ pub struct Flags {
     )]
     #[arg(hide_possible_values = true)]
     pub log_format: Option<Format>,
-    /// Log from level error, warn, info, debug, trace [default: info]
+    /// Set the log level: error, warn, info, debug, trace [default: info]
     ///
     /// VERDICT_LOG takes filters by crate, as in VERDICT_LOG=info,verdict_train=debug.
     #[arg(
@@ -140,12 +140,12 @@ fn resolve(flags: &Flags, variable: &str) -> (StderrSettings, Option<String>) {
         (false, level) => level.unwrap_or(Level::Info),
     };
     // A flag wins over the variable, and the variable over the default; later directives win over earlier ones.
-    let asked = flags.quiet || flags.log_level.is_some();
-    let base = match (asked, format) {
+    let requested = flags.quiet || flags.log_level.is_some();
+    let base = match (requested, format) {
         (true, _) | (false, Format::Json) => level.word(),
         (false, Format::Text) => "off".to_owned(),
     };
-    let directives = match asked {
+    let directives = match requested {
         true => [variable, &base],
         false => [&base, variable],
     };

@@ -150,9 +150,9 @@ pub struct Memory {
 impl Memory {
     /// Queries the system; none if it does not report memory.
     pub fn detect() -> Option<Self> {
-        let asked = sysinfo::RefreshKind::nothing()
+        let memory_only = sysinfo::RefreshKind::nothing()
             .with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram());
-        let system = sysinfo::System::new_with_specifics(asked).ok()?;
+        let system = sysinfo::System::new_with_specifics(memory_only).ok()?;
         Some(match system.cgroup_limits() {
             Some(limits) if limits.total_memory < system.total_memory() => Self {
                 total_bytes: limits.total_memory,

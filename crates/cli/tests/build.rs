@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{show, told, verdict};
+use common::{show, transcript, verdict};
 
 /// Ten questions of each label, one JSON object a line.
 fn rows(folder: &Path) {
@@ -84,9 +84,9 @@ fn json_is_one_object_with_the_manifest() {
         ])
         .output()
         .expect("ran");
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(told["out"], "data");
-    assert_eq!(told["manifest"]["rows_kept"], 30);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(shown["out"], "data");
+    assert_eq!(shown["manifest"]["rows_kept"], 30);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
@@ -215,7 +215,7 @@ fn a_source_of_a_hub_is_read_from_the_cache_without_a_network() {
     };
     insta::assert_snapshot!(
         "hub_cached",
-        told(
+        transcript(
             folder.path(),
             offline("hub:org/name/rows.jsonl?cap=12", "data")
         )
@@ -228,7 +228,7 @@ fn a_source_of_a_hub_is_read_from_the_cache_without_a_network() {
     );
     insta::assert_snapshot!(
         "hub_offline",
-        told(
+        transcript(
             folder.path(),
             offline("hub:qiaojin/PubMedQA/pqa_labeled", "other")
         )

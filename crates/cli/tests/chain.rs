@@ -1,5 +1,5 @@
 //! The whole chain from the command line on a tiny random model: build, train, eval, ask, demo; what
-//! is told when something on the way is broken or stopped.
+//! is reported when something is broken or stopped.
 
 #[path = "common/children.rs"]
 mod children;
@@ -10,7 +10,7 @@ mod tiny;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{show, show_words, told, verdict};
+use common::{show, show_words, transcript, verdict};
 use serde_json::Value;
 use tiny::folder;
 
@@ -161,7 +161,7 @@ fn train_eval_and_ask() {
     let over = show(at, &format!("{TRAIN} --out run --overwrite --quiet"));
     assert!(over.starts_with("status: 0"), "{over}");
     let stale = at.join("run/report.json").exists() || at.join("run/predictions.jsonl").exists();
-    assert!(!stale, "the old report does not judge the new run");
+    assert!(!stale, "the old report is not one of the new run");
 }
 
 #[test]
@@ -181,13 +181,13 @@ fn folds_tell_their_cost_first_and_the_honest_figure_last() {
     let at = folder.path();
     let words = format!("{TRAIN} --folds 3 --repeats 2 --out run");
     let said = show(at, &words);
-    // Of a member: itself, and twice 3 without one fold and 3 without two.
-    let cost = "3 folds, drawn 2 times: 26 adapters stand in the batch, 24 of them for the folds; \
-                13.0 times the work of 2 members alone";
+    // Of each adapter: itself, and twice 3 without one fold and 3 without two.
+    let cost = "3 folds, drawn 2 times: 26 adapters to train, 24 of them for the folds; \
+                13.0 times the work of 2 adapters alone";
     assert!(said.contains(cost), "{said}");
-    assert!(said.contains("81 rows in folds, 3 steps"), "{said}");
+    assert!(said.contains("81 examples in folds, 3 steps"), "{said}");
     assert!(
-        said.contains("nested     choose a member, then train it: label accuracy "),
+        said.contains("nested     choosing and training an adapter: label accuracy "),
         "{said}"
     );
     assert!(said.contains(" on 81 rows that neither saw"), "{said}");
@@ -300,7 +300,7 @@ fn ctrl_c_stops_in_good_order_and_the_next_run_works() {
         std::fs::read_to_string(&events).is_ok_and(|text| text.contains("\"throughput\""))
     });
     signal(child.id());
-    let said = told(at, children::ended(child));
+    let said = transcript(at, children::ended(child));
     assert!(said.starts_with("status: 130"), "{said}");
     assert!(
         said.contains("error: run: interrupted after step"),
@@ -333,7 +333,7 @@ fn a_demo_that_was_stopped_goes_on() {
         std::fs::read_to_string(&events).is_ok_and(|text| text.contains("\"throughput\""))
     });
     signal(child.id());
-    let said = told(at, children::ended(child));
+    let said = transcript(at, children::ended(child));
     assert!(said.starts_with("status: 130"), "{said}");
     assert!(
         said.contains("hint: run the demo again to resume; finished stages are kept"),
@@ -410,7 +410,7 @@ fn a_demo_that_was_stopped_is_resumed() {
         std::fs::read_to_string(&events).is_ok_and(|text| text.contains("\"throughput\""))
     });
     signal(child.id());
-    let said = told(at, children::ended(child));
+    let said = transcript(at, children::ended(child));
     let again = show(at, "demo --model tiny");
     assert!(again.starts_with("status: 0"), "{again}");
     // On a quick machine the run may have been over before the signal.

@@ -71,7 +71,7 @@ fn base_adapters_and_ensemble_are_evaluated_in_one_command() {
         report["robustness"]["systems"].as_array().map(Vec::len),
         Some(4)
     );
-    // The temperature is the one that stands beside the adapter.
+    // The temperature is the adapter's.
     let beside = std::fs::read(at.join("run/adapters/r2/calibration.json")).expect("read");
     let beside: Value = serde_json::from_slice(&beside).expect("JSON");
     assert_eq!(report["systems"][1]["calibrations"], beside);
@@ -155,7 +155,7 @@ fn a_second_evaluation_keeps_the_benchmarks_of_the_first() {
     assert!(lines.contains("\"benchmark\":\"test\"") && lines.contains("jsonl:mine.jsonl"));
     let page = std::fs::read_to_string(at.join("run/report.md")).expect("read");
     assert!(page.contains("by an earlier evaluation"), "{page}");
-    // The same benchmark by another adapter: the new answers stand in the report, the old ones are kept.
+    // The same benchmark by another adapter: the new answers are in the report, the old ones are kept.
     let third = json(
         at,
         &format!("eval run --benchmark test --adapter r4 {flags}"),
@@ -242,7 +242,7 @@ fn runs_are_set_side_by_side() {
     let at = folder.path();
     let early = show(at, "eval --compare run other");
     assert!(early.starts_with("status: 2"), "{early}");
-    assert!(early.contains("hint: judge each run first"), "{early}");
+    assert!(early.contains("hint: evaluate each run first"), "{early}");
     let trained = show(
         at,
         "train --data data --model tiny --rank 2 --lr 1e-2 --steps 2 --batch 4 --compute f32 --out other --quiet",
@@ -340,7 +340,7 @@ fn what_cannot_be_evaluated_is_an_error() {
     let folder = folder();
     let at = folder.path();
     std::fs::write(at.join("few.json"), "{}").expect("written");
-    for (arguments, told) in [
+    for (arguments, shown) in [
         (
             "eval run --benchmark tset",
             "expected one of test, validation, challenge",
@@ -362,7 +362,7 @@ fn what_cannot_be_evaluated_is_an_error() {
     ] {
         let said = show(at, arguments);
         assert!(said.starts_with("status: 2"), "{arguments}: {said}");
-        assert!(said.contains(told), "{arguments}: {said}");
+        assert!(said.contains(shown), "{arguments}: {said}");
     }
     assert!(
         !at.join("run/looks.jsonl").exists(),

@@ -1,4 +1,4 @@
-//! The real program, killed at random moments without warning: it goes on, on another number of threads,
+//! The real program, killed at random moments without warning: it resumes, with another number of threads,
 //! to the bytes that an undisturbed run comes to. Signals; a disk that takes no more; the second process.
 #![cfg(unix)]
 
@@ -133,7 +133,7 @@ fn uniform(state: &mut u64) -> f64 {
     ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Kills runs of these flags at random moments, goes on with them, and compares what they come to.
+/// Kills runs with these flags at random moments, resumes them, and compares their results.
 fn kill(words: &str, wanted: usize) {
     let folder = folder();
     let at = folder.path();
@@ -188,7 +188,7 @@ fn kill(words: &str, wanted: usize) {
     }
     assert!(
         runs >= 2 && resumed > wanted / 2,
-        "{runs} runs, {resumed} times gone on"
+        "{runs} runs, resumed {resumed} times"
     );
 }
 
@@ -367,8 +367,8 @@ fn a_run_that_was_killed_before_anyone_watched_is_known_to_be_dead() {
         fs::read_to_string(&events).map_or(0, |text| text.lines().count()) >= 5
     });
     let state = || {
-        let told = show(at, "watch run --json");
-        let line = told
+        let shown = show(at, "watch run --json");
+        let line = shown
             .lines()
             .find(|line| line.starts_with('{'))
             .expect("an object");

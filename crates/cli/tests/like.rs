@@ -1,5 +1,5 @@
 //! `verdict train --like RUN`: a run once more, to the same bytes; other data, another model and what is
-//! no repetition are told. What manifest and model card say of where a run comes from.
+//! no repetition are reported. What manifest and model card say about where a run comes from.
 
 mod common;
 #[path = "common/tiny.rs"]
@@ -79,10 +79,10 @@ fn a_run_is_repeated_to_the_same_bytes() {
         "{said}"
     );
     let files = "(adapter_model.safetensors, calibration.json)";
-    let told = format!(
-        "repeats    not the same bytes as kept.json: 2 differ, 0 the same: r2 {files}; r4 {files}\n"
+    let shown = format!(
+        "repeats    not the same bytes as kept.json: 2 differ, 0 are the same: r2 {files}; r4 {files}\n"
     );
-    assert!(said.contains(&told), "{said}");
+    assert!(said.contains(&shown), "{said}");
     assert!(said.contains("run        run-3\n"), "{said}");
 }
 
@@ -129,7 +129,7 @@ fn the_same_rows_under_another_manifest_will_do() {
     fs::write(&path, later).expect("written");
     let said = show(at, "train --like run");
     assert!(
-        said.contains("data: another manifest than that of run, the same rows\n"),
+        said.contains("data: its manifest differs from that of run, its rows do not\n"),
         "{said}"
     );
     assert!(
@@ -152,10 +152,10 @@ fn another_machine_or_version_is_told() {
     found["machines"][0]["tool"] = "verdict 0.0.1".into();
     fs::write(&path, found.to_string()).expect("written");
     let said = show(at, "train --like run");
-    let told = "warning: run was computed on Abacus 3000 (";
-    assert!(said.contains(told) && said.contains(&here), "{said}");
-    let told = "warning: run was computed by verdict 0.0.1";
-    assert!(said.contains(told), "{said}");
+    let shown = "warning: run was computed on Abacus 3000 (";
+    assert!(said.contains(shown) && said.contains(&here), "{said}");
+    let shown = "warning: run was computed by verdict 0.0.1";
+    assert!(said.contains(shown), "{said}");
     // Runs of versions that did not note it can be repeated as well.
     let mut found = manifest(&at.join("run"));
     for key in ["machines", "data", "model"] {
@@ -163,10 +163,7 @@ fn another_machine_or_version_is_told() {
     }
     fs::write(&path, found.to_string()).expect("written");
     let said = show(at, "train --like run");
-    assert!(
-        said.contains("run does not say on what it was computed"),
-        "{said}"
-    );
+    assert!(said.contains("run does not record its machine"), "{said}");
     assert!(
         said.contains("repeats    the same bytes as run\n"),
         "{said}"

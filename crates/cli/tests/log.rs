@@ -101,7 +101,7 @@ fn a_run_is_logged_line_by_line() {
         (&end[0]["outcome"], &end[0]["best"]),
         (&"finished".into(), &result["best"])
     );
-    // Steps are told at debug; what people are told of is not told twice.
+    // Steps are logged at debug; what is logged is not printed again.
     assert!(of_kind(&lines, "train").is_empty() && of_kind(&lines, "throughput").is_empty());
     let twice = |line: &&Value| {
         line["message"]
@@ -251,15 +251,18 @@ fn without_being_asked_people_see_no_events() {
         plain.contains("step    0  validation  base model"),
         "{plain}"
     );
-    let told = show(
+    let shown = show(
         at,
         &format!("{TRAIN} --out run --overwrite --log-level info"),
     );
     assert!(
-        told.contains("INFO verdict_data::dataset: data set read path=data train=72"),
-        "{told}"
+        shown.contains("INFO verdict_data::dataset: data set read path=data train=72"),
+        "{shown}"
     );
-    assert!(told.contains("step    0  validation  base model"), "{told}");
+    assert!(
+        shown.contains("step    0  validation  base model"),
+        "{shown}"
+    );
     let quiet = show(at, &format!("{TRAIN} --out run --overwrite --quiet"));
     assert!(quiet.ends_with("----- stderr -----\n"), "{quiet}");
 }

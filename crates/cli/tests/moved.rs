@@ -73,12 +73,12 @@ fn what_moved_alone_is_named_by_a_flag_and_held_to_its_hash() {
     fs::rename(at.join("data"), at.join("set")).expect("moved");
     let said = show(&at, &format!("ask --run run {ASK}"));
     assert!(
-        said.starts_with("status: 2") && said.contains("--model names"),
+        said.starts_with("status: 2") && said.contains("--model takes"),
         "{said}"
     );
     let said = show(&at, &format!("eval run --model model {EVAL}"));
     assert!(
-        said.starts_with("status: 2") && said.contains("--data names"),
+        said.starts_with("status: 2") && said.contains("--data takes"),
         "{said}"
     );
     good(&at, &format!("ask --run run --model model {ASK}"));

@@ -15,9 +15,9 @@ const GRID: &str = "train --data data --model tiny --rank 2,4,16 --lr 1e-3,1e-2 
                     --validate-every 2 --compute f32 --threads 1 --quiet";
 
 fn good(at: &Path, words: &str) -> String {
-    let told = show(at, words);
-    assert!(told.starts_with("status: 0"), "{words}: {told}");
-    told
+    let shown = show(at, words);
+    assert!(shown.starts_with("status: 0"), "{words}: {shown}");
+    shown
 }
 
 fn bytes(run: &Path, member: &str) -> Vec<u8> {
@@ -43,13 +43,16 @@ fn shards_trained_apart_are_merged_to_the_run_of_one_task() {
     let events = at.join("sweep/shards/1/events.jsonl");
     let before = fs::read(&events).expect("events");
     let again = GRID.replace("--threads 1 --quiet", "--threads 2");
-    let told = good(at, &format!("{again} --out sweep --shard 1/2"));
-    assert!(told.contains("sweep/shards/1: already finished"), "{told}");
+    let shown = good(at, &format!("{again} --out sweep --shard 1/2"));
+    assert!(
+        shown.contains("sweep/shards/1: already finished"),
+        "{shown}"
+    );
     assert_eq!(fs::read(&events).expect("events"), before);
     // Other settings are another run.
     let other = GRID.replace("--batch 4", "--batch 8");
-    let told = show(at, &format!("{other} --out sweep --shard 1/2"));
-    insta::assert_snapshot!("shard_of_other_settings", told);
+    let shown = show(at, &format!("{other} --out sweep --shard 1/2"));
+    insta::assert_snapshot!("shard_of_other_settings", shown);
 
     insta::assert_snapshot!("merge_table", good(at, "train --merge sweep"));
     let (whole, sweep) = (at.join("whole"), at.join("sweep"));
@@ -85,8 +88,8 @@ fn a_shard_that_was_stopped_goes_on_when_it_is_started_again() {
     let whole = bytes(&run, "r16-lr1e-3");
     fs::remove_file(run.join("MANIFEST.json")).expect("there");
     fs::remove_dir_all(run.join("adapters")).expect("there");
-    let told = good(at, &shard.replace(" --quiet", ""));
-    assert!(told.contains("beginning anew"), "{told}");
+    let shown = good(at, &shard.replace(" --quiet", ""));
+    assert!(shown.contains("starting from the beginning"), "{shown}");
     assert_eq!(bytes(&run, "r16-lr1e-3"), whole);
 }
 
@@ -126,7 +129,7 @@ fn without_slurm_the_scripts_are_shown_and_nothing_is_left() {
         .env("PATH", at)
         .output()
         .expect("it ran");
-    insta::assert_snapshot!("slurm_not_there", common::told(at, output));
+    insta::assert_snapshot!("slurm_not_there", common::transcript(at, output));
     assert!(!at.join("sweep").exists());
     let folds = format!("{slurm} --dry-run --folds 3");
     insta::assert_snapshot!("slurm_folds", show(at, &folds));

@@ -73,7 +73,7 @@ impl Cluster {
             .args(words.split_whitespace())
             .output()
             .expect("it ran");
-        common::told(at, output)
+        common::transcript(at, output)
     }
 
     /// One of SLURM's programs; it must succeed.
@@ -89,10 +89,10 @@ impl Cluster {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
-    /// What `watch --json` tells of each run, by its name.
+    /// What `watch --json` prints for each run, by its name.
     fn watch(&self, at: &Path) -> Vec<Value> {
-        let told = self.verdict(at, "watch sweep --json");
-        let lines = told.lines().filter(|line| line.starts_with('{'));
+        let shown = self.verdict(at, "watch sweep --json");
+        let lines = shown.lines().filter(|line| line.starts_with('{'));
         lines
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect()
@@ -143,7 +143,7 @@ fn two_tasks_one_preempted_and_one_out_of_time_come_to_the_run_of_one_process() 
     let whole = show(at, &format!("{GRID} --out whole"));
     assert!(whole.starts_with("status: 0"), "{whole}");
 
-    // What SLURM refuses is told, and leaves nothing.
+    // A refusal of SLURM is reported and leaves nothing.
     let refused = cluster.verdict(
         at,
         &format!("{GRID} --out sweep --slurm --partition nowhere"),
@@ -156,22 +156,22 @@ fn two_tasks_one_preempted_and_one_out_of_time_come_to_the_run_of_one_process() 
     insta::assert_snapshot!("slurm_submitted", submitted);
     let again = cluster.verdict(at, "train --resume sweep --slurm");
     assert!(again.contains("are still in the queue"), "{again}");
-    let anew = cluster.verdict(at, &format!("{GRID} --out sweep {slurm} --overwrite"));
-    assert!(anew.contains("are still in the queue"), "{anew}");
+    let again = cluster.verdict(at, &format!("{GRID} --out sweep {slurm} --overwrite"));
+    assert!(again.contains("are still in the queue"), "{again}");
 
-    // Both train; then one is preempted, and the other is told that its time is nearly up.
+    // Both train; then one is preempted, and the other receives the signal that its time is nearly up.
     let events = |task: usize| at.join(format!("sweep/shards/{task}/events.jsonl"));
     until("both tasks", || {
         lines(&events(1)) > 40 && lines(&events(2)) > 40
     });
     let seen = cluster.watch(at);
-    let told = |of: &Value, key: &str| of[key].as_str().unwrap_or_default().to_owned();
+    let field = |of: &Value, key: &str| of[key].as_str().unwrap_or_default().to_owned();
     assert_eq!(
         seen.iter()
             .map(|of| (
-                told(of, "run"),
-                told(of, "state"),
-                told(&of["job"], "state")
+                field(of, "run"),
+                field(of, "state"),
+                field(&of["job"], "state")
             ))
             .collect::<Vec<_>>(),
         [
@@ -225,7 +225,7 @@ fn two_tasks_one_preempted_and_one_out_of_time_come_to_the_run_of_one_process() 
             .is_some_and(|times| times > 0)
     };
     let mut words = Vec::new();
-    until("both to go on", || {
+    until("both to resume", || {
         let seen = cluster.watch(at);
         words.extend(
             seen.iter()
@@ -246,7 +246,7 @@ fn two_tasks_one_preempted_and_one_out_of_time_come_to_the_run_of_one_process() 
         "{words:?}"
     );
 
-    // The last job merges, chooses and judges.
+    // The last job merges, selects and evaluates.
     let merged = at.join("sweep/slurm/merge.log");
     until("the report", || at.join("sweep/report.html").exists());
     assert!(text(&merged).contains("best"), "{}", text(&merged));

@@ -92,7 +92,7 @@ fn train_refuses_unknown_keys_of_a_settings_file() {
     let folder = folder();
     std::fs::write(
         folder.path().join("train.toml"),
-        "ranks = [4]\nbatch = \"many\"\n",
+        "rnak = [4]\nbatch = \"many\"\n",
     )
     .expect("written");
     insta::assert_snapshot!(show(folder.path(), "train --config train.toml"));

@@ -53,7 +53,7 @@ fn a_run_that_was_trained_here() {
     }
     let html = fs::read_to_string(at.join("out/run.html")).expect("read");
     assert!(html.contains("<title>run, 100 %</title>") && !html.contains("refresh"));
-    // Two adapters' three steps and one validation, the base model's, the speeds; see the crate for what stands in them.
+    // Two adapters' three steps and one validation, the base model's, the speeds; see the crate for their contents.
     let csv = fs::read_to_string(at.join("out/run.csv")).expect("read");
     assert_eq!(
         csv.lines().count(),
@@ -66,15 +66,15 @@ fn a_run_that_was_trained_here() {
         .args(["watch", "run", "--json"])
         .output()
         .expect("ran");
-    let told: Value = serde_json::from_slice(&output.stdout).expect("one object");
+    let shown: Value = serde_json::from_slice(&output.stdout).expect("one object");
     let manifest = fs::read_to_string(at.join("run/MANIFEST.json")).expect("read");
     let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
     assert_eq!(
-        (&told["state"], &told["step"]),
+        (&shown["state"], &shown["step"]),
         (&"finished".into(), &3.into())
     );
-    assert_eq!(told["best"], manifest["best"]);
-    for (now, record) in [0, 1].map(|of| (&told["members"][of], &manifest["members"][of])) {
+    assert_eq!(shown["best"], manifest["best"]);
+    for (now, record) in [0, 1].map(|of| (&shown["members"][of], &manifest["members"][of])) {
         assert_eq!(now["name"], record["name"]);
         assert_eq!(now["rank"], record["rank"]);
         assert_eq!(now["train_loss"], record["train_loss"]);
@@ -118,10 +118,10 @@ fn a_run_is_followed_to_its_end() {
     };
     write("pter\":null,\"kind\":\"of a later version\",\"what\":[1]}\n");
     write(&(step(1) + &step(2)));
-    let told = "step 1/9  loss r4 1.500  lr 1e-4  64 tokens/s, 0:04 left";
-    assert_eq!(next().as_deref(), Some(told));
-    let told = "step 2/9  loss r4 1.500  lr 1e-4  64 tokens/s, 0:07 left";
-    assert_eq!(next().as_deref(), Some(told));
+    let shown = "step 1/9  loss r4 1.500  lr 1e-4  64 tokens/s, 0:04 left";
+    assert_eq!(next().as_deref(), Some(shown));
+    let shown = "step 2/9  loss r4 1.500  lr 1e-4  64 tokens/s, 0:07 left";
+    assert_eq!(next().as_deref(), Some(shown));
     write(
         &(step(3)
             + r#"{"time":9.0,"step":3,"adapter":null,"kind":"end","outcome":"failed","error":"no room"}"#

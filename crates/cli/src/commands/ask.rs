@@ -36,7 +36,7 @@ pub struct Args {
     /// Use this adapter of the run [default: the run's best]
     #[arg(long, value_name = "NAME", requires = "run")]
     pub adapter: Option<String>,
-    /// Answer with this base model: folder, GGUF file, hub or built-in name
+    /// Answer with this base model, by path, hub name or built-in name
     ///
     /// With --run, the place of the run's base model, if it was moved.
     #[arg(long)]
@@ -52,12 +52,12 @@ pub struct Args {
     /// Print the model's own probabilities, not the calibrated ones
     #[arg(long)]
     pub uncalibrated: bool,
-    /// Abstain if the answer's probability is lower than this, from 0 to 1
+    /// Abstain if the answer's probability is below this, from 0 to 1
     #[arg(long, value_name = "P")]
     pub abstain_below: Option<f64>,
-    /// Abstain to answer at most this share wrongly, from 0 to 1
+    /// Limit the share of wrong answers by abstaining
     ///
-    /// The target error rate, among the questions that are answered, certified on the run's validation set with a
+    /// The target error rate, from 0 to 1, among the questions that are answered. It is certified on the run's validation set with a
     /// confidence of 90 %.
     #[arg(long, value_name = "SHARE", requires = "run", conflicts_with_all = ["abstain_below", "uncalibrated"])]
     pub target_error_rate: Option<f64>,
@@ -87,7 +87,7 @@ struct AnswerOutput<'v> {
     doubts: Vec<String>,
 }
 
-/// A question that could not be asked, as `--json` prints it.
+/// A question that was refused, as `--json` prints it.
 #[derive(Serialize)]
 struct Refused<'q> {
     question: &'q str,

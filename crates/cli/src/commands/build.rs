@@ -61,7 +61,9 @@ pub struct Args {
     /// The bytes are those of a build in one piece.
     #[arg(long, value_name = "FOLDER", num_args = 1.., conflicts_with_all = ["audit", "verify", "explain", "shard", "source", "seed", "context", "rules"])]
     pub merge: Vec<PathBuf>,
-    /// Write the data card of a finished data set again (card.md, card.html)
+    /// Write the data card of a finished data set again
+    ///
+    /// card.md and card.html in its folder.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["audit", "verify", "explain", "shard", "merge", "out", "overwrite", "config", "source", "mesh_tree", "rules", "protect", "seed"])]
     pub card: Option<PathBuf>,
     /// Print the built-in cleaning rules, a start for --rules

@@ -39,7 +39,9 @@ pub struct Args {
     /// Write everything into this folder
     #[arg(long, value_name = "FOLDER", default_value = "verdict-demo")]
     pub out: PathBuf,
-    /// Adapt this base model: folder, GGUF file, hub or built-in name
+    /// Train on this base model
+    ///
+    /// A folder, GGUF file, hub name or built-in name.
     #[arg(long, default_value = models::DEFAULT)]
     pub model: String,
     /// Take this many optimizer steps [default: 50, fewer on a slow machine]

@@ -42,7 +42,7 @@ pub struct Args {
     /// Compare several evaluated runs, without running any model
     #[arg(long, conflicts_with_all = ["benchmark", "adapter", "ensemble", "robustness"])]
     pub compare: bool,
-    /// Evaluate on these questions; repeatable [default: test, challenge]
+    /// Evaluate on a benchmark; repeatable [default: test, challenge]
     ///
     /// test, validation, challenge, pubmedqa, pubmedqa-question-only (either with :FILE), bioasq-yn:PATH, stats-heldout
     /// (or with :ROWS), or a source as `verdict build --source` takes it (docs/guide/sources.md).
@@ -51,29 +51,30 @@ pub struct Args {
     /// Evaluate these adapters, or all [default: the run's best]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub adapter: Vec<String>,
-    /// Evaluate the mean of these adapters' probabilities too; repeatable
+    /// Evaluate the mean probabilities of these adapters; repeatable
     ///
-    /// Names with commas between them, or all. The probabilities are calibrated first.
+    /// Names with commas between them, or all. The probabilities are calibrated before they are averaged.
     #[arg(long, value_name = "NAMES")]
     pub ensemble: Vec<String>,
-    /// Generate full answers to this many questions per benchmark
+    /// Generate this many full answers per benchmark
     ///
-    /// With constrained and with unconstrained decoding. For the other questions only the label is scored.
+    /// To the first questions, with constrained and with unconstrained decoding. For the other questions only the label is
+    /// scored.
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub full_answers: usize,
-    /// Ask the first N questions paraphrased, and N generated ones negated
+    /// Add N paraphrased questions per benchmark and N negated ones
     ///
-    /// N of each benchmark.
+    /// The first N questions of each benchmark are paraphrased; N generated questions are negated.
     #[arg(long, value_name = "N")]
     pub robustness: Option<usize>,
-    /// Calibrate with none, temperature, bias
+    /// Calibrate with: none, temperature, bias
     ///
     /// What is fitted on the validation set and applied to the labels' probabilities.
     #[arg(long, value_name = "FIT", value_parser = ["none", "temperature", "bias"], hide_possible_values = true, default_value = "temperature")]
     pub calibration: String,
-    /// Abstain to answer at most this share wrongly, from 0 to 1
+    /// Limit the share of wrong answers by abstaining
     ///
-    /// The target error rate, among the questions that are answered. It sets the probability below which a model
+    /// The target error rate, from 0 to 1, among the questions that are answered. It sets the probability below which a model
     /// abstains, certified on the validation set with a confidence of 90 %.
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub target_error_rate: f64,

@@ -114,7 +114,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     let snapshots = plain::follow(
         &mut watch,
         &mut log,
-        guard.asked().stop,
+        guard.request().stop,
         &mut line,
         &mut polled,
     )?;

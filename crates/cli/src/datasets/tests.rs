@@ -29,7 +29,7 @@ fn datasets(dir: &TempDir, endpoint: &str) -> Datasets {
     }
 }
 
-/// No network, by the user's wish.
+/// The user wants no network.
 fn offline(dir: &TempDir) -> Datasets {
     let mut datasets = datasets(dir, "http://hub");
     datasets.hub.offline = true;
@@ -173,10 +173,10 @@ fn a_revision_is_fetched_beside_the_main_one() {
         refused(&datasets, "hub:qiaojin/PubMedQA/pqa_labeled@v9", &dir),
         (
             format!(
-                "{}/datasets/qiaojin/PubMedQA/tree/v9: the hub answered with status 404",
+                "{}/datasets/qiaojin/PubMedQA/tree/v9: the hub returned status 404",
                 hub.endpoint
             ),
-            "check the name; for what is private or gated set HF_TOKEN".into()
+            "check the name; set HF_TOKEN for a private or gated repository".into()
         )
     );
 }
@@ -238,7 +238,7 @@ fn without_a_network_and_without_a_copy_it_is_told() {
     let (fault, hint) = refused(&offline(&dir), "hub:qiaojin/PubMedQA/pqa_labeled", &dir);
     assert_eq!(
         fault,
-        "http://hub: the hub cannot be reached: HF_HUB_OFFLINE is set"
+        "http://hub: cannot reach the hub: HF_HUB_OFFLINE is set"
     );
     assert!(
         hint.contains("without a network copy the files here and give their path"),
@@ -260,7 +260,7 @@ fn a_damaged_copy_is_refused_with_the_folder_to_delete() {
         refused(&datasets, text, &dir),
         (
             format!("{file}: damaged file in the cache: expected 22 bytes, found 4 bytes"),
-            format!("delete {folder} and fetch it again")
+            format!("delete {folder} and download it again")
         )
     );
 }
@@ -308,20 +308,20 @@ fn tables_of_any_repository_are_read_by_their_endings() {
     let folder = cached("org--tables--packed").join("packed");
     assert_eq!(input.source, Source::Parquet(folder));
 
-    let told = |text: &str| refused(&datasets, text, &dir);
+    let refusal = |text: &str| refused(&datasets, text, &dir);
     assert_eq!(
-        told("hub:org/tables/both").0,
-        "org/tables: expected files of one kind, or the name of one, found both/a.csv, both/b.jsonl"
+        refusal("hub:org/tables/both").0,
+        "org/tables: expected files of one kind, or the name of one file, found both/a.csv, both/b.jsonl"
     );
     assert_eq!(
-        told("hub:org/tables/tabels").0,
+        refusal("hub:org/tables/tabels").0,
         "org/tables: expected a folder or file \"tabels\", found README.md, both/, packed/, rows.jsonl, tables/"
     );
 }
 
 #[test]
 fn texts_that_are_no_source_are_told_before_anything_is_fetched() {
-    let told = |text: &str| text.parse::<SourceSpec>().expect_err("refused");
+    let refusal = |text: &str| text.parse::<SourceSpec>().expect_err("refused");
     let how = "expected hub:ORG/NAME/FOLDER-OR-FILE";
     for name in [
         "squad",
@@ -332,22 +332,22 @@ fn texts_that_are_no_source_are_told_before_anything_is_fetched() {
         "org/.git/x",
     ] {
         assert_eq!(
-            told(&format!("hub:{name}")),
+            refusal(&format!("hub:{name}")),
             format!("source \"hub:{name}\": {how}, found {name:?}")
         );
     }
     assert_eq!(
-        told("hub:qiaojin/PubMedQA/pqa_l"),
-        "source \"hub:qiaojin/PubMedQA/pqa_l\": expected one of pqa_labeled, pqa_artificial, pqa_unlabeled behind hub:qiaojin/PubMedQA/, found \"pqa_l\""
+        refusal("hub:qiaojin/PubMedQA/pqa_l"),
+        "source \"hub:qiaojin/PubMedQA/pqa_l\": expected one of pqa_labeled, pqa_artificial, pqa_unlabeled after hub:qiaojin/PubMedQA/, found \"pqa_l\""
     );
     assert_eq!(
-        told("hub:qiaojin/PubMedQA/pqa_labeled?cap=x"),
+        refusal("hub:qiaojin/PubMedQA/pqa_labeled?cap=x"),
         "source \"hub:qiaojin/PubMedQA/pqa_labeled?cap=x\": expected cap as a whole number from 0 on, found \"cap=x\""
     );
     assert!(
-        told("hub:qiaojin/PubMedQA/pqa_labeled?question=Q")
+        refusal("hub:qiaojin/PubMedQA/pqa_labeled?question=Q")
             .contains("expected a name of weight, cap")
     );
-    assert!(told("pubmed:x").ends_with("stats:ROWS, clinical, hub:ORG/NAME/FOLDER-OR-FILE"));
+    assert!(refusal("pubmed:x").ends_with("stats:ROWS, clinical, hub:ORG/NAME/FOLDER-OR-FILE"));
     assert!(matches!("clinical".parse(), Ok(SourceSpec::Local(_))));
 }

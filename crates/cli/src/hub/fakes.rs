@@ -28,7 +28,7 @@ pub struct Behaviour {
     pub token: Option<&'static str>,
     /// Answers everything with this status.
     pub status: Option<u16>,
-    /// Sends the whole file whatever range is asked for.
+    /// Sends the whole file whatever range is requested.
     pub ignores_ranges: bool,
     /// Takes connections and says nothing.
     pub silent: bool,

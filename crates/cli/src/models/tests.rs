@@ -149,7 +149,7 @@ fn a_cached_model_that_was_tampered_with_is_refused() {
             format!(
                 "{folder}/tiny.gguf: damaged file in the cache: expected 1000 bytes, found 999 bytes"
             ),
-            format!("delete {folder} and fetch it again")
+            format!("delete {folder} and download it again")
         )
     );
     std::fs::write(dir.path().join(folder).join("verdict-model.json"), "{").unwrap();

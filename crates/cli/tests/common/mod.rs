@@ -10,7 +10,7 @@ use assert_cmd::Command;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// The program, in a folder, with a cache of its own and nothing of the user's environment. GPUs are
-/// hidden from it: what is told must be the same on every machine.
+/// hidden from it: the output must be the same on every machine.
 pub fn verdict(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("verdict").expect("the program was built");
     command
@@ -29,7 +29,7 @@ pub fn show(folder: &Path, arguments: &str) -> String {
 
 /// As [`show`], the words given one by one.
 pub fn show_words(folder: &Path, arguments: &[&str]) -> String {
-    told(
+    transcript(
         folder,
         verdict(folder)
             .args(arguments)
@@ -39,7 +39,7 @@ pub fn show_words(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// A finished process as text.
-pub fn told(folder: &Path, output: Output) -> String {
+pub fn transcript(folder: &Path, output: Output) -> String {
     let status = output
         .status
         .code()

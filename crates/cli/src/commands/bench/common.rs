@@ -16,9 +16,9 @@ use crate::table::Table;
 /// The model to measure: flags of every measurement.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct MeasuredModel {
-    /// Measure this model: folder, GGUF file, hub name or built-in name
+    /// Measure this model [default: smollm2-135m]
     ///
-    /// The default is smollm2-135m.
+    /// A folder, GGUF file, hub name or built-in name.
     #[arg(long, conflicts_with = "shape")]
     pub model: Option<String>,
     /// Measure a model of this shape, with --random-weights

@@ -17,9 +17,9 @@ use crate::settings;
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Read rows from here, as KIND:PATH, stats:ROWS or clinical; repeatable
+    /// Read rows from this source; repeatable
     ///
-    /// Kinds are pubmedqa-labeled, pubmedqa-artificial, pubmedqa-unlabeled, bioasq, jsonl, csv, parquet and hub
+    /// KIND:PATH, stats:ROWS or clinical. Kinds are pubmedqa-labeled, pubmedqa-artificial, pubmedqa-unlabeled, bioasq, jsonl, csv, parquet and hub
     /// (hub:ORG/NAME/FOLDER). Options follow a question mark: jsonl:rows.jsonl?weight=2&question=Q. Every kind and option
     /// is described in docs/guide/sources.md.
     #[arg(long, value_name = "SOURCE")]
@@ -37,13 +37,15 @@ pub struct Settings {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unbalanced: bool,
-    /// Resolve conflicting labels by drop, uncertain [default: drop]
+    /// Resolve conflicting labels: drop, uncertain [default: drop]
     ///
     /// For a question that sources label differently: drop it, or keep one row with the label Uncertain and the source
     /// "disagreement".
     #[arg(long, value_name = "HOW", value_parser = ["drop", "uncertain"], hide_possible_values = true)]
     pub conflicting_labels: Option<String>,
-    /// Put before PubMedQA and BioASQ questions: none, abstract [default: none]
+    /// Put text before questions: none, abstract [default: none]
+    ///
+    /// `abstract` is, for PubMedQA, the abstract without its conclusion, and for BioASQ the snippets.
     #[arg(long, value_name = "WHAT", value_parser = ["none", "abstract"], hide_possible_values = true)]
     pub context: Option<String>,
     /// Cut contexts to this many tokens [default: keep them whole]
@@ -52,7 +54,7 @@ pub struct Settings {
     /// set, and train, eval and ask cut them to the run's --max-length.
     #[arg(long, value_name = "N")]
     pub max_context_tokens: Option<usize>,
-    /// Count context tokens with this model's tokenizer [default: an estimate]
+    /// Count tokens with this model's tokenizer [default: an estimate]
     ///
     /// A model, or a tokenizer.json. The estimate is one token for every three and a half characters.
     #[arg(long, value_name = "MODEL")]
@@ -67,9 +69,9 @@ pub struct Settings {
     /// The file is mtreesYYYY.bin, with lines such as Head;A01.456.
     #[arg(long, value_name = "FILE")]
     pub mesh_tree: Option<PathBuf>,
-    /// Keep a benchmark's questions out; repeatable [default: pubmedqa-test]
+    /// Exclude this benchmark; repeatable [default: pubmedqa-test]
     ///
-    /// pubmedqa-test, a file (PubMedQA, BioASQ, JSON lines, PMIDs), or none. Near copies of its questions and rows that
+    /// Its questions are kept out of the data set: pubmedqa-test, a file (PubMedQA, BioASQ, JSON lines, PMIDs), or none. Near copies of its questions and rows that
     /// share its abstracts stay out too.
     #[arg(long, value_name = "BENCHMARK")]
     #[serde(deserialize_with = "settings_file::some_one_or_many")]

@@ -28,10 +28,14 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Train on this data set, as `verdict build` writes it
+    /// Train on this data set folder
+    ///
+    /// As `verdict build` writes it.
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
-    /// Adapt this base model: folder, GGUF file, hub name or built-in name
+    /// Train on this base model
+    ///
+    /// A folder, GGUF file, hub name (org/name) or built-in name.
     #[arg(long)]
     pub model: Option<String>,
     /// Write the run into this folder
@@ -184,18 +188,18 @@ pub struct Args {
     /// hundredth of the time.
     #[arg(long, value_name = "N", help_heading = "Machine")]
     pub checkpoint_every: Option<usize>,
-    /// Store the base model as int8, bf16, f32, fp8, nf4 [default: int8]
+    /// Store the base model as: int8, bf16, f32, fp8, nf4 [default: int8]
     ///
     /// Base-model quantization; the base model is frozen. nf4 needs a GPU, fp8 a GPU of compute capability 9.0.
     #[arg(long, value_name = "TYPE", value_parser = loading::base_names(), hide_possible_values = true, help_heading = "Machine")]
     pub base: Option<BaseQuantization>,
-    /// Multiply matrices in auto, bf16, f32 [default: auto]
+    /// Set the compute dtype: auto, bf16, f32 [default: auto]
     ///
-    /// The compute dtype. `auto` is bf16 with f32 sums on a GPU and where the processor has instructions for it, else
+    /// The type of matrix products. `auto` is bf16 with f32 sums on a GPU and where the processor has instructions for it, else
     /// f32.
     #[arg(long, value_name = "TYPE", value_parser = PossibleValuesParser::new(compute::NAMES), hide_possible_values = true, help_heading = "Machine")]
     pub compute: Option<String>,
-    /// Train on auto, cpu, cuda:0, or GPUs such as cuda:0,1 [default: auto]
+    /// Select the device: auto, cpu, cuda:0, cuda:0,1 [default: auto]
     ///
     /// `auto` is the first usable GPU, else the processor. `cuda` and `gpu` mean cuda:0. Several GPUs share the grid:
     /// each trains some of the adapters.

@@ -151,7 +151,7 @@ pub fn fit_in(
         &provenance,
         &mut *engine,
         &mut observer,
-        guard.asked(),
+        guard.request(),
     )?)
 }
 

