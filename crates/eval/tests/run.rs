@@ -510,6 +510,66 @@ fn the_most_confident_mistakes_come_first() {
 }
 
 #[test]
+fn the_files_keep_the_field_names_of_the_first_version() {
+    let evaluation = evaluation();
+    let report = serde_json::json!(evaluation.report);
+    let prediction = serde_json::json!(evaluation.predictions[0]);
+    let robustness = &report["robustness"]["systems"][0][1];
+    for (value, names) in [
+        (
+            &report,
+            "benchmarks looks methods robustness subject systems tool",
+        ),
+        (
+            &report["subject"],
+            "base best data_sha256 members model model_sha256 nested rule run settings steps \
+             train_rows trained_by",
+        ),
+        (
+            &report["subject"]["members"][0],
+            "curve kept left lr name rank seed stopped validated",
+        ),
+        (
+            &report["methods"],
+            "answers delta error_rate fit machine max_answer_tokens max_prompt_tokens resampling \
+             seconds validation_rows",
+        ),
+        (
+            &report["benchmarks"][0],
+            "about contexts groups items levels look name pairs published runs sha256 slices \
+             systems trained_on truths words",
+        ),
+        (
+            &report["benchmarks"][0]["systems"][0],
+            "abstained calibrated name raw scores selective written",
+        ),
+        (
+            &report["benchmarks"][0]["systems"][0]["written"][1],
+            "citations contradictions fallbacks format loops memorised mode right tokens variety",
+        ),
+        (robustness, "all flipped kept rules"),
+        (
+            &prediction,
+            "benchmark free group guaranteed id label other probabilities question right source \
+             system truth uncalibrated",
+        ),
+        (
+            &prediction["free"],
+            "answer citation contradicts fallback first_word format_ok label memorised tokens",
+        ),
+    ] {
+        let mut found: Vec<&str> = value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found.join(" "), names);
+    }
+}
+
+#[test]
 fn files_are_read_back_unchanged() {
     let evaluation = evaluation();
     let folder = tempfile::tempdir().unwrap();
