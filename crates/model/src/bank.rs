@@ -37,13 +37,13 @@ pub(crate) struct BankAdapter {
     pub(crate) spec: AdapterSpec,
     /// α/r.
     pub(crate) scale: f32,
-    /// All weights; [`SiteRanges`] says where each matrix lies.
+    /// All weights; [`SiteRanges`] says where each matrix is.
     pub(crate) weights: Vec<f32>,
     /// `[layer * 4 + site]`
     pub(crate) sites: Vec<SiteRanges>,
 }
 
-/// Where the matrices of one site lie.
+/// Where the matrices of one site are.
 #[derive(Clone, Debug)]
 pub(crate) struct SiteRanges {
     /// The A of all parts, stacked: `[parts · r, in]`.
@@ -58,9 +58,9 @@ struct Module {
     name: String,
     inputs: usize,
     outputs: usize,
-    /// Where A `[r, in]` lies.
+    /// Where A `[r, in]` is.
     a: Range<usize>,
-    /// Where B, transposed, lies: `[r, out]`.
+    /// Where B, transposed, is: `[r, out]`.
     b: Range<usize>,
 }
 

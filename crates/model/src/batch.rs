@@ -125,7 +125,7 @@ impl Packed {
         };
         for (index, e) in examples.iter().enumerate() {
             if index > 0 && e.adapter < examples[index - 1].adapter {
-                return Err(Error::Batch("examples must come sorted by adapter".into()));
+                return Err(Error::Batch("examples must be sorted by adapter".into()));
             }
             if e.adapter.is_some_and(|a| a >= adapters) {
                 return Err(Error::Batch(format!(

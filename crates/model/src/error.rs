@@ -53,11 +53,11 @@ pub enum Error {
     },
     /// An adapter whose matrices are not those of the modules that its configuration names.
     #[error(
-        "adapter `{adapter}` is not whole: tensor `{tensor}` is {found}: it would answer as another \
-         adapter; restore its adapter_model.safetensors and adapter_config.json, which belong together",
+        "adapter `{adapter}`: its weights and its configuration do not match: tensor `{tensor}` is {found}; \
+         restore adapter_model.safetensors and adapter_config.json of the same adapter",
         found = match missing {
             true => "missing, though `target_modules` of adapter_config.json names its module",
-            false => "there, though `target_modules` of adapter_config.json does not name its module",
+            false => "present, though `target_modules` of adapter_config.json does not name its module",
         }
     )]
     AdapterTargets {

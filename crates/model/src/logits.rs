@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::gpu::{GpuModel, Last};
 use crate::host_logits::{best, log_sum_exp};
 
-/// The logits after each chunk of the last [`advance`](crate::Model::advance), a row a chunk.
+/// The logits after each chunk of the last [`advance`](crate::Model::advance), one row per chunk.
 #[derive(Clone, Copy, Debug)]
 pub struct Logits<'a>(RowsOf<'a>);
 

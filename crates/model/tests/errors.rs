@@ -130,7 +130,7 @@ fn examples_that_cannot_run() {
     let text = trainer.accumulate(&model, &unsorted, &[]);
     assert_eq!(
         text.expect_err("unsorted").to_string(),
-        "examples must come sorted by adapter"
+        "examples must be sorted by adapter"
     );
 }
 

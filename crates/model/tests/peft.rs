@@ -128,7 +128,9 @@ fn an_adapter_whose_tensors_are_not_those_of_its_configuration_is_refused() {
         adapter.tensors.retain(|name, _| !name.contains(gone));
         let text = fails(&adapter);
         assert!(
-            text.starts_with("adapter `x` is not whole: tensor `model.layers."),
+            text.starts_with(
+                "adapter `x`: its weights and its configuration do not match: tensor `model.layers."
+            ),
             "{text}"
         );
         assert!(text.contains(gone.rsplit('.').next().unwrap()), "{text}");
@@ -142,7 +144,7 @@ fn an_adapter_whose_tensors_are_not_those_of_its_configuration_is_refused() {
     adapter.config.targets = Targets::of(["q_proj", "k_proj", "v_proj", "o_proj", "up_proj"]);
     let text = fails(&adapter);
     assert!(
-        text.contains("gate_proj.lora_A.weight` is there, though"),
+        text.contains("gate_proj.lora_A.weight` is present, though"),
         "{text}"
     );
     // Fewer modules, as its configuration says.

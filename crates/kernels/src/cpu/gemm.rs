@@ -190,7 +190,7 @@ fn run_f32(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
         }
         for strip in task.rows.clone().step_by(STRIP) {
             let rows = (task.rows.end - strip).min(STRIP);
-            // SAFETY: row `strip` lies in the left operand.
+            // SAFETY: row `strip` is in the left operand.
             let a = unsafe { left.add(strip * p.ld) };
             for (i, pair) in blocks[..bundle.len()].chunks(2).enumerate() {
                 let block = bundle.start + 2 * i;

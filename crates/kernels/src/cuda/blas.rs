@@ -46,7 +46,7 @@ pub struct Product {
     pub add: bool,
     /// Whether a bias `[n]` is added to every row.
     pub bias: bool,
-    /// Both operands are e4m3 with one f32 scale a row (see [`Gpu::product_fp8`]). Forward only.
+    /// Both operands are e4m3 with one f32 scale a row (see [`Gpu::product_fp8`](super::Gpu::product_fp8)). Forward only.
     pub fp8: bool,
 }
 
@@ -62,7 +62,7 @@ impl Product {
         Self { m, ..self }
     }
 
-    /// How sums may be split. Not at all, but for those so long that without it most of the card would
+    /// How sums may be split. Not at all, but for those so long that without it most of the GPU would
     /// are idle: the gradient through the head sums over the vocabulary, into a few tiles.
     fn reductions(&self) -> u32 {
         let long = self.backward && self.n >= 16 * self.k;

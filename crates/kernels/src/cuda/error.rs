@@ -9,7 +9,7 @@ pub enum GpuError {
     /// Driver, library or device that is not there.
     #[error("no GPU can be used: {0}")]
     Missing(String),
-    /// More memory than the card, or the budget, has left.
+    /// More memory than the GPU, or the budget, has left.
     #[error(
         "GPU {ordinal}: out of memory: {} more needed, {} of {} in use by this process{}",
         bytes(*.wanted as u64), bytes(*.held as u64), bytes(*.limit as u64),
@@ -22,7 +22,7 @@ pub enum GpuError {
         wanted: usize,
         /// Bytes this process holds.
         held: usize,
-        /// Bytes it may hold: the card's memory or the budget.
+        /// Bytes it may hold: the GPU's memory or the budget.
         limit: usize,
         /// Whether the limit is a budget that the user set.
         budget: bool,

@@ -35,7 +35,7 @@ const OVERLAPPING: [&str; 20] = [
 
 /// A value that a kernel takes.
 pub(crate) trait Arg {
-    /// Where the value lies; valid as long as `self` stays.
+    /// Where the value is; valid as long as `self` stays.
     fn pointer(&self) -> *mut c_void;
 }
 

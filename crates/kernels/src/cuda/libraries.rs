@@ -13,7 +13,7 @@ use serde::Serialize;
 /// An opened library.
 #[derive(Clone, Debug, Serialize)]
 pub struct Library {
-    /// Where it lies; the bare name where the system's loader found it.
+    /// Where it is; the bare name where the system's loader found it.
     pub path: PathBuf,
     /// Its version, where it reports one.
     pub version: Option<String>,

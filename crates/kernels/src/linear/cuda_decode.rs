@@ -81,7 +81,7 @@ impl Gpu {
             shared += 4 * k.next_multiple_of(64);
         }
         if shared > self.shared_bytes() && s.rows > 40 {
-            // Smaller cards: a row's result is the same beside fewer.
+            // Smaller GPUs: a row's result is the same beside fewer.
             let (first, second) = s.split(40, n, k);
             self.skinny(w, first)?;
             return self.skinny(w, second);

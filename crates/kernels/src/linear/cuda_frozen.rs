@@ -150,7 +150,7 @@ impl GpuLinear {
         }
     }
 
-    /// Numbers that a buffer of an [`Unpacker`] must hold for it.
+    /// Numbers that a buffer of an [`Unpacker`](crate::linear::Unpacker) must hold for it.
     pub fn scratch(&self) -> usize {
         match &self.store {
             Store::Bf16(_) | Store::Fp8 { .. } => 0,

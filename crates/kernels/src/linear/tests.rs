@@ -2,25 +2,23 @@
 
 mod device;
 mod nf4;
+mod small_products;
 
-use verdict_testkit::{BF16_UNIT, F32_UNIT, assert_close, numbers, wide};
+use verdict_testkit::{BF16_UNIT, assert_close, numbers, wide};
 
 use crate::cpu::{Cpu, Isa};
 use crate::cuda::testing::{
     Machine, Output, WORKS, bits, everywhere, machines, rounded, rows as on_gpu, shapes, widened,
 };
 use crate::cuda::{Gpu, GpuError, Staging};
-use crate::linear::{
-    FrozenLinear, GpuLinear, Mode, Out, RightOperand, Rows, Scratch, SmallProduct, Unpacker,
-    matmul, reference,
-};
+use crate::linear::{FrozenLinear, GpuLinear, Mode, Out, Rows, Scratch, Unpacker, reference};
 use crate::number_formats::{BaseQuantization, ComputeDtype};
 
 #[allow(
     clippy::print_stderr,
     reason = "a skipped instruction set must be seen"
 )]
-fn tell_skipped() {
+fn report_skipped() {
     for isa in Isa::ALL.into_iter().filter(|isa| *isa > Isa::hardware()) {
         eprintln!("skipped: this processor has no {isa}");
     }
@@ -352,7 +350,7 @@ const SHAPES: [(usize, usize, usize); 7] = [
 
 #[test]
 fn frozen_forward_and_backward() {
-    tell_skipped();
+    report_skipped();
     everywhere!(machines(), |on: &dyn Frozen| {
         for base in on.bases() {
             for &(m, k, n) in shapes(&SHAPES, 4) {
@@ -438,122 +436,6 @@ fn a_row_of_zeros_stays_zero_in_int8() {
 }
 
 #[test]
-fn small_products_of_adapters() {
-    for cpu in machines() {
-        for (m, k, n) in SHAPES {
-            let what = format!("{} {:?} {m}x{k}x{n}", cpu.isa(), cpu.compute());
-            let x = numbers(3, m * k, 1.0);
-            let left = rows(&cpu, &x, k);
-            let product = |right| SmallProduct {
-                left: &left,
-                rows: 0..m,
-                from: 0,
-                right,
-                out_row: 0,
-                out_column: 0,
-                mode: Mode::Add,
-                factor: 2.0,
-            };
-            let w = numbers(6, n * k, 0.3);
-            for (right, want) in [
-                (
-                    RightOperand::Transposed {
-                        data: &w,
-                        n,
-                        k,
-                        ld: k,
-                    },
-                    reference::times_transposed(
-                        &cpu.seen(x.clone()),
-                        &cpu.seen(w.clone()),
-                        m,
-                        k,
-                        n,
-                    ),
-                ),
-                (
-                    RightOperand::Plain {
-                        data: &w,
-                        k,
-                        n,
-                        ld: n,
-                    },
-                    reference::times(&cpu.seen(x.clone()), &cpu.seen(w.clone()), m, k, n),
-                ),
-            ] {
-                let mut y = vec![1.0; m * n];
-                matmul(&cpu, &[product(right)], &mut y, n);
-                let want: Vec<f64> = want.iter().map(|v| 1.0 + 2.0 * v).collect();
-                assert_close(&what, &y, &want, 24.0, F32_UNIT);
-            }
-        }
-    }
-}
-
-/// `out += uᵀ x` over the examples `spans`.
-fn gradient(
-    cpu: &Cpu,
-    u: &[f32],
-    r: usize,
-    x: &Rows,
-    spans: &[std::ops::Range<usize>],
-    out: &mut [f32],
-) {
-    let mut left = Rows::default();
-    left.set_transposed(cpu, u, r, 0..r, spans, 1.0);
-    let n = x.columns();
-    let right = RightOperand::Batch {
-        rows: x,
-        from: 0,
-        n,
-        blocks: spans,
-    };
-    let product = SmallProduct {
-        left: &left,
-        rows: 0..r,
-        from: 0,
-        right,
-        out_row: 0,
-        out_column: 0,
-        mode: Mode::Continue,
-        factor: 1.0,
-    };
-    matmul(cpu, &[product], out, n);
-}
-
-#[test]
-fn sums_over_a_batch_continue_bit_for_bit() {
-    let spans = [0..5, 5..50, 50..51, 51..90];
-    let (t, r, n) = (90, 12, 70);
-    for cpu in machines() {
-        let u = numbers(1, t * r, 1.0);
-        let values = numbers(2, t * n, 1.0);
-        let x = rows(&cpu, &values, n);
-        let mut whole = vec![0.0; r * n];
-        gradient(&cpu, &u, r, &x, &spans, &mut whole);
-        let mut parts = vec![0.0; r * n];
-        gradient(&cpu, &u, r, &x, &spans[..1], &mut parts);
-        gradient(&cpu, &u, r, &x, &spans[1..3], &mut parts);
-        gradient(&cpu, &u, r, &x, &spans[3..], &mut parts);
-        assert_eq!(whole, parts, "{} {:?}", cpu.isa(), cpu.compute());
-        let mut transposed = vec![0.0; r * t];
-        for (i, row) in u.chunks_exact(r).enumerate() {
-            row.iter()
-                .enumerate()
-                .for_each(|(j, v)| transposed[j * t + i] = *v);
-        }
-        let want = reference::times(&cpu.seen(transposed), &cpu.seen(values), r, t, n);
-        assert_close(
-            &format!("{} {:?}", cpu.isa(), cpu.compute()),
-            &whole,
-            &want,
-            24.0,
-            F32_UNIT,
-        );
-    }
-}
-
-#[test]
 fn rows_are_batch_invariant() {
     let (m, k, n) = (77, 128, 96);
     let w = numbers(1, n * k, 0.2);
@@ -597,28 +479,4 @@ fn f32_products_have_the_same_bits_on_every_instruction_set() {
         linear.forward(cpu, &rows(cpu, &x, k), &mut y, Mode::Assign);
         assert_eq!(first.get_or_insert_with(|| y.clone()), &y, "{}", cpu.isa());
     }
-}
-
-#[test]
-#[should_panic(expected = "two products write one element")]
-fn overlapping_products_are_refused() {
-    let cpu = Cpu::best().expect("cpu");
-    let left = rows(&cpu, &[1.0; 64], 32);
-    let w = [1.0; 64];
-    let product = |out_column| SmallProduct {
-        left: &left,
-        rows: 0..2,
-        from: 0,
-        right: RightOperand::Plain {
-            data: &w,
-            k: 32,
-            n: 2,
-            ld: 2,
-        },
-        out_row: 0,
-        out_column,
-        mode: Mode::Assign,
-        factor: 1.0,
-    };
-    matmul(&cpu, &[product(0), product(1)], &mut [0.0; 8], 4);
 }

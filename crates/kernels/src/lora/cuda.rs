@@ -81,7 +81,7 @@ const fn kernel(
     }
 }
 
-// Largest first; the last serves whatever is left.
+// Largest first; the last is for whatever is left.
 const DOWN: [Kernel; 4] = [
     kernel("lora_down_64x128", (64, 128), 256, 147_456, 14),
     kernel("lora_down_64x64", (64, 64), 128, 98_304, 10),

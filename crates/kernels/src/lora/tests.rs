@@ -77,7 +77,7 @@ impl Shape {
 }
 
 impl Site {
-    /// Where a product's matrix lies.
+    /// Where a product's matrix is.
     fn place(p: &LoraProduct) -> Range<usize> {
         let at = p.weight + LAYER as usize * p.layer_stride;
         at..at + p.rank * p.columns
@@ -477,7 +477,7 @@ fn tiles_of_every_size_give_the_same_bits() {
     let Some(gpu) = gpu() else {
         return;
     };
-    // Together they have tiles enough for the largest kernels on a card of 132 multiprocessors, one by one
+    // Together they have tiles enough for the largest kernels on a GPU of 132 multiprocessors, one by one
     // only for smaller ones.
     let all = [
         Shape {

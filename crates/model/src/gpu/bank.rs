@@ -12,7 +12,7 @@ use crate::bank::{AdapterBank, BankAdapter};
 use crate::error::Result;
 use crate::site::Site;
 
-/// Where one adapter's matrices lie, and what its products need.
+/// Where one adapter's matrices are, and what its products need.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     pub(crate) rank: usize,

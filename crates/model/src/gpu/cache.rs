@@ -1,4 +1,4 @@
-//! Running sequences on a GPU: which there are, where their keys and values lie, and the step recorded for them.
+//! Running sequences on a GPU: which there are, where their keys and values are, and the step recorded for them.
 
 use std::sync::Arc;
 

@@ -186,7 +186,7 @@ impl GpuModel {
         let batch = GpuBatch::new(gpu, c, &bank.layouts, packed, false)?;
         let size = PassSize {
             rows: packed.rows(),
-            // Its logits lie in the cache, the rows before them in `input`.
+            // Its logits are in the cache, the rows before them in `input`.
             head_rows: 0,
             narrow: batch.narrow(),
             keep: Keep::Nothing,
@@ -250,7 +250,7 @@ impl GpuModel {
         Ok(last)
     }
 
-    /// A recorded step that has a row for each chunk, its state filled in. The last one serves again as
+    /// A recorded step that has a row for each chunk, its state filled in. The last one is used again as
     /// long as its rows can be given to these chunks without leaving half of them idle.
     fn prepare(
         &self,

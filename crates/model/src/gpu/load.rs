@@ -241,12 +241,12 @@ const PASS_KERNELS: [&str; 10] = [
 /// What the GPU engine cannot do, said before anything is loaded.
 fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
     let refuse = |text: String| Err(Error::Machine(text));
-    let shape = |text: String| refuse(format!("on a GPU: {text}; --device cpu takes any"));
+    let shape = |text: String| refuse(format!("on a GPU: {text}; --device cpu has no such limit"));
     if options.compute == Some(ComputeDtype::F32) {
-        return refuse("f32 products run on the CPU alone: --device cpu, or --compute bf16".into());
+        return refuse("f32 products need a CPU: use --device cpu, or --compute bf16".into());
     }
     if options.base == BaseQuantization::F32 {
-        return refuse("an f32 base runs on the CPU alone: --device cpu, or --base bf16".into());
+        return refuse("a base model in f32 needs a CPU: use --device cpu, or --base bf16".into());
     }
     if !c.head_dim.is_multiple_of(8) || c.head_dim > 128 {
         return shape(format!(
@@ -270,7 +270,7 @@ fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
         }
         if options.base == BaseQuantization::Nf4 && !n.is_multiple_of(64) {
             return refuse(format!(
-                "base nf4: {what} {n}, expected a multiple of 64; --base int8 takes any"
+                "base nf4: {what} {n}, expected a multiple of 64; --base int8 has no such limit"
             ));
         }
     }
@@ -325,7 +325,7 @@ mod tests {
         };
         assert_eq!(
             told(&fine, compute),
-            "f32 products run on the CPU alone: --device cpu, or --compute bf16"
+            "f32 products need a CPU: use --device cpu, or --compute bf16"
         );
         let base = LoadOptions {
             base: BaseQuantization::F32,
@@ -333,7 +333,7 @@ mod tests {
         };
         assert_eq!(
             told(&fine, base),
-            "an f32 base runs on the CPU alone: --device cpu, or --base bf16"
+            "a base model in f32 needs a CPU: use --device cpu, or --base bf16"
         );
         let wide = ModelConfig {
             head_dim: 256,
@@ -341,7 +341,7 @@ mod tests {
         };
         assert_eq!(
             told(&wide, plain),
-            "on a GPU: heads of 256 numbers, expected a multiple of 8 up to 128; --device cpu takes any"
+            "on a GPU: heads of 256 numbers, expected a multiple of 8 up to 128; --device cpu has no such limit"
         );
         let odd = ModelConfig {
             intermediate_size: 6150,
@@ -349,7 +349,7 @@ mod tests {
         };
         assert_eq!(
             told(&odd, plain),
-            "on a GPU: intermediate_size 6150, expected a multiple of 32; --device cpu takes any"
+            "on a GPU: intermediate_size 6150, expected a multiple of 32; --device cpu has no such limit"
         );
         let narrow = ModelConfig {
             intermediate_size: 6176,
@@ -362,7 +362,7 @@ mod tests {
         };
         assert_eq!(
             told(&narrow, nf4),
-            "base nf4: intermediate_size 6176, expected a multiple of 64; --base int8 takes any"
+            "base nf4: intermediate_size 6176, expected a multiple of 64; --base int8 has no such limit"
         );
         let vocabulary = ModelConfig {
             vocab_size: 50_257,
@@ -370,7 +370,7 @@ mod tests {
         };
         assert_eq!(
             told(&vocabulary, plain),
-            "on a GPU: vocab_size 50257, expected a multiple of 8; --device cpu takes any"
+            "on a GPU: vocab_size 50257, expected a multiple of 8; --device cpu has no such limit"
         );
     }
 

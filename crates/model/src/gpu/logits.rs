@@ -156,7 +156,7 @@ impl GpuModel {
                 *word &= !(1 << (token % 32));
             }
         }
-        // Behind the mask, the number of the mask that the one row goes by.
+        // Behind the mask, the index of the mask that the one row uses.
         mask.push(0);
         let mask = gpu.upload(&mask)?;
         let masks = (mask.part(0..words), mask.from(words));

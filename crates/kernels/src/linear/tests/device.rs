@@ -152,7 +152,7 @@ fn products_of_few_rows() {
         (104, 576, vec![1, 17, 33, 41]),
         (96, 2048, vec![1, 2, 17, 64]),
         (48, 1200, vec![5]),
-        // Blocks that take several tiles, on a card of 132 multiprocessors.
+        // Blocks that take several tiles, on a GPU of 132 multiprocessors.
         (4640, 64, vec![1, 17, 41]),
     ];
     for base in [BaseQuantization::Bf16, BaseQuantization::Int8] {
