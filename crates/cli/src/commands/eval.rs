@@ -154,6 +154,25 @@ impl Args {
         faults
     }
 
+    /// The methods as far as the flags determine them.
+    fn methods(&self) -> Methods {
+        Methods {
+            fit: self.fit(),
+            resampling: Resampling {
+                replicates: self.bootstrap_samples,
+                ..Resampling::default()
+            },
+            target_error_rate: self.target_error_rate,
+            delta: abstain::DELTA,
+            max_answer_tokens: self.max_new_tokens,
+            max_prompt_tokens: 0,
+            machine: String::new(),
+            validation_rows: 0,
+            answers: 0,
+            seconds: 0.0,
+        }
+    }
+
     fn fit(&self) -> Fit {
         Fit::ALL
             .into_iter()
@@ -264,15 +283,7 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     let mut engine = ModelInferenceEngine::new(&opened.model, &bank);
     let (answerer, written) = (opened.answerer()?, args.full_answers);
     report_cuts(&answerer, &engine, &benchmarks, &settings, printer)?;
-    let mut requests: Vec<EvaluationRequest<'_>> = benchmarks
-        .iter()
-        .map(|benchmark| EvaluationRequest {
-            name: &benchmark.name,
-            items: &benchmark.items,
-            written,
-        })
-        .collect();
-    requests.extend(variants.iter().map(VariantQuestions::request));
+    let requests = requests(&benchmarks, variants.as_ref(), written);
     let total = verdict_eval::answer_count(&requests, models.len());
     let progress = printer.progress("evaluate", "answer", total as u64);
     let mut done = |count: usize| progress.set(count as u64, "");
@@ -294,19 +305,12 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     let options = EvaluationOptions {
         run: evaluated_run,
         methods: Methods {
-            fit: args.fit(),
-            resampling: Resampling {
-                replicates: args.bootstrap_samples,
-                ..Resampling::default()
-            },
-            target_error_rate: args.target_error_rate,
-            delta: abstain::DELTA,
-            max_answer_tokens: args.max_new_tokens,
             max_prompt_tokens: settings.max_prompt_tokens,
             machine: loading::describe(&options),
             answers: total,
             seconds,
             validation_rows: validation.first().map_or(0, Vec::len),
+            ..args.methods()
         },
         looks: looks.looks,
         models: model_names,
@@ -320,6 +324,21 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     };
     let evaluation = verdict_eval::evaluate(options, &benchmarks, &answers);
     write(evaluation, earlier.as_ref(), folder, printer)
+}
+
+/// The requests for the answers to all benchmarks and variants; the first `written` questions are answered in full.
+fn requests<'b>(
+    benchmarks: &'b [Benchmark],
+    variants: Option<&'b VariantQuestions>,
+    written: usize,
+) -> Vec<EvaluationRequest<'b>> {
+    let request = |benchmark: &'b Benchmark| EvaluationRequest {
+        name: &benchmark.name,
+        items: &benchmark.items,
+        written,
+    };
+    let variants = variants.into_iter().map(VariantQuestions::request);
+    benchmarks.iter().map(request).chain(variants).collect()
 }
 
 /// This look at the questions of all benchmarks, by all models and ensembles.
