@@ -16,7 +16,7 @@ use tokenizers::Tokenizer;
 /// Tensors go by Hugging Face's names in both formats: `model.embed_tokens.weight` `[V, H]`,
 /// `model.layers.0.self_attn.q_proj.weight` `[heads × D, H]`, `model.norm.weight` `[H]`, and so on.
 /// Opening checks that every tensor which [`ModelConfig::tensors`] names is there, in its shape and
-/// in a number format that can be decoded, and that no other is there, but for buffers that change
+/// in a number format that can be decoded, and that there is no other, except buffers that change
 /// nothing.
 #[derive(Debug)]
 pub struct Checkpoint {

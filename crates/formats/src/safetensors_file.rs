@@ -98,7 +98,7 @@ pub(crate) fn add_shards(store: &mut Store, index: &Path) -> Result<()> {
     }
 }
 
-/// Tells a file that was cut short from one that was never right.
+/// The error for a header that cannot be read: distinguishes a truncated file from one that is not safetensors.
 pub(crate) fn header_error(path: &Path, bytes: &[u8], error: SafeTensorError) -> Error {
     let truncated = |expected: u64| Error::Truncated {
         path: path.to_path_buf(),

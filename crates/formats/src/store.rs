@@ -38,7 +38,7 @@ impl Store {
     /// Maps a file and returns its number.
     pub(crate) fn map(&mut self, path: &Path) -> Result<usize> {
         let file = File::open(path).map_err(Error::io(path))?;
-        // SAFETY: the map is read-only. Whoever overwrites a model file in place while it is in
+        // SAFETY: the map is read-only. A program that overwrites a model file in place while it is in
         // use breaks it for every program that maps it; Verdict renames finished files instead.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
         self.files.push((path.to_path_buf(), map));

@@ -369,7 +369,7 @@ fn a_failed_write_leaves_nothing_under_a_final_name() {
         )
     );
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    // A folder stands where the temporary file would go.
+    // A folder has the name of the temporary file.
     std::fs::create_dir(dir.path().join("adapter_model.safetensors.partial")).unwrap();
     assert_eq!(
         message(adapter().write(dir.path()), dir.path()),

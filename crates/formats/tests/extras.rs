@@ -1,4 +1,4 @@
-//! Tensors that the configuration does not name: refused in every format, but for those that change
+//! Tensors that the configuration does not name: refused in every format, except those that change
 //! nothing.
 
 mod common;
@@ -100,7 +100,7 @@ fn layers_beyond_the_configuration_are_refused_with_their_number() {
             "set `num_hidden_layers` to 12, or take the weights that belong to this configuration",
         ],
     );
-    // The first of them, by the name that stands in the file.
+    // The first of them, by its name in the file.
     for (found, name) in found.iter().zip([
         "`model.layers.2.input_layernorm.weight`",
         "`model.layers.2.input_layernorm.weight`",

@@ -102,7 +102,7 @@ fn dequantised(tensor: &Tensor, dtype: GgmlDType) -> Vec<f32> {
     plain.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// K-quants have blocks of 256, wider than the tiny model: a model of one wide matrix stands in.
+/// K-quants have blocks of 256, wider than the tiny model: a model of one wide matrix is used instead.
 #[test]
 fn k_quants_decode_to_the_bit_as_candle_decodes_them() {
     let family = "llama";

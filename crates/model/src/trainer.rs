@@ -39,7 +39,7 @@ impl Trainer {
 
     /// Forward and backward with dropout: adds to the gradients. Many calls before a
     /// [`step`](Self::step) give what one call with all examples gives: on the CPU bit for bit, on a GPU
-    /// but for the rounding of sums.
+    /// up to the rounding of sums.
     ///
     /// # Errors
     /// Examples that are unsorted, too long, or name unknown tokens or adapters; a GPU that fails.

@@ -1,6 +1,6 @@
-//! The promises of every device, on the one under test (`VERDICT_TEST_DEVICE`): runs repeat to the bit, and
-//! an adapter's losses and gradients do not depend on its company or on passes, but for the rounding of a
-//! GPU's sums.
+//! The promises of every device, on the one under test (`VERDICT_TEST_DEVICE`): repeated runs are
+//! bitwise identical, and an adapter's losses and gradients do not depend on other adapters or on micro-batches, up to
+//! the rounding of a GPU's sums.
 
 mod support;
 
@@ -310,7 +310,7 @@ fn generated_tokens_are_the_best_ones() {
                     ..*prompt
                 };
                 let logits = model.extend(&bank, &mut cache, &[chunk]).expect("logits");
-                // A near tie may fall either way: the token's logit is the best one, but for rounding.
+                // A near tie may fall either way: the token's logit is the best one, up to rounding.
                 let best = logits.iter().copied().fold(f32::MIN, f32::max);
                 let size = logits.iter().fold(0.0_f32, |most, l| most.max(l.abs()));
                 let lead = (best - logits[*token as usize]) / size;

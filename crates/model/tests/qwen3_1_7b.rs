@@ -8,7 +8,7 @@
 //!
 //! The measure is PEFT's own run with a bf16 base: what that is off PEFT's f32 run, ours may be off by a
 //! small multiple. `VERDICT_TEST_BASE` (`bf16`, the default, `int8`, `fp8`, `nf4`) chooses the base; those that
-//! round the weights are told, not judged. `VERDICT_TEST_STEPS` cuts the curve short (for a CPU).
+//! round the weights are reported, not checked. `VERDICT_TEST_STEPS` cuts the curve short (for a CPU).
 #![allow(clippy::print_stderr, reason = "the comparison is to be read")]
 
 mod support;

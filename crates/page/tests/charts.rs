@@ -245,7 +245,7 @@ fn points_stand_where_their_numbers_say() {
             rows: 4,
         }],
     );
-    // A point of equal confidence and accuracy stands a quarter along the diagonal.
+    // A point of equal confidence and accuracy is a quarter along the diagonal.
     let drawing = Drawing::read(&figure);
     let [x1, y1, x2, y2] = drawing.line("mark").expect("the diagonal");
     let [x, y] = drawing.circle("spot s0").expect("the point");

@@ -23,7 +23,7 @@ pub fn resize_buffer<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
     }
 }
 
-/// Tells glibc, once, to map every large buffer by itself. Left alone it learns from freed buffers to take
+/// Makes glibc, once, map every large buffer by itself. Left alone it learns from freed buffers to take
 /// the next ones from its heap, where zeros are written out, and address space never touched becomes memory.
 pub(crate) fn map_large_buffers() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

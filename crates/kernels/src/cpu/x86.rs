@@ -369,8 +369,8 @@ pub(crate) unsafe fn expand_int8(from: &[i8], out: &mut [u16]) {
 #[repr(C, align(64))]
 struct TilePair([u16; 2 * TILE]);
 
-/// Sums of up to 16 rows against one or two blocks stored in int8; otherwise, to the bit, as
-/// [`amx_strip`] over the expanded blocks.
+/// Sums of up to 16 rows against one or two blocks stored in int8; bitwise identical to [`amx_strip`]
+/// over the expanded blocks.
 ///
 /// # Safety
 /// AMX configured; 16 readable rows at `a` as for [`amx_strip`]; a strip of sums at `c`; `b1` as long as `b0`.

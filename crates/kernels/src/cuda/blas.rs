@@ -62,7 +62,7 @@ impl Product {
         Self { m, ..self }
     }
 
-    /// How sums may be split. Not at all, but for those so long that without it most of the GPU would
+    /// How sums may be split. Not at all, except sums so long that without it most of the GPU would
     /// are idle: the gradient through the head sums over the vocabulary, into a few tiles.
     fn reductions(&self) -> u32 {
         let long = self.backward && self.n >= 16 * self.k;

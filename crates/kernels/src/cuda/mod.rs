@@ -85,7 +85,7 @@ struct Inner {
     /// Most bytes that may be held, and whether a user set it.
     limit: usize,
     budget: bool,
-    /// Memory to plan with: the budget, or the GPU's total but for a twentieth.
+    /// Memory to plan with: the budget, or 95 % of the GPU's total.
     plan: usize,
     profile: Mutex<Option<Profile>>,
     held: AtomicUsize,

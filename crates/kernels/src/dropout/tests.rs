@@ -120,7 +120,7 @@ fn rows_of_any_width_have_the_same_masks_everywhere() {
                 .map(|i| (key(i), [0.05, 0.5, 0.0, 0.9][i % 4]))
                 .collect();
             let x = on.seen(numbers(1, rows * n, 1.0));
-            // To the bit, rounded once on a GPU.
+            // Bitwise identical; on a GPU after one rounding.
             let want = on.seen(Isa::Portable.masked(&keys, n, &x));
             assert_eq!(on.masked(&keys, n, &x), want, "{} {rows}x{n}", on.name());
         }

@@ -71,7 +71,7 @@ impl Gpu {
         )
     }
 
-    /// After a choice: every sequence takes its token as its next input, one position further, but for
+    /// After a choice: every sequence takes its token as its next input, one position further, except
     /// those that are `finished` (not 0).
     ///
     /// # Errors

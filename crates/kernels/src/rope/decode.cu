@@ -4,7 +4,7 @@
 /// From `qkv [rows, ld]` (heads q heads, kv_heads k heads, kv_heads v heads, of d numbers each): q heads
 /// through `q_norm` (may be null) and rotated to `q [rows, ld_q]` (may be qkv); k heads alike, and v heads as
 /// they are, to `[slots[row]][kv head][positions[row]][d]` of their caches, strides in numbers. What
-/// `norm_and_rotate` makes, but for the order of a norm's sum. d is even; `table` is `[position][cos d/2 | sin d/2]`.
+/// `norm_and_rotate` makes, except for the order of a norm's sum. d is even; `table` is `[position][cos d/2 | sin d/2]`.
 ///
 /// Grid ⌈rows · (heads + 2 kv_heads) / warps of a block⌉.
 KERNEL rotate_into_cache(const bf16 *qkv, int ld, bf16 *q, int ld_q, const u32 *positions, const u32 *slots,

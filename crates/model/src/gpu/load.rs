@@ -224,7 +224,7 @@ fn prepare(gpu: &Gpu, c: &ModelConfig, base: BaseQuantization) {
     }
 }
 
-/// One kernel of each source that a training pass needs, but for attention's and those of some bases.
+/// One kernel of each source that a training pass needs, except attention's and those of some base-model quantizations.
 const PASS_KERNELS: [&str; 10] = [
     "quantise_rows",
     "rms_norm_",

@@ -35,7 +35,7 @@ pub(crate) enum Keep {
     Everything,
 }
 
-/// What backward needs of one block, but for its input. All bf16 but `lse`.
+/// What backward needs of one block, except its input. All bf16 but `lse`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Saved<'a> {
     /// q, k, v as projected `[T, ld]`.

@@ -199,7 +199,7 @@ fn weights_are_unpacked_ahead_of_their_product() {
         sizes.max().unwrap_or(0)
     });
     let unpacker = Unpacker::new(gpu, unpacked).expect(WORKS);
-    // Forward and backward over them, as training goes, but with products that come otherwise than told.
+    // Forward and backward over them, as training goes, but with products in another order than announced.
     let order = [0, 1, 2, 3, 4, 4, 3, 2, 1, 0, 2, 0, 4, 1, 1, 3, 0];
     let told = [2, 3, 4, 4, 3, 2, 1, 0, 2, 0, 4, 1, 1, 3, 0, 0, 0];
     let mut outputs = Vec::new();
