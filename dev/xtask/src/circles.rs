@@ -1,86 +1,43 @@
 //! Circles between the files of a crate: `a.rs` uses what `b.rs` defines, and `b.rs`, directly or through other
 //! files, uses what `a.rs` defines.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::modules::Edges;
 
 /// The files that each file uses.
 type Used<'e> = BTreeMap<&'e str, Vec<&'e str>>;
 
-/// Files that all use each other, directly or through one another.
-#[derive(Debug)]
-pub struct Circle {
-    /// All of them, sorted.
-    pub files: Vec<String>,
-    /// The shortest ways round: each file with the names that it uses of the next. The last uses the first.
-    pub ways: Vec<Vec<(String, String)>>,
-}
+/// A way round a circle: each file with the names that it uses of the next. The last one uses the first.
+pub type Circle = Vec<(String, String)>;
 
-/// All circles, each file in one of them at most.
+/// The shortest circle through each use that is part of one, each circle once, short ones first.
 pub fn circles(edges: &Edges) -> Vec<Circle> {
     let mut used: Used<'_> = BTreeMap::new();
     for (from, to) in edges.keys() {
         used.entry(from).or_default().push(to);
     }
-    let reached: BTreeMap<&str, BTreeSet<&str>> = used
-        .keys()
-        .map(|file| (*file, reach(&used, file)))
-        .collect();
-    let reaches = |from: &str, to: &str| reached.get(from).is_some_and(|all| all.contains(to));
-    let mut done: BTreeSet<&str> = BTreeSet::new();
-    let mut circles = Vec::new();
-    for file in used.keys() {
-        if done.contains(file) || !reaches(file, file) {
-            continue;
-        }
-        let mutual = used.keys().copied();
-        let files: BTreeSet<&str> = mutual
-            .filter(|other| reaches(file, other) && reaches(other, file))
-            .collect();
-        done.extend(&files);
-        circles.push(Circle {
-            ways: ways(edges, &used, &files),
-            files: files.into_iter().map(str::to_owned).collect(),
-        });
-    }
-    circles
-}
-
-/// The shortest way round through each use between two of the files, each way once.
-fn ways(edges: &Edges, used: &Used<'_>, files: &BTreeSet<&str>) -> Vec<Vec<(String, String)>> {
-    let mut ways = BTreeMap::new();
+    let mut circles = BTreeMap::new();
     for (from, to) in edges.keys() {
-        if !files.contains(from.as_str()) || !files.contains(to.as_str()) {
+        let back = shortest(&used, to, from);
+        if back.is_empty() {
             continue;
         }
         let mut way = vec![from.as_str()];
-        way.extend(shortest(used, to, from));
+        way.extend(back);
         let named = way.windows(2).map(|pair| {
             let names = &edges[&(pair[0].to_owned(), pair[1].to_owned())];
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             (pair[0].to_owned(), names.join(", "))
         });
-        let named = named.collect();
+        let circle: Circle = named.collect();
         way.pop();
         way.sort_unstable();
-        ways.entry(way).or_insert(named);
+        circles.entry(way).or_insert(circle);
     }
-    let mut ways: Vec<_> = ways.into_values().collect();
-    ways.sort_by_key(Vec::len);
-    ways
-}
-
-/// The files that a file reaches by one use or more.
-fn reach<'e>(used: &Used<'e>, from: &str) -> BTreeSet<&'e str> {
-    let mut found = BTreeSet::new();
-    let mut open = used.get(from).cloned().unwrap_or_default();
-    while let Some(file) = open.pop() {
-        if found.insert(file) {
-            open.extend(used.get(file).into_iter().flatten());
-        }
-    }
-    found
+    let mut circles: Vec<Circle> = circles.into_values().collect();
+    circles.sort_by_key(Vec::len);
+    circles
 }
 
 /// The files on the shortest way between two, both included; none where there is no way.
@@ -132,15 +89,12 @@ mod tests {
             ("c", "a", "A"),
             ("c", "d", "D"),
         ]);
-        let found = circles(&all);
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].files, ["a", "b", "c"]);
         let way = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
             let owned = pairs.iter().map(|(a, b)| ((*a).into(), (*b).into()));
             owned.collect()
         };
         let short = way(&[("a", "B"), ("b", "A")]);
         let long = way(&[("b", "C"), ("c", "A"), ("a", "B")]);
-        assert_eq!(found[0].ways, [short, long]);
+        assert_eq!(circles(&all), [short, long]);
     }
 }

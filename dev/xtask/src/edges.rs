@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::circles::circles;
+use crate::circles::{Circle, circles};
 use crate::modules::Crate;
 use crate::programs::{output, report};
 
@@ -71,46 +71,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// The crate that all others may use.
 const EVERYWHERE: &str = "verdict-common";
 
-/// Circles that are still to be removed: the crate and its files. None may be added.
-const KNOWN: &[(&str, &str)] = &[
-    (
-        "verdict-cli",
-        "src/commands/bench.rs src/commands/bench/decode.rs src/commands/bench/train.rs",
-    ),
-    (
-        "verdict-cli",
-        "src/commands/build.rs src/commands/build/verify.rs",
-    ),
-    (
-        "verdict-cli",
-        "src/commands/train.rs src/commands/train/like.rs src/commands/train/parts.rs",
-    ),
-    (
-        "verdict-cli",
-        "src/hub/cache.rs src/hub/error.rs src/hub/mod.rs src/models/mod.rs src/models/wheel.rs",
-    ),
-    (
-        "verdict-cli",
-        "src/log.rs src/printer.rs src/printer/progress.rs",
-    ),
-    (
-        "verdict-data",
-        "src/build/mod.rs src/build/plan.rs src/build/rules.rs src/build/scan.rs \
-         src/build/store/mod.rs src/build/store/sides.rs src/build/store/writer.rs src/build/tie.rs \
-         src/build/write.rs src/card/census.rs src/card/checks.rs src/card/figures.rs src/card/mod.rs \
-         src/card/page.rs src/card/rights.rs src/card/tables.rs src/dataset.rs src/manifest.rs \
-         src/mesh.rs src/protect.rs src/sources/bioasq.rs src/sources/cut.rs src/sources/hashed.rs \
-         src/sources/mod.rs src/sources/own_parquet.rs src/sources/parquet.rs src/sources/pubmedqa.rs \
-         src/sources/table.rs",
-    ),
-    (
-        "verdict-data",
-        "src/citations.rs src/citations/instead.rs src/citations/place.rs src/normal.rs src/rules.rs \
-         src/text.rs",
-    ),
-    ("verdict-data", "src/error.rs src/source.rs"),
-];
-
 /// Checks every crate of the workspace.
 pub fn run() -> anyhow::Result<()> {
     let text = output(
@@ -164,7 +124,7 @@ fn crate_faults(metadata: &Value) -> Vec<String> {
     faults
 }
 
-/// Circles between the files of a package that are not [`KNOWN`].
+/// Circles between the files of a package.
 fn file_faults(package: &Value) -> anyhow::Result<Vec<String>> {
     let name = package["name"].as_str().unwrap_or_default();
     let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
@@ -180,23 +140,16 @@ fn file_faults(package: &Value) -> anyhow::Result<Vec<String>> {
             continue;
         }
         let read = Crate::read(root, &sources).with_context(|| name.to_owned())?;
-        for circle in circles(&read.edges()) {
-            let known = KNOWN.iter().any(|(of, files)| {
-                let listed = |file: &String| files.split(' ').any(|known| known == file);
-                *of == name && circle.files.iter().all(listed)
-            });
-            if !known {
-                faults.extend(circle.ways.iter().map(|way| described(name, way)));
-            }
-        }
+        let circles = circles(&read.edges());
+        faults.extend(circles.iter().map(|circle| described(name, circle)));
     }
     Ok(faults)
 }
 
-/// A way round a circle: `verdict-x: circle: src/a.rs uses B of src/b.rs, which uses A of src/a.rs`.
-fn described(package: &str, way: &[(String, String)]) -> String {
-    let steps = way.iter().enumerate().map(|(nth, (file, names))| {
-        let (next, _) = &way[(nth + 1) % way.len()];
+/// A circle in words: `verdict-x: circle: src/a.rs uses B of src/b.rs, which uses A of src/a.rs`.
+fn described(package: &str, circle: &Circle) -> String {
+    let steps = circle.iter().enumerate().map(|(nth, (file, names))| {
+        let (next, _) = &circle[(nth + 1) % circle.len()];
         match nth {
             0 => format!("{file} uses {names} of {next}"),
             _ => format!("which uses {names} of {next}"),
@@ -243,9 +196,10 @@ mod tests {
 
     #[test]
     fn a_circle_names_each_step() {
-        let way = [("src/a.rs", "B"), ("src/b.rs", "A, a")].map(|(a, b)| (a.into(), b.into()));
+        let circle = [("src/a.rs", "B"), ("src/b.rs", "A, a")];
+        let circle = circle.map(|(file, names)| (file.into(), names.into()));
         assert_eq!(
-            described("verdict-x", &way),
+            described("verdict-x", &circle.into()),
             "verdict-x: circle: src/a.rs uses B of src/b.rs, which uses A, a of src/a.rs"
         );
     }
