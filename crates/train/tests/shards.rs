@@ -81,7 +81,7 @@ fn merged_shards_are_the_run_of_one_task() {
     // The settings.toml of a shard is the shard's, the whole run's is the whole run's.
     assert_eq!(files(&merged), files(&expected));
 
-    // Its events tell of each member what the one task's told, and of the whole what it is.
+    // Its events report the same of each adapter as those of a single task, and describe the merged run as a whole.
     let merged = RunFolder::open(&out).unwrap().events().unwrap();
     let of = |events: &[verdict_train::Event], adapter: Option<&str>| -> Vec<(usize, EventKind)> {
         let kept = events.iter().filter(|event| {

@@ -157,7 +157,7 @@ fn tensorboard_reads_runs_that_grow_are_cut_and_begin_anew() {
     };
     let whole = first.events();
     check(&whole, &second.events());
-    // Grown, but for half a line.
+    // Grown, with half a line missing.
     first.done = 40;
     let more = &first.events()[..first.events().len() - 40];
     append(&one, &more[whole.len()..]);
@@ -167,7 +167,7 @@ fn tensorboard_reads_runs_that_grow_are_cut_and_begin_anew() {
     let cut = &whole[..=whole[..cut].rfind('\n').expect("lines")];
     fs::write(one.join("events.jsonl"), cut).expect("written");
     check(cut, &second.events());
-    // Begun anew, by another run that began an hour later.
+    // Replaced by another run that began an hour later.
     let later = second.events().replace("\"time\":17954", "\"time\":17955");
     assert_ne!(later, second.events());
     fs::write(one.join("events.jsonl"), &later).expect("written");

@@ -43,7 +43,7 @@ impl Known {
             .draw(|frame| screen::draw(frame, &runs, &self.snapshots, view, &clock))
             .expect("drawn");
         let text = terminal.backend().to_string();
-        // Each line stands between quotes; blanks at its end say nothing.
+        // Each line is between quotes; blanks at its end have no meaning.
         let lines = text.lines().map(|line| line.trim_matches('"').trim_end());
         lines.collect::<Vec<_>>().join("\n")
     }

@@ -13,7 +13,15 @@ use crate::programs::{report, root};
 const LONG: usize = 600;
 
 /// Folders that are not ours to check; in a second working tree `.git` is a file.
-const SKIPPED: &[&str] = &["target", ".git", ".venv", "out", "runs", "__pycache__"];
+const SKIPPED: &[&str] = &[
+    "target",
+    ".git",
+    ".gpu",
+    ".venv",
+    "out",
+    "runs",
+    "__pycache__",
+];
 
 /// Where printing is allowed: the printer, and tools for developers (the testkit tells of skipped tests).
 const PRINTERS: &[&str] = &[

@@ -45,7 +45,7 @@ impl Card<'_> {
         }
         add("SHA-256", code(&of.model_sha256));
         format!(
-            "## Base model\n\n{}\nThis card sets no licence for the adapter: whoever publishes it chooses one, considering the \
+            "## Base model\n\n{}\nThis card sets no licence for the adapter: its publisher chooses one, considering the \
              licences of the base model and the data.\n",
             table(&["", ""], &rows)
         )
