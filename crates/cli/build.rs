@@ -1,7 +1,7 @@
-//! Tells the program the commit it is built from (`VERDICT_COMMIT`), for the manifests of runs.
+//! Passes the program the commit it is built from (`VERDICT_COMMIT`), for the manifests of runs.
 //!
-//! `-dirty` stands behind it where the sources differ from the commit. It is looked at anew whenever a
-//! source or the commit changes, so it never names a commit that the sources left since. Where git or the
+//! `-dirty` follows it when the sources differ from the commit. It is determined again whenever a source or
+//! the commit changes, so it never names a commit that the sources no longer match. Where git or the
 //! repository is missing (a tarball) there is none; `VERDICT_COMMIT` in the environment wins.
 
 use std::path::Path;

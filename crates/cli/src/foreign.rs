@@ -126,7 +126,7 @@ pub fn hinted(mut error: Error) -> Error {
     error
 }
 
-/// What to do instead of this flag; how to write a list where a number stands alone.
+/// What to do instead of this flag; how to write a list where there is a single number.
 pub fn tip(found: &str) -> Option<String> {
     if found.parse::<f64>().is_ok() {
         return Some(format!(

@@ -65,7 +65,7 @@ fn a_run_is_repeated_to_the_same_bytes() {
             assert!(read("run") == read("run-2"), "{name}/{}", file.display());
         }
     }
-    // But for the folder's name, manifest too: what was a default of the first run is a setting of the second.
+    // Except for the folder's name, the manifest too: what was a default of the first run is a setting of the second.
     let text = |run: &str| fs::read_to_string(at.join(run).join("MANIFEST.json")).expect("read");
     let again = text("run-2").replace("\"run-2\"", "\"run\"");
     let again = again.replacen("    \"pass_tokens\": 1024,\n", "", 1);

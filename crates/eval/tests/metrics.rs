@@ -50,7 +50,7 @@ fn goldens() -> Goldens {
     serde_json::from_str(include_str!("goldens/metrics.json")).unwrap()
 }
 
-/// Equal but for the rounding of a few operations in double precision.
+/// Equal up to the rounding of a few operations in double precision.
 fn assert_close(got: f64, want: f64, what: &str) {
     assert!(
         (got - want).abs() <= 1e-12 * want.abs().max(1.0),

@@ -110,7 +110,7 @@ fn goldens() -> Goldens {
     serde_json::from_str(include_str!("goldens/statistics.json")).unwrap()
 }
 
-/// Equal but for the rounding of sums of some hundred terms, and of the special functions of two libraries.
+/// Equal up to the rounding of sums of some hundred terms, and of the special functions of two libraries.
 #[track_caller]
 fn assert_close(got: f64, want: f64, what: &str) {
     assert!(

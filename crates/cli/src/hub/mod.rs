@@ -104,7 +104,7 @@ impl Hub {
         }
     }
 
-    /// Downloads what is requested into `partial`. Going on from an earlier attempt costs only what is
+    /// Downloads what is requested into `partial`. Resuming an earlier attempt costs only what is
     /// missing.
     pub fn fetch(
         &self,
