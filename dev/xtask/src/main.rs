@@ -13,12 +13,13 @@ mod modules;
 mod programs;
 mod reference;
 mod tidy;
+mod words;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask ci                   every check, cheapest first
-cargo xtask tidy                 headers, file map, links, words, who prints
+cargo xtask tidy                 headers, file map, links, private words, who prints
 cargo xtask edges                which crate may use which, and no circles between the files of a crate
 cargo xtask reference [--check]  write (or compare) docs/reference/cli.md";
 

@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: what no compiler checks. Every source file says what it is; the README's map
-//! has a line for each folder; links in the documents lead somewhere; only the printer prints; no
-//! package host is named; a file of over 600 lines is pointed out.
+//! has a line for each folder; links in the documents have targets; only the printer prints; no
+//! package host is named; no text uses a private word where the field has a usual one; a file of over
+//! 600 lines gets a warning.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use anyhow::Context as _;
 use regex::Regex;
 
 use crate::programs::{report, root};
+use crate::words::Words;
 
 /// More lines than this are a sign of two things in one file: a warning, not a fault.
 const LONG: usize = 600;
@@ -23,7 +25,7 @@ const SKIPPED: &[&str] = &[
     "__pycache__",
 ];
 
-/// Where printing is allowed: the printer, and tools for developers (the testkit tells of skipped tests).
+/// Where printing is allowed: the printer, and tools for developers (the testkit reports skipped tests).
 const PRINTERS: &[&str] = &[
     "crates/cli/src/printer.rs",
     "crates/cli/build.rs",
@@ -47,6 +49,7 @@ pub fn run() -> anyhow::Result<()> {
     let mut files = Vec::new();
     collect(&root, &root, &mut files)?;
     let mut faults = Vec::new();
+    let private = Words::new();
     for file in &files {
         if file.path.ends_with(".rs") {
             faults.extend(header(file));
@@ -62,7 +65,8 @@ pub fn run() -> anyhow::Result<()> {
         if file.path.ends_with(".md") {
             faults.extend(links(file, &root));
         }
-        faults.extend(words(file));
+        faults.extend(hosts(file));
+        faults.extend(private.faults(&file.path, &file.text));
     }
     faults.extend(map(&root, &files)?);
     report(faults)
@@ -82,7 +86,7 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> anyhow::Result<
         if path.is_dir() {
             collect(root, &path, files)?;
         } else if let Ok(text) = std::fs::read_to_string(&path) {
-            // What is no UTF-8 is no text of ours.
+            // A file that is not UTF-8 is not text.
             let path = path
                 .strip_prefix(root)
                 .unwrap_or(&path)
@@ -141,7 +145,7 @@ fn links(file: &File, root: &Path) -> Vec<String> {
                 link.contains("://") || link.starts_with("mailto:") || target.is_empty();
             if !elsewhere && !folder.join(target).exists() {
                 faults.push(format!(
-                    "{}: line {}: link to {link} leads nowhere",
+                    "{}: line {}: link to {link} has no target",
                     file.path,
                     number + 1
                 ));
@@ -151,10 +155,10 @@ fn links(file: &File, root: &Path) -> Vec<String> {
     faults
 }
 
-/// Words that have no place in the repository: package hosts (each machine has its own) and paths
+/// Names that do not belong in the repository: package hosts (each machine has its own) and paths
 /// of one machine.
-fn words(file: &File) -> Vec<String> {
-    // In two parts, so that this file does not hold them.
+fn hosts(file: &File) -> Vec<String> {
+    // In two parts, so that this file does not contain them.
     let hosts = [
         ["pypi", ".org"],
         ["huggingface", ".co"],
@@ -170,7 +174,7 @@ fn words(file: &File) -> Vec<String> {
         for word in hosts.iter().chain(&paths).map(|parts| parts.concat()) {
             if line.contains(&word) {
                 faults.push(format!(
-                    "{}: line {}: no place for `{word}` here",
+                    "{}: line {}: `{word}` does not belong here",
                     file.path,
                     number + 1
                 ));
@@ -244,18 +248,18 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_leads_nowhere_is_a_fault() {
+    fn a_link_without_a_target_is_a_fault() {
         let root = root();
         let text = "[a](Cargo.toml) [b](nowhere.md)\n";
         assert_eq!(
             links(&file("README.md", text), &root),
-            ["README.md: line 1: link to nowhere.md leads nowhere"]
+            ["README.md: line 1: link to nowhere.md has no target"]
         );
     }
 
     #[test]
     fn a_package_host_is_a_fault() {
         let text = format!("see {}{}\n", "crates", ".io");
-        assert_eq!(words(&file("docs/a.md", &text)).len(), 1);
+        assert_eq!(hosts(&file("docs/a.md", &text)).len(), 1);
     }
 }
