@@ -226,7 +226,7 @@ fn print(report: &BuildReport, printer: &Printer) {
 
 /// Rows of each split by label.
 pub fn splits(manifest: &Manifest) -> Table {
-    let mut table = Table::new(["split", "rows", "Yes", "No", "Uncertain"]);
+    let mut table = Table::new(["split", "examples", "Yes", "No", "Uncertain"]);
     for split in &manifest.splits {
         let count = |label| split.labels.get(&label).copied().unwrap_or(0).to_string();
         let counts = Label::ALL.map(count);

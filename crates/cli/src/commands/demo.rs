@@ -295,7 +295,9 @@ fn print(
     });
     printer.line("");
     printer.table(&scores(&evaluation.report));
-    printer.line("");
+    printer.line(
+        "Format-valid, citations and tokens: of unconstrained decoding, without the grammar.\n",
+    );
     for line in evaluation.report.findings() {
         printer.line(line);
     }
@@ -318,12 +320,12 @@ fn print(
 /// The scores of all models on every benchmark, with chance and the majority label.
 fn scores(report: &EvalReport) -> Table {
     let mut table = Table::new([
-        "questions",
-        "who",
-        "right",
-        "95 %",
+        "benchmark",
+        "model",
+        "accuracy",
+        "95 % CI",
         "log loss",
-        "free: in form",
+        "format-valid",
         "citations",
         "tokens",
     ]);
