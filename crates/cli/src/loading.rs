@@ -54,7 +54,7 @@ pub struct MachineFlags {
     /// `auto` is the first usable GPU, else the processor. `cuda` and `gpu` mean cuda:0.
     #[arg(long)]
     pub device: Option<DeviceChoice>,
-    /// Take at most this much of each GPU's memory [default: all that is free]
+    /// Limit the memory taken of each GPU [default: all that is free]
     #[arg(long, value_name = "GIB")]
     pub memory_gib: Option<f64>,
     /// Use this many processor threads [default: all cores]

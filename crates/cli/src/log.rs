@@ -59,7 +59,7 @@ pub struct Flags {
     )]
     #[arg(hide_possible_values = true)]
     pub log_format: Option<Format>,
-    /// Set the log level: error, warn, info, debug, trace [default: info]
+    /// Set the level: error, warn, info, debug, trace [default: info]
     ///
     /// VERDICT_LOG takes filters by crate, as in VERDICT_LOG=info,verdict_train=debug.
     #[arg(

@@ -190,7 +190,7 @@ fn folds_tell_their_cost_first_and_the_honest_figure_last() {
         said.contains("nested     choosing and training an adapter: label accuracy "),
         "{said}"
     );
-    assert!(said.contains(" on 81 rows that neither saw"), "{said}");
+    assert!(said.contains(" on 81 examples seen by neither"), "{said}");
     assert!(
         !said.contains("r2@"),
         "folds' adapters fill no screen: {said}"

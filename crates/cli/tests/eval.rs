@@ -154,7 +154,7 @@ fn a_second_evaluation_keeps_the_benchmarks_of_the_first() {
     let lines = std::fs::read_to_string(at.join("run/predictions.jsonl")).expect("read");
     assert!(lines.contains("\"benchmark\":\"test\"") && lines.contains("jsonl:mine.jsonl"));
     let page = std::fs::read_to_string(at.join("run/report.md")).expect("read");
-    assert!(page.contains("by an earlier evaluation"), "{page}");
+    assert!(page.contains("Kept from an earlier evaluation"), "{page}");
     // The same benchmark by another adapter: the new answers are in the report, the old ones are kept.
     let third = json(
         at,
@@ -179,7 +179,7 @@ fn a_second_evaluation_keeps_the_benchmarks_of_the_first() {
         refused.contains("holds the report of another run"),
         "{refused}"
     );
-    assert!(refused.contains("--out names another folder"), "{refused}");
+    assert!(refused.contains("choose another folder for the report with --out"), "{refused}");
 }
 
 #[cfg(unix)]
@@ -229,7 +229,7 @@ fn who_left_the_batch_early_stands_in_the_report() {
         let text = std::fs::read_to_string(at.join("run").join(page)).expect("a report");
         for reason in &reasons {
             assert!(
-                text.contains(&format!("left early: {reason}")),
+                text.contains(&format!("ended early: {reason}")),
                 "{page}: {reason}"
             );
         }
@@ -294,7 +294,9 @@ fn an_answer_may_abstain() {
         "ask --run run Why? --max-new-tokens 40 --target-error-rate 0.001",
     );
     assert!(
-        said.contains("abstains: the validation rows certify no probability for this error rate"),
+        said.contains(
+            "abstains: no probability could be certified on the validation set for this error rate"
+        ),
         "{said}"
     );
     let fault = show(at, "ask --run run Why? --abstain-below 1.5 --unconstrained");

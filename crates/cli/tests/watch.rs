@@ -152,7 +152,7 @@ fn ctrl_c_ends_the_log_and_nothing_else() {
     assert_eq!(output.status.code(), Some(130));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.ends_with("error: run: watched no more while waiting\n"),
+        said.ends_with("error: run: stopped watching while waiting\n"),
         "{said}"
     );
 }

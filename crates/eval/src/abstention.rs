@@ -78,7 +78,7 @@ mod tests {
         let found = abstention(&rows, confident, 0.1, 0.1).unwrap();
         assert_eq!((found.n, found.threshold), (11, None));
         assert!(
-            found.guarantee.contains("at least 22 answered rows"),
+            found.guarantee.contains("at least 22 answered examples"),
             "{}",
             found.guarantee
         );

@@ -175,7 +175,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         let expected = format!(
-            "train: item \"rows.jsonl:7\": the text \" [\" is token {far}, and the model's embedding has only {far} rows"
+            "train: example \"rows.jsonl:7\": the text \" [\" is token {far}, and the model's embedding has only {far} rows"
         );
         assert!(error.starts_with(&expected), "{error}");
     }
@@ -237,6 +237,9 @@ mod tests {
             "data: the validation split has no examples; expected at least 1"
         );
         let error = encode(&good, &good, 12).unwrap_err().to_string();
-        assert!(error.starts_with("train: item \"pubmedqa-1\": "), "{error}");
+        assert!(
+            error.starts_with("train: example \"pubmedqa-1\": "),
+            "{error}"
+        );
     }
 }

@@ -119,7 +119,7 @@ fn patience_keeps_the_weights_of_the_lowest_loss_and_stops_when_due() {
                 assert_eq!((stop.by, stop.step), (EarlyStoppingRule::Patience, end));
                 assert_eq!(told, [(end, best.0)]);
                 let begins = format!(
-                    "validation loss {:.4} after step {end}, ",
+                    "validation loss {:.4} after step {end}; ",
                     whole[end / 2 - 1].1
                 );
                 assert!(stop.reason.starts_with(&begins), "{}", stop.reason);
@@ -215,7 +215,7 @@ fn the_worse_adapters_are_pruned_at_each_rung_and_the_others_are_not_affected() 
         .unwrap()
         .reason;
     assert!(
-        reason.contains("after step 3, place ") && reason.contains(" of 4; the best 2 stay"),
+        reason.contains("after step 3, rank ") && reason.contains(" of 4; the best 2 continue"),
         "{reason}"
     );
 }

@@ -314,7 +314,10 @@ fn broken_run_folders_are_refused_naming_the_file() {
     );
     fs::write(&manifest, whole).unwrap();
     fs::write(out.join("settings.toml"), "rnk = 4\n").unwrap();
-    assert_eq!(open(&out), "RUN/settings.toml: rnk: unknown key");
+    assert_eq!(
+        open(&out),
+        "RUN/settings.toml: rnk: unknown key, did you mean `rank`? (line 1)"
+    );
 }
 
 #[test]

@@ -447,7 +447,7 @@ fn a_deleted_folder_stops_the_run() {
     .unwrap_err();
     assert_eq!(
         text(&error, &out),
-        "RUN: the run folder is gone, so training stops; what was trained is lost"
+        "RUN: the run folder was deleted during training; its adapters are lost"
     );
     assert!(!out.exists(), "it is not made again");
 }

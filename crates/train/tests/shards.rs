@@ -159,7 +159,7 @@ fn missing_unfinished_and_foreign_shards_are_reported_at_once() {
         reasons(error, &out),
         [
             "RUN/shards/2: the run is not complete: it has no MANIFEST.json because it was interrupted or failed",
-            "shard 3: other settings than shard 1"
+            "shard 3: its settings differ from those of shard 1"
         ]
     );
     assert!(!out.join("MANIFEST.json").exists() && !out.join("adapters").exists());

@@ -219,7 +219,7 @@ fn wrong_bytes_are_refused_and_nothing_of_them_stays() {
         "{fault}"
     );
     assert!(
-        hint.starts_with("the file was thrown away; try again"),
+        hint.starts_with("the file was deleted; try again"),
         "{hint}"
     );
     assert_eq!(
@@ -241,7 +241,7 @@ fn without_a_network_and_without_a_copy_it_is_told() {
         "http://hub: cannot reach the hub: HF_HUB_OFFLINE is set"
     );
     assert!(
-        hint.contains("without a network copy the files here and give their path"),
+        hint.contains("without a network copy the files to this machine and give their path"),
         "{hint}"
     );
 }

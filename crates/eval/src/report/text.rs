@@ -30,7 +30,7 @@ impl EvalReport {
             text.push('\n');
         }
         if let Some(table) = terminal::consistency(self) {
-            let _ = write!(text, "{}{}\n", wrapped(&table.caption), plain(&table));
+            let _ = writeln!(text, "{}{}", wrapped(&table.caption), plain(&table));
         }
         for line in self.findings() {
             text.push_str(&wrapped(&line));

@@ -1,6 +1,8 @@
 //! Early stopping during a run: which fits end before their steps are done, and which weights are
 //! kept of them.
 
+use verdict_common::counted;
+
 use super::active_fit::{ActiveFit, BestFit, PatienceState};
 use super::training::Training;
 use crate::early_stopping::{EarlyStop, EarlyStoppingRule};
@@ -48,8 +50,10 @@ impl Training<'_> {
             return Ok(());
         }
         let reason = format!(
-            "validation loss {:.4} after step {}; the lowest was {loss:.4} after step {step}, {since} validations ago",
-            score.loss, self.done
+            "validation loss {:.4} after step {}; the lowest was {loss:.4} after step {step}, {} ago",
+            score.loss,
+            self.done,
+            counted(since, "validation")
         );
         self.stop_early(fit, EarlyStoppingRule::Patience, reason)
     }

@@ -137,11 +137,11 @@ const HELP: &str = "\
  ?             this help; any key closes it
 
  Curves: each point is the mean of the steps
- in its column. Loss is in nats per supervised
- token. Time left: from the median of the last
- 64 steps, validations included. 95 %: Wilson's
- interval of the accuracy. GPUs: those of this
- machine, whichever process uses them.";
+ in its column. Loss is in nats per
+ supervised token. Time left: from the median
+ of the last 64 steps and the validations.
+ 95 %: Wilson's interval of the accuracy.
+ GPUs: this machine's, used by any process.";
 
 fn help(frame: &mut Frame<'_>, area: Rect) {
     let lines = HELP.lines().count() as u16;

@@ -91,7 +91,7 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, v
             None if area.width < 100 && adapter.best => "best".into(),
             None if area.width < 120 && adapter.early_stop.is_some() => match adapter.pruned {
                 true => "pruned".into(),
-                false => "early-stopped".into(),
+                false => "stopped".into(),
             },
             _ => plain(&note(adapter, snapshot.state)),
         };

@@ -137,33 +137,33 @@ pub struct Args {
     /// its beginning. `eval` and `ask` take the value from the run.
     #[arg(long, value_name = "N", help_heading = "Recipe")]
     pub max_length: Option<usize>,
-    /// Raise the learning rate from 0 over this share of the steps [default: 0.03]
+    /// Raise the learning rate over this share of steps [default: 0.03]
     #[arg(long, value_name = "SHARE", help_heading = "Recipe")]
     #[serde(rename = "warmup")]
     pub warmup_ratio: Option<f64>,
-    /// Lower the rate after warm-up: linear, cosine, constant [default: linear]
+    /// Set the schedule: linear, cosine, constant [default: linear]
     #[arg(long, value_name = "SHAPE", value_parser = ["linear", "cosine", "constant"], hide_possible_values = true, help_heading = "Recipe")]
     #[serde(rename = "schedule")]
     pub lr_schedule: Option<String>,
-    /// Clip each adapter's gradient to this norm, 0 for never [default: 1.0]
+    /// Clip each adapter's gradient to this norm, 0: never [default: 1.0]
     #[arg(long, value_name = "NORM", help_heading = "Recipe")]
     #[serde(rename = "clip")]
     pub max_grad_norm: Option<f64>,
     /// Validate every N optimizer steps [default: 25]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
     pub validate_every: Option<usize>,
-    /// Stop an adapter after N validations without a lower loss [default: never]
+    /// Stop after N validations without a lower loss [default: never]
     ///
     /// Early stopping by validation loss. The weights of each adapter's lowest validation loss are saved, not the last
     /// ones.
     #[arg(long, value_name = "N", help_heading = "Recipe")]
     pub patience: Option<usize>,
-    /// Keep one adapter in ETA at each rung, by validation loss [default: all]
+    /// Keep one adapter in ETA at each rung [default: all]
     ///
     /// Successive halving. The other adapters are pruned, and the steps that follow take less time.
     #[arg(long, value_name = "ETA", help_heading = "Recipe")]
     pub halving: Option<usize>,
-    /// Cross-validate with K folds, 3 or more, in the same pass [default: none]
+    /// Cross-validate with K folds, 3 or more [default: none]
     ///
     /// Training and validation examples are pooled. Beside each adapter K + K(K−1)/2 more are trained, each without one
     /// or two of the folds, so that choosing an adapter is itself validated (nested cross-validation).
@@ -172,7 +172,7 @@ pub struct Args {
     /// Draw the folds this many times [default: 1]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
     pub repeats: Option<usize>,
-    /// Count these tokens in the loss: completion, full [default: completion]
+    /// Compute the loss on: completion, full [default: completion]
     #[arg(long, value_name = "TOKENS", value_parser = ["completion", "full"], hide_possible_values = true, help_heading = "Recipe")]
     pub loss: Option<String>,
     /// Weight the loss by class: data, none [default: data]
@@ -205,7 +205,7 @@ pub struct Args {
     /// each trains some of the adapters.
     #[arg(long, help_heading = "Machine")]
     pub device: Option<DeviceChoice>,
-    /// Take at most this much of each GPU's memory [default: all that is free]
+    /// Limit the memory taken of each GPU [default: all that is free]
     #[arg(long, value_name = "GIB", help_heading = "Machine")]
     pub memory_gib: Option<f64>,
     /// Use this many processor threads [default: all cores]
