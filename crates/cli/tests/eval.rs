@@ -179,7 +179,10 @@ fn a_second_evaluation_keeps_the_benchmarks_of_the_first() {
         refused.contains("holds the report of another run"),
         "{refused}"
     );
-    assert!(refused.contains("choose another folder for the report with --out"), "{refused}");
+    assert!(
+        refused.contains("choose another folder for the report with --out"),
+        "{refused}"
+    );
 }
 
 #[cfg(unix)]
