@@ -24,8 +24,11 @@ use verdict_model::formats::{
 use verdict_model::{AdamW, AdapterBank, BaseQuantization, Chunk, Example, Model, Trainer};
 use verdict_testkit::{numbers, relative_error, wide};
 
+/// Turns one switch of a configuration.
+type Switch = fn(&mut ModelConfig);
+
 /// What a configuration can switch on, and how it differs from [`plain`].
-const SWITCHES: [(&str, fn(&mut ModelConfig)); 10] = [
+const SWITCHES: [(&str, Switch); 10] = [
     ("nothing", |_| {}),
     ("grouped-query attention", |c| c.num_key_value_heads = 2),
     ("heads wider than H / heads", |c| c.head_dim = 32),
