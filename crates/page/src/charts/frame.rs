@@ -6,7 +6,7 @@ use crate::svg::{Anchor, LINE, Shape, Svg, WIDTH, text_width, truncated};
 
 /// Margin at the right, for half of the last tick's label or of a mark.
 const EDGE: f64 = 10.0;
-/// How much wider a short text may be than [`wide`] estimates: a per cent sign is as wide as two letters.
+/// How much wider a short text may be than [`text_width`] estimates: a per cent sign is as wide as two letters.
 const SLACK: f64 = 3.0;
 /// Height of the tick labels and the axis name below a plot.
 pub(super) const BELOW: f64 = 40.0;

@@ -1,7 +1,7 @@
 //! CSV in long format: one row for each metric of each event.
 //!
 //! Columns: `run`, the run folder's name; `time`, seconds since 1970-01-01 UTC; `step`, optimizer steps done;
-//! `adapter`, empty for the whole run and the bare base model; `name` as in [`super::scalars`]; `value`, with as
+//! `adapter`, empty for the whole run and the bare base model; `name` as in [`super::scalars()`]; `value`, with as
 //! many digits as are needed to read it back exactly.
 
 use std::path::Path;
