@@ -177,6 +177,28 @@ impl Levels {
             majority_macro_f1: always.macro_f1(),
         }
     }
+
+    /// The baselines by name, each with its accuracy, balanced accuracy and macro-F1.
+    pub(crate) fn baselines(&self) -> [(String, [f64; 3]); 2] {
+        [
+            (
+                "chance".into(),
+                [
+                    self.chance_accuracy,
+                    self.chance_balanced_accuracy,
+                    self.chance_macro_f1,
+                ],
+            ),
+            (
+                format!("always {}", self.majority_label),
+                [
+                    self.majority_accuracy,
+                    self.majority_balanced_accuracy,
+                    self.majority_macro_f1,
+                ],
+            ),
+        ]
+    }
 }
 
 /// Lengths of answers in tokens.

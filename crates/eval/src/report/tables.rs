@@ -103,29 +103,12 @@ fn folded(table: Option<Table>) -> Option<Table> {
 
 /// Accuracy, balanced accuracy and macro-F1 of all models, baselines first.
 pub(crate) fn scores(models: &[(&str, &Scores)], levels: &Levels) -> Option<Table> {
-    let level = |name: String, of: [f64; 3]| {
+    let level = |(name, of): (String, [f64; 3])| {
         let mut row = vec![Cell::Text(name)];
         row.extend(of.map(|share| figure(percent(share))));
         row
     };
-    let mut rows = vec![
-        level(
-            "chance".into(),
-            [
-                levels.chance_accuracy,
-                levels.chance_balanced_accuracy,
-                levels.chance_macro_f1,
-            ],
-        ),
-        level(
-            format!("always {}", levels.majority_label),
-            [
-                levels.majority_accuracy,
-                levels.majority_balanced_accuracy,
-                levels.majority_macro_f1,
-            ],
-        ),
-    ];
+    let mut rows: Vec<_> = levels.baselines().into_iter().map(level).collect();
     let scored = |name: &str, scores: &Scores| {
         vec![
             name.into(),

@@ -35,29 +35,12 @@ fn interval(of: &Estimate) -> String {
 
 /// The scores of all models, baselines first.
 pub(crate) fn scores(models: &[(&str, &Scores)], levels: &Levels) -> Option<Table> {
-    let level = |baseline: String, of: [f64; 3]| {
+    let level = |(baseline, of): (String, [f64; 3])| {
         let mut row = vec![Cell::Text(baseline)];
         row.extend(of.map(|share| figure(format!("{:.1}", 100.0 * share))));
         row
     };
-    let mut rows = vec![
-        level(
-            "chance".into(),
-            [
-                levels.chance_accuracy,
-                levels.chance_balanced_accuracy,
-                levels.chance_macro_f1,
-            ],
-        ),
-        level(
-            format!("always {}", levels.majority_label),
-            [
-                levels.majority_accuracy,
-                levels.majority_balanced_accuracy,
-                levels.majority_macro_f1,
-            ],
-        ),
-    ];
+    let mut rows: Vec<_> = levels.baselines().into_iter().map(level).collect();
     rows.extend(models.iter().map(|(model, scores)| {
         vec![
             name(model, 27).into(),
