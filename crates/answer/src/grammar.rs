@@ -7,7 +7,7 @@
 //!
 //! The label is the most probable one by [`crate::labels`], and the fixed words after it are appended unchanged. From
 //! there, a [`Writer`] takes the model's best token that the language admits. No automaton is compiled and no mask over
-//! the vocabulary is computed: the model's first sampler is nearly always admitted, and checking one candidate means
+//! the vocabulary is computed: the model's first candidate is nearly always admitted, and checking one candidate means
 //! reading a few hundred characters.
 //!
 //! Answers are never truncated in mid-sentence. The writer has a limit of tokens and characters; when it is reached, the
@@ -113,6 +113,11 @@ impl<'t> Grammar<'t> {
     /// Adds tokens that end a text.
     pub(crate) fn add_ends(&mut self, ends: &[u32]) {
         self.ends.extend(ends);
+    }
+
+    /// Whether a token ends a text.
+    pub(crate) fn is_end(&self, token: u32) -> bool {
+        self.ends.contains(&token)
     }
 
     /// The tokens of ` {label}. Rationale:`.
@@ -244,8 +249,7 @@ impl Writer<'_, '_> {
                 self.bytes.extend(line);
                 return Ok(Step::Done);
             }
-            if closable && (self.grammar.ends.contains(&token) || cut.is_some_and(<[u8]>::is_empty))
-            {
+            if closable && (self.grammar.is_end(token) || cut.is_some_and(<[u8]>::is_empty)) {
                 self.bytes.push(b'.');
                 return Ok(Step::Done);
             }

@@ -115,6 +115,12 @@ impl LabelTokens {
         &self.rest[label.index()]
     }
 
+    /// Labels of several tokens.
+    pub fn long(&self) -> impl Iterator<Item = Label> {
+        let long = move |label: &Label| !self.rest(*label).is_empty();
+        Label::ALL.into_iter().filter(long)
+    }
+
     /// Log-probabilities of the labels' first tokens, from the logits after a prompt.
     ///
     /// # Errors

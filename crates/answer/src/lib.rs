@@ -48,7 +48,7 @@ pub use grammar::{Grammar, GrammarError};
 pub use labels::{LabelScores, LabelTokens};
 pub use prompt::{
     ContextCuts, EncodedExample, EncodedPrompt, PromptError, check_embedding, encode_item,
-    encode_prompt, fit_prompt, prompt_limit,
+    fit_prompt, prompt_limit,
 };
 pub use request::{AnswerSettings, Question};
 pub use sampler::Sampling;

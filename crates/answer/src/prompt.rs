@@ -184,19 +184,6 @@ pub fn opening(label: Label) -> String {
     format!(" {label}. Rationale:")
 }
 
-/// The tokens of a prompt, at most `limit`: see [`fit_prompt`].
-///
-/// # Errors
-/// As [`fit_prompt`].
-pub fn encode_prompt(
-    tokenizer: &Tokenizer,
-    question: &str,
-    context: Option<&str>,
-    limit: usize,
-) -> Result<Vec<u32>, PromptError> {
-    Ok(fit_prompt(tokenizer, question, context, limit)?.tokens)
-}
-
 /// The tokens of a prompt, at most `limit`, with the beginning of the context cut if necessary.
 ///
 /// # Errors
@@ -243,7 +230,7 @@ pub fn fit_prompt(
 /// tokens, unless the completion leaves less room.
 ///
 /// # Errors
-/// [`PromptError::Item`], which names the example, with an error of [`encode_prompt`] or
+/// [`PromptError::Item`], which names the example, with an error of [`fit_prompt`] or
 /// [`PromptError::CompletionTooLong`].
 pub fn encode_item(
     tokenizer: &Tokenizer,

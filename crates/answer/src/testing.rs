@@ -146,7 +146,7 @@ impl<'f> Scripted<'f> {
     }
 
     /// A model that answers each prompt with the text that `plan` returns for it and the adapter, then with the
-    /// end-of-text token, which is also its sampler where the answer has departed from the plan.
+    /// end-of-text token, which it also prefers where the answer has departed from the plan.
     pub fn saying(
         tokenizer: &'f Tokenizer,
         adapters: &[&str],

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use tokenizers::Tokenizer;
-use verdict_data::Label;
 
 use crate::engine::LogitRow;
 use crate::error::AnswerError;
@@ -17,8 +16,6 @@ use crate::verdict::{Mode, Verdict, first_word, parse_answer};
 #[derive(Clone, Debug)]
 pub(crate) struct AnswerFormat<'t> {
     pub(crate) tokenizer: &'t Tokenizer,
-    /// Tokens that end a text.
-    ends: Vec<u32>,
     pub(crate) labels: LabelTokens,
     pub(crate) grammar: Grammar<'t>,
 }
@@ -37,7 +34,6 @@ impl<'t> AnswerFormat<'t> {
     pub(crate) fn new(tokenizer: &'t Tokenizer, eos: u32) -> Result<AnswerFormat<'t>, AnswerError> {
         Ok(AnswerFormat {
             tokenizer,
-            ends: vec![eos],
             labels: LabelTokens::new(tokenizer)?,
             grammar: Grammar::new(tokenizer, eos)?,
         })
@@ -45,16 +41,7 @@ impl<'t> AnswerFormat<'t> {
 
     /// Adds tokens that end an answer as the end-of-text token does.
     pub(crate) fn add_ends(&mut self, ends: &[u32]) {
-        let new = ends.iter().filter(|end| !self.ends.contains(end));
-        let new: Vec<u32> = new.copied().collect();
-        self.ends.extend(&new);
-        self.grammar.add_ends(&new);
-    }
-
-    /// Labels of several tokens.
-    pub(crate) fn long_labels(&self) -> impl Iterator<Item = Label> {
-        let long = |label: &Label| !self.labels.rest(*label).is_empty();
-        Label::ALL.into_iter().filter(long)
+        self.grammar.add_ends(ends);
     }
 
     /// Appends the next token to an answer; `limit` is its maximum number of new tokens.
@@ -87,7 +74,7 @@ impl<'t> AnswerFormat<'t> {
             .tokenizer
             .get_added_vocabulary()
             .get_added_tokens_decoder();
-        if self.ends.contains(&token) || added.get(&token).is_some_and(|token| token.special) {
+        if self.grammar.is_end(token) || added.get(&token).is_some_and(|token| token.special) {
             return Ok(Step::Done);
         }
         let text = self.tokenizer.decode(&[token], false).unwrap_or_default();

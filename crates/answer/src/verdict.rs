@@ -20,15 +20,6 @@ impl Mode {
     /// The modes that generate text, in the order of tables.
     pub const WRITTEN: [Mode; 2] = [Mode::Free, Mode::Guaranteed];
 
-    /// The name in files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Mode::Free => "free",
-            Mode::Guaranteed => "guaranteed",
-            Mode::Label => "label",
-        }
-    }
-
     /// The name in tables and messages.
     pub fn describe(self) -> &'static str {
         match self {
@@ -36,12 +27,6 @@ impl Mode {
             Mode::Guaranteed => "constrained",
             Mode::Label => "label only",
         }
-    }
-}
-
-impl std::fmt::Display for Mode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

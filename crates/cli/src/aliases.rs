@@ -108,7 +108,7 @@ pub fn add(command: Command) -> Command {
     command.mut_subcommands(add)
 }
 
-/// The key of a settings file by any of its names; none where a name is not known here, or is the key.
+/// The key of a settings file by any of its names; none for a name that is not in the table.
 pub fn key(written: &str) -> Option<&'static str> {
     let name = written.replace('_', "-");
     let is = |names: &&Names| names.flag == name || names.others.contains(&&*name);

@@ -17,7 +17,7 @@ use crate::hub::{
 };
 
 /// The form of a hub source, for messages.
-const KIND: &str = "hub:ORG/NAME/FOLDER-OR-FILE";
+const KIND: &str = "hub:ORG/NAME/PATH";
 
 /// PubMedQA's repository.
 const PUBMEDQA: &str = "qiaojin/PubMedQA";

@@ -98,7 +98,7 @@ const FLAGS: &[(&[&str], &str)] = &[
     ),
     (
         &["gpu-memory-utilization"],
-        "--memory-gib 40 limits the memory that is taken of each GPU, in GiB",
+        "--memory-gib 40 limits the memory that is used on each GPU, in GiB",
     ),
     (
         &["tensor-parallel-size"],

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tokenizers::Tokenizer;
 use verdict_answer::{Answerer, ContextCuts, EncodedPrompt, LabelTokens, prompt_limit};
-use verdict_data::{Input, Label};
+use verdict_data::Input;
 use verdict_formats::{Adapter, Checkpoint, ModelConfig};
 use verdict_model::{
     AdapterBank, BaseQuantization, Device, Isa, LoadOptions, MAX_POSITIONS, Model,
@@ -38,14 +38,14 @@ pub fn compute_names() -> impl TypedValueParser<Value = ComputeSetting> {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Machine")]
 pub struct MachineFlags {
-    /// Store the base model as: int8, bf16, f32, fp8, nf4 [default: as trained]
+    /// Store the base as: int8, bf16, f32, fp8, nf4 [default: run's or int8]
     ///
-    /// Base-model quantization. nf4 needs a GPU, fp8 a GPU of compute capability 9.0. Without a run the default is int8.
+    /// Base-model quantization. nf4 needs a GPU, fp8 a GPU of compute capability 9.0.
     #[arg(long, value_name = "TYPE", value_parser = base_names(), hide_possible_values = true)]
     pub base: Option<BaseQuantization>,
-    /// Set the compute dtype: auto, bf16, f32 [default: as trained]
+    /// Set the compute dtype: auto, bf16, f32 [default: run's or auto]
     ///
-    /// The type of matrix products. `auto`, the default without a run, is bf16 with f32 sums on a GPU and where the processor has
+    /// The type of matrix products. `auto` is bf16 with f32 sums on a GPU and where the processor has
     /// instructions for it, else f32.
     #[arg(long, value_name = "TYPE", value_parser = compute_names(), hide_possible_values = true)]
     pub compute: Option<ComputeSetting>,
@@ -54,7 +54,7 @@ pub struct MachineFlags {
     /// `auto` is the first usable GPU, else the processor. `cuda` and `gpu` mean cuda:0.
     #[arg(long)]
     pub device: Option<DeviceChoice>,
-    /// Limit the memory taken of each GPU [default: all that is free]
+    /// Limit the memory used on each GPU [default: all that is free]
     #[arg(long, value_name = "GIB")]
     pub memory_gib: Option<f64>,
     /// Use this many processor threads [default: all cores]
@@ -381,10 +381,8 @@ impl Opened {
 
     /// A warning about a run whose validation scored labels by their first token, if a label has several tokens.
     pub fn older_scores(&self, run: &RunFolder) -> Result<Option<String>> {
-        let several = LabelTokens::new(&self.tokenizer)?;
-        let several = Label::ALL
-            .iter()
-            .any(|label| !several.rest(*label).is_empty());
+        let tokens = LabelTokens::new(&self.tokenizer)?;
+        let several = tokens.long().next().is_some();
         Ok((several && run.manifest.label_score.is_none()).then(|| {
             format!(
                 "{}: trained by a version that scored labels by their first token, so its calibration and its thresholds \

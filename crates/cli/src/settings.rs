@@ -12,7 +12,7 @@ use crate::aliases;
 use crate::failure::{Failure, Result};
 use crate::foreign;
 
-/// Reads a settings file. `check` is given one key at a time; other names of keys are replaced by the names that settings
+/// Reads a settings file. `check` is given one key at a time, in a table of its own; other names of keys are replaced by the names that settings
 /// are stored under.
 ///
 /// # Errors
@@ -20,10 +20,10 @@ use crate::foreign;
 /// line.
 pub fn read(
     path: &Path,
-    check: impl Fn((&String, Value)) -> std::result::Result<(), toml::de::Error>,
+    check: impl Fn(Table) -> std::result::Result<(), toml::de::Error>,
 ) -> Result<Table> {
     let text = verdict_data::read_text(path)?;
-    settings_file::read(&text, aliases::key, |key, value| check((key, value))).map_err(|faults| {
+    settings_file::read(&text, aliases::key, check).map_err(|faults| {
         let hints = faults
             .iter()
             .filter_map(|fault| foreign::tip(&format!("--{}", fault.key.as_deref()?)));
@@ -32,11 +32,6 @@ pub fn read(
         let faults = Failure::faults(faults.iter().map(place).collect());
         hints.into_iter().fold(faults, Failure::hint)
     })
-}
-
-/// A table with one key.
-pub fn only((key, value): (&String, Value)) -> Table {
-    Table::from_iter([(key.clone(), value)])
 }
 
 /// Flags, or settings, that were given, by the keys that they are stored under.
@@ -83,7 +78,7 @@ mod tests {
     }
 
     fn keys(path: &Path) -> Result<Table> {
-        read(path, |key| Flags::deserialize(only(key)).map(drop))
+        read(path, |key| Flags::deserialize(key).map(drop))
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {

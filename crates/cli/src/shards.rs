@@ -49,8 +49,8 @@ pub fn costs(config: &ModelConfig, settings: &TrainSettings) -> Vec<f64> {
             sides += (out + input) as f64;
         }
     }
-    let members = grid(settings).into_iter();
-    members
+    let adapters = grid(settings).into_iter();
+    adapters
         .map(|member| 4.0 * size + 6.0 * member.rank as f64 * sides)
         .collect()
 }

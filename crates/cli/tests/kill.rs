@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use children::{LIMIT, ended, until};
 use common::show;
 use tiny::folder;
+use verdict_common::random::SplitMix64;
 
 const GRID: &str = "train --data data --model tiny --rank 2,16 --steps 10 --batch 4 --validate-every 3 \
                     --compute f32 --checkpoint-every 1 --quiet";
@@ -125,12 +126,9 @@ fn assert_same(run: &Path, whole: &[(String, String)]) {
     }
 }
 
-/// Uniform in [0, 1), drawn from a state (SplitMix64).
-fn uniform(state: &mut u64) -> f64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+/// Uniform in [0, 1).
+fn uniform(random: &mut SplitMix64) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// Kills runs with these flags at random moments, resumes them, and compares their results.
@@ -140,7 +138,8 @@ fn kill(words: &str, wanted: usize) {
     let started = Instant::now();
     finished(at, &format!("{words} --threads 2 --out whole"));
     let (whole, took) = (outcome(&at.join("whole")), started.elapsed());
-    let (mut state, mut kills, mut runs, mut resumed) = (wanted as u64, 0, 0, 0);
+    let mut random = SplitMix64::new(wanted as u64);
+    let (mut kills, mut runs, mut resumed) = (0, 0, 0);
     // On a machine that has become busier than it was, later: else no run would ever come to a checkpoint.
     let (mut later, mut kept) = (1.0, Vec::new());
     while kills < wanted {
@@ -148,7 +147,7 @@ fn kill(words: &str, wanted: usize) {
         let run = at.join(&name);
         loop {
             let begun = run.join("settings.toml").exists();
-            let threads = 1 + (uniform(&mut state) * 3.0) as usize;
+            let threads = 1 + (uniform(&mut random) * 3.0) as usize;
             let mut child = spawn(
                 at,
                 &match begun {
@@ -158,7 +157,7 @@ fn kill(words: &str, wanted: usize) {
             );
             resumed += usize::from(begun);
             // Any moment of loading, training and saving: what is left takes less and less.
-            let moment = took.mul_f64(0.6 * later * uniform(&mut state));
+            let moment = took.mul_f64(0.6 * later * uniform(&mut random));
             let killed = kills < wanted && {
                 thread::sleep(moment);
                 let ended = child.try_wait().expect("its status").is_some();

@@ -6,4 +6,4 @@ pub mod random;
 pub mod settings_file;
 pub mod words;
 
-pub use words::{bytes, counted, duration, grouped, percent, significant};
+pub use words::{bytes, counted, duration, grouped, percent, share, significant};

@@ -41,14 +41,14 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
 }
 
 /// Reads the top-level keys of a file. `canonical` gives the name of a key that has another; `check` is given one key after
-/// the other, as a rule to deserialize a table with this key alone.
+/// the other, in a table of its own.
 ///
 /// # Errors
 /// Every fault: text that is no TOML, keys that fail the check, a key under two names.
 pub fn read(
     text: &str,
     canonical: impl Fn(&str) -> Option<&'static str>,
-    check: impl Fn(&String, Value) -> Result<(), toml::de::Error>,
+    check: impl Fn(Table) -> Result<(), toml::de::Error>,
 ) -> Result<Table, Vec<Fault>> {
     let entries: BTreeMap<Spanned<String>, Spanned<Value>> =
         parse(text).map_err(|fault| vec![not_toml(fault)])?;
@@ -58,7 +58,7 @@ pub fn read(
         let line = line(text, key.span().start);
         let (written, value) = (key.into_inner(), value.into_inner());
         let key = canonical(&written).unwrap_or(&written).to_owned();
-        let fault = match check(&key, value.clone()) {
+        let fault = match check(Table::from_iter([(key.clone(), value.clone())])) {
             Err(error) => Some(described(&written, &error)),
             Ok(()) if table.contains_key(&key) => {
                 Some(format!("expected `{key}` once, found it under two names"))
@@ -182,9 +182,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Table, Vec<Fault>> {
         let canonical = |key: &str| (key == "lora_r").then_some("rank");
-        let check = |key: &String, value| {
-            Settings::deserialize(Table::from_iter([(key.clone(), value)])).map(drop)
-        };
+        let check = |key: Table| Settings::deserialize(key).map(drop);
         super::read(text, canonical, check)
     }
 

@@ -22,6 +22,11 @@ pub fn percent(part: usize, whole: usize) -> String {
     }
 }
 
+/// A share in per cent with one decimal: 0.4567 as "45.7 %".
+pub fn share(value: f64) -> String {
+    format!("{:.1} %", 100.0 * value)
+}
+
 /// A number to four significant digits without trailing zeros: `1.44`, `−0.5`, `1,532`, `2e-5`; `–` where it is not
 /// finite.
 pub fn significant(value: f64) -> String {

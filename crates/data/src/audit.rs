@@ -17,7 +17,7 @@ use crate::{Error, Protect, Result, Split};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeakKind {
-    /// The same question, except for dress.
+    /// The same question after normalization.
     Question,
     /// Nearly the same question.
     NearQuestion,

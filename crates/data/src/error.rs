@@ -270,7 +270,7 @@ impl Error {
                 "save it as UTF-8 (spreadsheets: \"CSV UTF-8\"), or convert it: `iconv -f UTF-16 -t UTF-8 FILE > NEW`",
             ),
             Error::Compression { .. } => Some(
-                "write it anew with pyarrow: `python -c \"import pyarrow.parquet as p; p.write_table(p.read_table('FILE'), 'NEW', compression='snappy')\"`",
+                "rewrite it with pyarrow: `python -c \"import pyarrow.parquet as p; p.write_table(p.read_table('FILE'), 'NEW', compression='snappy')\"`",
             ),
             Error::NotEmpty { .. } => Some("choose another folder, or allow overwriting"),
             Error::NotFinished { .. } => Some("a build writes the manifest last; build it again"),

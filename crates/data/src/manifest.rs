@@ -69,7 +69,7 @@ pub struct Manifest {
     pub suspects: Vec<Suspect>,
 }
 
-/// RecordedSettings of a build beside its sources and seed.
+/// Settings of a build other than its sources and seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedSettings {
     /// `balanced`, `capped` or `natural`.

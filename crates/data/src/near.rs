@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use verdict_common::random::SplitMix64;
+use verdict_common::random::mix;
 
 use crate::normal::normal;
 
@@ -71,9 +71,7 @@ impl Shingles {
         }
         let mut bands = [0; BANDS];
         for (band, rows) in bands.iter_mut().zip(lowest.chunks_exact(ROWS)) {
-            let mixed = rows
-                .iter()
-                .fold(0, |all, row| splitmix(all ^ u64::from(*row)));
+            let mixed = rows.iter().fold(0, |all, row| mix(all ^ u64::from(*row)));
             *band = (mixed >> 32) as u32;
         }
         Some(bands)
@@ -108,12 +106,7 @@ pub fn hash(words: &[&str]) -> u64 {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
-    splitmix(hash)
-}
-
-/// The first number of SplitMix64 from a seed.
-const fn splitmix(seed: u64) -> u64 {
-    SplitMix64::new(seed).next_u64()
+    mix(hash)
 }
 
 /// The hash functions: an odd factor and a term for each.
@@ -121,7 +114,7 @@ const FAMILY: [(u32, u32); BANDS * ROWS] = {
     let mut family = [(0, 0); BANDS * ROWS];
     let mut i = 0;
     while i < family.len() {
-        let drawn = splitmix(i as u64);
+        let drawn = mix(i as u64);
         family[i] = ((drawn >> 32) as u32 | 1, drawn as u32);
         i += 1;
     }
@@ -188,11 +181,11 @@ const LOOKED_UP: usize = 1 << 15;
 pub(crate) fn visit_pairs<T: Texts>(
     texts: &T,
     share: f64,
-    visit_pairs: &mut impl PairVisitor,
+    visitor: &mut impl PairVisitor,
 ) -> Result<(), T::Error> {
     let mut rows = Vec::new();
     for band in 0..BANDS {
-        visit_pairs.begin();
+        visitor.begin();
         rows.clear();
         texts.band(band, &mut rows)?;
         rows.par_sort_unstable();
@@ -204,12 +197,13 @@ pub(crate) fn visit_pairs<T: Texts>(
         for buckets in buckets.chunks(LOOKED_UP) {
             let look_up = |bucket: &&[(u32, u32)]| {
                 let pairs = compared(bucket.len()).map(|(i, j)| (bucket[i].1, bucket[j].1));
-                let looked = pairs
-                    .filter(|pair| visit_pairs.wants(*pair))
-                    .filter_map(|pair| match texts.overlap(pair.0, pair.1) {
-                        Ok(overlap) => (overlap >= share).then_some(Ok((pair, overlap))),
-                        Err(error) => Some(Err(error)),
-                    });
+                let looked =
+                    pairs
+                        .filter(|pair| visitor.wants(*pair))
+                        .filter_map(|pair| match texts.overlap(pair.0, pair.1) {
+                            Ok(overlap) => (overlap >= share).then_some(Ok((pair, overlap))),
+                            Err(error) => Some(Err(error)),
+                        });
                 looked.collect::<Vec<_>>()
             };
             let found: Result<Vec<_>, T::Error> = buckets
@@ -218,7 +212,7 @@ pub(crate) fn visit_pairs<T: Texts>(
                 .flat_map_iter(look_up)
                 .collect();
             for (pair, overlap) in found? {
-                visit_pairs.found(pair, overlap);
+                visitor.found(pair, overlap);
             }
         }
     }
@@ -280,7 +274,7 @@ mod tests {
 
     /// 300 texts of 14 words, half of them another with one to four words changed.
     fn texts() -> Vec<Shingles> {
-        let word = |n: u64| format!("w{}", super::splitmix(n) % 4000);
+        let word = |n: u64| format!("w{}", super::mix(n) % 4000);
         (0..300_u64)
             .map(|i| {
                 let source = if i % 2 == 1 { i - 1 } else { i };

@@ -10,7 +10,7 @@ use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed}
 
 use crate::digest::short;
 use crate::mend::mend;
-use crate::text::is_unspaced;
+use crate::text::{fixpoint, is_unspaced};
 
 /// The form in which two questions are the same: compatibility characters, quotes and dashes as plain ones, Greek
 /// letters by their names, lower case, one blank between words, no punctuation at the ends of words. Signs within
@@ -20,17 +20,11 @@ use crate::text::is_unspaced;
 /// A normal form is its own: what is folded can be what mending removes (a fullwidth semicolon before a bracket), so
 /// text beyond ASCII passes again until nothing changes.
 pub fn normal(text: &str) -> String {
-    let mut once = normal_pass(text);
-    if !text.is_ascii() {
-        for _ in 0..8 {
-            let again = normal_pass(&once);
-            if again == once {
-                break;
-            }
-            once = again;
-        }
+    let once = normal_pass(text);
+    match text.is_ascii() {
+        true => once,
+        false => fixpoint(once, normal_pass),
     }
-    once
 }
 
 fn normal_pass(text: &str) -> String {

@@ -11,6 +11,7 @@ use crate::encoding::mark;
 use crate::near::Shingles;
 use crate::normal::question_key;
 use crate::sources::documents;
+use crate::text::is_number;
 use crate::{Error, Result};
 use verdict_common::hash::sha256;
 
@@ -196,10 +197,6 @@ fn lines(path: &Path, bytes: &[u8]) -> Result<Vec<ProtectedQuestion>> {
         }
     }
     Ok(questions)
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// What the wording is called in a row of JSON lines.

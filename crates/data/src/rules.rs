@@ -203,19 +203,19 @@ fn expand(pattern: &str, parts: &BTreeMap<String, String>) -> std::result::Resul
     let mut text = pattern.to_owned();
     // Parts within parts are at most as deep as there are parts.
     for _ in 0..=parts.len() {
-        let Some((name, _)) = parts
-            .iter()
-            .find(|(name, _)| text.contains(&format!("{{{name}}}")))
-        else {
+        if !parts
+            .keys()
+            .any(|name| text.contains(&format!("{{{name}}}")))
+        {
             return Ok(text);
-        };
+        }
         for (name, part) in parts {
             text = text.replace(&format!("{{{name}}}"), part);
-        }
-        if text.len() > LONGEST {
-            return Err(format!(
-                "expected at most {LONGEST} bytes with all parts in place, found more, by part {name:?}"
-            ));
+            if text.len() > LONGEST {
+                return Err(format!(
+                    "expected at most {LONGEST} bytes with all parts in place, found more, by part {name:?}"
+                ));
+            }
         }
     }
     let circular = parts

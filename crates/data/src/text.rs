@@ -33,8 +33,12 @@ pub(crate) fn tidy(text: &str) -> String {
     })
 }
 
-/// Applies `step` until it changes nothing. Each step here shortens the text or leaves it, except for
-/// a last comparison sign or full stop, so that a few rounds do; the bound is against a mistake.
+/// Is the text digits alone, and at least one?
+pub(crate) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Applies `step` until it changes nothing. A few rounds do; the bound is against a mistake.
 pub(crate) fn fixpoint(mut text: String, mut step: impl FnMut(&str) -> String) -> String {
     for _ in 0..64 {
         let next = step(&text);

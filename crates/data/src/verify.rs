@@ -8,8 +8,7 @@ use crate::manifest::SplitRecord;
 use crate::{DataSet, Error, Result, Split, citations};
 
 /// Reads a data set and checks what a build promises: files with the hashes of the manifest, its counts of rows,
-/// labels, sources and lengths, ids that occur once, groups within one split, no
-/// citation.
+/// labels, sources and lengths, ids that occur once, groups within one split, no citation.
 ///
 /// # Errors
 /// Those of [`DataSet::read`]; [`Error::Broken`] with every promise that does not hold.
@@ -59,8 +58,8 @@ fn faults(set: &DataSet) -> Vec<String> {
             }
             let context = item.context.as_deref().unwrap_or_default();
             if [context, &item.question, &item.rationale]
-                .map(citations::contains)
-                .contains(&true)
+                .into_iter()
+                .any(citations::contains)
             {
                 faults.push(format!("{split}: {}: holds a citation", item.id));
             }

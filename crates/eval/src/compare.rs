@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use verdict_common::counted;
 use verdict_page::{Block, Cell, Page, Table};
 
 use crate::error::EvalError;
@@ -10,7 +11,8 @@ use crate::metrics::Levels;
 use crate::report::{
     EvalReport, Evaluation, PairReport, Prediction, figures, plain, put, tables, terminal,
 };
-use crate::stats::paired::{PairedAnswers, holm, paired};
+use crate::stats::bootstrap::group_numbers;
+use crate::stats::paired::{Paired, PairedAnswers, paired};
 use crate::stats::scores::Scores;
 
 /// A comparison of runs.
@@ -156,59 +158,54 @@ fn of_benchmark(
             (name, model.scores.clone())
         }));
     }
-    let mut pairs = Vec::new();
+    let mut compared = Vec::new();
     // The later run first, as a tuned model comes before the base model.
     for (place, &second) in same.iter().enumerate() {
         for &first in &same[place + 1..] {
-            pairs.extend(pair(
+            compared.extend(pair(
                 name,
                 [&runs[first], &runs[second]],
                 [&names[first], &names[second]],
             ));
         }
     }
-    let adjusted = holm(&pairs.iter().map(|pair| pair.holm).collect::<Vec<_>>());
-    for (pair, adjusted) in pairs.iter_mut().zip(adjusted) {
-        pair.holm = adjusted;
-    }
     Some(BenchmarkComparison {
         name: name.to_owned(),
         items: first.items,
         levels: first.levels,
         models,
-        pairs,
+        pairs: PairReport::adjusted(compared),
     })
 }
 
-/// The best adapters of two runs on the same questions; a difference is first minus second.
-fn pair(benchmark: &str, runs: [&StoredEvaluation; 2], names: [&str; 2]) -> Option<PairReport> {
+/// The best adapters of two runs on the same questions, with their names; a difference is first minus second.
+fn pair(
+    benchmark: &str,
+    runs: [&StoredEvaluation; 2],
+    names: [&str; 2],
+) -> Option<([String; 2], Paired)> {
     let of = |run: &StoredEvaluation| -> Vec<Prediction> {
         let best = run.report.run.best.as_str();
         let own = |one: &&Prediction| one.benchmark == benchmark && one.model == best;
         run.predictions.iter().filter(own).cloned().collect()
     };
     let [first, second] = runs.map(of);
-    let mut groups: Vec<&str> = first.iter().map(|one| one.group.as_str()).collect();
-    groups.sort_unstable();
-    groups.dedup();
+    let groups = group_numbers(first.iter().map(|one| one.group.as_str()));
     let rows: Vec<PairedAnswers> = first
         .iter()
         .zip(&second)
-        .map(|(a, b)| PairedAnswers {
+        .zip(groups)
+        .map(|((a, b), group)| PairedAnswers {
             truth: a.truth,
             first: Some(a.label),
             second: Some(b.label),
-            group: groups.partition_point(|group| *group < a.group.as_str()) as u32,
+            group,
         })
         .collect();
     let paired = paired(&rows, runs[0].report.methods.resampling)?;
     let full_name = |run: &StoredEvaluation, name: &str| format!("{name}/{}", run.report.run.best);
-    Some(PairReport {
-        first: full_name(runs[0], names[0]),
-        second: full_name(runs[1], names[1]),
-        holm: paired.group_p.unwrap_or(paired.p),
-        paired,
-    })
+    let names = [0, 1].map(|place| full_name(runs[place], names[place]));
+    Some((names, paired))
 }
 
 fn read(folder: &Path) -> Result<StoredEvaluation, EvalError> {
@@ -258,7 +255,8 @@ impl Comparison {
             text += &format!("not compared: {line}\n");
         }
         for benchmark in &self.benchmarks {
-            text += &format!("{}: {} questions\n\n", benchmark.name, benchmark.items);
+            let questions = counted(benchmark.items, "question");
+            text += &format!("{}: {questions}\n\n", benchmark.name);
             let scores = terminal::scores(&benchmark.scored(), &benchmark.levels);
             let pairs = terminal::pairs(&benchmark.pairs);
             text.extend(scores.iter().chain(&pairs).map(rendered));
@@ -287,8 +285,9 @@ impl Comparison {
         }
         for benchmark in &self.benchmarks {
             blocks.push(Block::Section(format!(
-                "{}: {} questions",
-                benchmark.name, benchmark.items
+                "{}: {}",
+                benchmark.name,
+                counted(benchmark.items, "question")
             )));
             let models = benchmark.scored();
             blocks.push(Block::Figure(figures::accuracy(&models, &benchmark.levels)));

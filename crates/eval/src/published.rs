@@ -70,11 +70,6 @@ static TABLE: LazyLock<Vec<Published>> = LazyLock::new(|| {
     table.result
 });
 
-/// All results, in the order of the file.
-pub fn published() -> &'static [Published] {
-    &TABLE
-}
-
 /// The results on one benchmark in one setting, the best first.
 pub fn published_in(
     benchmark: PublishedBenchmark,
@@ -114,7 +109,7 @@ mod tests {
     #[test]
     fn results_are_unique_in_percent_and_have_a_source() {
         let mut seen = HashSet::new();
-        for row in published() {
+        for row in TABLE.iter() {
             assert!(
                 seen.insert((&row.name, row.benchmark, row.setting)),
                 "{} twice",
@@ -137,8 +132,8 @@ mod tests {
                 row.name
             );
         }
-        let confirmed = published().iter().filter(|row| row.confirmed.is_some());
-        assert_eq!((published().len(), confirmed.count()), (19, 17));
+        let confirmed = TABLE.iter().filter(|row| row.confirmed.is_some());
+        assert_eq!((TABLE.len(), confirmed.count()), (19, 17));
     }
 
     #[test]

@@ -436,7 +436,7 @@ fn the_report_as_text_and_markdown() {
     let report = evaluation().report;
     insta::assert_snapshot!("text", report.text());
     insta::assert_snapshot!("markdown", report.markdown());
-    let html = report.html();
+    let html = report.page().html();
     assert!(html.starts_with("<!DOCTYPE html>"));
     assert!(html.contains("<svg"), "figures are drawn");
 }
@@ -505,7 +505,7 @@ fn the_most_confident_mistakes_come_first() {
             .count(),
         2
     );
-    let without = evaluation.report.html();
+    let without = evaluation.report.page().html();
     assert!(!without.contains("mistakes first"));
 }
 

@@ -1,10 +1,11 @@
-//! The operations of the decoder, forward and backward, on the CPU.
+//! The operations of the decoder, forward and backward, on the CPU and on GPUs.
 //!
 //! One folder per operation: `reference.rs` is the plain version that all others are compared with, `cpu.rs`
 //! (or `mod.rs`) the fast one on a CPU, `cuda.rs` and `cuda.cu` the one on a GPU, `tests.rs` compares them. Two
 //! folders have no `reference.rs`: `lora`, whose products are compared with `linear`'s, and `dropout`, whose
-//! masks are exact, so that the portable CPU version is the reference. [`Cpu`] holds what every operation needs to know of the machine: threads,
-//! instruction set, and the number format of the matrix products.
+//! masks are exact, so that the portable CPU version is the reference.
+//! [`Cpu`] holds what every operation on the CPU needs to know: threads, instruction set, and the number format
+//! of the matrix products.
 //!
 //! **Invariant: operations are batch-invariant.** Every output element is one chain of sums in an order fixed
 //! by its own row and column alone, whatever the number of threads, the other rows, the other adapters and

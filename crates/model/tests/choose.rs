@@ -8,7 +8,7 @@ use verdict_model::{
     AdapterBank, BaseQuantization, Chunk, Error, KvCache, Logits, Model, log_sum_exp,
 };
 
-/// The same sequences in two caches: one whose logits are fetched, one whose logits are asked.
+/// The same sequences in two caches: one whose logits are copied whole, one whose rows are read where they are.
 struct Twins<'m> {
     model: &'m Model,
     bank: &'m AdapterBank,

@@ -13,7 +13,7 @@ use verdict_testkit::{numbers, wide};
 
 /// What a GPU's sums may be off, in rounding units of bf16, where the same numbers are summed in another
 /// order: some roundings of the residual stream flip. On the CPU: nothing.
-const COMPANY: f64 = 16.0;
+const REORDERED_SUMS: f64 = 16.0;
 
 /// Ranks that fill a tile of a GPU, fill none, and exceed one, with their dropout.
 const ADAPTERS: [(usize, f32); 4] = [(4, 0.1), (16, 0.1), (7, 0.0), (33, 0.05)];
@@ -121,9 +121,21 @@ fn learnt(
 
 fn near(what: &str, got: &Learnt, want: &Learnt) {
     let losses = format!("{what}: losses");
-    assert_near(&losses, &got.losses, &wide(&want.losses), 0.0, COMPANY);
+    assert_near(
+        &losses,
+        &got.losses,
+        &wide(&want.losses),
+        0.0,
+        REORDERED_SUMS,
+    );
     for ((name, got), (_, want)) in got.gradient.iter().zip(&want.gradient) {
-        assert_near(&format!("{what}: {name}"), got, &wide(want), 0.0, COMPANY);
+        assert_near(
+            &format!("{what}: {name}"),
+            got,
+            &wide(want),
+            0.0,
+            REORDERED_SUMS,
+        );
     }
 }
 
@@ -275,7 +287,7 @@ fn decoding_token_by_token_stays_near_the_whole_prompt() {
             }
             let vocabulary = model.config().vocab_size;
             let what = format!("{family} {base:?}");
-            assert_near(&what, &last[..vocabulary], &at_once, 0.0, COMPANY);
+            assert_near(&what, &last[..vocabulary], &at_once, 0.0, REORDERED_SUMS);
         }
     }
 }
@@ -314,7 +326,7 @@ fn generated_tokens_are_the_best_ones() {
                 let best = logits.iter().copied().fold(f32::MIN, f32::max);
                 let size = logits.iter().fold(0.0_f32, |most, l| most.max(l.abs()));
                 let lead = (best - logits[*token as usize]) / size;
-                assert_near(family, &[1.0 - lead], &[1.0], 0.0, COMPANY);
+                assert_near(family, &[1.0 - lead], &[1.0], 0.0, REORDERED_SUMS);
                 owed = vec![*token];
             }
         }
@@ -353,6 +365,6 @@ fn a_diverged_adapter_leaves_the_others_unchanged() {
             bad.iter().all(|loss| !loss.is_finite()),
             "{family}: {bad:?}"
         );
-        assert_near(family, good, &wide(&alone), 0.0, COMPANY);
+        assert_near(family, good, &wide(&alone), 0.0, REORDERED_SUMS);
     }
 }

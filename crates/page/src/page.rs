@@ -147,7 +147,7 @@ impl Table {
     }
 
     /// Whether a column is right-aligned, as numbers are.
-    pub(crate) fn right(&self, column: usize) -> bool {
+    pub fn right(&self, column: usize) -> bool {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         let mut cells = cells.filter(|cell| !matches!(cell, Cell::Text(text) if text.is_empty()));
         cells.all(|cell| matches!(cell, Cell::Number(_) | Cell::Figure(_)))

@@ -244,8 +244,8 @@ fn file_of(fit: usize) -> String {
     format!("adapter-{fit:04}.safetensors")
 }
 
-/// A checkpoint while it is written: `put` its files, then [`finish`](Writer::finish). A writer that is
-/// dropped before that leaves nothing behind.
+/// A checkpoint while it is written: write its adapters and results, then [`finish`](Writer::finish). A
+/// writer that is dropped before that leaves nothing behind.
 pub(crate) struct Writer {
     part: PathBuf,
     path: PathBuf,

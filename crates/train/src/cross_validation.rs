@@ -23,7 +23,7 @@ pub(crate) struct CrossValidation<'a> {
 
 impl<'a> CrossValidation<'a> {
     /// Number of folds.
-    fn folds(&self) -> usize {
+    pub(crate) fn folds(&self) -> usize {
         let folds = self.plan.folds.first();
         folds
             .and_then(|of| of.iter().max())

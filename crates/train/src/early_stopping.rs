@@ -14,6 +14,16 @@ pub enum EarlyStoppingRule {
     Halving,
 }
 
+impl EarlyStoppingRule {
+    /// How an adapter that this rule stopped is described.
+    pub const fn outcome(self) -> &'static str {
+        match self {
+            Self::Patience => "early-stopped",
+            Self::Halving => "pruned",
+        }
+    }
+}
+
 /// When and why an adapter ended before its steps were done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlyStop {

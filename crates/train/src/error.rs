@@ -322,16 +322,13 @@ impl Error {
     }
 }
 
-fn lines(faults: &[String]) -> String {
+fn lines<T: fmt::Display>(faults: &[T]) -> String {
     faults.iter().map(|fault| format!("\n  {fault}")).collect()
 }
 
 fn list(faults: &[Fault]) -> String {
     match faults {
         [fault] => fault.to_string(),
-        _ => {
-            let lines: Vec<String> = faults.iter().map(|fault| format!("\n  {fault}")).collect();
-            format!("{} faults:{}", faults.len(), lines.concat())
-        }
+        _ => format!("{} faults:{}", faults.len(), lines(faults)),
     }
 }

@@ -102,8 +102,8 @@ pub struct Manifest {
     /// The model and the data set.
     #[serde(flatten)]
     pub provenance: Provenance,
-    /// The machines that computed the run, in order, each once: a run resumed on another machine has several. Empty
-    /// in runs of versions that did not record them.
+    /// The machines that computed the run, in order, each once: a run resumed on another machine, or merged from
+    /// shards, has several. Empty in runs of versions that did not record them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub machines: Vec<Machine>,
     /// Maximum tokens of a micro-batch on one device: on a GPU, the rounding of sums depends on it. `None` in runs of

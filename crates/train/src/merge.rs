@@ -10,10 +10,11 @@ use crate::card;
 use crate::error::{Error, Result};
 use crate::events::{self, Event, EventKind, Outcome};
 use crate::files;
-use crate::folder::RunFolder;
+use crate::folder::{EVENTS, RunFolder, SETTINGS};
 use crate::grid::{adapters, grid};
 use crate::manifest::{AdapterRecord, Manifest};
 use crate::new_run::NewRun;
+use crate::predictions::Prediction;
 use crate::select;
 use crate::settings::TrainSettings;
 use crate::shard::{self, SHARDS};
@@ -55,7 +56,7 @@ pub fn merge(dir: &Path) -> Result<Manifest> {
     run = run.with_input_paths(first.input_paths());
     drop(run.begin()?);
 
-    let records = adapters_of(&run, &settings, &shards, first)?;
+    let records = adapters_of(&run, &settings, &shards)?;
     let best = select::best(&records).ok_or_else(|| Error::Diverged {
         reasons: records
             .iter()
@@ -98,15 +99,24 @@ fn adapters_of(
     run: &NewRun,
     settings: &TrainSettings,
     shards: &[TrainedShard],
-    first: &RunFolder,
 ) -> Result<Vec<AdapterRecord>> {
     let mut records = Vec::new();
-    let mut predictions = first.validation()?;
-    predictions.retain(|prediction| prediction.adapter.is_none());
+    let of_shard = |shard: &TrainedShard| match &shard.run {
+        Some(run) => run.validation(),
+        None => Ok(Vec::new()),
+    };
+    let lines: Vec<Vec<Prediction>> = shards.iter().map(of_shard).collect::<Result<_>>()?;
+    // Every finished shard has the base model's predictions.
+    let mut of_shards = shards.iter().zip(&lines);
+    let first = of_shards.find(|(shard, _)| shard.run.is_some());
+    let of_base = first.into_iter().flat_map(|(_, lines)| lines);
+    let of_base = of_base.filter(|line| line.adapter.is_none());
+    let mut predictions: Vec<Prediction> = of_base.cloned().collect();
     for adapter in grid(settings) {
         let name = &adapter.name;
-        let shard = shards.iter().find(|shard| shard.trains(name));
-        let shard = shard.expect("`read` checked that each adapter has a shard");
+        let mut of_shards = shards.iter().zip(&lines);
+        let shard = of_shards.find(|(shard, _)| shard.trains(name));
+        let (shard, lines) = shard.expect("`read` checked that each adapter has a shard");
         let Some(trained) = &shard.run else {
             let mut reasons = diverged(&shard.events);
             records.push(AdapterRecord {
@@ -121,8 +131,10 @@ fn adapters_of(
         if record.diverged.is_none() {
             let from = trained.adapter_dir(Some(name))?;
             run.save(name, |to| Ok(link_files(&from, to)?))?;
-            let own = trained.validation()?.into_iter();
-            predictions.extend(own.filter(|line| line.adapter.as_deref() == Some(name)));
+            let own = lines
+                .iter()
+                .filter(|line| line.adapter.as_deref() == Some(name));
+            predictions.extend(own.cloned());
         }
         records.push(record.clone());
     }
@@ -133,7 +145,7 @@ fn adapters_of(
 impl TrainedShard {
     fn read(dir: &Path, index: usize) -> Result<Self> {
         let folder = shard::folder(dir, index);
-        let events_of = |folder: &Path| events::read(&folder.join("events.jsonl"));
+        let events_of = |folder: &Path| events::read(&folder.join(EVENTS));
         match RunFolder::open(&folder) {
             Ok(run) => Ok(TrainedShard {
                 index,
@@ -143,7 +155,7 @@ impl TrainedShard {
             }),
             // A shard whose adapters all diverged ends without a manifest; the others can still be merged.
             Err(error @ Error::Incomplete { .. }) => {
-                let settings = TrainSettings::read(&folder.join("settings.toml"))?;
+                let settings = TrainSettings::read(&folder.join(SETTINGS))?;
                 let events = events_of(&folder)?;
                 let diverged = diverged(&events);
                 let failed = |event: &Event| {

@@ -116,9 +116,8 @@ impl CrossValidation<'_> {
         let repeats =
             move |adapter| (0..self.plan.folds.len()).map(move |repeat| (adapter, repeat));
         adapters.flat_map(repeats).flat_map(|(adapter, repeat)| {
-            let fold_of = &self.plan.folds[repeat];
             let mut predictions: Vec<(usize, Prediction)> = Vec::new();
-            for fold in 0..fold_of.iter().max().map_or(0, |last| last + 1) {
+            for fold in 0..self.folds() {
                 let name = &self.plan.adapters[adapter].name;
                 let results = self.results_on(adapter, repeat, &[fold], fold);
                 for (example, result) in results.unwrap_or_default() {

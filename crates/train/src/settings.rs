@@ -186,9 +186,7 @@ impl TrainSettings {
 
     /// Like [`TrainSettings::read`], from text; `path` is used in error messages.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
-        let check = |key: &String, value| {
-            Self::deserialize(toml::Table::from_iter([(key.clone(), value)])).map(drop)
-        };
+        let check = |key: toml::Table| Self::deserialize(key).map(drop);
         let table = settings_file::read(text, |_| None, check).map_err(|faults| {
             let known = |fault: settings_file::Fault| {
                 let text = format!("{} (line {})", fault.text, fault.line);

@@ -26,6 +26,18 @@ pub fn folder(run: &Path, index: usize) -> PathBuf {
     run.join(SHARDS).join(index.to_string())
 }
 
+/// Numbers of the shards in a run folder, in ascending order; none where they cannot be listed.
+pub fn indices(run: &Path) -> Vec<usize> {
+    let entries = std::fs::read_dir(run.join(SHARDS));
+    let names = entries.into_iter().flatten().flatten();
+    let names = names.filter(|entry| entry.path().is_dir());
+    let mut indices: Vec<usize> = names
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    indices.sort_unstable();
+    indices
+}
+
 /// Splits items with these costs into `parts` parts of nearly equal cost: each item, the most expensive
 /// first, is added to the part that is cheapest so far (longest processing time first; Graham, "Bounds
 /// on multiprocessing timing anomalies", SIAM J. Appl. Math. 17, 1969: at most 4/3 − 1/(3 parts) of the

@@ -42,11 +42,12 @@ pub(crate) fn event(event: &Event) {
             tracing::warn!(target: TARGET, kind = "stopped", step, adapter, reason, "adapter diverged");
         }
         EventKind::EarlyStopped { by, reason, kept } => {
-            let (by, message) = match by {
-                EarlyStoppingRule::Patience => ("patience", "adapter early-stopped"),
-                EarlyStoppingRule::Halving => ("halving", "adapter pruned"),
+            let outcome = by.outcome();
+            let by = match by {
+                EarlyStoppingRule::Patience => "patience",
+                EarlyStoppingRule::Halving => "halving",
             };
-            tracing::info!(target: TARGET, kind = "dropped", step, adapter, by, reason, kept, "{message}");
+            tracing::info!(target: TARGET, kind = "dropped", step, adapter, by, reason, kept, "adapter {outcome}");
         }
         EventKind::Saved { path } => {
             tracing::info!(target: TARGET, kind = "saved", step, adapter, path, "adapter saved");

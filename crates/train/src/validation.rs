@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use verdict_data::wilson;
 
 use crate::batches::{PackedExample, pack_by_device};
 use crate::engine::{Example, ExampleLoss, TrainingEngine};
@@ -68,6 +69,14 @@ impl Score {
             n,
         }
     }
+}
+
+/// Wilson's 95 % confidence interval of an accuracy over `n` examples.
+pub fn interval(accuracy: f64, n: usize) -> (f64, f64) {
+    // The accuracy in a file may be invalid, but a count must be between 0 and n. `as` turns NaN and what is negative
+    // into 0.
+    let right = (accuracy * n as f64).round() as usize;
+    wilson(right.min(n), n)
 }
 
 /// An adapter and the examples that it is evaluated on.

@@ -285,7 +285,7 @@ fn failed_run(out: &Path) {
 }
 
 #[test]
-fn the_last_two_checkpoints_are_kept_and_a_spoilt_one_is_skipped_checkpoints() {
+fn the_last_two_checkpoints_are_kept_and_a_damaged_one_is_skipped() {
     let (dir, whole) = pair(every_step);
     let out = dir.path().join("run");
     failed_run(&out);

@@ -4,18 +4,19 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use verdict_common::{bytes, counted, duration, grouped, percent, significant};
+use verdict_common::{bytes, counted, duration, grouped, percent, share, significant};
 use verdict_page::charts::{self, Axis, Series, Unit};
 use verdict_page::{Block, Cell, Page, Table};
+use verdict_train::EarlyStoppingRule;
 
 use crate::curve::Curve;
 use crate::error::Result;
 use crate::export::replace;
 use crate::gpu::Gpu;
 use crate::run::{AdapterProgress, Run};
-use crate::snapshot::{EvaluationSummary, Snapshot, State};
+use crate::snapshot::{Snapshot, State, ValidationSummary};
 use crate::watch::Watch;
-use crate::words::{Clock, ago, interval, loss, rate, share};
+use crate::words::{Clock, ago, interval, loss, rate};
 
 /// How often the page is written and reloaded.
 const EVERY: Duration = Duration::from_secs(5);
@@ -238,7 +239,7 @@ fn adapters(snapshot: &Snapshot) -> Table {
         "",
     ];
     let mut table = Table::new("Adapters", &head);
-    let summary = |summary: Option<EvaluationSummary>| -> [Cell; 4] {
+    let summary = |summary: Option<ValidationSummary>| -> [Cell; 4] {
         let Some(summary) = summary else {
             return [(); 4].map(|()| "".into());
         };
@@ -281,10 +282,7 @@ pub fn note(adapter: &crate::snapshot::AdapterSnapshot, state: State) -> String 
         (true, State::Finished) => "best",
         (true, _) => "best so far",
     };
-    let how = match adapter.pruned {
-        true => "pruned",
-        false => "early-stopped",
-    };
+    let how = adapter.rule.map_or("", EarlyStoppingRule::outcome);
     match (&adapter.diverged, &adapter.early_stop) {
         (Some(reason), _) => reason.clone(),
         (None, Some(reason)) if best.is_empty() => format!("{how}: {reason}"),

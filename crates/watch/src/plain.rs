@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use verdict_common::{counted, duration, grouped, significant};
-use verdict_train::{EarlyStoppingRule, Event, EventKind};
+use verdict_common::{counted, duration, grouped, share, significant};
+use verdict_train::{Event, EventKind};
 
 use crate::error::Result;
 use crate::follow::NewEvent;
 use crate::run::Run;
-use crate::snapshot::{EvaluationSummary, Snapshot, State};
+use crate::snapshot::{Snapshot, State, ValidationSummary};
 use crate::watch::{Watch, now};
-use crate::words::{Clock, interval, loss, plain, rate, share};
+use crate::words::{Clock, interval, loss, plain, rate};
 
 /// How often the folders are polled.
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -183,7 +183,7 @@ impl Log {
                 if name.contains('@') {
                     return;
                 }
-                let summary = EvaluationSummary::from(verdict_train::Score {
+                let summary = ValidationSummary::from(verdict_train::Score {
                     loss: *of,
                     accuracy: *accuracy,
                     n: *n,
@@ -234,11 +234,7 @@ impl Log {
             }
             EventKind::Diverged { reason } => format!("{name} diverged: {}", plain(reason)),
             EventKind::EarlyStopped { by, reason, .. } => {
-                let how = match by {
-                    EarlyStoppingRule::Patience => "early-stopped",
-                    EarlyStoppingRule::Halving => "pruned",
-                };
-                format!("{name} {how}: {}", plain(reason))
+                format!("{name} {}: {}", by.outcome(), plain(reason))
             }
             _ => return,
         };

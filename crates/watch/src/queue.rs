@@ -120,12 +120,11 @@ impl Queue {
         })
     }
 
-    /// Takes the answers since the last call; returns whether anything changed.
-    pub fn poll(&mut self) -> bool {
-        let Some(latest) = self.answers.try_iter().last() else {
-            return false;
-        };
-        std::mem::replace(&mut self.known, latest) != self.known
+    /// Takes the answers since the last call.
+    pub fn poll(&mut self) {
+        if let Some(latest) = self.answers.try_iter().last() {
+            self.known = latest;
+        }
     }
 
     /// The last known state of a job.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use verdict_data::wilson;
-use verdict_train::{Outcome, Score};
+use verdict_train::validation::interval;
+use verdict_train::{EarlyStoppingRule, Outcome, Score};
 
 use crate::gpu::Gpu;
 use crate::process;
@@ -94,7 +94,7 @@ pub struct Snapshot {
     /// Its resident memory.
     pub memory_bytes: Option<u64>,
     /// Score of the bare base model.
-    pub base: Option<EvaluationSummary>,
+    pub base: Option<ValidationSummary>,
     /// The adapters, in the order of the grid.
     #[serde(rename = "members")]
     pub adapters: Vec<AdapterSnapshot>,
@@ -134,7 +134,7 @@ pub struct AdapterSnapshot {
     /// Norm of the last step's gradient before clipping.
     pub grad_norm: Option<f64>,
     /// Score of the last validation.
-    pub validation: Option<EvaluationSummary>,
+    pub validation: Option<ValidationSummary>,
     /// Whether it is the best so far, or was chosen.
     pub best: bool,
     /// Why it diverged, if it did.
@@ -143,16 +143,16 @@ pub struct AdapterSnapshot {
     /// Why it was early-stopped or pruned, if it was.
     #[serde(rename = "dropped")]
     pub early_stop: Option<String>,
-    /// Whether it was pruned.
+    /// The rule by which it was.
     #[serde(skip)]
-    pub pruned: bool,
+    pub rule: Option<EarlyStoppingRule>,
     /// Whether it was saved.
     pub saved: bool,
 }
 
 /// A score with the confidence interval of its accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct EvaluationSummary {
+pub struct ValidationSummary {
     /// Mean loss per supervised token, in nats.
     pub loss: f64,
     /// Share of examples whose true label had the highest logit of the three.
@@ -165,13 +165,11 @@ pub struct EvaluationSummary {
     pub n: usize,
 }
 
-impl From<Score> for EvaluationSummary {
-    fn from(score: Score) -> EvaluationSummary {
+impl From<Score> for ValidationSummary {
+    fn from(score: Score) -> ValidationSummary {
         let Score { loss, accuracy, n } = score;
-        // The accuracy in a file may be invalid, but a count must be between 0 and n.
-        let right = (accuracy.clamp(0.0, 1.0) * n as f64).round() as usize;
-        let (low, high) = wilson(right.min(n), n);
-        EvaluationSummary {
+        let (low, high) = interval(accuracy, n);
+        ValidationSummary {
             loss,
             accuracy,
             low,
@@ -261,14 +259,14 @@ impl Snapshot {
             lr: adapter.lr.last().map(|(_, lr)| lr),
             train_loss: adapter.train_loss.last().map(|(_, loss)| loss),
             grad_norm: adapter.grad_norm.last().map(|(_, norm)| norm),
-            validation: adapter.score.map(EvaluationSummary::from),
+            validation: adapter.score.map(ValidationSummary::from),
             best: best == Some(&adapter.name),
             diverged: adapter.diverged.clone(),
             early_stop: adapter
                 .early_stop
                 .as_ref()
                 .map(|(_, reason)| reason.clone()),
-            pruned: adapter.is_pruned(),
+            rule: adapter.early_stop.as_ref().map(|(rule, _)| *rule),
             saved: adapter.saved,
         };
         Snapshot {
@@ -286,7 +284,7 @@ impl Snapshot {
             examples_per_s: run.examples_per_s,
             pid,
             memory_bytes: pid.and_then(process::resident_bytes),
-            base: run.base.map(EvaluationSummary::from),
+            base: run.base.map(ValidationSummary::from),
             adapters: run.adapters.iter().map(adapter).collect(),
             fits: run.fits,
             folds_validated: run.folds_validated,
@@ -333,6 +331,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use verdict_data::wilson;
     use verdict_train::EventKind;
 
     use super::*;
@@ -410,13 +409,13 @@ mod tests {
 
     #[test]
     fn the_interval_is_wilsons_even_for_an_invalid_accuracy() {
-        let summary = EvaluationSummary::from(Score {
+        let summary = ValidationSummary::from(Score {
             loss: 1.0,
             accuracy: 0.75,
             n: 20,
         });
         assert_eq!((summary.low, summary.high), wilson(15, 20));
-        let odd = EvaluationSummary::from(Score {
+        let odd = ValidationSummary::from(Score {
             loss: 1.0,
             accuracy: 7.5,
             n: 20,

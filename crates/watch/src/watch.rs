@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use verdict_train::owner::{Owner, owner};
-use verdict_train::{TrainSettings, adapters};
+use verdict_train::{TrainSettings, adapters, shard};
 
 use crate::error::{Error, Result};
 use crate::export::Exports;
@@ -35,18 +35,6 @@ fn name(folder: &Path) -> String {
         Some(run) => format!("{run}/{own}"),
         None => own,
     }
-}
-
-/// Numbers of the shards in a run folder.
-fn shards(folder: &Path) -> Vec<usize> {
-    let entries = std::fs::read_dir(folder.join("shards"));
-    let names = entries.into_iter().flatten().flatten();
-    let names = names.filter(|entry| entry.path().is_dir());
-    let mut shards: Vec<usize> = names
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
-    shards.sort_unstable();
-    shards
 }
 
 /// A watched run folder.
@@ -99,15 +87,14 @@ impl Watched {
         &self.folder
     }
 
-    /// Reads new events. `observer` is called with each after it was applied to the run. Returns whether anything
-    /// changed.
-    pub fn poll(&mut self, observer: &mut dyn FnMut(&NewEvent, &Run)) -> bool {
+    /// Reads new events. `observer` is called with each after it was applied to the run.
+    pub fn poll(&mut self, observer: &mut dyn FnMut(&NewEvent, &Run)) {
         let run = &mut self.run;
         let polled = self.follower.poll(&mut |new| {
             run.apply(&new);
             observer(&new, run);
         });
-        let before = (self.process, self.read_error.take());
+        self.read_error = None;
         self.process = match (process::holder(&self.folder.join(".lock")), self.process) {
             (Some(pid), _) => Process::Here(pid),
             (None, Process::Unknown) if owner(&self.folder) != Owner::Gone => Process::Unknown,
@@ -127,8 +114,6 @@ impl Watched {
         if self.run.began != self.described {
             self.read_ranks();
         }
-        let changed = before.0 != self.process || before.1 != self.read_error;
-        grew || changed
     }
 
     /// Reads the ranks from the run's settings. They stay unknown if this version cannot read the file.
@@ -196,14 +181,14 @@ impl Watch {
         for folder in folders {
             let of_run = runs.len();
             runs.push(Watched::new(folder)?);
-            let shards = shards(folder);
+            let shards = shard::indices(folder);
             if shards.is_empty() || folder.join("MANIFEST.json").exists() {
                 continue;
             }
             let queue = Queue::of(folder);
-            for shard in shards {
-                let mut watched = Watched::new(&folder.join("shards").join(shard.to_string()))?;
-                watched.queued = queue.as_ref().map(|_| (queues.len(), Some(shard)));
+            for index in shards {
+                let mut watched = Watched::new(&shard::folder(folder, index))?;
+                watched.queued = queue.as_ref().map(|_| (queues.len(), Some(index)));
                 runs.push(watched);
             }
             match queue {
@@ -239,19 +224,18 @@ impl Watch {
     }
 
     /// Polls every folder and writes the exports. `observer` is called with the index of the run, the new event and
-    /// the run after it. Returns whether anything changed.
+    /// the run after it.
     ///
     /// # Errors
     /// [`Error::Io`] where an export cannot be written. Folders that cannot be read are reported in the snapshot.
-    pub fn poll(&mut self, observer: &mut dyn FnMut(usize, &NewEvent, &Run)) -> Result<bool> {
-        let mut changed = false;
+    pub fn poll(&mut self, observer: &mut dyn FnMut(usize, &NewEvent, &Run)) -> Result<()> {
         for queue in &mut self.queues {
-            changed |= queue.poll();
+            queue.poll();
         }
         let mut replaced = false;
         for (index, watched) in self.runs.iter_mut().enumerate() {
             let (exports, name) = (&mut self.exports, watched.name.clone());
-            changed |= watched.poll(&mut |new, run| {
+            watched.poll(&mut |new, run| {
                 replaced |= matches!(new, NewEvent::Replaced);
                 exports.write(index, &name, new);
                 observer(index, new, run);
@@ -273,7 +257,7 @@ impl Watch {
         if self.gpus_read.as_ref().is_none_or(due) {
             self.gpus_read = Some((Instant::now(), self.gpus.read()));
         }
-        Ok(changed)
+        Ok(())
     }
 
     /// This machine's GPUs as of the last poll.

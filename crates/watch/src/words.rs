@@ -1,4 +1,4 @@
-//! Formats times, ages, rates and shares for people.
+//! Formats times, ages, rates, losses and intervals for people.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -65,11 +65,6 @@ pub fn rate(lr: f64) -> String {
         }
         _ => text,
     }
-}
-
-/// A share in percent: `45.2 %`.
-pub fn share(value: f64) -> String {
-    format!("{:.1} %", 100.0 * value)
 }
 
 /// The bounds of an interval of shares in percent: `40.1–50.3`.

@@ -2,8 +2,7 @@
 
 use verdict_answer::testing::{Scripted, eos, tokenizer};
 use verdict_answer::{
-    AnswerError, AnswerSettings, Answerer, Mode, Question, Sampling, Verdict, encode_prompt,
-    sampler,
+    AnswerError, AnswerSettings, Answerer, Mode, Question, Sampling, Verdict, fit_prompt, sampler,
 };
 use verdict_data::Label;
 
@@ -100,7 +99,10 @@ fn both_modes_share_the_prompts_pass_and_fixed_words_are_one_chunk() {
         ],
         &AnswerSettings::default(),
     );
-    let prompt = encode_prompt(&tokenizer, text, None, 512).unwrap().len();
+    let prompt = fit_prompt(&tokenizer, text, None, 512)
+        .unwrap()
+        .tokens
+        .len();
     let opening = tokenizer.encode(" No. Rationale:", false).unwrap().len();
     assert_eq!(engine.calls[0], [prompt]);
     let mut second = engine.calls[1].clone();
@@ -194,7 +196,7 @@ fn the_constrained_label_is_the_most_probable_one() {
                 .all(|p| *p <= verdict.probabilities[label.index()])
         );
         // The label that a greedy model would choose among the first tokens of the three.
-        let prompt = encode_prompt(&tokenizer, &text, None, 512).unwrap();
+        let prompt = fit_prompt(&tokenizer, &text, None, 512).unwrap().tokens;
         let mut engine = erratic(&tokenizer, &[], 5);
         use verdict_answer::{Chunk, InferenceEngine};
         let sequence = engine.add_sequence();

@@ -106,8 +106,8 @@ fn a_random_model_keeps_the_format_and_is_batch_invariant() {
 fn labels_are_scored_by_all_their_tokens_as_transformers_scores_them() {
     let golden: serde_json::Value = serde_json::from_str(include_str!("labels.json")).unwrap();
     let tokenizer = tokenizer_of(&[" Yes", " No", " Un", "certain"]);
-    let prompt = verdict_answer::encode_prompt(&tokenizer, "Does it help?", None, 512).unwrap();
-    assert_eq!(serde_json::json!(prompt), golden["prompt"]);
+    let prompt = verdict_answer::fit_prompt(&tokenizer, "Does it help?", None, 512).unwrap();
+    assert_eq!(serde_json::json!(prompt.tokens), golden["prompt"]);
     let labels = verdict_answer::LabelTokens::new(&tokenizer).unwrap();
     for label in verdict_data::Label::ALL {
         let mut tokens = vec![labels.ids()[label.index()]];

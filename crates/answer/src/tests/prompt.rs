@@ -4,9 +4,7 @@ use tokenizers::Tokenizer;
 use verdict_answer::labels::LabelError;
 use verdict_answer::prompt::{self, PromptError};
 use verdict_answer::testing::{eos, tokenizer};
-use verdict_answer::{
-    ContextCuts, LabelTokens, encode_item, encode_prompt, fit_prompt, prompt_limit,
-};
+use verdict_answer::{ContextCuts, LabelTokens, encode_item, fit_prompt, prompt_limit};
 use verdict_data::{Item, Label};
 
 fn item(question: &str, context: Option<&str>) -> Item {
@@ -72,7 +70,9 @@ fn an_example_is_prompt_completion_and_end_of_text() {
     );
     assert_eq!(
         prompt,
-        encode_prompt(&tokenizer, &item.question, item.context.as_deref(), 512).unwrap()
+        fit_prompt(&tokenizer, &item.question, item.context.as_deref(), 512)
+            .unwrap()
+            .tokens
     );
     assert_eq!(
         completion[0],
@@ -92,8 +92,9 @@ fn a_context_that_is_too_long_loses_its_first_sentences() {
     let fit = |limit| fit_prompt(&tokenizer, "Does it help?", Some(&context), limit).unwrap();
     let whole = fit(512);
     assert_eq!(whole.cut, 0);
-    let bare = encode_prompt(&tokenizer, "Does it help?", None, 512)
+    let bare = fit_prompt(&tokenizer, "Does it help?", None, 512)
         .unwrap()
+        .tokens
         .len();
     let mut kept = Vec::new();
     for limit in (bare..=whole.tokens.len()).rev() {
@@ -175,7 +176,7 @@ fn the_completion_is_kept_when_the_context_is_cut() {
 fn a_question_that_does_not_fit_is_an_error_with_both_numbers() {
     let tokenizer = tokenizer();
     let long = "Does it help?".to_owned() + &" patients".repeat(10_000);
-    let error = encode_prompt(&tokenizer, &long, Some("A trial."), 480).unwrap_err();
+    let error = fit_prompt(&tokenizer, &long, Some("A trial."), 480).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the question \"Does it help? patients patients patients patients patients p…\" takes 10010 tokens \
@@ -187,9 +188,9 @@ fn a_question_that_does_not_fit_is_an_error_with_both_numbers() {
 fn every_other_error_names_the_problem_and_its_place() {
     let tokenizer = tokenizer();
     let eos = eos(&tokenizer);
-    let empty = encode_prompt(&tokenizer, " \n", None, 9).unwrap_err();
+    let empty = fit_prompt(&tokenizer, " \n", None, 9).unwrap_err();
     assert_eq!(empty.to_string(), "the question is empty, expected a text");
-    let control = encode_prompt(&tokenizer, "Is <|endoftext|> a word?", None, 99).unwrap_err();
+    let control = fit_prompt(&tokenizer, "Is <|endoftext|> a word?", None, 99).unwrap_err();
     assert_eq!(
         control.to_string(),
         "the text contains the model's control token \"<|endoftext|>\", expected plain text"

@@ -53,7 +53,7 @@ pub struct Args {
     /// Show what the build does to one row of the sources, rule by rule
     #[arg(long, value_name = "ID", conflicts_with_all = ["out", "overwrite", "audit", "verify"])]
     pub explain: Option<String>,
-    /// Only read and clean share N of M of the input, for --merge
+    /// Only read and clean part N of M of the input, for --merge
     #[arg(long, value_name = "N/M", value_parser = shard, conflicts_with_all = ["audit", "verify", "explain", "overwrite"])]
     pub shard: Option<Shard>,
     /// Build the data set from the folders of all shards

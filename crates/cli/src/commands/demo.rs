@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use verdict_answer::{AnswerSettings, Mode, Question, Verdict};
-use verdict_common::duration;
+use verdict_common::{duration, share};
 use verdict_data::{BuildSettings, Source};
 use verdict_eval::report::GeneratedReport;
 use verdict_eval::{EvalReport, Evaluation};
@@ -150,7 +150,11 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             *run
         }
         Some(Earlier::Interrupted(_)) if fault.is_none() => {
-            resumable(train::resume_as_it_was(&out, args.threads, printer))?;
+            let flags = train::Args {
+                threads: args.threads,
+                ..train::Args::default()
+            };
+            resumable(train::resume(&out, &flags, printer))?;
             RunFolder::open(&out)?
         }
         earlier => {
@@ -329,11 +333,10 @@ fn scores(report: &EvalReport) -> Table {
         "citations",
         "tokens",
     ]);
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     for benchmark in &report.benchmarks {
         let name = format!("{} ({})", benchmark.name, benchmark.items);
         let levels = &benchmark.levels;
-        let level = |who: String, share: f64| vec![name.clone(), who, percent(share)];
+        let level = |who: String, accuracy: f64| vec![name.clone(), who, share(accuracy)];
         table.row(level("chance".into(), levels.chance_accuracy));
         table.row(level(
             format!("always {}", levels.majority_label),
@@ -347,11 +350,11 @@ fn scores(report: &EvalReport) -> Table {
             table.row(vec![
                 name.clone(),
                 model.name.clone(),
-                percent(right.value),
+                share(right.value),
                 format!("{:.0}–{:.0}", 100.0 * right.low, 100.0 * right.high),
                 format!("{:.3}", model.calibrated.log_loss.value),
-                of(&|free| percent(free.format.value)),
-                of(&|free| percent(free.citations.value)),
+                of(&|free| share(free.format.value)),
+                of(&|free| share(free.citations.value)),
                 of(&|free| format!("{:.0}", free.tokens.mean)),
             ]);
         }

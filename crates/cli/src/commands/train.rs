@@ -13,7 +13,7 @@ use serde::Serialize;
 use verdict_common::{counted, duration};
 use verdict_train::{AdapterRecord, NestedValidation, Score};
 
-use self::fit::{repeat, resume};
+use self::fit::repeat;
 use self::like::{Like, Repeated};
 use self::results::print_paths;
 use crate::failure::Result;
@@ -21,7 +21,7 @@ use crate::printer::Printer;
 use crate::shell;
 
 pub use self::args::Args;
-pub use self::fit::{fit, resume_as_it_was};
+pub use self::fit::{fit, resume};
 pub use self::results::adapters;
 
 /// Trains, and prints the results of every adapter.

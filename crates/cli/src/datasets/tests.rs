@@ -322,7 +322,7 @@ fn tables_of_any_repository_are_read_by_their_endings() {
 #[test]
 fn texts_that_are_no_source_are_told_before_anything_is_fetched() {
     let refusal = |text: &str| text.parse::<SourceSpec>().expect_err("refused");
-    let how = "expected hub:ORG/NAME/FOLDER-OR-FILE";
+    let how = "expected hub:ORG/NAME/PATH";
     for name in [
         "squad",
         "",
@@ -348,6 +348,6 @@ fn texts_that_are_no_source_are_told_before_anything_is_fetched() {
         refusal("hub:qiaojin/PubMedQA/pqa_labeled?question=Q")
             .contains("expected a name of weight, cap")
     );
-    assert!(refusal("pubmed:x").ends_with("stats:ROWS, clinical, hub:ORG/NAME/FOLDER-OR-FILE"));
+    assert!(refusal("pubmed:x").ends_with("stats:ROWS, clinical, hub:ORG/NAME/PATH"));
     assert!(matches!("clinical".parse(), Ok(SourceSpec::Local(_))));
 }

@@ -132,8 +132,8 @@ pub fn submit(
     DataSet::read(&settings.data)?;
     let source = loading::find(&settings.model, printer)?;
     let settings = &loading::fit_length(settings, &source, printer)?;
-    let members = grid(settings).len();
-    let tasks = requested.tasks.unwrap_or(members.min(TASKS));
+    let adapters = grid(settings).len();
+    let tasks = requested.tasks.unwrap_or(adapters.min(TASKS));
     let split = shards::split(source.config(), settings, tasks)?;
     let of_tasks = settings_of_tasks(settings, &requested);
     let of_first = TrainSettings {
@@ -209,12 +209,9 @@ pub fn submit_again(dir: &Path, printer: &Printer) -> Result {
         return Err(verdict_train::Error::Finished { path }.into());
     }
     refuse_queued(dir)?;
-    let shards = fs::read_dir(dir.join("shards"));
-    let names = shards.into_iter().flatten().flatten();
-    let indices = names.filter_map(|entry| entry.file_name().to_str()?.parse::<usize>().ok());
     let finished = |index: &usize| shard::folder(dir, *index).join("MANIFEST.json").exists();
-    let mut left: Vec<usize> = indices.filter(|index| !finished(index)).collect();
-    left.sort_unstable();
+    let mut left = shard::indices(dir);
+    left.retain(|index| !finished(index));
     let jobs = send(dir, left)?;
     print(dir, &jobs, &[], printer);
     Ok(())

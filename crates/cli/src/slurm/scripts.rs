@@ -31,8 +31,8 @@ impl Scripts<'_> {
     pub fn array(&self) -> String {
         let tasks = self.split.len();
         let line = |(of, share): &(Shard, f64)| {
-            let (index, members) = (of.index, of.adapters.join(", "));
-            format!("# {index:>6} {:>9.1} %  {members}\n", 100.0 * share)
+            let (index, adapters) = (of.index, of.adapters.join(", "));
+            format!("# {index:>6} {:>9.1} %  {adapters}\n", 100.0 * share)
         };
         let table: String = self.split.iter().map(line).collect();
         let directives = self.directives(&[
@@ -147,10 +147,10 @@ mod tests {
             options: vec!["--exclude=node7".into()],
             ..Slurm::default()
         };
-        let shard = |index, members: &[&str]| Shard {
+        let shard = |index, adapters: &[&str]| Shard {
             index,
             of: 2,
-            adapters: members.iter().map(|name| (*name).to_owned()).collect(),
+            adapters: adapters.iter().map(|name| (*name).to_owned()).collect(),
         };
         let split = [
             (shard(1, &["r4", "r128"]), 0.517),

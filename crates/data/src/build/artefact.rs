@@ -41,19 +41,18 @@ const MOST: usize = 100_000;
 pub(crate) struct Guess {
     rows: Vec<Row>,
     /// Of 2^32 rows so many are seen.
-    shard_settings: u64,
+    share: u64,
 }
 
 impl Guess {
     /// Sets how many rows will come: of more than [`MOST`], a sample by their ids is seen.
     pub(crate) fn sample(&mut self, rows: usize) {
-        self.shard_settings = ((MOST as u64) << 32) / rows.max(MOST) as u64;
+        self.share = ((MOST as u64) << 32) / rows.max(MOST) as u64;
     }
 
     /// What has to be known of a row that is kept, if it is among those seen.
     pub(crate) fn row(&self, item: &Item) -> Option<Row> {
-        let seen = self.shard_settings == 1 << 32
-            || hash(&["artefact", &item.id]) >> 32 < self.shard_settings;
+        let seen = self.share == 1 << 32 || hash(&["artefact", &item.id]) >> 32 < self.share;
         seen.then(|| Row::of(item))
     }
 

@@ -39,13 +39,13 @@ struct Cleaned {
 
 /// Reads the shard's share of every source into `dir`.
 pub(crate) fn scan(settings: &BuildSettings, dir: &Path, shard: Shard) -> Result<Store> {
-    let share = ShardSettings {
+    let shard_settings = ShardSettings {
         seed: settings.seed,
         context: settings.context.as_ref().map(ToString::to_string),
         rules: settings.rules.text().map(str::to_owned),
         shard,
     };
-    let mut writer = Writer::new(dir, share)?;
+    let mut writer = Writer::new(dir, shard_settings)?;
     let mut records: Vec<SourceRecord> = settings
         .sources
         .iter()

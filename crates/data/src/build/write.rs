@@ -86,7 +86,7 @@ impl Counts {
     }
 }
 
-/// Writes the planned rows and their card into the staging, and gives the manifest.
+/// Writes the planned rows and their card into the staging folder, and returns the manifest.
 pub(crate) fn write(
     store: &Store,
     plan: Plan,

@@ -50,9 +50,9 @@ pub(super) fn outcomes(manifest: &Manifest) -> Table {
     let read = manifest.rows_read;
     let mut table = Table::new(
         "Every row that was read",
-        &["fate", "rule", "rows", "share", "why"],
+        &["outcome", "rule", "rows", "share", "why"],
     );
-    for (fate, rule, why, rows) in outcome_rows(manifest) {
+    for (outcome, rule, why, rows) in outcome_rows(manifest) {
         let rule = match rule {
             "" => "".into(),
             rule => Cell::Code(rule.to_owned()),
@@ -60,7 +60,7 @@ pub(super) fn outcomes(manifest: &Manifest) -> Table {
         let share = Cell::Figure(percent(rows, read));
         table
             .rows
-            .push(vec![fate.into(), rule, rows.into(), share, why.into()]);
+            .push(vec![outcome.into(), rule, rows.into(), share, why.into()]);
     }
     let share = Cell::Figure(percent(read, read));
     table.rows.push(vec![

@@ -211,8 +211,8 @@ pub(super) fn outcomes(manifest: &Manifest) -> Option<Figure> {
     let sum = |of: &str| {
         outcomes
             .iter()
-            .filter(|fate| fate.0 == of)
-            .map(|fate| fate.3)
+            .filter(|outcome| outcome.0 == of)
+            .map(|outcome| outcome.3)
             .sum::<usize>()
     };
     let kinds = [("bar", "kept"), ("apart", "set apart"), ("gone", "dropped")];
@@ -243,11 +243,11 @@ pub(super) fn outcomes(manifest: &Manifest) -> Option<Figure> {
     }
     y += 34.0;
     let mut described = Vec::new();
-    for (fate, rule, _, rows) in &outcomes {
-        let name = if rule.is_empty() { *fate } else { *rule };
+    for (outcome, rule, _, rows) in &outcomes {
+        let name = if rule.is_empty() { *outcome } else { *rule };
         let right = format!("{} ({})", grouped(*rows), percent(*rows, read));
         svg.names(y + 12.0, name, &right);
-        let class = match *fate {
+        let class = match *outcome {
             "kept" => "bar",
             "set apart" => "apart",
             _ => "gone",

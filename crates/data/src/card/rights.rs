@@ -79,8 +79,8 @@ fn of_sources(manifest: &Manifest) -> Vec<String> {
         "The clinical questions are a demonstration of the program, few and hand-written.".into(),
     );
     say(
-        has("jsonl") || has("csv"),
-        "Labels and rationales of your own files (jsonl, csv) were not checked.".into(),
+        ["jsonl", "csv", "parquet"].into_iter().any(&has),
+        "Labels and rationales of your own files (jsonl, csv, parquet) were not checked.".into(),
     );
     say(
         has("disagreement"),
@@ -166,7 +166,7 @@ fn of_examples(manifest: &Manifest) -> Vec<String> {
     }
     say(
         true,
-        "Near copies are found by the words they share. The same question in other words is not found and may be in two splits.".into(),
+        "Near duplicates are found by the words they share. The same question in other words is not found and may be in two splits.".into(),
     );
     say(
         !manifest.suspects.is_empty(),

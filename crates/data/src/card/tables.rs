@@ -274,7 +274,7 @@ pub(super) fn years(manifest: &Manifest) -> Option<Table> {
 
 pub(super) fn mesh_text(manifest: &Manifest) -> Option<String> {
     let Some(mesh) = &manifest.mesh_record else {
-        let only = "They were not counted by branch of the tree.";
+        let only = "MeSH headings were not counted by branch of the tree.";
         return (!manifest.mesh.is_empty()).then(|| only.to_owned());
     };
     let mut text = format!(

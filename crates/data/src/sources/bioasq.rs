@@ -13,6 +13,7 @@ use super::cut::{self, JsonEntry, Shape};
 use super::fields::Row;
 use super::piece::{Emit, Reading, Rows};
 use crate::manifest::FileRecord;
+use crate::text::is_number;
 use crate::{RawItem, Result};
 
 /// Reads a file: its yes/no questions, and how many of other types were passed over.
@@ -109,6 +110,5 @@ pub(crate) fn documents(row: &Value) -> impl Iterator<Item = String> {
 /// The key of the abstract at an address that ends in its PMID.
 fn document(address: &str) -> Option<String> {
     let end = address.trim().trim_end_matches('/').rsplit('/').next()?;
-    let digits = !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| format!("pmid:{end}"))
+    is_number(end).then(|| format!("pmid:{end}"))
 }

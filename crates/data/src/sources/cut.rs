@@ -263,7 +263,7 @@ impl JsonSplitter {
             column,
         });
         match self.entries.len() {
-            ROWS => self.on_piece(on_piece),
+            ROWS => self.emit(on_piece),
             _ => Ok(()),
         }
     }
@@ -336,7 +336,7 @@ impl JsonSplitter {
     }
 
     /// The entries so far, with the bytes up to here.
-    fn on_piece(&mut self, on_piece: &mut OnPiece<'_>) -> Result<()> {
+    fn emit(&mut self, on_piece: &mut OnPiece<'_>) -> Result<()> {
         if self.entries.is_empty() {
             return Ok(());
         }
@@ -356,7 +356,7 @@ impl JsonSplitter {
     /// Nothing but blanks may follow.
     fn finish(&mut self, on_piece: &mut OnPiece<'_>) -> Result<()> {
         match self.after_blanks()? {
-            None => self.on_piece(on_piece),
+            None => self.emit(on_piece),
             found => Err(self.fault("nothing after the last bracket", found)),
         }
     }

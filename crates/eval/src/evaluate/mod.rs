@@ -5,8 +5,6 @@ mod inputs;
 mod models;
 mod slices;
 
-use std::collections::HashMap;
-
 use sha2::{Digest as _, Sha256};
 use verdict_answer::Calibrations;
 use verdict_common::hash::hex;
@@ -23,8 +21,8 @@ use crate::report::{
     AbstentionOutcome, BenchmarkReport, EvalReport, EvaluatedModel, Evaluation, GeneratedAnswer,
     ModelReport, PairReport, Prediction, Robustness,
 };
-use crate::stats::bootstrap::Resampling;
-use crate::stats::paired::{PairedAnswers, holm, paired};
+use crate::stats::bootstrap::{Resampling, group_numbers};
+use crate::stats::paired::{PairedAnswers, paired};
 use crate::stats::probability::{Forecast, probabilities};
 use crate::stats::scores::{LabelledAnswer, Scores, scores};
 use crate::stats::selective::{ConfidentAnswer, selective};
@@ -113,18 +111,6 @@ fn robustness(
     })
 }
 
-/// A number for the group of each question.
-fn group_numbers(items: &[Item]) -> Vec<u32> {
-    let mut numbers: HashMap<&str, u32> = HashMap::new();
-    items
-        .iter()
-        .map(|item| {
-            let next = numbers.len() as u32;
-            *numbers.entry(item.group.as_str()).or_insert(next)
-        })
-        .collect()
-}
-
 fn benchmark_report(
     options: &EvaluationOptions<'_>,
     models: &[EvaluatedModel],
@@ -134,7 +120,7 @@ fn benchmark_report(
 ) -> BenchmarkReport {
     let resampling = options.methods.resampling;
     let items = &benchmark.items;
-    let groups = group_numbers(items);
+    let groups = group_numbers(items.iter().map(|item| item.group.as_str()));
     let truths = Confusion::of(items.iter().map(|item| (item.label, None))).truths();
     let labels: Vec<Vec<Label>> = results.iter().map(ModelResults::labels).collect();
     let scored = |labels: &[Label], places: &[usize]| -> Option<Scores> {
@@ -255,7 +241,7 @@ fn pairs(
     labels: &[Vec<Label>],
     resampling: Resampling,
 ) -> Vec<PairReport> {
-    let mut pairs = Vec::new();
+    let mut compared = Vec::new();
     for second in 0..models.len() {
         for first in second + 1..models.len() {
             let rows: Vec<PairedAnswers> = items
@@ -269,20 +255,12 @@ fn pairs(
                 })
                 .collect();
             if let Some(paired) = paired(&rows, resampling) {
-                pairs.push(PairReport {
-                    first: models[first].name.clone(),
-                    second: models[second].name.clone(),
-                    holm: paired.group_p.unwrap_or(paired.p),
-                    paired,
-                });
+                let names = [first, second].map(|model| models[model].name.clone());
+                compared.push((names, paired));
             }
         }
     }
-    let raw: Vec<f64> = pairs.iter().map(|pair| pair.holm).collect();
-    for (pair, adjusted) in pairs.iter_mut().zip(holm(&raw)) {
-        pair.holm = adjusted;
-    }
-    pairs
+    PairReport::adjusted(compared)
 }
 
 fn prediction(

@@ -92,16 +92,11 @@ pub(crate) fn accuracy(models: &[(&str, &Scores)], levels: &Levels) -> Figure {
         }
     };
     let dots: Vec<Dot> = models.iter().map(dot).collect();
-    let references = [
-        Reference {
-            name: "chance".into(),
-            value: levels.chance_accuracy,
-        },
-        Reference {
-            name: format!("always {}", levels.majority_label),
-            value: levels.majority_accuracy,
-        },
-    ];
+    let references: Vec<Reference> = levels
+        .baselines()
+        .into_iter()
+        .map(|(name, [value, ..])| Reference { name, value })
+        .collect();
     let axis = Axis::new("accuracy", Unit::Percent);
     charts::dots("Accuracy, with 95 % intervals", &axis, &dots, &references)
 }

@@ -15,12 +15,7 @@ impl EvalReport {
         self.page().markdown()
     }
 
-    /// The report as a single HTML file without scripts, without the answers.
-    pub fn html(&self) -> String {
-        self.page().html()
-    }
-
-    /// The page that both render.
+    /// The report as a page, without the answers.
     pub fn page(&self) -> Page {
         self.page_with(&[])
     }
@@ -235,7 +230,7 @@ impl EvalReport {
         let mut lines = vec![
             "Each label is scored after the prompt by all of its tokens, and the probabilities are normalized among the three labels. The predicted label is the most probable one.".to_owned(),
             format!(
-                "Generated answers are greedy, with at most {} new tokens, once by unconstrained decoding (free) and once by decoding constrained to the answer format (guaranteed). {prompts}.",
+                "Generated answers are greedy, with at most {} new tokens, once by unconstrained and once by constrained decoding. {prompts}.",
                 methods.max_answer_tokens
             ),
         ];
@@ -246,7 +241,7 @@ impl EvalReport {
                 methods.fit.as_str(),
                 counted(methods.validation_rows, "prediction"),
             ),
-            "Citations are found by the detector that cleans the data set, with a measured precision of 98 % and a recall of 96 %. Contradictions are found by rules with a high precision and a low recall, so their number is a lower bound (see the documentation).".into(),
+            "Citations are found by the detector that cleans the data set, with a recall of 96 % on the sentences that it was corrected on; its precision was 87 % on 61 removals read before the last corrections. Contradictions are found by rules with a high precision and a low recall, so their number is a lower bound (see the documentation).".into(),
             format!(
                 "Computed on {}: {} in {:.1} s.",
                 methods.machine,

@@ -11,7 +11,7 @@ use crate::stats::scores::{Scores, Share};
 
 /// `0.4567` as `45.7 %`.
 pub(super) fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
+    verdict_common::share(share)
 }
 
 /// A share with its interval, in per cent.
@@ -245,7 +245,7 @@ pub(crate) fn pairs(pairs: &[PairReport]) -> Option<Table> {
             Cell::Text(format!("{} – {}", pair.first, pair.second)),
             figure(difference(&of.difference)),
             figure(p_value(pair.holm)),
-            figure(p_value(of.group_p.unwrap_or(of.p))),
+            figure(p_value(of.deciding_p())),
             figure(format!(
                 "{} / {} / {} / {}",
                 table.both, table.first, table.second, table.neither

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use verdict_common::grouped;
 use verdict_page::Cell;
 
 use super::page::contamination;
@@ -82,16 +83,12 @@ pub(crate) fn plain(table: &verdict_page::Table) -> String {
     plain.set_header(&table.head);
     for row in &table.rows {
         plain.add_row(row.iter().map(|cell| match cell {
-            Cell::Number(number) => number.to_string(),
+            Cell::Number(number) => grouped(*number),
             Cell::Text(text) | Cell::Code(text) | Cell::Figure(text) => text.clone(),
         }));
     }
     for (place, column) in plain.column_iter_mut().enumerate() {
-        let numbers = table
-            .rows
-            .iter()
-            .all(|row| matches!(row.get(place), Some(Cell::Number(_) | Cell::Figure(_))));
-        if numbers {
+        if table.right(place) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }

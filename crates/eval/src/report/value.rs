@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use verdict_answer::{Calibrations, Fit, Mode};
+use verdict_common::counted;
 use verdict_data::Label;
 
 use crate::evaluated_run::EvaluatedRun;
@@ -11,7 +12,7 @@ use crate::published::Published;
 use crate::robustness::Consistency;
 use crate::stats::abstain::Abstention;
 use crate::stats::bootstrap::Resampling;
-use crate::stats::paired::{Paired, at_most};
+use crate::stats::paired::{Paired, at_most, holm};
 use crate::stats::probability::Probabilities;
 use crate::stats::scores::Scores;
 use crate::stats::selective::Selective;
@@ -292,6 +293,25 @@ pub struct PairReport {
     pub holm: f64,
 }
 
+impl PairReport {
+    /// Compared models with their names, first and second; the p values are adjusted together.
+    pub(crate) fn adjusted(compared: Vec<([String; 2], Paired)>) -> Vec<PairReport> {
+        let p: Vec<f64> = compared
+            .iter()
+            .map(|(_, paired)| paired.deciding_p())
+            .collect();
+        let adjusted = compared.into_iter().zip(holm(&p));
+        adjusted
+            .map(|(([first, second], paired), holm)| PairReport {
+                first,
+                second,
+                paired,
+                holm,
+            })
+            .collect()
+    }
+}
+
 /// Scores on a slice of a benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
@@ -366,9 +386,9 @@ impl BenchmarkReport {
             .map(|label| format!("{label} {}", self.truths[label.index()]))
             .collect();
         format!(
-            "{}: {} questions ({})",
+            "{}: {} ({})",
             self.name,
-            self.items,
+            counted(self.items, "question"),
             labels.join(", ")
         )
     }

@@ -8,12 +8,11 @@ use crate::stats::bootstrap::Resampling;
 use crate::stats::scores::Share;
 
 /// The answers to a question and to a variant of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariantAnswers {
     /// Name of the variant's rule.
     pub rule: String,
     /// The expected change of the answer.
-    #[serde(rename = "must")]
     pub expected: Expected,
     /// The true label of the original.
     pub truth: Label,

@@ -88,13 +88,13 @@ impl VariantQuestions {
                     place
                 }
             };
-            let (rule, expected) = match twin.rule {
-                TwinRule::OppositeClaim => ("stats: opposite claim", Expected::Flipped),
-                TwinRule::OtherWording => ("stats: other wording", Expected::Same),
+            let rule = match twin.rule {
+                TwinRule::OppositeClaim => "stats: opposite claim",
+                TwinRule::OtherWording => "stats: other wording",
             };
             all.pairs.push(VariantPair {
                 rule: rule.to_owned(),
-                expected,
+                expected: twin.rule.into(),
                 truth: twin.original.label,
                 original: Original::Here(here),
                 variant: all.items.len(),

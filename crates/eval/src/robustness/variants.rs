@@ -19,8 +19,7 @@ use super::grammar::{fail_to, negatable, polar, reordered, statement, there_is_n
 use super::spelling::respelled;
 
 /// The expected change of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Expected {
     /// The answer stays: the question is paraphrased.
     Same,
@@ -153,14 +152,13 @@ impl Rule {
 }
 
 /// A variant of a question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
     /// Id of the original.
     pub of: String,
     /// The rule.
     pub rule: Rule,
     /// The expected change of the answer.
-    #[serde(rename = "must")]
     pub expected: Expected,
     /// The variant, with id `{of}~{rule}`, its question and its label; everything else is the original's.
     pub item: Item,

@@ -7,6 +7,7 @@
 //! no effect in simulations with 33, 100 and 500 examples.
 
 use serde::{Deserialize, Serialize};
+use verdict_common::counted;
 
 use super::paired::at_most;
 use crate::metrics::Proportion;
@@ -150,10 +151,7 @@ fn guarantee(
     delta: f64,
 ) -> String {
     let (n, target, confidence) = (rows.len(), percent(alpha), percent(1.0 - delta));
-    let independent = match n {
-        1 => "1 independent validation example".to_owned(),
-        n => format!("{n} independent validation examples"),
-    };
+    let independent = counted(n, "independent validation example");
     if let Some(threshold) = threshold {
         let (answered, wrong) = count(rows, threshold);
         return format!(

@@ -122,6 +122,18 @@ pub struct Groups {
     count: usize,
 }
 
+/// A number for the group of each row, from its name.
+pub(crate) fn group_numbers<'g>(groups: impl IntoIterator<Item = &'g str>) -> Vec<u32> {
+    let mut numbers = HashMap::new();
+    groups
+        .into_iter()
+        .map(|group| {
+            let next = numbers.len() as u32;
+            *numbers.entry(group).or_insert(next)
+        })
+        .collect()
+}
+
 impl Groups {
     /// From the group of each row, in the order of the rows.
     pub fn new(names: impl IntoIterator<Item = u32>) -> Groups {

@@ -82,6 +82,13 @@ pub struct Paired {
     pub detectable: Option<f64>,
 }
 
+impl Paired {
+    /// The p value that applies: over groups where there are any.
+    pub fn deciding_p(&self) -> f64 {
+        self.group_p.unwrap_or(self.p)
+    }
+}
+
 /// Smallest number of groups that favour one of the models (it is the only one to be right on more of their questions than
 /// the other) for which the bootstrap interval is used: with fewer it is too narrow, with none it has no width.
 pub const FEW_GROUPS: usize = 10;

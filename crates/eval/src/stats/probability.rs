@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use verdict_data::Label;
 
 use super::bootstrap::{Estimate, Groups, Resampling, Statistic, bootstrap, uniform};
+use crate::abstention::most_probable;
 use crate::metrics::Proportion;
 
 /// The probabilities of the labels for one question.
@@ -29,8 +30,7 @@ impl Forecast {
     }
 
     fn top(&self) -> usize {
-        let p = &self.probabilities;
-        (1..3).fold(0, |top, label| if p[label] > p[top] { label } else { top })
+        most_probable(self.probabilities).index()
     }
 
     /// `−ln p` of the true label, with `p` clipped to ε and 1 − ε, ε = 2⁻⁵², as scikit-learn's `log_loss`.

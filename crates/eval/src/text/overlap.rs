@@ -29,7 +29,7 @@ pub struct TrainingRationales {
 }
 
 /// The overlap of a rationale with the training set.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Overlap {
     /// Whether it equals a rationale of the training set up to normalization.
     pub exact: bool,
@@ -39,7 +39,6 @@ pub struct Overlap {
     /// Number, from 0, of that rationale, the first in a tie; none without overlap.
     pub nearest: Option<usize>,
     /// Whether it is exact or has a share of at least [`MEMORIZED`].
-    #[serde(rename = "memorised")]
     pub memorized: bool,
 }
 

@@ -49,7 +49,7 @@ pub struct AdamWStep {
     pub factor: f32,
 }
 
-/// What a step reads and writes of one adapter, as many numbers each.
+/// What a step reads and writes of one adapter: four slices of the same length.
 #[derive(Debug)]
 pub struct AdamWState<'a> {
     /// Weights.

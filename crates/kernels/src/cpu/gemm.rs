@@ -390,24 +390,21 @@ fn finish(
     let strip = FinishedStrip {
         mode: p.mode,
         factor: p.factor,
-        scale,
-        bias,
         out: p.out,
         at,
         ld: p.out_ld,
         rows,
         columns: count,
     };
-    finish_strip(isa, strip, &sums.0);
+    finish_strip(isa, strip, scale, bias, &sums.0);
 }
 
-/// Where the sums of a strip go, and what becomes of them on the way.
+/// Where the sums of a strip go, and what becomes of them on the way. The slices of scale and bias are arguments beside
+/// it: in a struct the compiler could not know that `out` does not overlap them.
 #[derive(Clone, Copy)]
-struct FinishedStrip<'a> {
+struct FinishedStrip {
     mode: Mode,
     factor: f32,
-    scale: Option<&'a [f32]>,
-    bias: Option<&'a [f32]>,
     out: SharedMut<f32>,
     /// First element written, and elements from one row to the next.
     at: usize,
@@ -417,8 +414,10 @@ struct FinishedStrip<'a> {
 }
 
 crate::cpu::multiversion! {
-    fn finish_strip(isa, strip: FinishedStrip<'_>, sums: &[f32]) {
-        let FinishedStrip { mode, factor, scale, bias, out, at, ld, rows, columns: count } = strip;
+    fn finish_strip(
+        isa, strip: FinishedStrip, scale: Option<&[f32]>, bias: Option<&[f32]>, sums: &[f32],
+    ) {
+        let FinishedStrip { mode, factor, out, at, ld, rows, columns: count } = strip;
         for (row, sums) in sums.chunks_exact(2 * BLOCK).take(rows).enumerate() {
             // SAFETY: this task alone touches these elements.
             let out = unsafe { out.slice(at + row * ld..at + row * ld + count) };

@@ -62,8 +62,8 @@ impl Product {
         Self { m, ..self }
     }
 
-    /// How sums may be split. Not at all, except sums so long that without it most of the GPU would
-    /// are idle: the gradient through the head sums over the vocabulary, into a few tiles.
+    /// How sums may be split. Not at all, except for sums so long that most of the GPU would otherwise be
+    /// idle: the gradient through the head sums over the vocabulary, into a few tiles.
     fn reductions(&self) -> u32 {
         let long = self.backward && self.n >= 16 * self.k;
         let by_workspace = sys::cublasLtReductionScheme_t::CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;

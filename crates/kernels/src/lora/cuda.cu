@@ -22,9 +22,9 @@
 //
 // so that row and column step by the tile's size from 0. Any order is right. Fast is: products of large
 // rank first; in a product, tiles that share the wide side next to each other: row by row for down and up,
-// column by column for gradient. For down and up all tile sizes give the same bits, for gradient except the
-// last ones (teams sum apart), so size is a matter of speed alone: take the largest of which there are at
-// least as many tiles as the GPU has multiprocessors, or else the smallest
+// column by column for gradient. For down and up all tile sizes give the same bits, for gradient the same
+// up to the last bits (teams sum apart), so size is a matter of speed alone: take the largest of which there
+// are at least as many tiles as the GPU has multiprocessors, or else the smallest
 // (lora_down_64x128 only where a block may have so much shared memory: not on sm_86, sm_89 and sm_12x).
 //
 // One of DOWN, UP and GRADIENT is defined: the three are compiled side by side.

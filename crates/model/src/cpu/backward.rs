@@ -113,7 +113,7 @@ impl Block<'_> {
         sites: &mut Sites<'_>,
     ) {
         let (cpu, saved, weight) = (&self.model.cpu, sites.saved, &self.weights().mlp_norm);
-        let two_f = Site::GateUp.outputs(&self.model.config);
+        let two_f = self.weights().linear(Site::GateUp).outputs();
         let input = self.activated(&saved.gate_up);
         self.site_backward(Site::Down, input, dx, d_input, sites);
         resize_buffer(d_wide, self.batch.rows() * two_f);

@@ -54,7 +54,7 @@ impl<'a> Block<'a> {
     pub(crate) fn activated<'x>(&self, gate_up: &'x [f32]) -> impl InputRows + use<'x> {
         let (isa, two_f) = (
             self.model.cpu.isa(),
-            2 * self.model.config.intermediate_size,
+            self.weights().linear(Site::GateUp).outputs(),
         );
         move |row, out: &mut [f32]| swiglu_forward(isa, &gate_up[row * two_f..][..two_f], out)
     }

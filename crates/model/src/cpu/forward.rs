@@ -162,7 +162,7 @@ impl Block<'_> {
 
     fn feed_forward_half(&self, x: &mut [f32], saved: &mut Saved, buffers: &mut SiteBuffers) {
         let Saved { gate_up, u, .. } = saved;
-        let two_f = Site::GateUp.outputs(&self.model.config);
+        let two_f = self.weights().linear(Site::GateUp).outputs();
         resize_buffer(gate_up, self.batch.rows() * two_f);
         let input = self.normed(x, &self.weights().mlp_norm);
         self.project(Site::GateUp, input, gate_up, Mode::Assign, u, buffers);

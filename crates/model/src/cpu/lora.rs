@@ -14,6 +14,8 @@ use crate::site::Site;
 pub(crate) struct Lora<'a> {
     block: Block<'a>,
     site: Site,
+    /// Columns of u: every part of the largest rank.
+    u_columns: usize,
 }
 
 /// Buffers that live from call to call.
@@ -27,9 +29,19 @@ pub(crate) struct Scratch {
 
 impl<'a> Lora<'a> {
     pub(crate) fn new(block: &Block<'a>, site: Site) -> Self {
+        let adapters = &block.bank.adapters;
+        let ranks = block
+            .batch
+            .groups
+            .iter()
+            .map(|g| adapters[g.adapter].spec.rank);
+        let u_columns = ranks
+            .max()
+            .map_or(0, |rank| rank * site.parts(&block.model.config).len());
         Self {
             block: *block,
             site,
+            u_columns,
         }
     }
 
@@ -47,19 +59,6 @@ impl<'a> Lora<'a> {
 
     fn inputs(&self) -> usize {
         self.site.inputs(&self.block.model.config)
-    }
-
-    /// Columns of u: every part of the largest rank.
-    pub(crate) fn u_columns(&self) -> usize {
-        let rank = self
-            .block
-            .batch
-            .groups
-            .iter()
-            .map(|g| self.adapter(g).spec.rank)
-            .max()
-            .unwrap_or(0);
-        rank * self.parts().len()
     }
 
     /// Whether any row here has dropout.
@@ -116,7 +115,7 @@ impl<'a> Lora<'a> {
         if self.block.batch.groups.is_empty() {
             return;
         }
-        let (inputs, ld, parts) = (self.inputs(), self.u_columns(), self.parts());
+        let (inputs, ld, parts) = (self.inputs(), self.u_columns, self.parts());
         resize_buffer(u, self.block.batch.rows() * ld);
         let products: Vec<SmallProduct<'_>> = self
             .groups()
@@ -173,7 +172,7 @@ impl<'a> Lora<'a> {
         if self.block.batch.groups.is_empty() {
             return;
         }
-        let ld = self.u_columns();
+        let ld = self.u_columns;
         let Scratch {
             u: du,
             u_rows,
@@ -192,7 +191,7 @@ impl<'a> Lora<'a> {
 
     /// `du = α/r · dy B`, `[T, u_columns]`.
     fn gradient_of_u(&self, dy: &Rows, du: &mut Vec<f32>) {
-        let (ld, parts) = (self.u_columns(), self.parts());
+        let (ld, parts) = (self.u_columns, self.parts());
         resize_buffer(du, self.block.batch.rows() * ld);
         let products: Vec<SmallProduct<'_>> =
             self.part_products(&parts, |adapter, group, i, column| {
@@ -231,7 +230,7 @@ impl<'a> Lora<'a> {
         transposed.set_transposed(
             self.cpu(),
             u,
-            self.u_columns(),
+            self.u_columns,
             columns,
             &group.spans,
             adapter.scale,
@@ -267,7 +266,7 @@ impl<'a> Lora<'a> {
         transposed.set_transposed(
             self.cpu(),
             du,
-            self.u_columns(),
+            self.u_columns,
             columns.clone(),
             &group.spans,
             1.0,

@@ -42,20 +42,27 @@ impl Run<'_> {
                 let (x, y) = (pass.stream[layer], pass.stream[layer + 1]);
                 self.block(layer, pass, saved, &PackedAttention, x, y)?;
             }
-            self.block_backward(layer, pass, &back, lora, saved, gradients)?;
+            self.block_backward(&BlockBackward {
+                layer,
+                pass,
+                back: &back,
+                lora,
+                saved,
+                gradients,
+            })?;
         }
         Ok(())
     }
 
-    fn block_backward(
-        &self,
-        layer: usize,
-        pass: &Pass<'_>,
-        back: &Back<'_>,
-        lora: &LoraRows,
-        saved: &Saved<'_>,
-        gradients: Gradients<'_>,
-    ) -> Result<()> {
+    fn block_backward(&self, at: &BlockBackward<'_>) -> Result<()> {
+        let BlockBackward {
+            layer,
+            pass,
+            back,
+            lora,
+            saved,
+            gradients,
+        } = *at;
         let (gpu, c, weights) = (
             self.model.gpu(),
             &self.model.config,
@@ -72,15 +79,7 @@ impl Run<'_> {
         // Every kernel that goes back through a site's input makes that input's masked copy as well: the
         // gradient of A needs it.
         let masked = |site| lora.masked(pass.masked, layer, site);
-        let at = BlockBackward {
-            layer,
-            pass,
-            back,
-            lora,
-            saved,
-            gradients,
-        };
-        let site_back = |site, dy| self.site_backward(&at, site, dy);
+        let site_back = |site, dy| self.site_backward(at, site, dy);
         let input_gradient = |site: Site| {
             let du = Narrow(back.du, lora.narrow[site as usize]);
             let x = Wide(pass.masked, site.inputs(c));

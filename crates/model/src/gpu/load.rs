@@ -317,14 +317,14 @@ mod tests {
     fn what_a_gpu_cannot_run_is_refused_before_anything_is_loaded() {
         let (fine, plain) = (qwen(), LoadOptions::default());
         assert!(super::check(&fine, plain).is_ok());
-        let told =
+        let refused =
             |c: &ModelConfig, options| super::check(c, options).expect_err("refused").to_string();
         let compute = LoadOptions {
             compute: Some(ComputeDtype::F32),
             ..plain
         };
         assert_eq!(
-            told(&fine, compute),
+            refused(&fine, compute),
             "f32 products need a CPU: use --device cpu, or --compute bf16"
         );
         let base = LoadOptions {
@@ -332,7 +332,7 @@ mod tests {
             ..plain
         };
         assert_eq!(
-            told(&fine, base),
+            refused(&fine, base),
             "a base model in f32 needs a CPU: use --device cpu, or --base bf16"
         );
         let wide = ModelConfig {
@@ -340,7 +340,7 @@ mod tests {
             ..qwen()
         };
         assert_eq!(
-            told(&wide, plain),
+            refused(&wide, plain),
             "on a GPU: heads of 256 numbers, expected a multiple of 8 up to 128; --device cpu has no such limit"
         );
         let odd = ModelConfig {
@@ -348,7 +348,7 @@ mod tests {
             ..qwen()
         };
         assert_eq!(
-            told(&odd, plain),
+            refused(&odd, plain),
             "on a GPU: intermediate_size 6150, expected a multiple of 32; --device cpu has no such limit"
         );
         let narrow = ModelConfig {
@@ -361,7 +361,7 @@ mod tests {
             ..plain
         };
         assert_eq!(
-            told(&narrow, nf4),
+            refused(&narrow, nf4),
             "base nf4: intermediate_size 6176, expected a multiple of 64; --base int8 has no such limit"
         );
         let vocabulary = ModelConfig {
@@ -369,7 +369,7 @@ mod tests {
             ..qwen()
         };
         assert_eq!(
-            told(&vocabulary, plain),
+            refused(&vocabulary, plain),
             "on a GPU: vocab_size 50257, expected a multiple of 8; --device cpu has no such limit"
         );
     }

@@ -42,8 +42,8 @@ pub fn spark(title: &str, values: &[f64], unit: Unit) -> Figure {
     let least = drawn.iter().copied().fold(f64::INFINITY, f64::min);
     let most = drawn.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let description = format!(
-        "{} values: first {}, last {last_text}, lowest {}, highest {}.",
-        verdict_common::grouped(drawn.len()),
+        "{}: first {}, last {last_text}, lowest {}, highest {}.",
+        verdict_common::counted(drawn.len(), "value"),
         unit.format(*first),
         unit.format(least),
         unit.format(most)

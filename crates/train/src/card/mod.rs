@@ -7,12 +7,12 @@
 mod data;
 mod front;
 
-use verdict_data::wilson;
+use verdict_common::share;
 
 use crate::error::Result;
 use crate::manifest::{AdapterRecord, Manifest};
 use crate::new_run::NewRun;
-use crate::validation::Score;
+use crate::validation::{Score, interval};
 
 /// Name of the file in an adapter's folder, the same that PEFT uses.
 pub const FILE: &str = "README.md";
@@ -236,21 +236,23 @@ impl Card<'_> {
                 share(low)
             ));
         }
-        if self.manifest.adapters.len() > 1 || self.record.kept_step.is_some() {
+        let (n, rule) = (self.manifest.adapters.len(), &self.manifest.rule);
+        if n > 1 || self.record.kept_step.is_some() {
             let best = self.manifest.best == self.record.adapter.name;
             text.push_str(&format!(
-                "\nThese examples were also used to choose{}, so the score of the chosen one is too optimistic. This \
-                 adapter is {} of {}, by this rule: {}.\n",
-                match self.record.kept_step {
-                    Some(_) => " the step",
-                    None => " among adapters",
+                "\nThese examples were also used to choose{}, so the score of the chosen one is too optimistic.{}\n",
+                match (n > 1, self.record.kept_step.is_some()) {
+                    (true, true) => " the step and among adapters",
+                    (true, false) => " among adapters",
+                    _ => " the step",
                 },
-                match best {
-                    true => "the chosen one",
-                    false => "one",
-                },
-                self.manifest.adapters.len(),
-                self.manifest.rule
+                match (n > 1, best) {
+                    (true, true) => format!(" This adapter was chosen among {n} by this rule: {rule}."),
+                    (true, false) => {
+                        format!(" Of the {n} adapters another was chosen, by this rule: {rule}.")
+                    }
+                    _ => String::new(),
+                }
             ));
         }
         if let Some(nested) = &self.manifest.nested {
@@ -297,7 +299,10 @@ impl Card<'_> {
         ];
         let several = match rows.len() {
             1 => "",
-            _ => "\nThe run was resumed from a checkpoint; the machines are listed in order.\n",
+            _ => {
+                "\nSeveral machines computed the run: it was resumed from a checkpoint, or its shards were trained on \
+                 different machines.\n"
+            }
         };
         format!("## Computed on\n\n{}{several}", table(&head, &rows))
     }
@@ -327,16 +332,6 @@ fn scored(model: &str, score: Score) -> Vec<String> {
         score.n.to_string(),
         format!("{:.3}", score.loss),
     ]
-}
-
-/// Wilson's 95 % confidence interval of an accuracy.
-fn interval(accuracy: f64, n: usize) -> (f64, f64) {
-    let right = (accuracy * n as f64).round() as usize;
-    wilson(right.min(n), n)
-}
-
-fn share(of: f64) -> String {
-    format!("{:.1} %", 100.0 * of)
 }
 
 /// A number with all its digits.

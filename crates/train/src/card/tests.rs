@@ -243,7 +243,7 @@ fn an_adapter_of_a_grid_with_folds_describes_how_it_was_scored_and_chosen() {
     for part in [
         "It was trained together with one other;",
         "(5 folds, drawn 2 times; the score is their mean)",
-        "This adapter is one of 2, by this rule: the smallest rank.",
+        "Of the 2 adapters another was chosen, by this rule: the smallest rank.",
         "including the choice of the adapter: label accuracy 45.0 % [39.6 %–50.8 %] on 297 examples.",
         // Train and validation: 135 of 297.
         "| always Yes | 45.5 % |",

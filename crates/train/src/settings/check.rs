@@ -162,10 +162,7 @@ impl Check {
             "base",
             !(cpu && matches!(base, BaseQuantization::Fp8 | BaseQuantization::Nf4)),
             "int8, bf16 or f32 on a CPU (nf4 needs a GPU, fp8 one of compute capability 9.0)",
-            match base {
-                BaseQuantization::Nf4 => "nf4",
-                _ => "fp8",
-            },
+            base,
         );
         self.that(
             "base",

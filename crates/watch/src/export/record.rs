@@ -124,7 +124,7 @@ mod tests {
         ] {
             let mut bytes = Vec::new();
             write(&mut bytes, time, step, &what);
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = verdict_common::hash::hex(&bytes);
             assert_eq!(hex, wanted, "{what:?}");
         }
     }

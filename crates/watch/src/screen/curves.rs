@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
-use verdict_common::{grouped, significant};
+use verdict_common::{grouped, share, significant};
 
 use super::view::View;
 use crate::curve::Curve;
@@ -47,7 +47,7 @@ pub(super) fn validation(run: &Run, accuracy: bool) -> Plot<'_> {
             title: "validation accuracy".into(),
             curves: of_adapters(run, |adapter| &adapter.accuracy),
             base: base.map(|score| score.accuracy),
-            format: |share| format!("{:.1} %", 100.0 * share),
+            format: share,
         },
         false => Plot {
             title: "validation loss".into(),

@@ -148,7 +148,7 @@ fn metrics(snapshot: &Snapshot) -> Line<'static> {
     if snapshot.fits > snapshot.adapters.len() {
         let folds = snapshot.fits - snapshot.adapters.len();
         let validated = snapshot.folds_validated;
-        parts.push(format!("{validated} of {folds} folds validated"));
+        parts.push(format!("{validated} of {folds} fold fits validated"));
     }
     if let (Some(last), false) = (snapshot.last_event, snapshot.state.over()) {
         parts.push(format!("last event {}", ago(snapshot.now - last)));

@@ -5,13 +5,14 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Cell, Row, Table, TableState};
-use verdict_common::bytes;
+use verdict_common::{bytes, share};
+use verdict_train::EarlyStoppingRule;
 
 use super::view::View;
 use crate::gpu::Gpu;
 use crate::page::note;
-use crate::snapshot::{EvaluationSummary, Snapshot};
-use crate::words::{interval, loss, plain, rate, share};
+use crate::snapshot::{Snapshot, ValidationSummary};
+use crate::words::{interval, loss, plain, rate};
 
 /// Rows of the complete table of adapters.
 pub(super) fn rows(snapshot: &Snapshot) -> u16 {
@@ -50,7 +51,7 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, v
         });
         cells.collect::<Vec<_>>()
     };
-    let summary = |summary: Option<EvaluationSummary>| {
+    let summary = |summary: Option<ValidationSummary>| {
         summary.map_or([const { String::new() }; 4], |summary| {
             [
                 loss(summary.loss),
@@ -61,7 +62,7 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, v
         })
     };
     let row =
-        |name: Line<'static>, first: [String; 3], of: Option<EvaluationSummary>, note: String| {
+        |name: Line<'static>, first: [String; 3], of: Option<ValidationSummary>, note: String| {
             let ([rank, lr, train], [val, accuracy, ends, n]) = (first, summary(of));
             let mut cells = vec![Cell::new(name)];
             cells.extend(numbers([rank, lr, train, val, accuracy, ends, n, note]));
@@ -86,13 +87,12 @@ pub(super) fn adapters(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, v
             number(adapter.lr, rate),
             number(adapter.train_loss, loss),
         ];
-        let note = match &adapter.diverged {
-            Some(_) if area.width < 120 => "diverged".into(),
-            None if area.width < 100 && adapter.best => "best".into(),
-            None if area.width < 120 && adapter.early_stop.is_some() => match adapter.pruned {
-                true => "pruned".into(),
-                false => "stopped".into(),
-            },
+        let note = match (&adapter.diverged, adapter.rule) {
+            (Some(_), _) if area.width < 120 => "diverged".into(),
+            (None, _) if area.width < 100 && adapter.best => "best".into(),
+            // "early-stopped" is wider than the column.
+            (None, Some(EarlyStoppingRule::Patience)) if area.width < 120 => "early".into(),
+            (None, Some(rule)) if area.width < 120 => rule.outcome().into(),
             _ => plain(&note(adapter, snapshot.state)),
         };
         let row = row(name, first, adapter.validation, note);

@@ -208,7 +208,7 @@ impl Args {
         at_least_1("rank", !self.rank.contains(&0));
         at_least_1("batch", self.batch >= 1);
         at_least_1("steps", self.steps >= 1);
-        at_least_1("pass-tokens", self.micro_batch_tokens != Some(0));
+        at_least_1("micro-batch-tokens", self.micro_batch_tokens != Some(0));
         if !(0.0..1.0).contains(&self.dropout) {
             faults.push(format!(
                 "--dropout: expected a share from 0 to below 1, found {}",
@@ -273,8 +273,18 @@ impl Args {
         let fit = self
             .micro_batch_tokens
             .unwrap_or(engine.micro_batch_tokens());
+        let pass_tokens = fit.max(longest);
+        let mut optimizer_step = |engine: &mut dyn TrainingEngine, step: usize| {
+            let batches: Vec<Vec<&Sequence>> = orders
+                .iter_mut()
+                .map(|order| order.at(step).iter().map(|row| &sequences[*row]).collect())
+                .collect();
+            let sums = self.accumulate(engine, &adapters, &devices, &batches, step, pass_tokens)?;
+            engine.step(&rates)?;
+            Ok(sums)
+        };
         let mut found = Steps {
-            pass_tokens: fit.max(longest),
+            pass_tokens,
             first_s: 0.0,
             cold_start_s: 0.0,
             seconds: Vec::with_capacity(self.steps),
@@ -285,21 +295,7 @@ impl Args {
         let progress = printer.progress("measure", "step", (self.steps + WARM_UP) as u64);
         for step in 0..self.steps + WARM_UP {
             let started = Instant::now();
-            let batches: Vec<Vec<&Sequence>> = orders
-                .iter_mut()
-                .map(|order| order.at(step).iter().map(|row| &sequences[*row]).collect())
-                .collect();
-            let (loss, tokens) = self
-                .accumulate(
-                    engine,
-                    &adapters,
-                    &devices,
-                    &batches,
-                    step,
-                    found.pass_tokens,
-                )
-                .map_err(failed)?;
-            engine.step(&rates).map_err(failed)?;
+            let (loss, tokens) = optimizer_step(engine, step).map_err(failed)?;
             let seconds = started.elapsed().as_secs_f64();
             found.losses.push(loss);
             if step == 0 {
@@ -315,20 +311,7 @@ impl Args {
         if let Some(model) = profiled {
             model.start_profile()?;
             for step in (self.steps + WARM_UP..).take(PROFILED) {
-                let batches: Vec<Vec<&Sequence>> = orders
-                    .iter_mut()
-                    .map(|order| order.at(step).iter().map(|row| &sequences[*row]).collect())
-                    .collect();
-                self.accumulate(
-                    engine,
-                    &adapters,
-                    &devices,
-                    &batches,
-                    step,
-                    found.pass_tokens,
-                )
-                .map_err(failed)?;
-                engine.step(&rates).map_err(failed)?;
+                optimizer_step(engine, step).map_err(failed)?;
             }
             found.kernels = model.end_profile()?;
         }

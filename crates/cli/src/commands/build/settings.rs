@@ -20,26 +20,26 @@ pub struct Settings {
     /// Read rows from this source; repeatable
     ///
     /// KIND:PATH, stats:ROWS or clinical. Kinds are pubmedqa-labeled, pubmedqa-artificial, pubmedqa-unlabeled, bioasq, jsonl, csv, parquet and hub
-    /// (hub:ORG/NAME/FOLDER). Options follow a question mark: jsonl:rows.jsonl?weight=2&question=Q. Every kind and option
+    /// (hub:ORG/NAME/PATH). Options follow a question mark: jsonl:rows.jsonl?weight=2&question=Q. Every kind and option
     /// is described in docs/guide/sources.md.
     #[arg(long, value_name = "SOURCE")]
     #[serde(deserialize_with = "settings_file::some_one_or_many")]
     pub source: Option<Vec<String>>,
-    /// Keep this many rows of each class [default: the rarest class's]
+    /// Keep N examples of each class [default: the rarest class's]
     #[arg(long, value_name = "N", conflicts_with_all = ["unbalanced", "max_per_class"])]
     pub per_class: Option<usize>,
-    /// Keep at most this many rows of each class
+    /// Keep at most this many examples of each class
     ///
-    /// A class with fewer rows keeps them all; the manifest then holds class weights.
+    /// A class with fewer examples keeps them all; the manifest then holds class weights.
     #[arg(long, value_name = "N", conflicts_with = "unbalanced")]
     pub max_per_class: Option<usize>,
-    /// Keep every row; class weights go into the manifest
+    /// Keep every example; class weights go into the manifest
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unbalanced: bool,
     /// Resolve conflicting labels: drop, uncertain [default: drop]
     ///
-    /// For a question that sources label differently: drop it, or keep one row with the label Uncertain and the source
+    /// For a question that sources label differently: drop it, or keep one example with the label Uncertain and the source
     /// "disagreement".
     #[arg(long, value_name = "HOW", value_parser = ["drop", "uncertain"], hide_possible_values = true)]
     pub conflicting_labels: Option<String>,
@@ -64,19 +64,19 @@ pub struct Settings {
     /// --print-rules prints the built-in rules.
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
-    /// Count rows by MeSH branch in the data card, with NLM's tree
+    /// Count examples by MeSH branch in the data card, with NLM's tree
     ///
     /// The file is mtreesYYYY.bin, with lines such as Head;A01.456.
     #[arg(long, value_name = "FILE")]
     pub mesh_tree: Option<PathBuf>,
     /// Exclude this benchmark; repeatable [default: pubmedqa-test]
     ///
-    /// Its questions are kept out of the data set: pubmedqa-test, a file (PubMedQA, BioASQ, JSON lines, PMIDs), or none. Near copies of its questions and rows that
-    /// share its abstracts stay out too.
+    /// Its questions are kept out of the data set: pubmedqa-test, a file (PubMedQA, BioASQ, JSON Lines, PMIDs), or none.
+    /// Near duplicates of its questions and examples that share its abstracts stay out too.
     #[arg(long, value_name = "BENCHMARK")]
     #[serde(deserialize_with = "settings_file::some_one_or_many")]
     pub protect: Option<Vec<String>>,
-    /// Seed sampling, splitting and generated rows [default: 42]
+    /// Seed sampling, splitting and generated examples [default: 42]
     #[arg(long)]
     pub seed: Option<u64>,
     /// Use at most this many MiB of memory [default: 1024]
@@ -119,9 +119,7 @@ impl Settings {
     /// The flags laid over the keys of a settings file.
     pub fn over(self, config: Option<&Path>) -> Result<Self> {
         let base = match config {
-            Some(path) => settings::read(path, |key| {
-                Settings::deserialize(settings::only(key)).map(drop)
-            })?,
+            Some(path) => settings::read(path, |key| Settings::deserialize(key).map(drop))?,
             None => return Ok(self),
         };
         settings::lay_over(base, settings::given(&self)?)

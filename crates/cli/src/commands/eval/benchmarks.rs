@@ -16,7 +16,7 @@ use crate::printer::Printer;
 /// How benchmarks are named, for help and messages.
 const KINDS: &str = "test, validation, challenge, pubmedqa[:FILE], pubmedqa-question-only[:FILE], \
                          bioasq-yn:FILE-OR-FOLDER, stats-heldout[:ROWS], or a source as build takes it \
-                         (jsonl:FILE, hub:ORG/NAME/FOLDER, …)";
+                         (jsonl:FILE, hub:ORG/NAME/PATH, …)";
 
 /// PubMedQA's questions, if no file is given.
 const PUBMEDQA: &str = "hub:qiaojin/PubMedQA/pqa_labeled";

@@ -50,7 +50,7 @@ pub struct Args {
     pub resume: Option<PathBuf>,
     /// Repeat a run and compare the new adapters with its own
     ///
-    /// The run's settings are used, with other flags laid over them. Data set and model must be the run's, unless --data
+    /// The run's settings are used, and other flags override them. Data set and model must be the run's, unless --data
     /// or --model names others. Without --out the new run goes into RUN-2.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "resume", "shard", "slurm", "merge"])]
     #[serde(skip)]
@@ -92,7 +92,7 @@ pub struct Args {
         conflicts_with = "alpha_ratio",
         hide = true
     )]
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lora_alpha: Option<f64>,
     /// Set the LoRA dropout probability [default: 0.05]
     #[arg(
@@ -184,8 +184,8 @@ pub struct Args {
 
     /// Write a checkpoint every N optimizer steps [default: by time]
     ///
-    /// 0 writes one only when the run is stopped. By default checkpoints are at least a minute apart and take at most a
-    /// hundredth of the time.
+    /// 0 writes one only when the run is stopped. By default checkpoints are at least a minute apart and take at most
+    /// 0.5 % of the time.
     #[arg(long, value_name = "N", help_heading = "Machine")]
     pub checkpoint_every: Option<usize>,
     /// Store the base model as: int8, bf16, f32, fp8, nf4 [default: int8]
@@ -205,7 +205,7 @@ pub struct Args {
     /// each trains some of the adapters.
     #[arg(long, help_heading = "Machine")]
     pub device: Option<DeviceChoice>,
-    /// Limit the memory taken of each GPU [default: all that is free]
+    /// Limit the memory used on each GPU [default: all that is free]
     #[arg(long, value_name = "GIB", help_heading = "Machine")]
     pub memory_gib: Option<f64>,
     /// Use this many processor threads [default: all cores]
@@ -228,9 +228,9 @@ impl Args {
     /// The settings file with the flags laid over it, and the defaults below both.
     pub fn settings(&self) -> Result<TrainSettings> {
         let base = match &self.config {
-            Some(path) => settings::read(path, |key| match &**key.0 {
-                LORA_ALPHA => f64::deserialize(key.1).map(drop),
-                _ => TrainSettings::deserialize(settings::only(key)).map(drop),
+            Some(path) => settings::read(path, |mut key| match key.remove(LORA_ALPHA) {
+                Some(alpha) => f64::deserialize(alpha).map(drop),
+                None => TrainSettings::deserialize(key).map(drop),
             })?,
             None => Table::new(),
         };
@@ -239,22 +239,26 @@ impl Args {
 
     /// The flags laid over the keys of settings.
     pub fn over(&self, mut base: Table) -> Result<TrainSettings> {
-        let flags = settings::given(self)?;
+        let mut flags = settings::given(self)?;
         // Steps and epochs take each other's place, as alpha and its ratio do; a flag wins over the file.
         for (given, other) in [
             ("steps", "epochs"),
             ("epochs", "steps"),
             ("alpha_ratio", LORA_ALPHA),
+            (LORA_ALPHA, "alpha_ratio"),
         ] {
             if flags.contains_key(given) {
                 base.remove(other);
             }
         }
-        let of_file = base
-            .remove(LORA_ALPHA)
-            .and_then(|alpha| f64::deserialize(alpha).ok());
+        let of_file = base.remove(LORA_ALPHA);
+        if of_file.is_some() && base.contains_key("alpha_ratio") {
+            let text = "settings: expected `alpha_ratio` or `lora_alpha`, found both";
+            return Err(Failure::input(text));
+        }
+        let alpha = flags.remove(LORA_ALPHA).or(of_file);
         let mut settings: TrainSettings = settings::lay_over(base, flags)?;
-        if let Some(alpha) = self.lora_alpha.or(of_file) {
+        if let Some(alpha) = alpha.and_then(|alpha| f64::deserialize(alpha).ok()) {
             settings.alpha_ratio = vec![ratio(alpha, &settings.rank)?];
         }
         Ok(settings.resolved())

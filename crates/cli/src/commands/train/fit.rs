@@ -55,21 +55,6 @@ pub fn resume(dir: &Path, args: &Args, printer: &Printer) -> Result<RunSummary> 
     fit_in(run.with_inputs_of(&settings), &settings, None, printer)
 }
 
-/// Resumes an interrupted run whose data set and model have not moved.
-pub fn resume_as_it_was(
-    dir: &Path,
-    threads: Option<usize>,
-    printer: &Printer,
-) -> Result<RunSummary> {
-    let run = open(dir, printer)?;
-    let found = run.located_settings();
-    let settings = TrainSettings {
-        threads: threads.or(found.threads),
-        ..found
-    };
-    fit_in(run, &settings, None, printer)
-}
-
 /// Locks the folder of an interrupted run, and notes the step after which it resumes.
 pub fn open(dir: &Path, printer: &Printer) -> Result<NewRun> {
     let run = NewRun::resume(dir)?;

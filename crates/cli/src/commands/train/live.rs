@@ -103,13 +103,13 @@ impl<'a> Live<'a> {
             EventKind::Diverged { reason } => {
                 self.print(format!("diverged: {reason}"));
             }
-            EventKind::EarlyStopped { reason, kept, .. } => {
+            EventKind::EarlyStopped { by, reason, kept } => {
                 let who = event.adapter.as_deref().unwrap_or_default();
                 let kept = match *kept == event.step {
                     true => String::new(),
                     false => format!("; its weights of step {kept} are saved"),
                 };
-                self.print(format!("{who} stopped early: {reason}{kept}"));
+                self.print(format!("{who} {}: {reason}{kept}", by.outcome()));
             }
             EventKind::Saved { .. } => {}
             EventKind::End { .. } => self.progress = None,

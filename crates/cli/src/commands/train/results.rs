@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use verdict_common::share;
 use verdict_train::Manifest;
 
 use crate::printer::Printer;
@@ -26,7 +27,6 @@ pub fn adapters(manifest: &Manifest) -> Table {
         "val. accuracy",
         "",
     ]);
-    let share = |accuracy: f64| format!("{:.1} %", 100.0 * accuracy);
     let blank = String::new;
     let base = manifest.base;
     table.row(vec![
@@ -44,7 +44,7 @@ pub fn adapters(manifest: &Manifest) -> Table {
         let mark = match (&record.diverged, &record.early_stop) {
             (Some(_), _) => "diverged".to_owned(),
             _ if adapter.name == manifest.best => "best".to_owned(),
-            (_, Some(dropped)) => format!("stopped at step {}", dropped.step),
+            (_, Some(stop)) => format!("{} at step {}", stop.by.outcome(), stop.step),
             _ => String::new(),
         };
         table.row(vec![

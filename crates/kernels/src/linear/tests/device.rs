@@ -201,9 +201,9 @@ fn weights_are_unpacked_ahead_of_their_product() {
     let unpacker = Unpacker::new(gpu, unpacked).expect(WORKS);
     // Forward and backward over them, as training goes, but with products in another order than announced.
     let order = [0, 1, 2, 3, 4, 4, 3, 2, 1, 0, 2, 0, 4, 1, 1, 3, 0];
-    let told = [2, 3, 4, 4, 3, 2, 1, 0, 2, 0, 4, 1, 1, 3, 0, 0, 0];
+    let announced = [2, 3, 4, 4, 3, 2, 1, 0, 2, 0, 4, 1, 1, 3, 0, 0, 0];
     let mut outputs = Vec::new();
-    for (i, next) in order.iter().zip(told) {
+    for (i, next) in order.iter().zip(announced) {
         let (n, _) = sizes[*i];
         let (x, to) = (on_gpu(gpu, &inputs[*i]), Output::new(gpu, m * n));
         let scratch = Scratch {
