@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("verdict-page", &[]),
     ("verdict-questions", &[]),
     ("verdict-data", &["verdict-page", "verdict-questions"]),
+    ("verdict-evidence", &["verdict-data", "verdict-page"]),
     ("verdict-model", &["verdict-formats", "verdict-kernels"]),
     (
         "verdict-answer",
@@ -57,6 +58,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "verdict-kernels",
             "verdict-model",
             "verdict-data",
+            "verdict-evidence",
             "verdict-page",
             "verdict-answer",
             "verdict-train",

@@ -1,0 +1,10 @@
+//! Literature as [`Document`]s, their search index, and the passages that answers rest on.
+//!
+//! An answer cites nothing of its own accord: a citation is the id of a document that was found in the index, and is
+//! shown beside the answer with the sentence that decided.
+
+mod document;
+mod query;
+
+pub use document::{Document, Notice, NoticeKind, Section, SectionKind};
+pub use query::{Filters, Hit, SearchQuery};
