@@ -13,6 +13,8 @@
 //! | `text` | from tokens to an answer, with the tokenizer alone |
 //! | `batch` | prompts, label scoring and answers in shared passes |
 //! | [`answerer`] | answers many questions with many adapters in one batch |
+//! | [`mod@reading`] | answers from passages: each is read alone, and what they say is pooled |
+//! | [`pool`] | how the probabilities of several passages become one |
 //! | [`error`] | errors of answering |
 //! | [`verdict`] | the answer as a value, and its strict parser |
 //!
@@ -29,7 +31,9 @@ pub mod engine;
 pub mod error;
 pub mod grammar;
 pub mod labels;
+pub mod pool;
 pub mod prompt;
+pub mod reading;
 pub mod request;
 pub mod sampler;
 pub mod sentence;
@@ -46,9 +50,14 @@ pub use engine::{Chunk, InferenceEngine, LogitRow, Logits, ModelInferenceEngine}
 pub use error::AnswerError;
 pub use grammar::{Grammar, GrammarError};
 pub use labels::{LabelScores, LabelTokens};
+pub use pool::{FittedPool, Pool, PooledPassage};
 pub use prompt::{
     ContextCuts, EncodedExample, EncodedPrompt, PromptError, check_embedding, encode_item,
     fit_prompt, prompt_limit,
+};
+pub use reading::{
+    Passage, PassageAnswer, PassageQuestion, Reading, answer_from_passages, read_passages,
+    relevance,
 };
 pub use request::{AnswerSettings, Question};
 pub use sampler::Sampling;

@@ -5,6 +5,7 @@ mod engine;
 mod grammar;
 mod guarantee;
 mod prompt;
+mod reading;
 
 use tokenizers::Tokenizer;
 use verdict_answer::testing::{Scripted, eos};
