@@ -4,7 +4,9 @@
 //! shown beside the answer with the sentence that decided.
 
 mod document;
+mod passage;
 mod query;
 
 pub use document::{Document, Notice, NoticeKind, Section, SectionKind};
+pub use passage::{Conclusions, passage};
 pub use query::{Filters, Hit, SearchQuery};
