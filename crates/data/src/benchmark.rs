@@ -3,7 +3,7 @@
 //! A data set drops and balances rows; a benchmark keeps every row that has a label. Its questions are cleaned like
 //! those of training examples; of its answers only mark-up is mended.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::build::{NEAR_QUESTIONS, question};
 use crate::mend::mend;
@@ -12,7 +12,7 @@ use crate::normal::question_key;
 use crate::prompted::clean_context;
 use crate::rules::built_in;
 use crate::sources::{Reading, all};
-use crate::{Context, Input, Item, Result};
+use crate::{Context, Input, Item, RawItem, Result};
 
 /// Every row of a source that has a label, in the source's order. With a `context` each has
 /// its own, cut to that budget; else with none. A row needs no rationale. Rows of which an earlier one has the id get a number
@@ -55,6 +55,25 @@ pub fn benchmark(input: &Input, seed: u64, context: Option<&Context>) -> Result<
         });
     }
     Ok(items)
+}
+
+/// The PMIDs of the publications that each row of a source was made from, by the row's id; rows that name none are
+/// missing.
+///
+/// # Errors
+/// Every fault of the source, with file and place.
+pub fn source_documents(input: &Input) -> Result<HashMap<String, Vec<String>>> {
+    let reading = Reading {
+        seed: 0,
+        contexts: false,
+        rationales: false,
+    };
+    let named = |row: RawItem| {
+        let pmids = row.group.iter().filter_map(|key| key.strip_prefix("pmid:"));
+        let pmids: Vec<String> = pmids.map(str::to_owned).collect();
+        (!pmids.is_empty()).then_some((row.id, pmids))
+    };
+    Ok(all(input, reading)?.into_iter().filter_map(named).collect())
 }
 
 /// For each item, whether it is contaminated: the training set contains the same or nearly the same question, or an

@@ -24,6 +24,7 @@ mod label;
 #[cfg(test)]
 mod labelled_tests;
 pub mod manifest;
+mod medevidence;
 mod mend;
 mod mesh;
 mod naive_bayes;
@@ -43,7 +44,7 @@ mod text;
 mod verify;
 
 pub use audit::audit;
-pub use benchmark::{benchmark, trained_on};
+pub use benchmark::{benchmark, source_documents, trained_on};
 pub use build::{
     Balance, BuildReport, BuildSettings, Disagreement, Explanation, Shard, Step, build, explain,
     merge, scan_shard,
@@ -60,6 +61,7 @@ pub use interval::{CONFIDENCE, wilson};
 pub use item::{Item, Split, Unlabelled};
 pub use label::Label;
 pub use manifest::Manifest;
+pub use medevidence::{ReviewQuestion, medevidence};
 pub use mesh::MeshTree;
 pub use naive_bayes::NaiveBayes;
 pub use near::hash as hash_words;

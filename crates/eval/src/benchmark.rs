@@ -5,7 +5,7 @@ use verdict_data::{Item, Label};
 use crate::published::Published;
 
 /// A benchmark.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Benchmark {
     /// Its name.
     pub name: String,
@@ -17,6 +17,12 @@ pub struct Benchmark {
     pub contaminated: Vec<bool>,
     /// The guess of the question-only baseline for each question, where it was trained.
     pub question_only: Option<Vec<Label>>,
+    /// Further properties that the questions are sliced by: a name, and its value for each question.
+    pub properties: Vec<(&'static str, Vec<String>)>,
+    /// PMIDs of the publications that each question was made from; empty where they are not known.
+    pub documents: Vec<Vec<String>>,
+    /// The publications that a question comes with, each to be read alone; empty for a benchmark without such.
+    pub passages: Vec<Vec<String>>,
     /// Published results on these questions.
     pub published: Vec<Published>,
 }

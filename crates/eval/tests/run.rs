@@ -151,8 +151,8 @@ fn benchmark(name: &str, items: Vec<Item>) -> Benchmark {
         about: "Scripted questions".into(),
         contaminated: vec![false; items.len()],
         question_only: Some(vec![Label::Yes; items.len()]),
-        published: Vec::new(),
         items,
+        ..Benchmark::default()
     }
 }
 

@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::{Error, Label, Result, Split};
 
 /// One JSON object of a source and its place.
-pub(super) struct Row<'a> {
-    pub(super) path: &'a Path,
+pub(crate) struct Row<'a> {
+    pub(crate) path: &'a Path,
     /// `PMID 21645374`, `question 17 (id 5c6d…)`, `line 3`.
-    pub(super) place: String,
-    pub(super) object: &'a Value,
+    pub(crate) place: String,
+    pub(crate) object: &'a Value,
 }
 
 impl<'a> Row<'a> {
@@ -20,7 +20,7 @@ impl<'a> Row<'a> {
         self.fault("a row as it is published".into(), kind(self.object))
     }
 
-    fn fault(&self, expected: String, found: String) -> Error {
+    pub(crate) fn fault(&self, expected: String, found: String) -> Error {
         Error::Field {
             path: self.path.to_owned(),
             place: self.place.clone(),
@@ -30,7 +30,7 @@ impl<'a> Row<'a> {
     }
 
     /// A field that must be text. Empty text is for the pipeline to drop and count.
-    pub(super) fn text(&self, name: &str) -> Result<&'a str> {
+    pub(crate) fn text(&self, name: &str) -> Result<&'a str> {
         match &self.object[name] {
             Value::String(text) => Ok(text),
             other => Err(self.fault(format!("field {name:?} as text"), kind(other))),
@@ -38,7 +38,7 @@ impl<'a> Row<'a> {
     }
 
     /// A field that is text, a number or a truth value, as it is written.
-    pub(super) fn word(&self, name: &str) -> Result<String> {
+    pub(crate) fn word(&self, name: &str) -> Result<String> {
         match &self.object[name] {
             Value::Number(number) => Ok(number.to_string()),
             Value::Bool(value) => Ok(value.to_string()),
@@ -47,7 +47,7 @@ impl<'a> Row<'a> {
     }
 
     /// A field that may be missing or null, but otherwise is text.
-    pub(super) fn optional_text(&self, name: &str) -> Result<Option<&'a str>> {
+    pub(crate) fn optional_text(&self, name: &str) -> Result<Option<&'a str>> {
         match &self.object[name] {
             Value::Null => Ok(None),
             _ => self.text(name).map(Some),
@@ -55,7 +55,7 @@ impl<'a> Row<'a> {
     }
 
     /// A field that may be missing or null, but otherwise is text, a number or a truth value.
-    pub(super) fn optional_word(&self, name: &str) -> Result<Option<String>> {
+    pub(crate) fn optional_word(&self, name: &str) -> Result<Option<String>> {
         match &self.object[name] {
             Value::Null => Ok(None),
             _ => self.word(name).map(Some),

@@ -20,7 +20,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 pub(crate) use bioasq::documents;
-pub(crate) use fields::kind;
+pub(crate) use fields::{Row, kind};
 pub(crate) use piece::{Piece, Reading};
 pub use stats::{Twin, TwinRule, stats_held_out, stats_twins};
 

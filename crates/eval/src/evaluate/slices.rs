@@ -11,8 +11,8 @@ use crate::stats::scores::Scores;
 /// Scores of labels at some places of a benchmark.
 type Scored<'s> = dyn Fn(&[Label], &[usize]) -> Option<Scores> + 's;
 
-/// Slices by source, by origin of the labels, by what is held out of generated questions, and by contamination, where a
-/// benchmark has more than one.
+/// Slices by source, by origin of the labels, by what is held out of generated questions, by contamination, and by the
+/// benchmark's own properties, where a benchmark has more than one value.
 pub(super) fn slices<'b>(
     models: &[EvaluatedModel],
     benchmark: &'b Benchmark,
@@ -27,14 +27,20 @@ pub(super) fn slices<'b>(
     let quality = |place: usize| Quality::of(&items[place].source).as_str();
     let kind = |place: usize| held_out_kind(&items[place]);
     let source = |place: usize| items[place].source.as_str();
+    let own = benchmark.properties.iter();
+    let own = own.map(|(name, values)| (*name, move |place: usize| values[place].as_str()));
+    let own: Vec<_> = own.collect();
     let properties: [(&str, &dyn Fn(usize) -> &'b str); 4] = [
         ("source", &source),
         ("labels", &quality),
         ("kind", &kind),
         ("seen", &seen),
     ];
+    let own = own
+        .iter()
+        .map(|(name, value)| (*name, value as &dyn Fn(usize) -> &'b str));
     let mut slices = Vec::new();
-    for (by, value) in properties {
+    for (by, value) in properties.into_iter().chain(own) {
         let mut parts: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for place in 0..items.len() {
             parts.entry(value(place)).or_default().push(place);

@@ -101,7 +101,7 @@ impl Quality {
     /// From the name of a source.
     pub fn of(source: &str) -> Quality {
         match source {
-            "pubmedqa-labeled" | "bioasq" => Quality::Expert,
+            "pubmedqa-labeled" | "bioasq" | "medevidence" => Quality::Expert,
             "pubmedqa-artificial" => Quality::Artificial,
             "stats" => Quality::Generated,
             "clinical" | "challenge" => Quality::Written,

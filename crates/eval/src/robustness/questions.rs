@@ -161,8 +161,7 @@ mod tests {
             name: "challenge".into(),
             about: String::new(),
             contaminated: vec![false; 10],
-            question_only: None,
-            published: Vec::new(),
+            ..Benchmark::default()
         };
         let variants = VariantQuestions::new(std::slice::from_ref(&benchmark), 10);
         assert!(variants.questions() > 10 && variants.variants() > 30);

@@ -1,7 +1,7 @@
 //! Benchmarks by name: where their questions are, and what the report says about them.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use verdict_data::{Context, DataSet, Input, Item, Label, NaiveBayes, Source};
@@ -15,7 +15,7 @@ use crate::printer::Printer;
 
 /// How benchmarks are named, for help and messages.
 const KINDS: &str = "test, validation, challenge, pubmedqa[:FILE], pubmedqa-question-only[:FILE], \
-                         bioasq-yn:FILE-OR-FOLDER, stats-heldout[:ROWS], or a source as build takes it \
+                         bioasq-yn:FILE-OR-FOLDER, bioasq-snippets:FILE-OR-FOLDER, medevidence:FILE, stats-heldout[:ROWS], or a source as build takes it \
                          (jsonl:FILE, hub:ORG/NAME/PATH, …)";
 
 /// PubMedQA's questions, if no file is given.
@@ -41,7 +41,11 @@ enum Kind {
         source: Box<SourceSpec>,
         context: bool,
     },
-    Bioasq(PathBuf),
+    Bioasq {
+        path: PathBuf,
+        snippets: bool,
+    },
+    Medevidence(PathBuf),
     StatsHeldout(usize),
     Source(Box<SourceSpec>),
 }
@@ -75,9 +79,16 @@ impl FromStr for BenchmarkName {
             "challenge" => none(Kind::Challenge)?,
             "pubmedqa" => pubmedqa(true)?,
             "pubmedqa-question-only" => pubmedqa(false)?,
-            "bioasq-yn" => match argument {
-                Some(path) if !path.is_empty() => Kind::Bioasq(path.into()),
-                _ => return Err("expected bioasq-yn:FILE-OR-FOLDER".into()),
+            "bioasq-yn" | "bioasq-snippets" => match argument {
+                Some(path) if !path.is_empty() => Kind::Bioasq {
+                    path: path.into(),
+                    snippets: name == "bioasq-snippets",
+                },
+                _ => return Err(format!("expected {name}:FILE-OR-FOLDER")),
+            },
+            "medevidence" => match argument {
+                Some(path) if !path.is_empty() => Kind::Medevidence(path.into()),
+                _ => return Err("expected medevidence:FILE".into()),
             },
             "stats-heldout" => match argument.map(str::parse) {
                 None => Kind::StatsHeldout(STATS_ROWS),
@@ -117,52 +128,63 @@ impl BenchmarkName {
     pub fn read(&self, set: Option<&DataSet>, printer: &Printer) -> Result<Benchmark> {
         let whole = Context::whole();
         let split = |pick: fn(&DataSet) -> &Vec<Item>| set.map(pick).cloned().unwrap_or_default();
-        let (items, about) = match &self.kind {
-            Kind::Test => (
-                split(|set| &set.test),
-                "The test set of the run, used neither for training nor for selection".to_owned(),
-            ),
-            Kind::Validation => (
-                split(|set| &set.validation),
+        let mut benchmark = Benchmark::default();
+        let about = match &self.kind {
+            Kind::Test => {
+                benchmark.items = split(|set| &set.test);
+                "The test set of the run, used neither for training nor for selection".to_owned()
+            }
+            Kind::Validation => {
+                benchmark.items = split(|set| &set.validation);
                 "The validation set of the run; the adapter was selected on it, so these figures are optimistic"
-                    .into(),
-            ),
-            Kind::Challenge => (
-                verdict_eval::challenge(),
+                    .into()
+            }
+            Kind::Challenge => {
+                benchmark.items = verdict_eval::challenge();
                 "Ten built-in questions that a model answers wrongly if it only knows the words"
-                    .into(),
-            ),
+                    .into()
+            }
             Kind::Pubmedqa { source, context } => {
                 let input = loading::input((**source).clone(), printer)?;
                 let items = verdict_data::benchmark(&input, SEED, context.then_some(&whole))?;
+                benchmark.items = official(items)?;
+                benchmark.documents = documents(&input, &benchmark.items)?;
                 let how = match context {
                     true => "with the abstract, except its conclusion, before the question",
                     false => "the question alone, without its abstract",
                 };
-                (
-                    official(items)?,
-                    format!("PubMedQA's official test of 500 (Jin et al. 2019), {how}"),
-                )
+                format!("PubMedQA's official test of 500 (Jin et al. 2019), {how}")
             }
-            Kind::Bioasq(path) => {
+            Kind::Bioasq { path, snippets } => {
                 let input = Input::from(Source::Bioasq(path.clone()));
-                (
-                    verdict_data::benchmark(&input, SEED, None)?,
-                    "The yes/no questions of BioASQ Task B, without snippets".into(),
-                )
+                benchmark.items =
+                    verdict_data::benchmark(&input, SEED, snippets.then_some(&whole))?;
+                benchmark.documents = documents(&input, &benchmark.items)?;
+                let how = match snippets {
+                    true => "with the experts' snippets before the question",
+                    false => "without snippets",
+                };
+                format!("The yes/no questions of BioASQ Task B, {how}")
             }
-            Kind::StatsHeldout(rows) => (
-                verdict_data::stats_held_out(*rows, SEED),
+            Kind::Medevidence(path) => return self.medevidence(path),
+            Kind::StatsHeldout(rows) => {
+                benchmark.items = verdict_data::stats_held_out(*rows, SEED);
                 "Generated questions about reading study results, with wordings and families that are never trained on"
-                    .into(),
-            ),
+                    .into()
+            }
             Kind::Source(source) => {
                 let input = loading::input((**source).clone(), printer)?;
-                let about = format!("Every labeled row of {}", self.text);
-                (verdict_data::benchmark(&input, SEED, Some(&whole))?, about)
+                benchmark.items = verdict_data::benchmark(&input, SEED, Some(&whole))?;
+                benchmark.documents = documents(&input, &benchmark.items)?;
+                format!("Every labeled row of {}", self.text)
             }
         };
-        if items.is_empty() {
+        self.checked(Benchmark { about, ..benchmark })
+    }
+
+    /// The benchmark, with its name and what follows from that.
+    fn checked(&self, benchmark: Benchmark) -> Result<Benchmark> {
+        if benchmark.items.is_empty() {
             return Err(Failure::input(format!(
                 "--benchmark {}: expected at least one labeled question, found none",
                 self.text
@@ -170,13 +192,42 @@ impl BenchmarkName {
         }
         Ok(Benchmark {
             name: self.name(),
-            about,
-            contaminated: vec![false; items.len()],
-            question_only: None,
+            contaminated: vec![false; benchmark.items.len()],
             published: published::of(&self.name()),
-            items,
+            ..benchmark
         })
     }
+
+    /// MedEvidence: each line as two questions, with its studies.
+    fn medevidence(&self, path: &Path) -> Result<Benchmark> {
+        let mut benchmark = Benchmark {
+            about: "Conclusions of Cochrane reviews (MedEvidence 2025), each as two yes/no questions (higher? lower?), \
+                    with the abstracts of the reviewed studies"
+                .into(),
+            ..Benchmark::default()
+        };
+        let (mut certainty, mut specialty) = (Vec::new(), Vec::new());
+        for question in verdict_data::medevidence(path)? {
+            let (pmids, texts) = question.studies.into_iter().unzip();
+            benchmark.items.push(question.item);
+            benchmark.documents.push(pmids);
+            benchmark.passages.push(texts);
+            certainty.push(question.certainty);
+            specialty.push(question.specialty);
+        }
+        benchmark.properties = vec![
+            ("certainty of evidence", certainty),
+            ("specialty", specialty),
+        ];
+        self.checked(benchmark)
+    }
+}
+
+/// The PMIDs of the publications that each question was made from.
+fn documents(input: &Input, items: &[Item]) -> Result<Vec<Vec<String>>> {
+    let mut known = verdict_data::source_documents(input)?;
+    let of = |item: &Item| known.remove(&item.id).unwrap_or_default();
+    Ok(items.iter().map(of).collect())
 }
 
 /// The 500 questions of PubMedQA's official test, out of its 1,000 labeled questions.
@@ -228,6 +279,8 @@ mod tests {
                 "pubmedqa-question-only",
             ),
             ("bioasq-yn:golden", "bioasq-yn"),
+            ("bioasq-snippets:golden", "bioasq-snippets"),
+            ("medevidence:abstracts.jsonl", "medevidence"),
             ("stats-heldout", "stats-heldout"),
             ("stats-heldout:30", "stats-heldout"),
             ("jsonl:mine.jsonl", "jsonl:mine.jsonl"),
@@ -242,6 +295,7 @@ mod tests {
             ("test:1", "expected test without an argument"),
             ("stats-heldout:0", "expected stats-heldout:ROWS"),
             ("bioasq-yn", "expected bioasq-yn:FILE-OR-FOLDER"),
+            ("medevidence:", "expected medevidence:FILE"),
         ] {
             let fault = text.parse::<BenchmarkName>().expect_err(text);
             assert!(fault.starts_with(expected), "{text}: {fault}");
