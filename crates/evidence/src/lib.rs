@@ -3,6 +3,7 @@
 //! An answer cites nothing of its own accord: a citation is the id of a document that was found in the index, and is
 //! shown beside the answer with the sentence that decided.
 
+pub mod analysis;
 mod document;
 mod query;
 
