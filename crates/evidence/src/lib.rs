@@ -4,7 +4,9 @@
 //! shown beside the answer with the sentence that decided.
 
 mod document;
+mod error;
 mod query;
 
 pub use document::{Document, Notice, NoticeKind, Section, SectionKind};
+pub use error::{Error, KINDS, Result};
 pub use query::{Filters, Hit, SearchQuery};
