@@ -5,7 +5,9 @@
 
 pub mod analysis;
 mod document;
+mod error;
 mod query;
 
 pub use document::{Document, Notice, NoticeKind, Section, SectionKind};
+pub use error::{Error, KINDS, Result};
 pub use query::{Filters, Hit, SearchQuery};
