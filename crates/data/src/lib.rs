@@ -23,6 +23,7 @@ mod item;
 mod label;
 #[cfg(test)]
 mod labelled_tests;
+pub mod letters;
 pub mod manifest;
 mod medevidence;
 mod mend;

@@ -3,10 +3,13 @@
 //! An answer cites nothing of its own accord: a citation is the id of a document that was found in the index, and is
 //! shown beside the answer with the sentence that decided.
 
+pub mod analysis;
 mod document;
+mod error;
 mod passage;
 mod query;
 
 pub use document::{Document, Notice, NoticeKind, Section, SectionKind};
+pub use error::{Error, KINDS, Result};
 pub use passage::{Conclusions, passage};
 pub use query::{Filters, Hit, SearchQuery};

@@ -1,0 +1,121 @@
+//! How reading literature, indexing it and searching it can fail.
+
+use std::path::PathBuf;
+
+/// How each kind of source is written, for messages and help.
+pub const KINDS: &str = "pubmed:PATH, pubmedqa-labeled:PATH, pubmedqa-artificial:PATH, pubmedqa-unlabeled:PATH, \
+     bioasq:PATH, jsonl:PATH, csv:PATH, parquet:PATH";
+
+/// A source, an index or a query that is not what it should be. The text names file, place, what was expected and what
+/// was found.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A field that is missing or holds something else than it should.
+    #[error("{path}: {place}: expected {expected}, found {found}", path = path.display())]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The record within the file: a PMID, a line or a row.
+        place: String,
+        /// The field and what it should hold.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A file that is not XML, or XML that breaks off.
+    #[error("{path}: {place}: {message}", path = path.display())]
+    Xml {
+        /// The file.
+        path: PathBuf,
+        /// The article with its PMID where it is known, and the byte of the unpacked XML, counted from 0.
+        place: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A gzipped file that cannot be unpacked to its end.
+    #[error("{path}: expected a whole gzip file, found {found}", path = path.display())]
+    Gzip {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        found: String,
+    },
+    /// A file that is not the one whose MD5 sum lies beside it.
+    #[error("{path}: expected MD5 {expected} as in {path}.md5, found {found}", path = path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// The sum in the file beside it.
+        expected: String,
+        /// The sum of the file.
+        found: String,
+    },
+    /// A folder given as a source holds no file that could be read as one.
+    #[error("{path}: expected {expected}, found none", path = path.display())]
+    NoFiles {
+        /// The folder.
+        path: PathBuf,
+        /// The files looked for.
+        expected: &'static str,
+    },
+    /// A source's kind that does not exist.
+    #[error("source {text:?}: no such kind {kind:?}, expected one of {known}", known = KINDS)]
+    UnknownSource {
+        /// The source as given.
+        text: String,
+        /// The part before the colon.
+        kind: String,
+    },
+    /// A source of a known kind with a wrong part after the colon.
+    #[error("source {text:?}: expected {expected}, found {found}")]
+    SourceArgument {
+        /// The source as given.
+        text: String,
+        /// How such a source is written.
+        expected: String,
+        /// What follows the kind.
+        found: String,
+    },
+    /// A source with something wrong behind its question mark.
+    #[error("source {text:?}: expected {expected}, found {found:?}")]
+    SourceOption {
+        /// The source as given.
+        text: String,
+        /// What is allowed there.
+        expected: String,
+        /// The option.
+        found: String,
+    },
+    /// A file that the data set's readers could not read.
+    #[error(transparent)]
+    Data(#[from] verdict_data::Error),
+}
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// What to do about it, where there is something better than the text itself. Shown apart from the error.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Error::Digest { .. } | Error::Gzip { .. } => {
+                Some("download the file and its .md5 again")
+            }
+            Error::Data(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Io { path, source }
+    }
+}
