@@ -6,8 +6,15 @@
 pub mod analysis;
 mod document;
 mod error;
+mod index;
 mod query;
+mod search;
 
-pub use document::{Document, Notice, NoticeKind, Section, SectionKind};
+pub use document::{Change, Document, Notice, NoticeKind, Section, SectionKind};
 pub use error::{Error, KINDS, Result};
+pub use index::{
+    Contents, Counts, INDEX_VERSION, Index, IndexManifest, IndexSettings, IndexWriter, IndexedFile,
+    MANIFEST,
+};
 pub use query::{Filters, Hit, SearchQuery};
+pub use search::Ranking;
