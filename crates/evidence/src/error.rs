@@ -94,6 +94,55 @@ pub enum Error {
         /// The option.
         found: String,
     },
+    /// A folder that is not an index of this version.
+    #[error("{path}: expected an index of version {version}, found {found}", path = path.display())]
+    NotAnIndex {
+        /// The folder.
+        path: PathBuf,
+        /// The version that is read and written here.
+        version: u32,
+        /// What is there.
+        found: String,
+    },
+    /// An index whose build or update was interrupted or is still running.
+    #[error("{path}: expected a finished index, found one of which a build or update is unfinished", path = path.display())]
+    Unfinished {
+        /// The index.
+        path: PathBuf,
+    },
+    /// A new index at a place that is taken.
+    #[error("{path}: expected a new folder, found an existing one", path = path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process builds or updates the index.
+    #[error("{path}: another process is writing this index", path = path.display())]
+    Busy {
+        /// The index.
+        path: PathBuf,
+    },
+    /// The search engine failed: it could not read or write its files.
+    #[error("{path}: {source}", path = path.display())]
+    Engine {
+        /// The index.
+        path: PathBuf,
+        /// What it said.
+        source: tantivy::TantivyError,
+    },
+    /// A setting of an index that cannot be.
+    #[error("{setting}: expected {expected}, found {found}")]
+    IndexSetting {
+        /// The setting.
+        setting: &'static str,
+        /// What is possible.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// Reading was stopped by whoever takes the changes.
+    #[error("stopped")]
+    Stopped,
     /// A file that the data set's readers could not read.
     #[error(transparent)]
     Data(#[from] verdict_data::Error),
@@ -109,8 +158,26 @@ impl Error {
             Error::Digest { .. } | Error::Gzip { .. } => {
                 Some("download the file and its .md5 again")
             }
+            Error::NotAnIndex { .. } => {
+                Some("`verdict index --source KIND:PATH --out INDEX` builds an index")
+            }
+            Error::Unfinished { .. } => {
+                Some("run the same `verdict index` command again: it continues where it stopped")
+            }
+            Error::Exists { .. } => Some(
+                "choose another --out, add --update to read new files into the index, or --overwrite to replace it",
+            ),
+            Error::Busy { .. } => Some("wait until it has finished"),
             Error::Data(error) => error.hint(),
             _ => None,
+        }
+    }
+
+    pub(crate) fn engine(path: impl Into<PathBuf>) -> impl FnOnce(tantivy::TantivyError) -> Error {
+        let path = path.into();
+        move |source| match source {
+            tantivy::TantivyError::LockFailure(..) => Error::Busy { path },
+            source => Error::Engine { path, source },
         }
     }
 

@@ -6,10 +6,19 @@
 pub mod analysis;
 mod document;
 mod error;
+mod index;
 mod passage;
 mod query;
+pub mod retrieve;
+mod search;
 
-pub use document::{Document, Notice, NoticeKind, Section, SectionKind};
+pub use document::{Change, Document, Notice, NoticeKind, Section, SectionKind};
 pub use error::{Error, KINDS, Result};
+pub use index::{
+    Contents, Counts, INDEX_VERSION, Index, IndexManifest, IndexSettings, IndexWriter, IndexedFile,
+    MANIFEST,
+};
 pub use passage::{Conclusions, passage};
 pub use query::{Filters, Hit, SearchQuery};
+pub use retrieve::{Evidence, QuestionSource, RetrievalSettings};
+pub use search::Ranking;

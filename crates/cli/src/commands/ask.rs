@@ -1,12 +1,14 @@
 //! `verdict ask`: answers questions with probabilities, all in one batch.
 
+mod evidence;
+
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use verdict_answer::{
-    AnswerSettings, Calibration, Calibrations, Fit, Mode, ModelInferenceEngine, Question, Verdict,
-    calibration,
+    AnswerSettings, Calibration, Calibrations, Fit, Mode, ModelInferenceEngine, Pool, Question,
+    Verdict, calibration,
 };
 use verdict_common::counted;
 use verdict_data::{DataSet, Label, clean_context, clean_question};
@@ -14,11 +16,14 @@ use verdict_eval::stats::abstain;
 use verdict_model::AdapterBank;
 use verdict_train::RunFolder;
 
+use self::evidence::{EvidenceAnswer, EvidenceOutput};
 use crate::commands::eval::evaluated_run;
+use crate::evidence::{EvidenceFlags, Literature, RunPools};
 use crate::failure::{Failure, Result};
 use crate::loading::{self, MachineFlags, Opened};
 use crate::moved;
 use crate::printer::Printer;
+use crate::shell;
 
 /// Answer questions with a label, its probability and a rationale
 ///
@@ -42,12 +47,12 @@ pub struct Args {
     #[arg(long)]
     pub model: Option<String>,
     /// Put this text before each question
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "evidence")]
     pub context: Option<String>,
     /// Decode without the answer grammar
     ///
     /// Unconstrained decoding: the answer need not have the form "Label. Rationale: …".
-    #[arg(long)]
+    #[arg(long, conflicts_with = "evidence")]
     pub unconstrained: bool,
     /// Print the model's own probabilities, not the calibrated ones
     #[arg(long)]
@@ -71,6 +76,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub max_prompt_tokens: Option<usize>,
     #[command(flatten)]
+    pub evidence: EvidenceFlags,
+    #[command(flatten)]
     pub machine: MachineFlags,
 }
 
@@ -85,6 +92,12 @@ struct AnswerOutput<'v> {
     abstained: bool,
     /// Reasons to doubt the label and its probability.
     doubts: Vec<String>,
+    /// Share of the publications' weight that gives this label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agreement: Option<f64>,
+    /// The publications that the answer rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Vec<EvidenceOutput<'v>>>,
 }
 
 /// A question that was refused, as `--json` prints it.
@@ -154,6 +167,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if let Some(warning) = calibration.as_ref().and_then(extreme) {
         printer.warn(warning);
     }
+    let literature = args.evidence.open()?;
     let texts = questions(args.questions)?;
     let context = args.context.as_deref().and_then(clean_context);
     let opened = match &run {
@@ -200,7 +214,41 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         .zip(&prompts)
         .filter(|(_, prompt)| prompt.is_ok());
     let good: Vec<Question<'_>> = good.map(|(question, _)| *question).collect();
-    let mut verdicts = answer(&opened, &bank, &good, &settings, printer)?.into_iter();
+    let answers: Vec<Answer> = match &literature {
+        Some(literature) => {
+            let pool = pool(run.as_ref(), name, literature, calibration, printer)?;
+            let texts: Vec<&str> = good.iter().map(|question| question.text).collect();
+            let asked = (texts.as_slice(), adapter);
+            evidence::answer(
+                (&opened, &bank),
+                literature,
+                asked,
+                &pool,
+                &settings,
+                printer,
+            )?
+            .into_iter()
+            .map(|of| Answer {
+                verdict: of.answer.verdict.clone(),
+                evidence: Some(of),
+            })
+            .collect()
+        }
+        None => answer(&opened, &bank, &good, &settings, printer)?
+            .into_iter()
+            .map(|mut verdict| {
+                if let Some(calibration) = calibration {
+                    calibrate(&mut verdict, calibration);
+                }
+                Answer {
+                    verdict,
+                    evidence: None,
+                }
+            })
+            .collect(),
+    };
+    let mut answers = answers.into_iter();
+    let single = calibration.unwrap_or_default();
     let mut faults = Vec::new();
     for (place, (question, prompt)) in texts.iter().zip(&prompts).enumerate() {
         if let Err(error) = prompt {
@@ -209,12 +257,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             printer.json(&Refused { question, error });
             continue;
         }
-        let Some(mut verdict) = verdicts.next() else {
+        let Some(Answer { verdict, evidence }) = answers.next() else {
             break;
         };
-        if let Some(calibration) = calibration {
-            calibrate(&mut verdict, calibration);
-        }
         let most = verdict.probabilities.into_iter().fold(0.0, f32::max);
         let abstained = f64::from(most) < threshold;
         printer.json(&AnswerOutput {
@@ -225,10 +270,15 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             },
             abstained,
             doubts: doubts(&verdict),
+            agreement: evidence.as_ref().map(|of| of.answer.agreement),
+            evidence: evidence.as_ref().map(|of| of.output(single)),
         });
         match abstained {
             true => print_abstained(&verdict, threshold, printer),
             false => print(&verdict, printer),
+        }
+        if let Some(evidence) = &evidence {
+            evidence.print(single, printer);
         }
     }
     match (faults.is_empty(), good.len()) {
@@ -240,6 +290,44 @@ pub fn run(args: Args, printer: &Printer) -> Result {
                 1 => "the other question was answered".to_owned(),
                 _ => format!("the other {} were answered", counted(others, "question")),
             }))
+        }
+    }
+}
+
+/// An answer, and what it rests on where evidence was asked for.
+struct Answer {
+    verdict: Verdict,
+    evidence: Option<EvidenceAnswer>,
+}
+
+/// How what publications say is combined: as fitted by `verdict eval --evidence`, or by the adapter's own calibration.
+fn pool(
+    run: Option<&RunFolder>,
+    name: Option<&str>,
+    literature: &Literature,
+    calibration: Option<Calibration>,
+    printer: &Printer,
+) -> Result<Pool> {
+    let unfitted = Pool::unfitted(calibration.unwrap_or_default());
+    let Some(run) = run else {
+        return Ok(unfitted);
+    };
+    let name = name.unwrap_or(run.best());
+    let fitted = RunPools::read(run)?.and_then(|of| Some((of.pools.get(name)?.pool, of.top)));
+    let flags = shell::word(run.dir());
+    match fitted {
+        Some((pool, top)) if top == literature.settings.top => Ok(pool),
+        Some((pool, top)) => {
+            printer.note(format!(
+                "the weights of evidence were fitted with --top {top}"
+            ));
+            Ok(pool)
+        }
+        None => {
+            printer.note(format!(
+                "the weights of evidence are not fitted; `verdict eval {flags} --evidence INDEX` fits them on the validation set"
+            ));
+            Ok(unfitted)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `verdict eval`: evaluates adapters and their base model on held-out questions, and writes the report.
 
 mod benchmarks;
+mod conditions;
 pub mod evaluated_run;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ use verdict_model::AdapterBank;
 use verdict_train::{RunFolder, TrainSettings};
 
 use self::benchmarks::BenchmarkName;
+use self::conditions::Evaluated;
+use crate::evidence::EvidenceFlags;
 use crate::failure::{Failure, Result};
 use crate::folders;
 use crate::hub::cache_folder;
@@ -40,12 +43,12 @@ pub struct Args {
     #[arg(value_name = "RUN", required = true)]
     pub run: Vec<PathBuf>,
     /// Compare several evaluated runs, without running any model
-    #[arg(long, conflicts_with_all = ["benchmark", "adapter", "ensemble", "robustness"])]
+    #[arg(long, conflicts_with_all = ["benchmark", "adapter", "ensemble", "robustness", "evidence"])]
     pub compare: bool,
     /// Evaluate on a benchmark; repeatable [default: test, challenge]
     ///
-    /// test, validation, challenge, pubmedqa, pubmedqa-question-only (either with :FILE), bioasq-yn:PATH, stats-heldout
-    /// (or with :ROWS), or a source as `verdict build --source` takes it (docs/guide/sources.md).
+    /// test, validation, challenge, pubmedqa, pubmedqa-question-only (either with :FILE), bioasq-yn:PATH,
+    /// bioasq-snippets:PATH, medevidence:FILE, stats-heldout (or with :ROWS), or a source as `verdict build --source` takes it (docs/guide/sources.md).
     #[arg(long, value_name = "NAME")]
     pub benchmark: Vec<BenchmarkName>,
     /// Evaluate these adapters, or all [default: the run's best]
@@ -65,7 +68,7 @@ pub struct Args {
     /// Add N paraphrased questions per benchmark and N negated ones
     ///
     /// The first N questions of each benchmark are paraphrased; N generated questions are negated.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "evidence")]
     pub robustness: Option<usize>,
     /// Calibrate with: none, temperature, bias
     ///
@@ -102,6 +105,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub max_prompt_tokens: Option<usize>,
     #[command(flatten)]
+    pub evidence: EvidenceFlags,
+    #[command(flatten)]
     pub machine: MachineFlags,
 }
 
@@ -124,6 +129,7 @@ impl Args {
             out: None,
             max_new_tokens: AnswerSettings::default().max_answer_tokens,
             max_prompt_tokens: None,
+            evidence: EvidenceFlags::default(),
             machine: MachineFlags::default(),
         }
     }
@@ -227,6 +233,7 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     let adapters = adapters(run, args, &ensembles)?;
     args.data.as_deref().map_or(Ok(()), folders::refuse_run)?;
     let known = &run.manifest.provenance;
+    let literature = args.evidence.open()?;
     let found = moved::data(
         run.located_settings(),
         args.data.as_deref(),
@@ -243,10 +250,11 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
         benchmarks::compare_with_training(&mut benchmarks, set);
         TrainingRationales::new(set.train.iter().map(|item| item.rationale.as_str()))
     });
+    let with_passages = benchmarks.iter().any(|of| !of.passages.is_empty());
     let names: Vec<Option<&str>> = std::iter::once(None)
         .chain(adapters.iter().map(|name| Some(name.as_str())))
         .collect();
-    let validation = evaluated_run::validation(run, &names, || set.clone())?;
+    let mut validation = evaluated_run::validation(run, &names, || set.clone())?;
     let opened = loading::open_of_run(&found.model, options, printer)?;
     if let Some(warning) = opened.older_scores(run)? {
         printer.warn(warning);
@@ -264,7 +272,7 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     let variants = args
         .robustness
         .map(|questions| VariantQuestions::new(&benchmarks, questions));
-    let model_names: Vec<String> = names
+    let mut model_names: Vec<String> = names
         .iter()
         .map(|name| name.unwrap_or(BASE).to_owned())
         .collect();
@@ -298,6 +306,28 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     )?;
     let seconds = started.elapsed().as_secs_f64();
     drop(progress);
+    if literature.is_some() || with_passages {
+        let asked: Vec<(String, Option<usize>)> =
+            model_names.iter().cloned().zip(models.clone()).collect();
+        let evaluated = Evaluated {
+            run,
+            answerer: &answerer,
+            tokenizer: opened.tokenizer(),
+            models: &asked,
+            validation: &validation,
+            validation_items: set.as_ref().map_or(&[], |set| &set.validation),
+            benchmarks: &benchmarks,
+            settings: &settings,
+            literature: literature.as_ref(),
+        };
+        for condition in conditions::collect(&evaluated, &mut engine, printer)? {
+            model_names.push(condition.name);
+            validation.push(condition.validation);
+            for (all, own) in answers.iter_mut().zip(condition.answers) {
+                all.push(own);
+            }
+        }
+    }
     let to_variants = variants
         .as_ref()
         .map(|variants| (variants, answers.pop().unwrap_or_default()));

@@ -1,0 +1,353 @@
+//! Conditions under which the models of an evaluation answer, besides the benchmark as it comes: without any context, from
+//! passages that are found in an index, and from the publications that the questions come with. Each stands in the
+//! report as a model of its own, so that all are compared on the same questions by paired tests.
+
+use std::collections::BTreeMap;
+
+use tokenizers::Tokenizer;
+use verdict_answer::calibration::logits;
+use verdict_answer::{
+    AnswerSettings, Answerer, Calibration, InferenceEngine, Passage, PassageQuestion, Pool,
+    PooledPassage, read_passages,
+};
+use verdict_data::{Item, Label};
+use verdict_eval::{Benchmark, CollectedAnswers, EvaluationRequest, ValidationPrediction};
+use verdict_evidence::{Conclusions, Evidence, QuestionSource};
+use verdict_train::RunFolder;
+
+use crate::evidence::{Literature, RunPools};
+use crate::failure::Result;
+use crate::printer::Printer;
+
+/// What the conditions need of the evaluation.
+pub struct Evaluated<'e, 't> {
+    /// The run.
+    pub run: &'e RunFolder,
+    /// Answers with the run's tokenizer.
+    pub answerer: &'e Answerer<'t>,
+    /// The tokenizer.
+    pub tokenizer: &'e Tokenizer,
+    /// The models: their names, and their adapters.
+    pub models: &'e [(String, Option<usize>)],
+    /// Predictions of each model for the validation set.
+    pub validation: &'e [Vec<ValidationPrediction>],
+    /// The validation set, where the data set was found.
+    pub validation_items: &'e [Item],
+    /// The benchmarks.
+    pub benchmarks: &'e [Benchmark],
+    /// Limits of prompts and batches.
+    pub settings: &'e AnswerSettings,
+    /// The index, where one is given.
+    pub literature: Option<&'e Literature>,
+}
+
+/// One condition of one model.
+pub struct Condition {
+    /// Its name in the report.
+    pub name: String,
+    /// Predictions for the validation set, to calibrate by; none where the answers are calibrated already.
+    pub validation: Vec<ValidationPrediction>,
+    /// The answers to the questions of each benchmark.
+    pub answers: Vec<Vec<CollectedAnswers>>,
+}
+
+/// The answers under all conditions. With an index, the pools are fitted on the validation set first and written into the
+/// run.
+pub fn collect(
+    of: &Evaluated<'_, '_>,
+    engine: &mut dyn InferenceEngine,
+    printer: &Printer,
+) -> Result<Vec<Condition>> {
+    let mut conditions = Vec::new();
+    let pools = match of.literature {
+        Some(literature) => {
+            let pools = of.fit(engine, literature, printer)?;
+            pools.write(of.run)?;
+            pools
+        }
+        None => RunPools::read(of.run)?.unwrap_or_default(),
+    };
+    let any = |has: fn(&Item) -> bool| of.benchmarks.iter().flat_map(|of| &of.items).any(has);
+    let closed_book = any(|item| item.context.is_some()) && of.literature.is_some();
+    if closed_book {
+        conditions.extend(of.closed_book(engine, printer)?);
+    }
+    if of.benchmarks.iter().any(|of| !of.passages.is_empty()) {
+        let texts = |benchmark: &Benchmark| Ok(own_passages(benchmark));
+        conditions.extend(of.from_passages(engine, "each publication", texts, &pools, printer)?);
+    }
+    if let Some(literature) = of.literature {
+        for (name, conclusions) in [
+            ("evidence", Some(Conclusions::Hidden)),
+            ("evidence without source", None),
+        ] {
+            let found = |benchmark: &Benchmark| of.find(literature, benchmark, conclusions);
+            conditions.extend(of.from_passages(engine, name, found, &pools, printer)?);
+        }
+    }
+    Ok(conditions)
+}
+
+/// The text and relevance of each passage of each question.
+type Passages = Vec<Vec<(String, f64)>>;
+
+/// The publications that the questions come with, all of the same relevance.
+fn own_passages(benchmark: &Benchmark) -> Passages {
+    let of = |texts: &Vec<String>| texts.iter().map(|text| (text.clone(), 1.0)).collect();
+    match benchmark.passages.is_empty() {
+        // The context that a question has, if any, is its publication.
+        true => benchmark
+            .items
+            .iter()
+            .map(|item| {
+                item.context
+                    .iter()
+                    .map(|text| (text.clone(), 1.0))
+                    .collect()
+            })
+            .collect(),
+        false => benchmark.passages.iter().map(of).collect(),
+    }
+}
+
+/// Passages without retracted publications.
+fn readable(found: Vec<Evidence>) -> Vec<(String, f64)> {
+    found
+        .into_iter()
+        .filter(|one| !one.document.is_retracted())
+        .map(|one| (one.text, one.relevance))
+        .collect()
+}
+
+impl Evaluated<'_, '_> {
+    /// Each model without any context.
+    fn closed_book(
+        &self,
+        engine: &mut dyn InferenceEngine,
+        printer: &Printer,
+    ) -> Result<Vec<Condition>> {
+        let bare: Vec<Vec<Item>> = self
+            .benchmarks
+            .iter()
+            .map(|benchmark| {
+                let bare = |item: &Item| Item {
+                    context: None,
+                    ..item.clone()
+                };
+                benchmark.items.iter().map(bare).collect()
+            })
+            .collect();
+        let requests: Vec<EvaluationRequest<'_>> = self
+            .benchmarks
+            .iter()
+            .zip(&bare)
+            .map(|(benchmark, items)| EvaluationRequest {
+                name: &benchmark.name,
+                items,
+                written: 0,
+            })
+            .collect();
+        let adapters: Vec<Option<usize>> =
+            self.models.iter().map(|(_, adapter)| *adapter).collect();
+        let total = verdict_eval::answer_count(&requests, adapters.len());
+        let progress = printer.progress("closed-book", "answer", total as u64);
+        let answers = verdict_eval::collect_answers(
+            engine,
+            self.answerer,
+            &requests,
+            &adapters,
+            self.settings,
+            &mut |count| progress.set(count as u64, ""),
+        )?;
+        Ok(self
+            .models
+            .iter()
+            .enumerate()
+            .map(|(model, (name, _))| Condition {
+                name: format!("{name} closed-book"),
+                validation: self.validation[model].clone(),
+                answers: answers.iter().map(|of| of[model].clone()).collect(),
+            })
+            .collect())
+    }
+
+    /// Each model from passages; `passages` gives those of a benchmark's questions.
+    fn from_passages(
+        &self,
+        engine: &mut dyn InferenceEngine,
+        condition: &str,
+        passages: impl Fn(&Benchmark) -> Result<Passages>,
+        pools: &RunPools,
+        printer: &Printer,
+    ) -> Result<Vec<Condition>> {
+        let mut conditions: Vec<Condition> = self
+            .models
+            .iter()
+            .map(|(name, _)| Condition {
+                name: format!("{name} + {condition}"),
+                validation: Vec::new(),
+                answers: Vec::new(),
+            })
+            .collect();
+        for benchmark in self.benchmarks {
+            let texts = passages(benchmark)?;
+            let what = format!("{}: {condition}", benchmark.name);
+            let read = self.read(engine, &benchmark.items, &texts, &what, printer)?;
+            for (model, pooled) in read.iter().enumerate() {
+                let pool = self.pool(pools, model);
+                let answer = |passages: &Vec<PooledPassage>| CollectedAnswers {
+                    logits: match pool.probabilities(passages) {
+                        Some(p) => logits(p.map(|p| p as f32)),
+                        None => nothing_found(),
+                    },
+                    other: 0.0,
+                    written: None,
+                };
+                conditions[model]
+                    .answers
+                    .push(pooled.iter().map(answer).collect());
+            }
+        }
+        Ok(conditions)
+    }
+
+    /// The pool of a model: fitted, or its own calibration where none was fitted.
+    fn pool(&self, pools: &RunPools, model: usize) -> Pool {
+        let fitted = pools.pools.get(&self.models[model].0);
+        fitted.map_or_else(|| Pool::unfitted(Calibration::default()), |of| of.pool)
+    }
+
+    /// The passages of the index for each question of a benchmark, without retracted publications.
+    fn find(
+        &self,
+        literature: &Literature,
+        benchmark: &Benchmark,
+        conclusions: Option<Conclusions>,
+    ) -> Result<Passages> {
+        let find = |(place, item): (usize, &Item)| {
+            let ids = benchmark
+                .documents
+                .get(place)
+                .map_or(&[][..], Vec::as_slice);
+            let found = self.passages(literature, item, ids, conclusions)?;
+            Ok(readable(found))
+        };
+        benchmark.items.iter().enumerate().map(find).collect()
+    }
+
+    fn passages(
+        &self,
+        literature: &Literature,
+        item: &Item,
+        ids: &[String],
+        conclusions: Option<Conclusions>,
+    ) -> Result<Vec<Evidence>> {
+        let source = QuestionSource { ids, conclusions };
+        let limit = self.settings.max_prompt_tokens;
+        literature.find(&item.question, Some(source), self.tokenizer, limit)
+    }
+
+    /// What each model says of each passage, by model and question.
+    fn read(
+        &self,
+        engine: &mut dyn InferenceEngine,
+        items: &[Item],
+        texts: &Passages,
+        what: &str,
+        printer: &Printer,
+    ) -> Result<Vec<Vec<Vec<PooledPassage>>>> {
+        let passages: Vec<Vec<Passage<'_>>> = texts
+            .iter()
+            .map(|of| {
+                of.iter()
+                    .map(|(text, relevance)| Passage {
+                        text,
+                        relevance: *relevance,
+                    })
+                    .collect()
+            })
+            .collect();
+        let mut questions = Vec::new();
+        for (_, adapter) in self.models {
+            questions.extend(
+                items
+                    .iter()
+                    .zip(&passages)
+                    .map(|(item, passages)| PassageQuestion {
+                        text: &item.question,
+                        adapter: *adapter,
+                        passages,
+                    }),
+            );
+        }
+        let total: usize = self.models.len() * passages.iter().map(Vec::len).sum::<usize>();
+        let progress = printer.progress(what, "passage", total as u64);
+        let done = &mut |count: usize| progress.set(count as u64, "");
+        let read = read_passages(
+            self.answerer,
+            engine,
+            &questions,
+            false,
+            self.settings,
+            done,
+        )?;
+        let mut pooled = questions.iter().zip(read).map(|(question, readings)| {
+            let of = question.passages.iter().zip(readings);
+            of.map(|(passage, reading)| PooledPassage {
+                relevance: passage.relevance,
+                probabilities: reading.probabilities,
+            })
+            .collect()
+        });
+        let models = self.models.iter();
+        Ok(models
+            .map(|_| pooled.by_ref().take(items.len()).collect())
+            .collect())
+    }
+
+    /// Fits the pool of each model on the validation set.
+    fn fit(
+        &self,
+        engine: &mut dyn InferenceEngine,
+        literature: &Literature,
+        printer: &Printer,
+    ) -> Result<RunPools> {
+        let items = self.validation_items;
+        let texts = items.iter().map(|item| {
+            let own: Vec<String> = item
+                .group
+                .strip_prefix("pmid:")
+                .map(str::to_owned)
+                .into_iter()
+                .collect();
+            let found = self.passages(literature, item, &own, Some(Conclusions::Hidden))?;
+            Ok(readable(found))
+        });
+        let texts = texts.collect::<Result<Passages>>()?;
+        let read = self.read(engine, items, &texts, "fit evidence", printer)?;
+        let mut pools = RunPools {
+            index: literature.index.fingerprint()?,
+            top: literature.settings.top,
+            pools: BTreeMap::new(),
+        };
+        for ((name, _), passages) in self.models.iter().zip(read) {
+            let truths = items.iter().map(|item| item.label);
+            let rows: Vec<(Vec<PooledPassage>, Label)> = passages.into_iter().zip(truths).collect();
+            match Pool::fit(&rows) {
+                Some(fitted) => drop(pools.pools.insert(name.clone(), fitted)),
+                None => printer.warn(format!(
+                    "{name}: no validation question has a relevant publication in the index; \
+                     the weights of evidence were not fitted"
+                )),
+            }
+        }
+        Ok(pools)
+    }
+}
+
+/// Logits of the answer where nothing relevant was found: Uncertain.
+fn nothing_found() -> [f64; 3] {
+    let mut logits = [0.0; 3];
+    logits[Label::Uncertain.index()] = 1.0;
+    logits
+}
