@@ -1,4 +1,6 @@
-//! `verdict ask`: answers questions with probabilities, all in one batch.
+//! `verdict ask`: answers questions with probabilities, all in one batch; the rows of a table in `bulk`.
+
+mod bulk;
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use verdict_eval::stats::abstain;
 use verdict_model::AdapterBank;
 use verdict_train::RunFolder;
 
+use self::bulk::{Answering, BulkArgs};
 use crate::commands::eval::evaluated_run;
 use crate::failure::{Failure, Result};
 use crate::loading::{self, MachineFlags, Opened};
@@ -31,7 +34,7 @@ pub struct Args {
     #[arg(value_name = "QUESTION")]
     pub questions: Vec<String>,
     /// Answer with an adapter of this run
-    #[arg(long, value_name = "RUN", required_unless_present = "model")]
+    #[arg(long, value_name = "RUN", required_unless_present_any = ["model", "merge"])]
     pub run: Option<PathBuf>,
     /// Use this adapter of the run [default: the run's best]
     #[arg(long, value_name = "NAME", requires = "run")]
@@ -71,6 +74,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub max_prompt_tokens: Option<usize>,
     #[command(flatten)]
+    pub bulk: BulkArgs,
+    #[command(flatten)]
     pub machine: MachineFlags,
 }
 
@@ -97,6 +102,9 @@ struct Refused<'q> {
 
 /// Answers, and prints the answers.
 pub fn run(args: Args, printer: &Printer) -> Result {
+    if let Some(out) = &args.bulk.merge {
+        return bulk::merge(out, printer);
+    }
     let run = args.run.as_deref().map(loading::run_folder).transpose()?;
     let options = args
         .machine
@@ -154,7 +162,36 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     if let Some(warning) = calibration.as_ref().and_then(extreme) {
         printer.warn(warning);
     }
-    let texts = questions(args.questions)?;
+    let settings = AnswerSettings {
+        max_answer_tokens: args.max_new_tokens,
+        max_prompt_tokens: loading::prompt_tokens(
+            args.max_prompt_tokens,
+            run.as_ref().map(|run| &run.settings),
+        ),
+        ..AnswerSettings::default()
+    };
+    let bulk = match &args.bulk.input {
+        None => None,
+        Some(_) => {
+            let answering = Answering {
+                model: &spec,
+                run: run.as_ref(),
+                adapter: folder.as_deref(),
+                options: &options,
+                calibration,
+                threshold,
+                limits: settings,
+            };
+            match args.bulk.prepare(&answering, printer)? {
+                None => return Ok(()),
+                bulk => bulk,
+            }
+        }
+    };
+    let texts = match &bulk {
+        Some(_) => Vec::new(),
+        None => questions(args.questions)?,
+    };
     let context = args.context.as_deref().and_then(clean_context);
     let opened = match &run {
         Some(_) => loading::open_of_run(&spec, options, printer)?,
@@ -170,6 +207,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         .as_deref()
         .map(|folder| opened.adapter(&mut bank, folder))
         .transpose()?;
+    if let Some(bulk) = bulk {
+        return bulk.run(&opened, &bank, adapter, printer);
+    }
     let mode = if args.unconstrained {
         Mode::Free
     } else {
@@ -184,14 +224,6 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             mode,
         })
         .collect();
-    let settings = AnswerSettings {
-        max_answer_tokens: args.max_new_tokens,
-        max_prompt_tokens: loading::prompt_tokens(
-            args.max_prompt_tokens,
-            run.as_ref().map(|run| &run.settings),
-        ),
-        ..AnswerSettings::default()
-    };
     let engine = ModelInferenceEngine::new(&opened.model, &bank);
     let prompts = opened.answerer()?.check(&engine, &all, &settings)?;
     loading::report_cuts("questions", prompts.iter().flatten(), &settings, printer);
