@@ -170,9 +170,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         ),
         ..AnswerSettings::default()
     };
-    let bulk = match &args.bulk.input {
-        None => None,
-        Some(_) => {
+    let bulk = match args.bulk.is_given() {
+        false => None,
+        true => {
             let answering = Answering {
                 model: &spec,
                 run: run.as_ref(),

@@ -2,6 +2,7 @@
 
 mod benchmarks;
 pub mod evaluated_run;
+mod screen;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -21,6 +22,7 @@ use verdict_model::AdapterBank;
 use verdict_train::{RunFolder, TrainSettings};
 
 use self::benchmarks::BenchmarkName;
+use self::screen::ScreenArgs;
 use crate::failure::{Failure, Result};
 use crate::folders;
 use crate::hub::cache_folder;
@@ -37,7 +39,7 @@ use crate::shell;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run folder; with --compare, several
-    #[arg(value_name = "RUN", required = true)]
+    #[arg(value_name = "RUN", required_unless_present = "screen")]
     pub run: Vec<PathBuf>,
     /// Compare several evaluated runs, without running any model
     #[arg(long, conflicts_with_all = ["benchmark", "adapter", "ensemble", "robustness"])]
@@ -102,6 +104,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub max_prompt_tokens: Option<usize>,
     #[command(flatten)]
+    pub screen: ScreenArgs,
+    #[command(flatten)]
     pub machine: MachineFlags,
 }
 
@@ -124,6 +128,7 @@ impl Args {
             out: None,
             max_new_tokens: AnswerSettings::default().max_answer_tokens,
             max_prompt_tokens: None,
+            screen: ScreenArgs::default(),
             machine: MachineFlags::default(),
         }
     }
@@ -183,6 +188,9 @@ impl Args {
 
 /// Evaluates, prints and writes the report.
 pub fn run(args: Args, printer: &Printer) -> Result {
+    if args.screen.is_given() {
+        return screen::run(&args.screen, args.methods().resampling, printer);
+    }
     let faults = args.faults();
     if !faults.is_empty() {
         return Err(Failure::faults(faults));

@@ -18,20 +18,22 @@ use std::time::{Duration, Instant};
 use verdict_answer::{AnswerSettings, Calibration, Fit, Mode, ModelInferenceEngine, Question};
 use verdict_common::{counted, duration, grouped};
 use verdict_data::clean_question;
-use verdict_model::{AdapterBank, LoadOptions};
-use verdict_train::RunFolder;
+use verdict_model::AdapterBank;
 
 use self::chunks::{Asked, Chunk};
 use self::finish::Summary;
 use self::input::BulkInput;
 use self::output::BulkAnswer;
 use self::part::{Found, Part};
+pub use self::settings::Answering;
 use self::settings::BulkSettings;
 use crate::failure::{Failure, Result};
 use crate::loading::Opened;
 use crate::printer::Printer;
 use crate::shards::ShardIndex;
 use crate::shell;
+use crate::slurm;
+use crate::slurm::table::{TableTasks, submit_table};
 
 /// Flags for answering the rows of a table.
 #[derive(Debug, Default, clap::Args)]
@@ -73,24 +75,9 @@ pub struct BulkArgs {
     /// Answer up to N tokens of prompts in one pass
     #[arg(long, value_name = "N", requires = "input", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_batch_tokens: u32,
-}
-
-/// What answers, as far as it is known before the model is loaded.
-pub struct Answering<'a> {
-    /// The base model, as it was named.
-    pub model: &'a str,
-    /// The run.
-    pub run: Option<&'a RunFolder>,
-    /// The folder of its adapter.
-    pub adapter: Option<&'a Path>,
-    /// How the model is loaded.
-    pub options: &'a LoadOptions,
-    /// How probabilities are calibrated.
-    pub calibration: Option<Calibration>,
-    /// The probability below which to abstain.
-    pub threshold: f64,
-    /// Limits of prompts and answers.
-    pub limits: AnswerSettings,
+    /// Shards as a job array.
+    #[command(flatten)]
+    pub slurm: slurm::Flags,
 }
 
 /// A table that is ready to be answered.
@@ -115,14 +102,20 @@ pub fn merge(out: &Path, printer: &Printer) -> Result {
 }
 
 impl BulkArgs {
+    /// Whether a table is to be answered.
+    pub fn is_given(&self) -> bool {
+        self.input.is_some() || self.slurm.slurm
+    }
+
     /// Reads the table once and finds out where an earlier command stopped; none without --input, or if everything is
     /// answered already.
     ///
     /// # Errors
     /// Every fault of the flags, the file and its columns, and answers of other settings in the place of these.
     pub fn prepare(&self, answering: &Answering<'_>, printer: &Printer) -> Result<Option<Bulk>> {
-        let (Some(input), Some(out)) = (&self.input, &self.out) else {
-            return Ok(None);
+        let (Some(input), Some(out), true) = (&self.input, &self.out, self.slurm_fits()) else {
+            let fault = "--slurm: expected --input and --out, and no --shard";
+            return Err(Failure::input(fault).hint("--tasks says how many shards there are"));
         };
         output::format(out)?;
         let question = match &self.question {
@@ -133,6 +126,14 @@ impl BulkArgs {
         };
         let input = BulkInput::open(input, question)?;
         output::refuse_place(out, input.path())?;
+        if self.slurm.slurm {
+            let work = TableTasks {
+                out,
+                rows: input.survey.rows,
+                words: std::env::args_os().skip(1).collect(),
+            };
+            return submit_table(&self.slurm, &work, printer).map(|()| None);
+        }
         let mode = match self.rationale {
             true => Mode::Guaranteed,
             false => Mode::Label,
@@ -179,6 +180,12 @@ impl BulkArgs {
             threshold: answering.threshold,
             limits,
         }))
+    }
+}
+
+impl BulkArgs {
+    fn slurm_fits(&self) -> bool {
+        !self.slurm.slurm || self.shard.is_none()
     }
 }
 

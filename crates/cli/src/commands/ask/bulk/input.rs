@@ -5,21 +5,17 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use verdict_data::{
-    ColumnMapping, Input, Source, TableRow, TableSurvey, clean_context, clean_question,
-    kind_of_json, survey_table, table_rows,
+    ColumnMapping, Source, TableRow, TableSurvey, clean_context, clean_question, survey_table,
+    table_rows,
 };
 
 use crate::failure::{Failure, Result};
-
-/// The endings of tables.
-pub const ENDINGS: &str = ".jsonl, .csv, .tsv or .parquet";
+use crate::tables::{self, Column, IDS};
 
 /// Names under which the text of a row is looked for.
 const TEXTS: &[&str] = &["context", "abstract", "text"];
 /// Names under which its title is looked for.
 const TITLES: &[&str] = &["title"];
-/// Names under which its identifier is looked for.
-const IDS: &[&str] = &["id", "pmid"];
 
 /// A table to be asked.
 pub struct BulkInput {
@@ -29,13 +25,6 @@ pub struct BulkInput {
     columns: Columns,
     /// The question to all rows; none where each has its own.
     pub question: Option<String>,
-}
-
-/// A column by the name that was given, or by the first of the usual names, in any case.
-#[derive(Clone, Debug, PartialEq)]
-enum Column {
-    Named(String),
-    Usual(&'static [&'static str]),
 }
 
 /// The columns that are read.
@@ -61,7 +50,7 @@ impl BulkInput {
     /// # Errors
     /// A file that cannot be read, is no table, or lacks a column.
     pub fn open(text: &str, question: Option<String>) -> Result<Self> {
-        let input = parse(text)?;
+        let input = tables::parse("--input", text)?;
         let columns = Columns::of(&input.columns);
         let survey = survey_table(&input.source)?;
         let opened = Self {
@@ -234,106 +223,13 @@ pub struct AskedRow {
 impl Columns {
     fn of(mapping: &ColumnMapping) -> Self {
         let usual = ColumnMapping::default();
-        let column = |given: &String, usual: &String, names| match given == usual {
-            true => Column::Usual(names),
-            false => Column::Named(given.clone()),
-        };
         Self {
-            id: column(&mapping.id, &usual.id, IDS),
-            question: column(&mapping.question, &usual.question, &["question"]),
+            id: Column::of(&mapping.id, &usual.id, IDS),
+            question: Column::of(&mapping.question, &usual.question, &["question"]),
             title: Column::Usual(TITLES),
-            context: column(&mapping.context, &usual.context, TEXTS),
+            context: Column::of(&mapping.context, &usual.context, TEXTS),
         }
     }
-}
-
-impl Column {
-    fn describe(&self) -> String {
-        match self {
-            Column::Named(name) => format!("{name:?}"),
-            Column::Usual(names) => {
-                let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
-                names.join(" or ")
-            }
-        }
-    }
-
-    /// Whether a column of the table is meant.
-    fn is(&self, name: &str) -> bool {
-        match self {
-            Column::Named(own) => own == name,
-            Column::Usual(names) => names.iter().any(|of| of.eq_ignore_ascii_case(name)),
-        }
-    }
-
-    /// The first field of that name that is not empty.
-    fn find<'f>(&self, fields: &'f Map<String, Value>) -> Option<(&'f str, &'f Value)> {
-        let some = |(name, value): (&'f String, &'f Value)| {
-            let empty =
-                value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
-            (!empty).then_some((name.as_str(), value))
-        };
-        match self {
-            Column::Named(own) => fields.get_key_value(own).and_then(some),
-            Column::Usual(names) => names.iter().find_map(|of| {
-                let mut named = fields
-                    .iter()
-                    .filter(|(name, _)| of.eq_ignore_ascii_case(name));
-                named.find_map(some)
-            }),
-        }
-    }
-
-    fn text<'f>(
-        &self,
-        fields: &'f Map<String, Value>,
-    ) -> std::result::Result<Option<&'f str>, String> {
-        match self.find(fields) {
-            None => Ok(None),
-            Some((_, Value::String(text))) => Ok(Some(text)),
-            Some((name, other)) => Err(wrong(name, "text", other)),
-        }
-    }
-
-    fn identifier(
-        &self,
-        fields: &Map<String, Value>,
-    ) -> std::result::Result<Option<Value>, String> {
-        match self.find(fields) {
-            None => Ok(None),
-            Some((_, id @ (Value::String(_) | Value::Number(_)))) => Ok(Some(id.clone())),
-            Some((name, other)) => Err(wrong(name, "text or a number", other)),
-        }
-    }
-}
-
-fn wrong(name: &str, expected: &str, found: &Value) -> String {
-    let found = kind_of_json(found);
-    format!("expected field {name:?} as {expected}, found {found}")
-}
-
-/// An input as it is written: a file by its ending, or `kind:FILE?column=name`.
-fn parse(text: &str) -> Result<Input> {
-    let kinds = ["jsonl:", "csv:", "parquet:"];
-    if kinds.iter().any(|kind| text.starts_with(kind)) {
-        return Ok(text.parse()?);
-    }
-    let file = match Path::new(text).exists() {
-        true => text,
-        false => text.split('?').next().unwrap_or(text),
-    };
-    let ending = Path::new(file).extension().unwrap_or_default();
-    let kind = match ending.to_string_lossy().to_ascii_lowercase().as_str() {
-        "jsonl" | "ndjson" => "jsonl",
-        "csv" | "tsv" => "csv",
-        "parquet" => "parquet",
-        _ => {
-            let fault = format!("--input {text}: expected a file ending in {ENDINGS}");
-            return Err(Failure::input(fault)
-                .hint("name the layout of another ending: jsonl:FILE, csv:FILE or parquet:FILE"));
-        }
-    };
-    Ok(format!("{kind}:{text}").parse()?)
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use serde_json::Value;
 use verdict_answer::{Fit, Verdict};
 use verdict_data::Label;
 
-use super::input::ENDINGS;
 use super::parquet_out::ParquetTable;
 use crate::failure::{Failure, Result};
+use crate::tables::ENDINGS;
 
 /// The answer to a row: a label with its probabilities, or an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

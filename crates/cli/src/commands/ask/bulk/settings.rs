@@ -1,16 +1,35 @@
 //! What decides the answers to a table: saved beside them, so that an interrupted command continues with the same.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use verdict_answer::{Calibration, Mode};
+use verdict_answer::{AnswerSettings, Calibration, Mode};
 use verdict_common::hash::sha256_file;
-use verdict_model::Device;
-use verdict_train::Manifest;
+use verdict_model::{Device, LoadOptions};
 use verdict_train::settings::compute;
+use verdict_train::{Manifest, RunFolder};
 
-use super::Answering;
 use super::input::BulkInput;
 use crate::failure::{Failure, Result};
+
+/// What answers, as far as it is known before the model is loaded.
+pub struct Answering<'a> {
+    /// The base model, as it was named.
+    pub model: &'a str,
+    /// The run.
+    pub run: Option<&'a RunFolder>,
+    /// The folder of its adapter.
+    pub adapter: Option<&'a Path>,
+    /// How the model is loaded.
+    pub options: &'a LoadOptions,
+    /// How probabilities are calibrated.
+    pub calibration: Option<Calibration>,
+    /// The probability below which to abstain.
+    pub threshold: f64,
+    /// Limits of prompts and answers.
+    pub limits: AnswerSettings,
+}
 
 /// Everything that the bytes of the answers depend on, but the number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
