@@ -61,6 +61,64 @@ impl<'t> Answerer<'t> {
         batch::answer(&self.format, engine, questions, settings, waiting, done)
     }
 
+    /// As [`answer`](Answerer::answer), for prompts that [`encode`](Answerer::encode) has made of the same questions,
+    /// perhaps on another thread while the model was busy.
+    ///
+    /// # Errors
+    /// Any [`AnswerError`] but [`AnswerError::Prompt`].
+    ///
+    /// # Panics
+    /// When there are not as many prompts as questions.
+    pub fn answer_encoded(
+        &self,
+        engine: &mut dyn InferenceEngine,
+        questions: &[Question<'_>],
+        prompts: Vec<EncodedPrompt>,
+        settings: &AnswerSettings,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Verdict>, AnswerError> {
+        assert_eq!(questions.len(), prompts.len(), "a prompt for each question");
+        self.check_settings(engine, settings)?;
+        let mut waiting = Waiting::default();
+        for (index, (question, prompt)) in questions.iter().zip(prompts).enumerate() {
+            check_adapter(engine, index, question)?;
+            waiting.add(index, question.adapter, prompt.tokens);
+        }
+        let waiting = waiting.prompts.into();
+        batch::answer(&self.format, engine, questions, settings, waiting, done)
+    }
+
+    /// What [`encode`](Answerer::encode) has to know of a model and the settings.
+    ///
+    /// # Errors
+    /// [`AnswerError::NoRoom`] where there is no room for any question.
+    pub fn limits(
+        &self,
+        engine: &dyn InferenceEngine,
+        settings: &AnswerSettings,
+    ) -> Result<PromptLimits, AnswerError> {
+        Ok(PromptLimits {
+            tokens: prompt_limit(engine, settings)?,
+            vocabulary: engine.vocab_size(),
+        })
+    }
+
+    /// The prompt of a question; needs no engine, so that it can be made on another thread.
+    ///
+    /// # Errors
+    /// Why the question has no prompt.
+    pub fn encode(
+        &self,
+        question: &str,
+        context: Option<&str>,
+        limits: PromptLimits,
+    ) -> Result<EncodedPrompt, PromptError> {
+        let tokenizer = self.format.tokenizer;
+        let prompt = prompt::fit_prompt(tokenizer, question, context, limits.tokens)?;
+        prompt::check_embedding(tokenizer, &prompt.tokens, limits.vocabulary)?;
+        Ok(prompt)
+    }
+
     /// The prompt of each question as [`answer`](Answerer::answer) would make it, or why there is none.
     ///
     /// # Errors
@@ -71,22 +129,9 @@ impl<'t> Answerer<'t> {
         questions: &[Question<'_>],
         settings: &AnswerSettings,
     ) -> Result<Vec<Result<EncodedPrompt, PromptError>>, AnswerError> {
-        let limit = prompt_limit(engine, settings)?;
-        let prompt = |question: &Question<'_>| self.prompt(engine, question, limit);
+        let limits = self.limits(engine, settings)?;
+        let prompt = |question: &Question<'_>| self.encode(question.text, question.context, limits);
         Ok(questions.iter().map(prompt).collect())
-    }
-
-    /// The tokens of a question's prompt, at most `limit`.
-    fn prompt(
-        &self,
-        engine: &dyn InferenceEngine,
-        question: &Question<'_>,
-        limit: usize,
-    ) -> Result<EncodedPrompt, PromptError> {
-        let tokenizer = self.format.tokenizer;
-        let prompt = prompt::fit_prompt(tokenizer, question.text, question.context, limit)?;
-        prompt::check_embedding(tokenizer, &prompt.tokens, engine.vocab_size())?;
-        Ok(prompt)
     }
 
     /// The prompts of all questions, each once per adapter, in the order of first use.
@@ -96,49 +141,30 @@ impl<'t> Answerer<'t> {
         questions: &[Question<'_>],
         settings: &AnswerSettings,
     ) -> Result<VecDeque<PendingPrompt>, AnswerError> {
-        let limit = self.check_settings(engine, settings)?;
-        let adapters = engine.adapters();
-        let mut prompts: Vec<PendingPrompt> = Vec::new();
-        let mut places: HashMap<(Option<usize>, Vec<u32>), usize> = HashMap::new();
+        self.check_settings(engine, settings)?;
+        let limits = self.limits(engine, settings)?;
+        let mut waiting = Waiting::default();
         for (index, question) in questions.iter().enumerate() {
             let number = index + 1;
-            if let Some(adapter) = question.adapter.filter(|adapter| *adapter >= adapters) {
-                return Err(AnswerError::NoAdapter {
-                    number,
-                    adapter,
-                    adapters,
-                });
-            }
-            let tokens = self
-                .prompt(engine, question, limit)
-                .map_err(|source| AnswerError::Prompt { number, source })?
-                .tokens;
-            let place = *places
-                .entry((question.adapter, tokens.clone()))
-                .or_insert_with(|| {
-                    prompts.push(PendingPrompt {
-                        tokens,
-                        adapter: question.adapter,
-                        questions: Vec::new(),
-                    });
-                    prompts.len() - 1
-                });
-            prompts[place].questions.push(index);
+            check_adapter(engine, index, question)?;
+            let prompt = self
+                .encode(question.text, question.context, limits)
+                .map_err(|source| AnswerError::Prompt { number, source })?;
+            waiting.add(index, question.adapter, prompt.tokens);
         }
-        Ok(prompts.into())
+        Ok(waiting.prompts.into())
     }
 
-    /// Checks what holds for all questions; returns the maximum number of tokens in a prompt.
+    /// Checks what holds for all questions.
     fn check_settings(
         &self,
         engine: &dyn InferenceEngine,
         settings: &AnswerSettings,
-    ) -> Result<usize, AnswerError> {
+    ) -> Result<(), AnswerError> {
         let AnswerFormat {
             tokenizer, grammar, ..
         } = &self.format;
         grammar.writer(Label::Yes, settings.max_answer_tokens)?;
-        let limit = prompt_limit(engine, settings)?;
         for label in Label::ALL {
             let opening = grammar.opening(label);
             prompt::check_embedding(tokenizer, opening, engine.vocab_size()).map_err(|error| {
@@ -147,7 +173,57 @@ impl<'t> Answerer<'t> {
                 AnswerError::Label(LabelError::NoToken { text, reason })
             })?;
         }
-        Ok(limit)
+        Ok(())
+    }
+}
+
+/// What a prompt has to fit: made by [`Answerer::limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PromptLimits {
+    /// Maximum number of tokens in a prompt.
+    tokens: usize,
+    /// Rows of the model's embedding.
+    vocabulary: usize,
+}
+
+/// Prompts in the order of first use; questions with the same prompt and adapter share one.
+#[derive(Default)]
+struct Waiting {
+    prompts: Vec<PendingPrompt>,
+    places: HashMap<(Option<usize>, Vec<u32>), usize>,
+}
+
+impl Waiting {
+    /// Adds question number `index`.
+    fn add(&mut self, index: usize, adapter: Option<usize>, tokens: Vec<u32>) {
+        let prompts = &mut self.prompts;
+        let entry = self.places.entry((adapter, tokens.clone()));
+        let place = *entry.or_insert_with(|| {
+            prompts.push(PendingPrompt {
+                tokens,
+                adapter,
+                questions: Vec::new(),
+            });
+            prompts.len() - 1
+        });
+        prompts[place].questions.push(index);
+    }
+}
+
+/// Refuses a question to an adapter that the engine does not have.
+fn check_adapter(
+    engine: &dyn InferenceEngine,
+    index: usize,
+    question: &Question<'_>,
+) -> Result<(), AnswerError> {
+    let (number, adapters) = (index + 1, engine.adapters());
+    match question.adapter {
+        Some(adapter) if adapter >= adapters => Err(AnswerError::NoAdapter {
+            number,
+            adapter,
+            adapters,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -44,7 +44,7 @@ mod tests;
 mod text;
 pub mod verdict;
 
-pub use answerer::Answerer;
+pub use answerer::{Answerer, PromptLimits};
 pub use calibration::{Calibration, Calibrations, Fit};
 pub use engine::{Chunk, InferenceEngine, LogitRow, Logits, ModelInferenceEngine};
 pub use error::AnswerError;

@@ -32,6 +32,7 @@ mod shards;
 mod shell;
 mod slurm;
 mod table;
+mod tables;
 
 use std::process::ExitCode;
 

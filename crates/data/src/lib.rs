@@ -74,6 +74,9 @@ pub use raw::RawItem;
 pub use rules::Rules;
 pub use sentences::sentences;
 pub use source::Source;
-pub use sources::{Twin, TwinRule, rows, stats_held_out, stats_twins};
+pub use sources::{
+    TableRow, TableSurvey, Twin, TwinRule, kind as kind_of_json, rows, stats_held_out, stats_twins,
+    survey_table, table_rows,
+};
 pub use staging::abandon;
 pub use verify::verify;

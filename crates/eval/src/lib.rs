@@ -9,6 +9,7 @@
 //! | [`robustness`] | paraphrased and negated questions, and the consistency of answers to them |
 //! | [`report`] | the report as a value, as text, as a page and as files |
 //! | [`mod@compare`] | several runs side by side |
+//! | [`mod@screening`] | recall and work saved of screened records |
 //! | [`looks`] | how often held-out questions have been looked at |
 //! | [`evaluated_run`] | the evaluated run as plain values |
 //! | [`benchmark`] | benchmarks: questions with true labels |
@@ -32,6 +33,7 @@ pub mod metrics;
 pub mod published;
 pub mod report;
 pub mod robustness;
+pub mod screening;
 pub mod stats;
 pub mod text;
 
@@ -48,3 +50,4 @@ pub use evaluated_run::{
 pub use looks::Look;
 pub use metrics::{Confusion, Lengths, Levels, Proportion};
 pub use report::{BenchmarkReport, EvalReport, Evaluation, Methods, ModelReport, Prediction};
+pub use screening::{ScreenedAnswer, ScreeningReport, screening_report};

@@ -28,7 +28,10 @@ fn document(id: &str, sections: &[(&str, &str)]) -> Document {
 fn index(folder: &tempfile::TempDir) -> Index {
     let mut retracted = document(
         "3",
-        &[("RESULTS", "Vitamin D prevented all hip fractures in older women.")],
+        &[(
+            "RESULTS",
+            "Vitamin D prevented all hip fractures in older women.",
+        )],
     );
     retracted.notices.push(Notice {
         kind: NoticeKind::Retracted,
@@ -41,17 +44,39 @@ fn index(folder: &tempfile::TempDir) -> Index {
             &[
                 ("METHODS", "Older women took vitamin D or placebo."),
                 ("RESULTS", "Hip fractures occurred in 5 % and 9 %."),
-                ("CONCLUSIONS", "Vitamin D prevents hip fractures in older women."),
+                (
+                    "CONCLUSIONS",
+                    "Vitamin D prevents hip fractures in older women.",
+                ),
             ],
         ),
-        document("2", &[("RESULTS", "Vitamin D did not change the rate of hip fractures in women.")]),
+        document(
+            "2",
+            &[(
+                "RESULTS",
+                "Vitamin D did not change the rate of hip fractures in women.",
+            )],
+        ),
         retracted,
-        document("4", &[("RESULTS", "Aspirin relieved headache within an hour.")]),
+        document(
+            "4",
+            &[("RESULTS", "Aspirin relieved headache within an hour.")],
+        ),
     ];
-    Index::create(&folder.path().join("index"), documents, &IndexSettings::default()).unwrap()
+    Index::create(
+        &folder.path().join("index"),
+        documents,
+        &IndexSettings::default(),
+    )
+    .unwrap()
 }
 
-fn found(index: &Index, question: &str, top: usize, source: Option<QuestionSource<'_>>) -> Vec<Evidence> {
+fn found(
+    index: &Index,
+    question: &str,
+    top: usize,
+    source: Option<QuestionSource<'_>>,
+) -> Vec<Evidence> {
     let settings = RetrievalSettings {
         top,
         ..RetrievalSettings::default()
@@ -70,16 +95,31 @@ fn relevant_publications_are_found_and_retracted_ones_marked() {
     let all = found(&index, QUESTION, 5, None);
     let mut sorted = ids(&all);
     sorted.sort_unstable();
-    assert_eq!(sorted, ["1", "2", "3"], "what is on aspirin is not relevant");
+    assert_eq!(
+        sorted,
+        ["1", "2", "3"],
+        "what is on aspirin is not relevant"
+    );
     assert_eq!(all[0].relevance, 1.0);
-    assert!(all.iter().all(|one| (0.35..=1.0).contains(&one.coverage)), "{all:?}");
+    assert!(
+        all.iter().all(|one| (0.35..=1.0).contains(&one.coverage)),
+        "{all:?}"
+    );
     let retracted = all.iter().filter(|one| one.document.is_retracted());
     assert_eq!(retracted.count(), 1);
     // The retracted one does not take the place of another.
     let two = found(&index, QUESTION, 2, None);
-    assert_eq!(two.iter().filter(|one| !one.document.is_retracted()).count(), 2);
+    assert_eq!(
+        two.iter()
+            .filter(|one| !one.document.is_retracted())
+            .count(),
+        2
+    );
     assert!(found(&index, "Is metformin safe in pregnancy?", 5, None).is_empty());
-    assert!(found(&index, "Is it so?", 5, None).is_empty(), "stop words alone");
+    assert!(
+        found(&index, "Is it so?", 5, None).is_empty(),
+        "stop words alone"
+    );
 }
 
 #[test]
@@ -95,7 +135,11 @@ fn the_conclusion_of_a_questions_own_source_is_in_no_passage() {
     };
     let hidden = found(&index, QUESTION, 5, source(Some(Conclusions::Hidden)));
     let first = hidden.iter().find(|one| one.document.id == "1").unwrap();
-    assert!(first.text.contains("5 % and 9 %") && !first.text.contains("prevents"), "{}", first.text);
+    assert!(
+        first.text.contains("5 % and 9 %") && !first.text.contains("prevents"),
+        "{}",
+        first.text
+    );
     let kept = found(&index, QUESTION, 5, source(Some(Conclusions::Kept)));
     assert!(kept.iter().any(|one| one.text.contains("prevents")));
     let without = found(&index, QUESTION, 5, source(None));

@@ -1,4 +1,6 @@
-//! `verdict ask`: answers questions with probabilities, all in one batch.
+//! `verdict ask`: answers questions with probabilities, all in one batch; the rows of a table in `bulk`.
+
+mod bulk;
 
 mod evidence;
 
@@ -16,6 +18,7 @@ use verdict_eval::stats::abstain;
 use verdict_model::AdapterBank;
 use verdict_train::RunFolder;
 
+use self::bulk::{Answering, BulkArgs};
 use self::evidence::{EvidenceAnswer, EvidenceOutput};
 use crate::commands::eval::evaluated_run;
 use crate::evidence::{EvidenceFlags, Literature, RunPools};
@@ -36,7 +39,7 @@ pub struct Args {
     #[arg(value_name = "QUESTION")]
     pub questions: Vec<String>,
     /// Answer with an adapter of this run
-    #[arg(long, value_name = "RUN", required_unless_present = "model")]
+    #[arg(long, value_name = "RUN", required_unless_present_any = ["model", "merge"])]
     pub run: Option<PathBuf>,
     /// Use this adapter of the run [default: the run's best]
     #[arg(long, value_name = "NAME", requires = "run")]
@@ -78,6 +81,8 @@ pub struct Args {
     #[command(flatten)]
     pub evidence: EvidenceFlags,
     #[command(flatten)]
+    pub bulk: BulkArgs,
+    #[command(flatten)]
     pub machine: MachineFlags,
 }
 
@@ -110,6 +115,9 @@ struct Refused<'q> {
 
 /// Answers, and prints the answers.
 pub fn run(args: Args, printer: &Printer) -> Result {
+    if let Some(out) = &args.bulk.merge {
+        return bulk::merge(out, printer);
+    }
     let run = args.run.as_deref().map(loading::run_folder).transpose()?;
     let options = args
         .machine
@@ -168,7 +176,36 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         printer.warn(warning);
     }
     let literature = args.evidence.open()?;
-    let texts = questions(args.questions)?;
+    let settings = AnswerSettings {
+        max_answer_tokens: args.max_new_tokens,
+        max_prompt_tokens: loading::prompt_tokens(
+            args.max_prompt_tokens,
+            run.as_ref().map(|run| &run.settings),
+        ),
+        ..AnswerSettings::default()
+    };
+    let bulk = match args.bulk.is_given() {
+        false => None,
+        true => {
+            let answering = Answering {
+                model: &spec,
+                run: run.as_ref(),
+                adapter: folder.as_deref(),
+                options: &options,
+                calibration,
+                threshold,
+                limits: settings,
+            };
+            match args.bulk.prepare(&answering, printer)? {
+                None => return Ok(()),
+                bulk => bulk,
+            }
+        }
+    };
+    let texts = match &bulk {
+        Some(_) => Vec::new(),
+        None => questions(args.questions)?,
+    };
     let context = args.context.as_deref().and_then(clean_context);
     let opened = match &run {
         Some(_) => loading::open_of_run(&spec, options, printer)?,
@@ -184,6 +221,9 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         .as_deref()
         .map(|folder| opened.adapter(&mut bank, folder))
         .transpose()?;
+    if let Some(bulk) = bulk {
+        return bulk.run(&opened, &bank, adapter, printer);
+    }
     let mode = if args.unconstrained {
         Mode::Free
     } else {
@@ -198,14 +238,6 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             mode,
         })
         .collect();
-    let settings = AnswerSettings {
-        max_answer_tokens: args.max_new_tokens,
-        max_prompt_tokens: loading::prompt_tokens(
-            args.max_prompt_tokens,
-            run.as_ref().map(|run| &run.settings),
-        ),
-        ..AnswerSettings::default()
-    };
     let engine = ModelInferenceEngine::new(&opened.model, &bank);
     let prompts = opened.answerer()?.check(&engine, &all, &settings)?;
     loading::report_cuts("questions", prompts.iter().flatten(), &settings, printer);

@@ -3,6 +3,7 @@
 mod benchmarks;
 mod conditions;
 pub mod evaluated_run;
+mod screen;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -23,6 +24,7 @@ use verdict_train::{RunFolder, TrainSettings};
 
 use self::benchmarks::BenchmarkName;
 use self::conditions::Evaluated;
+use self::screen::ScreenArgs;
 use crate::evidence::EvidenceFlags;
 use crate::failure::{Failure, Result};
 use crate::folders;
@@ -40,7 +42,7 @@ use crate::shell;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run folder; with --compare, several
-    #[arg(value_name = "RUN", required = true)]
+    #[arg(value_name = "RUN", required_unless_present = "screen")]
     pub run: Vec<PathBuf>,
     /// Compare several evaluated runs, without running any model
     #[arg(long, conflicts_with_all = ["benchmark", "adapter", "ensemble", "robustness", "evidence"])]
@@ -107,6 +109,8 @@ pub struct Args {
     #[command(flatten)]
     pub evidence: EvidenceFlags,
     #[command(flatten)]
+    pub screen: ScreenArgs,
+    #[command(flatten)]
     pub machine: MachineFlags,
 }
 
@@ -130,6 +134,7 @@ impl Args {
             max_new_tokens: AnswerSettings::default().max_answer_tokens,
             max_prompt_tokens: None,
             evidence: EvidenceFlags::default(),
+            screen: ScreenArgs::default(),
             machine: MachineFlags::default(),
         }
     }
@@ -189,6 +194,9 @@ impl Args {
 
 /// Evaluates, prints and writes the report.
 pub fn run(args: Args, printer: &Printer) -> Result {
+    if args.screen.is_given() {
+        return screen::run(&args.screen, args.methods().resampling, printer);
+    }
     let faults = args.faults();
     if !faults.is_empty() {
         return Err(Failure::faults(faults));

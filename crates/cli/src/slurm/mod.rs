@@ -1,5 +1,5 @@
-//! A grid as a SLURM job array: each task trains one shard, and a last job merges the shards and evaluates the run. What is
-//! submitted is in the run folder, to be read and submitted again:
+//! A grid as a SLURM job array: each task trains one shard, and a last job merges the shards and evaluates the run. (The
+//! rows of a table likewise: `table`.) What is submitted is in the run folder, to be read and submitted again:
 //!
 //! ```text
 //! slurm/settings.toml    what every task trains       slurm/task-N.log    what task N printed
@@ -8,9 +8,10 @@
 //! ```
 
 mod scripts;
+pub mod table;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
@@ -32,10 +33,10 @@ const TASKS: usize = 8;
 #[derive(Debug, Default, clap::Args, Serialize)]
 #[command(next_help_heading = "SLURM")]
 pub struct Flags {
-    /// Submit the grid as a SLURM job array
+    /// Submit the work as a SLURM job array
     ///
-    /// A last job merges the shards and evaluates the run. With --resume RUN, the unfinished tasks of a run are submitted
-    /// again.
+    /// A last job merges the shards; `train` then evaluates the run, and submits the unfinished tasks again with
+    /// --resume RUN. `ask` continues unfinished tasks when the same command is given again.
     #[arg(long)]
     #[serde(skip)]
     pub slurm: bool,
@@ -43,7 +44,7 @@ pub struct Flags {
     #[arg(long, requires = "slurm")]
     #[serde(skip)]
     pub dry_run: bool,
-    /// Divide the grid into N tasks [default: one per adapter, at most 8]
+    /// Divide the work into N tasks [default: 8; one per adapter]
     #[arg(long, value_name = "N", requires = "slurm")]
     tasks: Option<usize>,
     /// Request this partition
@@ -87,6 +88,25 @@ pub struct Flags {
     options: Option<Vec<String>>,
 }
 
+impl Flags {
+    /// What is requested of SLURM.
+    fn requested(&self) -> Slurm {
+        Slurm {
+            tasks: self.tasks,
+            partition: self.partition.clone(),
+            account: self.account.clone(),
+            qos: self.qos.clone(),
+            constraint: self.constraint.clone(),
+            time: self.time.clone(),
+            gpus: self.gpus,
+            cpus: self.cpus,
+            mem: self.mem.clone(),
+            setup: self.setup.clone().unwrap_or_default(),
+            options: self.options.clone().unwrap_or_default(),
+        }
+    }
+}
+
 /// The job ids, in `slurm/jobs.json`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Jobs {
@@ -119,14 +139,7 @@ pub fn submit(
         true => None,
         false => Some(NewRun::create(settings, overwrite)?),
     };
-    if let Some(option) = requested
-        .options
-        .iter()
-        .find(|option| option.contains('\n'))
-    {
-        let fault = format!("--sbatch-option: expected one line, found {option:?}");
-        return Err(Failure::input(fault).hint("use one --sbatch-option for each option"));
-    }
+    check(&requested)?;
     // Refuse now what a task would refuse, and download the model where there may be a network.
     folders::refuse_run(&settings.data)?;
     DataSet::read(&settings.data)?;
@@ -141,19 +154,21 @@ pub fn submit(
         ..of_tasks.clone()
     };
     of_first.validate()?;
-    let program = std::env::current_exe()
-        .map_err(|fault| Failure::failed(format!("this program's own file: {fault}")))?;
     // Settings keep the paths as given, because adapters record them; jobs start in the current folder.
-    let here = std::env::current_dir()
-        .map_err(|fault| Failure::failed(format!("the current folder: {fault}")))?;
+    let [program, here] = places()?;
+    let dir = settings.out.join(SLURM);
+    let run_here = here.join(&settings.out);
     let script = scripts::Scripts {
-        here: &here,
-        run: &here.join(&settings.out),
+        job: scripts::Job {
+            here: &here,
+            folder: &run_here.join(SLURM),
+            product: &run_here,
+            requested: &requested,
+        },
+        run: &run_here,
         program: &program,
-        requested: &requested,
         split: &split,
     };
-    let dir = settings.out.join(SLURM);
     let files = [
         ("settings.toml", of_tasks.to_toml()),
         ("array.sbatch", script.array()),
@@ -166,7 +181,7 @@ pub fn submit(
         return Ok(());
     };
     if overwrite {
-        refuse_queued(&settings.out)?;
+        refuse_queued(&settings.out, &dir)?;
         run.clear()?;
     }
     let written = fs::create_dir_all(&dir).and_then(|()| {
@@ -181,12 +196,33 @@ pub fn submit(
     written.map_err(|fault| Failure::failed(format!("{}: {fault}", dir.display())))?;
     let shards: Vec<Shard> = split.into_iter().map(|(of, _)| of).collect();
     let all = (1..=tasks).collect();
-    let jobs = send(&settings.out, all).inspect_err(|_| {
+    let jobs = send(&dir, all).inspect_err(|_| {
         // A failed submission leaves nothing that looks like a run.
         let _ = run.clear();
     })?;
     print(&settings.out, &jobs, &shards, printer);
     Ok(())
+}
+
+/// Refuses options that would become several lines of a script.
+fn check(requested: &Slurm) -> Result {
+    let mut options = requested.options.iter();
+    match options.find(|option| option.contains('\n')) {
+        None => Ok(()),
+        Some(option) => {
+            let fault = format!("--sbatch-option: expected one line, found {option:?}");
+            Err(Failure::input(fault).hint("use one --sbatch-option for each option"))
+        }
+    }
+}
+
+/// This program's file, and the current folder.
+fn places() -> Result<[PathBuf; 2]> {
+    let program = std::env::current_exe()
+        .map_err(|fault| Failure::failed(format!("this program's own file: {fault}")))?;
+    let here = std::env::current_dir()
+        .map_err(|fault| Failure::failed(format!("the current folder: {fault}")))?;
+    Ok([program, here])
 }
 
 /// Submits the unfinished tasks of a run again.
@@ -208,18 +244,19 @@ pub fn submit_again(dir: &Path, printer: &Printer) -> Result {
         let path = dir.to_path_buf();
         return Err(verdict_train::Error::Finished { path }.into());
     }
-    refuse_queued(dir)?;
+    let at = dir.join(SLURM);
+    refuse_queued(dir, &at)?;
     let finished = |index: &usize| shard::folder(dir, *index).join("MANIFEST.json").exists();
     let mut left = shard::indices(dir);
     left.retain(|index| !finished(index));
-    let jobs = send(dir, left)?;
+    let jobs = send(&at, left)?;
     print(dir, &jobs, &[], printer);
     Ok(())
 }
 
 /// Fails if jobs of the run are queued or running, because changes would affect them.
-fn refuse_queued(dir: &Path) -> Result {
-    let Some(jobs) = Jobs::read(dir)? else {
+fn refuse_queued(dir: &Path, at: &Path) -> Result {
+    let Some(jobs) = Jobs::read(at)? else {
         return Ok(());
     };
     let ids = jobs.ids();
@@ -229,9 +266,13 @@ fn refuse_queued(dir: &Path) -> Result {
     if queued.is_ok_and(|of| of.status.success() && !of.stdout.is_empty()) {
         let (run, ids) = (shell::word(dir), ids.join(" "));
         let fault = format!("{run}: jobs {ids} are still in the queue");
-        return Err(Failure::input(fault).hint(format!(
-            "`verdict watch {run}` shows them; `scancel {ids}` cancels them"
-        )));
+        let shown = match dir.is_dir() {
+            true => format!("`verdict watch {run}`"),
+            false => "`squeue`".to_owned(),
+        };
+        return Err(
+            Failure::input(fault).hint(format!("{shown} shows them; `scancel {ids}` cancels them"))
+        );
     }
     Ok(())
 }
@@ -244,8 +285,8 @@ impl Jobs {
     }
 
     /// Reads those of a run; none if it was not submitted.
-    fn read(dir: &Path) -> Result<Option<Self>> {
-        let path = dir.join(SLURM).join("jobs.json");
+    fn read(at: &Path) -> Result<Option<Self>> {
+        let path = at.join("jobs.json");
         let Ok(text) = fs::read_to_string(&path) else {
             return Ok(None);
         };
@@ -276,8 +317,7 @@ fn print(dir: &Path, jobs: &Jobs, shards: &[Shard], printer: &Printer) {
 }
 
 /// Submits the tasks and the last job, and records their ids.
-fn send(dir: &Path, tasks: Vec<usize>) -> Result<Jobs> {
-    let at = dir.join(SLURM);
+fn send(at: &Path, tasks: Vec<usize>) -> Result<Jobs> {
     let mut array = String::new();
     let mut after = Vec::new();
     if !tasks.is_empty() {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use verdict_train::folder::SLURM;
 use verdict_train::{Manifest, Shard, Slurm};
 
 use crate::shell;
@@ -10,31 +9,23 @@ use crate::shell;
 /// Seconds before a task's time limit at which it is requeued.
 const WARNING_S: usize = 120;
 
-/// What the scripts are made from.
-pub(super) struct Scripts<'a> {
-    /// The folder that relative paths of the settings start from.
+/// What all scripts of a submission are made from.
+pub(super) struct Job<'a> {
+    /// The folder that relative paths start from.
     pub here: &'a Path,
-    /// The absolute path of the run folder.
-    pub run: &'a Path,
-    /// This program.
-    pub program: &'a Path,
+    /// The absolute path of the folder of scripts and logs.
+    pub folder: &'a Path,
+    /// The file or folder that is made, for the names of the jobs.
+    pub product: &'a Path,
     pub requested: &'a Slurm,
-    /// The shard of each task, and its share of the work.
-    pub split: &'a [(Shard, f64)],
 }
 
-impl Scripts<'_> {
-    /// The job array.
+impl Job<'_> {
+    /// A job array of tasks that run `command &`; `about` says in comments what they do.
     ///
     /// The shell does not `exec` the program, because it has to outlive it: a task that is requeued must have written its
     /// checkpoint before it counts as ended.
-    pub fn array(&self) -> String {
-        let tasks = self.split.len();
-        let line = |(of, share): &(Shard, f64)| {
-            let (index, adapters) = (of.index, of.adapters.join(", "));
-            format!("# {index:>6} {:>9.1} %  {adapters}\n", 100.0 * share)
-        };
-        let table: String = self.split.iter().map(line).collect();
+    pub fn array(&self, tasks: usize, about: &str, command: &str) -> String {
         let directives = self.directives(&[
             format!("--job-name=verdict-{}", self.name()),
             format!("--array=1-{tasks}"),
@@ -42,15 +33,9 @@ impl Scripts<'_> {
             format!("--signal=B:USR1@{WARNING_S}"),
         ]);
         let setup = self.setup();
-        let program = shell::word(self.program);
-        let settings = shell::word(&self.run.join(SLURM).join("settings.toml"));
         format!(
             "#!/bin/bash\n\
-             # The tasks of this run: each trains one shard of the grid, and resumes where it stopped.\n\
-             #\n\
-             #   task      work  adapters\n\
-             {table}\
-             #\n\
+             {about}\
              # Written by {tool}. When this is submitted again, finished tasks end immediately.\n\
              {directives}\n\
              # Before the time limit, and when the cluster announces a preemption: requeue this task.\n\
@@ -59,32 +44,27 @@ impl Scripts<'_> {
              # On preemption: wait for the checkpoint.\n\
              trap : TERM\n\
              {setup}\
-             {program} train --config {settings} \\\n  --shard \"$SLURM_ARRAY_TASK_ID/{tasks}\" &\n\
+             {command} \\\n  --shard \"$SLURM_ARRAY_TASK_ID/{tasks}\" &\n\
              until wait $!; status=$?; ! kill -0 $! 2>/dev/null; do :; done\n\
              exit $status\n",
             tool = Manifest::tool(),
         )
     }
 
-    /// The last job.
-    pub fn merge(&self) -> String {
+    /// The last job, which runs `command`.
+    pub fn last(&self, about: &str, command: &str) -> String {
         let directives = self.directives(&[
             format!("--job-name=verdict-{}-merge", self.name()),
             format!("--output={}", self.log("merge.log")),
         ]);
-        let (setup, program, run) = (
-            self.setup(),
-            shell::word(self.program),
-            shell::word(self.run),
-        );
+        let setup = self.setup();
         format!(
             "#!/bin/bash\n\
-             # The last job of this run: merges the shards, selects the best adapter, and evaluates it on the\n\
-             # test set.\n\
+             {about}\
              # Written by {tool}.\n\
              {directives}\n\
              {setup}\
-             {program} train --merge {run} &&\n  {program} eval {run}\n",
+             {command}\n",
             tool = Manifest::tool(),
         )
     }
@@ -116,7 +96,11 @@ impl Scripts<'_> {
     }
 
     fn name(&self) -> String {
-        let name = self.run.file_name().unwrap_or_default().to_string_lossy();
+        let name = self
+            .product
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
         let plain = |letter: char| match letter.is_alphanumeric() || "-_.".contains(letter) {
             true => letter,
             false => '-',
@@ -126,7 +110,50 @@ impl Scripts<'_> {
 
     /// The path of a log, by the pattern of its name.
     fn log(&self, pattern: &str) -> String {
-        shell::log_path(&self.run.join(SLURM), pattern)
+        shell::log_path(self.folder, pattern)
+    }
+}
+
+/// The scripts of a grid.
+pub(super) struct Scripts<'a> {
+    pub job: Job<'a>,
+    /// The absolute path of the run folder.
+    pub run: &'a Path,
+    /// This program.
+    pub program: &'a Path,
+    /// The shard of each task, and its share of the work.
+    pub split: &'a [(Shard, f64)],
+}
+
+impl Scripts<'_> {
+    /// The job array.
+    pub fn array(&self) -> String {
+        let line = |(of, share): &(Shard, f64)| {
+            let (index, adapters) = (of.index, of.adapters.join(", "));
+            format!("# {index:>6} {:>9.1} %  {adapters}\n", 100.0 * share)
+        };
+        let table: String = self.split.iter().map(line).collect();
+        let about = format!(
+            "# The tasks of this run: each trains one shard of the grid, and resumes where it stopped.\n\
+             #\n\
+             #   task      work  adapters\n\
+             {table}\
+             #\n"
+        );
+        let program = shell::word(self.program);
+        let settings = shell::word(&self.job.folder.join("settings.toml"));
+        let command = format!("{program} train --config {settings}");
+        self.job.array(self.split.len(), &about, &command)
+    }
+
+    /// The last job.
+    pub fn merge(&self) -> String {
+        let (program, run) = (shell::word(self.program), shell::word(self.run));
+        self.job.last(
+            "# The last job of this run: merges the shards, selects the best adapter, and evaluates it on the\n\
+             # test set.\n",
+            &format!("{program} train --merge {run} &&\n  {program} eval {run}"),
+        )
     }
 }
 
@@ -156,11 +183,16 @@ mod tests {
             (shard(1, &["r4", "r128"]), 0.517),
             (shard(2, &["r16", "r64"]), 0.483),
         ];
+        let run = Path::new("/data/a b/sweep");
         let scripts = Scripts {
-            here: Path::new("/data/a b"),
-            run: Path::new("/data/a b/sweep"),
+            job: Job {
+                here: Path::new("/data/a b"),
+                folder: &run.join("slurm"),
+                product: run,
+                requested: &requested,
+            },
+            run,
             program: Path::new("/opt/verdict"),
-            requested: &requested,
             split: &split,
         };
         insta::assert_snapshot!(scripts.array());

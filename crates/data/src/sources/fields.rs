@@ -140,7 +140,7 @@ fn first_text(value: &Value) -> Option<&str> {
 }
 
 /// What a field contains, in words.
-pub(crate) fn kind(value: &Value) -> String {
+pub fn kind(value: &Value) -> String {
     match value {
         Value::Null => "nothing".into(),
         Value::Bool(value) => value.to_string(),

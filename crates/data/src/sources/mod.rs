@@ -9,6 +9,7 @@ mod clinical;
 mod cut;
 mod fields;
 mod hashed;
+mod objects;
 mod own_parquet;
 mod parquet;
 mod piece;
@@ -20,7 +21,9 @@ mod table;
 use std::path::{Path, PathBuf};
 
 pub(crate) use bioasq::documents;
-pub(crate) use fields::{Row, kind};
+pub(crate) use fields::Row;
+pub use fields::kind;
+pub use objects::{TableRow, TableSurvey, survey_table, table_rows};
 pub(crate) use piece::{Piece, Reading};
 pub use stats::{Twin, TwinRule, stats_held_out, stats_twins};
 

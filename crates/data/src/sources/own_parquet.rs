@@ -104,7 +104,7 @@ fn projection(path: &Path, columns: &ColumnMapping, schema: &Type) -> Result<Typ
 }
 
 /// A value as JSON has it; a list or a struct by its kind alone, which no column of ours is.
-fn value(field: &Field) -> Value {
+pub(super) fn value(field: &Field) -> Value {
     match field {
         Field::Null => Value::Null,
         Field::Bool(value) => (*value).into(),

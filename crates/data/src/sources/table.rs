@@ -128,7 +128,7 @@ fn named(header: &[String]) -> String {
     names.join(", ")
 }
 
-fn csv_error(path: &Path, error: &csv::Error) -> Error {
+pub(super) fn csv_error(path: &Path, error: &csv::Error) -> Error {
     if let csv::ErrorKind::Io(fault) = error.kind()
         && let Some(fault) = fault.get_ref()
         && let Some(fault) = fault.downcast_ref::<QuoteFault>()
@@ -157,7 +157,7 @@ fn csv_error(path: &Path, error: &csv::Error) -> Error {
 }
 
 /// A JSON object without repeated keys: of two values the later would win silently.
-struct Fields(Value);
+pub(super) struct Fields(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {

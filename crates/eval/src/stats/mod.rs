@@ -9,6 +9,7 @@
 //! | [`probability`] | log loss, Brier score, calibration |
 //! | [`mod@selective`] | accuracy when only the most confident answers are given |
 //! | [`abstain`] | thresholds below which to abstain, with a guarantee |
+//! | [`screening`] | recall, work saved and ranking of screened records, a threshold with a guarantee on recall |
 //!
 //! # Coverage of the intervals
 //!
@@ -54,6 +55,7 @@ pub mod paired;
 pub mod probability;
 pub mod score_interval;
 pub mod scores;
+pub mod screening;
 pub mod selective;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,133 @@
+//! What decides the answers to a table: saved beside them, so that an interrupted command continues with the same.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use verdict_answer::{AnswerSettings, Calibration, Mode};
+use verdict_common::hash::sha256_file;
+use verdict_model::{Device, LoadOptions};
+use verdict_train::settings::compute;
+use verdict_train::{Manifest, RunFolder};
+
+use super::input::BulkInput;
+use crate::failure::{Failure, Result};
+
+/// What answers, as far as it is known before the model is loaded.
+pub struct Answering<'a> {
+    /// The base model, as it was named.
+    pub model: &'a str,
+    /// The run.
+    pub run: Option<&'a RunFolder>,
+    /// The folder of its adapter.
+    pub adapter: Option<&'a Path>,
+    /// How the model is loaded.
+    pub options: &'a LoadOptions,
+    /// How probabilities are calibrated.
+    pub calibration: Option<Calibration>,
+    /// The probability below which to abstain.
+    pub threshold: f64,
+    /// Limits of prompts and answers.
+    pub limits: AnswerSettings,
+}
+
+/// Everything that the bytes of the answers depend on, but the number of threads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BulkSettings {
+    /// The version that answers.
+    tool: String,
+    /// SHA-256 of the table.
+    input_sha256: String,
+    /// Rows of the table.
+    pub rows: usize,
+    /// The columns that are read.
+    columns: Vec<String>,
+    /// The question to all rows; none where each has its own.
+    question: Option<String>,
+    /// SHA-256 of the run's base model; without a run, the model as it was named.
+    model: String,
+    /// The adapter.
+    adapter: Option<String>,
+    /// SHA-256 of its weights.
+    adapter_sha256: Option<String>,
+    /// Base-model quantization.
+    base: String,
+    /// Compute dtype.
+    compute: String,
+    /// `cpu` or `cuda`.
+    device: String,
+    /// How answers are decoded.
+    pub mode: Mode,
+    /// How probabilities are calibrated.
+    calibration: Option<Calibration>,
+    /// The probability below which the model abstains.
+    threshold: f64,
+    max_new_tokens: usize,
+    max_prompt_tokens: usize,
+    max_batch_tokens: usize,
+    checkpoint_every: usize,
+    /// Parts that the rows are divided into.
+    pub shards: usize,
+}
+
+impl BulkSettings {
+    /// The settings of a command.
+    ///
+    /// # Errors
+    /// An adapter that cannot be read.
+    pub fn new(
+        input: &BulkInput,
+        answering: &Answering<'_>,
+        mode: Mode,
+        [shards, checkpoint_every]: [usize; 2],
+    ) -> Result<Self> {
+        let adapter = answering.adapter.and_then(|folder| folder.file_name());
+        let weights = answering
+            .adapter
+            .map(|folder| folder.join("adapter_model.safetensors"));
+        let hash = weights.map(|path| {
+            sha256_file(&path)
+                .map_err(|fault| Failure::input(format!("{}: {fault}", path.display())))
+        });
+        let (limits, options) = (&answering.limits, answering.options);
+        Ok(Self {
+            tool: Manifest::tool(),
+            input_sha256: input.survey.file.sha256.clone(),
+            rows: input.survey.rows,
+            columns: input.column_names(),
+            question: input.question.clone(),
+            model: match answering.run {
+                Some(run) => run.manifest.provenance.model_sha256.clone(),
+                None => answering.model.to_owned(),
+            },
+            adapter: adapter.map(|name| name.to_string_lossy().into_owned()),
+            adapter_sha256: hash.transpose()?,
+            base: options.base.to_string(),
+            compute: compute::name(options.compute).to_owned(),
+            device: match options.device {
+                Device::Cpu => "cpu".to_owned(),
+                Device::Cuda(_) => "cuda".to_owned(),
+            },
+            mode,
+            calibration: answering.calibration,
+            threshold: answering.threshold,
+            max_new_tokens: limits.max_answer_tokens,
+            max_prompt_tokens: limits.max_prompt_tokens,
+            max_batch_tokens: limits.max_batch_tokens,
+            checkpoint_every,
+            shards,
+        })
+    }
+
+    /// Names of the settings that differ from those of others, with underscores as in the file.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let (Ok(Value::Object(ours)), Ok(Value::Object(others))) =
+            (serde_json::to_value(self), serde_json::to_value(other))
+        else {
+            return Vec::new();
+        };
+        let differs = |(name, value): &(&String, &Value)| others.get(*name) != Some(*value);
+        let names = ours.iter().filter(differs);
+        names.map(|(name, _)| name.replace('_', " ")).collect()
+    }
+}
