@@ -6,7 +6,11 @@
 mod document;
 mod error;
 mod query;
+mod source;
+mod sources;
 
 pub use document::{Document, Notice, NoticeKind, Section, SectionKind};
 pub use error::{Error, KINDS, Result};
 pub use query::{Filters, Hit, SearchQuery};
+pub use source::{DocumentColumns, LiteratureSource, SourceKind};
+pub use sources::{Change, Emit, FileRecord, Md5Check, file_record, read_pubmed_xml};
