@@ -124,6 +124,7 @@ impl<'p, R: BufRead> Xml<'p, R> {
 
     /// After the root was closed: nothing may follow but blanks and comments.
     pub(super) fn end(&mut self) -> Result<()> {
+        (self.articles, self.pmid) = (0, None);
         loop {
             self.buffer.clear();
             match self.reader.read_event_into(&mut self.buffer) {
@@ -131,7 +132,6 @@ impl<'p, R: BufRead> Xml<'p, R> {
                 Ok(Event::Comment(_) | Event::PI(_)) => {}
                 Ok(Event::Text(text)) if text.trim().is_empty() => {}
                 Ok(_) => {
-                    self.pmid = None;
                     let found = "expected the end of the file behind the last element, found more";
                     return Err(self.fault(found.into()));
                 }
