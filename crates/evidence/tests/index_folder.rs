@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
-use verdict_data::manifest::FileRecord;
 use verdict_evidence::{
-    Change, Contents, Document, Error, Filters, Hit, Index, IndexManifest, IndexSettings,
-    IndexWriter, MANIFEST, Notice, NoticeKind, SearchQuery, Section, SectionKind,
+    Change, Contents, Document, Error, FileRecord, Filters, Hit, Index, IndexManifest,
+    IndexSettings, IndexWriter, MANIFEST, Notice, NoticeKind, SearchQuery, Section, SectionKind,
 };
 
 fn small() -> IndexSettings {
@@ -54,6 +53,7 @@ fn file(name: &str) -> FileRecord {
         name: name.into(),
         bytes: 1,
         sha256: verdict_common::hash::sha256(name.as_bytes()),
+        md5: None,
     }
 }
 

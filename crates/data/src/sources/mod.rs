@@ -14,6 +14,7 @@ mod parquet;
 mod piece;
 mod pubmedqa;
 mod quotes;
+pub mod records;
 mod stats;
 mod table;
 
