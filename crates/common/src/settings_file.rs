@@ -106,7 +106,7 @@ fn described(key: &str, error: &toml::de::Error) -> String {
 }
 
 /// The name that was probably meant.
-fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let score = |known: &&'k str| strsim::jaro_winkler(name, known);
     known
         .filter(|known| score(known) > 0.8)

@@ -248,7 +248,7 @@ fn because(dropped: &[(String, usize)]) -> String {
 }
 
 /// Result of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// What to do about it, where there is something better than the text itself. Shown apart from

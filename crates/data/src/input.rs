@@ -156,15 +156,26 @@ impl FromStr for Input {
     }
 }
 
-/// A source's text and its options. A file's name may contain question marks: options begin at the first one that the
-/// name of an option follows; where a file of the whole name exists, there are none.
+/// A source's text and its options.
 pub(crate) fn parts(text: &str) -> (&str, Option<&str>) {
+    let reads = |kind: &str| {
+        ["jsonl", "csv", "parquet", "bioasq"].contains(&kind) || kind.starts_with("pubmedqa-")
+    };
+    split_options(text, reads, is_option)
+}
+
+/// A source's text and its options, of sources that have other kinds or options too: `reads` says whether a kind reads
+/// a file, `is_option` whether an option has the name. A file's name may contain question marks: options begin at the
+/// first one that the name of an option follows; where a file of the whole name exists, there are none.
+pub fn split_options(
+    text: &str,
+    reads: impl Fn(&str) -> bool,
+    is_option: impl Fn(&str) -> bool,
+) -> (&str, Option<&str>) {
     let Some((kind, path)) = text.split_once(':') else {
         return first_mark(text);
     };
-    let reads =
-        ["jsonl", "csv", "parquet", "bioasq"].contains(&kind) || kind.starts_with("pubmedqa-");
-    if !reads {
+    if !reads(kind) {
         return first_mark(text);
     }
     if Path::new(path).exists() {
@@ -174,7 +185,7 @@ pub(crate) fn parts(text: &str) -> (&str, Option<&str>) {
     let there = |at: &usize| Path::new(&text[kind.len() + 1..*at]).exists();
     let named = |at: &usize| {
         let name = text[at + 1..].split_once('=').map(|(name, _)| name);
-        name.is_some_and(is_option)
+        name.is_some_and(&is_option)
     };
     // No known option follows any: take what looks like one, so that it is reported, or what follows a file's name.
     let like = |at: &usize| {

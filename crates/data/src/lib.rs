@@ -57,7 +57,7 @@ pub use contradiction::{Contradiction, contradiction};
 pub use dataset::{DataSet, LOOKS};
 pub use encoding::{decode, read_text};
 pub use error::{Error, KINDS, Result};
-pub use input::{ColumnMapping, Input, OPTIONS};
+pub use input::{ColumnMapping, Input, OPTIONS, split_options};
 pub use interval::{CONFIDENCE, wilson};
 pub use item::{Item, Split, Unlabelled};
 pub use label::Label;
@@ -74,9 +74,11 @@ pub use raw::RawItem;
 pub use rules::Rules;
 pub use sentences::sentences;
 pub use source::Source;
+pub use sources::records;
 pub use sources::{
     TableRow, TableSurvey, Twin, TwinRule, kind as kind_of_json, rows, stats_held_out, stats_twins,
     survey_table, table_rows,
 };
 pub use staging::abandon;
+pub use text::blanks;
 pub use verify::verify;

@@ -52,7 +52,7 @@ pub(crate) fn fixpoint(mut text: String, mut step: impl FnMut(&str) -> String) -
 
 /// Runs of blanks of every kind as one space, none at the ends; characters without width gone;
 /// hyphens that forbid a line break as plain ones.
-pub(crate) fn blanks(text: &str) -> String {
+pub fn blanks(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut pending = false;
     for character in text.chars() {

@@ -31,15 +31,6 @@ pub struct Document {
     pub source: String,
 }
 
-/// What a source says of one publication. The order of changes counts: the last one on an id holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The publication as it is now; it replaces an earlier version of itself.
-    Put(Box<Document>),
-    /// The publication of this id is withdrawn.
-    Delete(String),
-}
-
 /// A part of an abstract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {

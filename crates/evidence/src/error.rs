@@ -67,12 +67,17 @@ pub enum Error {
         expected: &'static str,
     },
     /// A source's kind that does not exist.
-    #[error("source {text:?}: no such kind {kind:?}, expected one of {known}", known = KINDS)]
+    #[error("source {text:?}: no such kind {kind:?}, {meant}expected one of {known}", known = KINDS, meant = match meant {
+        Some(meant) => format!("did you mean {meant}? "),
+        None => String::new(),
+    })]
     UnknownSource {
         /// The source as given.
         text: String,
         /// The part before the colon.
         kind: String,
+        /// What was probably meant.
+        meant: Option<String>,
     },
     /// A source of a known kind with a wrong part after the colon.
     #[error("source {text:?}: expected {expected}, found {found}")]

@@ -11,14 +11,18 @@ mod passage;
 mod query;
 pub mod retrieve;
 mod search;
+mod source;
+mod sources;
 
-pub use document::{Change, Document, Notice, NoticeKind, Section, SectionKind};
+pub use document::{Document, Notice, NoticeKind, Section, SectionKind};
 pub use error::{Error, KINDS, Result};
 pub use index::{
     Contents, Counts, INDEX_VERSION, Index, IndexManifest, IndexSettings, IndexWriter, IndexedFile,
-    MANIFEST,
+    MANIFEST, SourceRead,
 };
 pub use passage::{Conclusions, passage};
 pub use query::{Filters, Hit, SearchQuery};
 pub use retrieve::{Evidence, QuestionSource, RetrievalSettings};
 pub use search::Ranking;
+pub use source::{DocumentColumns, LiteratureSource, SourceKind};
+pub use sources::{Change, Emit, FileRecord, Md5Check, file_record, read_pubmed_xml};

@@ -107,8 +107,8 @@ pub(crate) fn documents(row: &Value) -> impl Iterator<Item = String> {
     keys.into_iter()
 }
 
-/// The key of the abstract at an address that ends in its PMID.
-fn document(address: &str) -> Option<String> {
+/// The key (`pmid:21645374`) of the abstract at an address that ends in its PMID.
+pub fn document(address: &str) -> Option<String> {
     let end = address.trim().trim_end_matches('/').rsplit('/').next()?;
     is_number(end).then(|| format!("pmid:{end}"))
 }

@@ -14,9 +14,9 @@ use super::piece::{Emit, ROWS, Rows};
 use crate::manifest::FileRecord;
 use crate::{Error, Result};
 
-/// Where the entries are.
+/// Where the entries of a JSON file are.
 #[derive(Clone, Copy)]
-pub(super) enum Shape {
+pub enum Shape {
     /// In the object that the file is; each with its key.
     Object,
     /// In the list under this key of the object that the file is.
@@ -41,19 +41,29 @@ struct Piece {
     first: usize,
 }
 
-/// An entry as a reader gets it.
-pub(super) struct JsonEntry<'a> {
-    pub(super) path: &'a Path,
+/// An entry of a JSON file as a reader gets it.
+pub struct JsonEntry<'a> {
+    /// The file.
+    pub path: &'a Path,
     /// Its key, in an object.
-    pub(super) key: Option<String>,
+    pub key: Option<String>,
     /// Its place among the entries, from 0.
-    pub(super) index: usize,
+    pub index: usize,
+    /// Its bytes.
     pub(super) text: &'a [u8],
     line: usize,
     column: usize,
 }
 
 impl JsonEntry<'_> {
+    /// What it holds.
+    ///
+    /// # Errors
+    /// [`Error::Json`] where it is no JSON, with the place in the file.
+    pub fn object(&self) -> Result<Value> {
+        serde_json::from_slice(self.text).map_err(|error| self.fault(&error))
+    }
+
     /// The parser's fault with the place in the file.
     pub(super) fn fault(&self, error: &serde_json::Error) -> Error {
         let before = match error.line() {
@@ -75,25 +85,36 @@ pub(super) fn read<R>(path: &Path, shape: Shape, row: R, emit: &mut Emit<'_>) ->
 where
     R: Fn(&JsonEntry<'_>, &mut Rows) -> Result<()> + Send + Clone + 'static,
 {
-    let mut splitter = JsonSplitter::new(Hashed::open(path)?);
-    let mut on_piece = |piece: Piece| {
+    pieces(path, shape, &mut |piece: Piece| {
         let (path, row): (PathBuf, R) = (path.to_owned(), row.clone());
-        emit(Box::new(move || piece.rows(&path, row)))
-    };
+        emit(Box::new(move || {
+            let mut rows = Rows::default();
+            piece.each(&path, &mut |entry| row(entry, &mut rows))?;
+            Ok(rows)
+        }))
+    })
+}
+
+/// Cuts a file and hands on its entries in their order, on this thread.
+pub(super) fn entries(
+    path: &Path,
+    shape: Shape,
+    each: &mut dyn FnMut(&JsonEntry<'_>) -> Result<()>,
+) -> Result<FileRecord> {
+    pieces(path, shape, &mut |piece: Piece| piece.each(path, each))
+}
+
+fn pieces(path: &Path, shape: Shape, on_piece: &mut OnPiece<'_>) -> Result<FileRecord> {
+    let mut splitter = JsonSplitter::new(Hashed::open(path)?);
     match shape {
-        Shape::Object => splitter.object(&mut on_piece)?,
-        Shape::List(key) => splitter.list_in(key, &mut on_piece)?,
+        Shape::Object => splitter.object(on_piece)?,
+        Shape::List(key) => splitter.list_in(key, on_piece)?,
     }
     splitter.file.record()
 }
 
 impl Piece {
-    fn rows(
-        self,
-        path: &Path,
-        row: impl Fn(&JsonEntry<'_>, &mut Rows) -> Result<()>,
-    ) -> Result<Rows> {
-        let mut rows = Rows::default();
+    fn each(&self, path: &Path, each: &mut dyn FnMut(&JsonEntry<'_>) -> Result<()>) -> Result<()> {
         for (place, entry) in self.entries.iter().enumerate() {
             let key = entry.key.clone().map(|key| &self.bytes[key]);
             let mut cut = JsonEntry {
@@ -106,9 +127,9 @@ impl Piece {
             };
             let key = key.map(serde_json::from_slice).transpose();
             cut.key = key.map_err(|error| cut.fault(&error))?;
-            row(&cut, &mut rows)?;
+            each(&cut)?;
         }
-        Ok(rows)
+        Ok(())
     }
 }
 

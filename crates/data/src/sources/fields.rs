@@ -7,11 +7,13 @@ use serde_json::Value;
 use crate::{Error, Label, Result, Split};
 
 /// One JSON object of a source and its place.
-pub(crate) struct Row<'a> {
-    pub(crate) path: &'a Path,
+pub struct Row<'a> {
+    /// The file.
+    pub path: &'a Path,
     /// `PMID 21645374`, `question 17 (id 5c6d…)`, `line 3`.
-    pub(crate) place: String,
-    pub(crate) object: &'a Value,
+    pub place: String,
+    /// The object.
+    pub object: &'a Value,
 }
 
 impl<'a> Row<'a> {
@@ -20,7 +22,8 @@ impl<'a> Row<'a> {
         self.fault("a row as it is published".into(), kind(self.object))
     }
 
-    pub(crate) fn fault(&self, expected: String, found: String) -> Error {
+    /// A fault of a field, with the row's place.
+    pub fn fault(&self, expected: String, found: String) -> Error {
         Error::Field {
             path: self.path.to_owned(),
             place: self.place.clone(),
@@ -30,7 +33,10 @@ impl<'a> Row<'a> {
     }
 
     /// A field that must be text. Empty text is for the pipeline to drop and count.
-    pub(crate) fn text(&self, name: &str) -> Result<&'a str> {
+    ///
+    /// # Errors
+    /// [`Error::Field`] where it holds something else.
+    pub fn text(&self, name: &str) -> Result<&'a str> {
         match &self.object[name] {
             Value::String(text) => Ok(text),
             other => Err(self.fault(format!("field {name:?} as text"), kind(other))),
@@ -38,7 +44,10 @@ impl<'a> Row<'a> {
     }
 
     /// A field that is text, a number or a truth value, as it is written.
-    pub(crate) fn word(&self, name: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// [`Error::Field`] where it holds something else.
+    pub fn word(&self, name: &str) -> Result<String> {
         match &self.object[name] {
             Value::Number(number) => Ok(number.to_string()),
             Value::Bool(value) => Ok(value.to_string()),
@@ -47,7 +56,10 @@ impl<'a> Row<'a> {
     }
 
     /// A field that may be missing or null, but otherwise is text.
-    pub(crate) fn optional_text(&self, name: &str) -> Result<Option<&'a str>> {
+    ///
+    /// # Errors
+    /// [`Error::Field`] where it holds something else.
+    pub fn optional_text(&self, name: &str) -> Result<Option<&'a str>> {
         match &self.object[name] {
             Value::Null => Ok(None),
             _ => self.text(name).map(Some),
@@ -55,7 +67,10 @@ impl<'a> Row<'a> {
     }
 
     /// A field that may be missing or null, but otherwise is text, a number or a truth value.
-    pub(crate) fn optional_word(&self, name: &str) -> Result<Option<String>> {
+    ///
+    /// # Errors
+    /// [`Error::Field`] where it holds something else.
+    pub fn optional_word(&self, name: &str) -> Result<Option<String>> {
         match &self.object[name] {
             Value::Null => Ok(None),
             _ => self.word(name).map(Some),
@@ -82,7 +97,10 @@ impl<'a> Row<'a> {
     }
 
     /// A list of texts; missing or null is an empty one.
-    pub(super) fn texts(&self, name: &str) -> Result<Vec<&'a str>> {
+    ///
+    /// # Errors
+    /// [`Error::Field`] where it holds something else.
+    pub fn texts(&self, name: &str) -> Result<Vec<&'a str>> {
         let fault = |found| self.fault(format!("field {name:?} as a list of texts"), found);
         match &self.object[name] {
             Value::Null => Ok(Vec::new()),
@@ -139,7 +157,7 @@ fn first_text(value: &Value) -> Option<&str> {
     }
 }
 
-/// What a field contains, in words.
+/// What a field contains, in words, for errors.
 pub fn kind(value: &Value) -> String {
     match value {
         Value::Null => "nothing".into(),

@@ -15,6 +15,7 @@ mod parquet;
 mod piece;
 mod pubmedqa;
 mod quotes;
+pub mod records;
 mod stats;
 mod table;
 

@@ -23,12 +23,38 @@ pub(super) fn read(
     rationales: bool,
     emit: &mut Emit<'_>,
 ) -> Result<FileRecord> {
+    let table = Arc::new(Table::new(path, "parquet", columns, rationales));
+    let needed = [columns.question.as_str(), columns.label.as_str()];
+    let names: Vec<&str> = columns.names().collect();
+    pieces(path, &needed, &names, &mut |piece, before| {
+        let table = Arc::clone(&table);
+        emit(Box::new(move || {
+            let mut rows = Rows::default();
+            for (index, object) in piece.iter().enumerate() {
+                let number = before + index + 1;
+                rows.rows
+                    .push(table.item(object, format!("row {number}"), number)?);
+            }
+            Ok(rows)
+        }))
+    })
+}
+
+/// Reads the columns `names` of a file that has those `needed`: pieces of rows as objects, each with the number of rows
+/// before it.
+pub(super) fn pieces(
+    path: &Path,
+    needed: &[&str],
+    names: &[&str],
+    on_piece: &mut dyn FnMut(Vec<Value>, usize) -> Result<()>,
+) -> Result<FileRecord> {
     let file = whole(path)?;
     let reader = guarded(|| SerializedFileReader::new(file))
         .map_err(|error| broken(path, "footer", "a readable footer", &error))?;
     let wanted = projection(
         path,
-        columns,
+        needed,
+        names,
         reader
             .metadata()
             .file_metadata()
@@ -43,7 +69,6 @@ pub(super) fn read(
             }
         }
     }
-    let table = Arc::new(Table::new(path, "parquet", columns, rationales));
     let mut rows = guarded(|| reader.get_row_iter(Some(wanted)))
         .map_err(|error| broken(path, "schema", "readable columns", &error))?;
     let mut first = 0;
@@ -61,27 +86,19 @@ pub(super) fn read(
         if piece.is_empty() {
             break;
         }
-        let (before, table) = (first, Arc::clone(&table));
+        let before = first;
         first += piece.len();
-        emit(Box::new(move || {
-            let mut rows = Rows::default();
-            for (index, object) in piece.iter().enumerate() {
-                let number = before + index + 1;
-                rows.rows
-                    .push(table.item(object, format!("row {number}"), number)?);
-            }
-            Ok(rows)
-        }))?;
+        on_piece(piece, before)?;
     }
     Hashed::open_binary(path)?.record()
 }
 
 /// The columns that are ours, as a schema. A missing one is reported once, not with the first row.
-fn projection(path: &Path, columns: &ColumnMapping, schema: &Type) -> Result<Type> {
+fn projection(path: &Path, needed: &[&str], names: &[&str], schema: &Type) -> Result<Type> {
     let there = |name: &str| schema.get_fields().iter().any(|field| field.name() == name);
-    for name in [&columns.question, &columns.label] {
+    for name in needed {
         if !there(name) {
-            let names: Vec<String> = schema
+            let there: Vec<String> = schema
                 .get_fields()
                 .iter()
                 .map(|field| format!("{:?}", field.name()))
@@ -90,11 +107,11 @@ fn projection(path: &Path, columns: &ColumnMapping, schema: &Type) -> Result<Typ
                 path: path.to_owned(),
                 place: "schema".into(),
                 expected: format!("column {name:?}"),
-                found: format!("columns {}", names.join(", ")),
+                found: format!("columns {}", there.join(", ")),
             });
         }
     }
-    let ours = |name: &str| columns.names().any(|of| of == name);
+    let ours = |name: &str| names.contains(&name);
     let fields = schema.get_fields().iter();
     let fields = fields.filter(|field| ours(field.name())).cloned();
     Type::group_type_builder(schema.name())
@@ -103,7 +120,7 @@ fn projection(path: &Path, columns: &ColumnMapping, schema: &Type) -> Result<Typ
         .map_err(|error| broken(path, "schema", "readable columns", &error))
 }
 
-/// A value as JSON has it; a list or a struct by its kind alone, which no column of ours is.
+/// A value as JSON has it.
 pub(super) fn value(field: &Field) -> Value {
     match field {
         Field::Null => Value::Null,
@@ -121,8 +138,14 @@ pub(super) fn value(field: &Field) -> Value {
         Field::Str(text) => text.as_str().into(),
         // Some writers do not say that their bytes are text.
         Field::Bytes(bytes) => String::from_utf8_lossy(bytes.data()).into_owned().into(),
-        Field::ListInternal(_) => Value::Array(Vec::new()),
-        Field::Group(_) | Field::MapInternal(_) => Value::Object(Map::new()),
+        Field::ListInternal(list) => list.elements().iter().map(value).collect(),
+        Field::Group(row) => {
+            let fields = row.get_column_iter();
+            let fields = fields.map(|(name, field)| (name.clone(), value(field)));
+            Value::Object(fields.collect())
+        }
+        // By its kind alone, which no column of ours is.
+        Field::MapInternal(_) => Value::Object(Map::new()),
         other => other.to_string().into(),
     }
 }

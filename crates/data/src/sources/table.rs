@@ -27,6 +27,17 @@ pub(super) fn jsonl(
     emit: &mut Emit<'_>,
 ) -> Result<FileRecord> {
     let table = Arc::new(Table::new(path, "jsonl", columns, rationales));
+    lines(path, &mut |piece, first| {
+        let table = Arc::clone(&table);
+        emit(Box::new(move || table.lines(&piece, first)))
+    })
+}
+
+/// Cuts a file into pieces of whole lines, each with the number of its first line.
+pub(super) fn lines(
+    path: &Path,
+    on_piece: &mut dyn FnMut(Vec<u8>, usize) -> Result<()>,
+) -> Result<FileRecord> {
     let mut file = Hashed::open(path)?;
     let mut bytes = Vec::new();
     let mut line = 1;
@@ -42,8 +53,7 @@ pub(super) fn jsonl(
         if !piece.is_empty() {
             let first = line;
             line += memchr::memchr_iter(b'\n', &piece).count();
-            let table = Arc::clone(&table);
-            emit(Box::new(move || table.lines(&piece, first)))?;
+            on_piece(piece, first)?;
         }
         if !more {
             return file.record();
@@ -59,6 +69,25 @@ pub(super) fn csv(
     emit: &mut Emit<'_>,
 ) -> Result<FileRecord> {
     let table = Arc::new(Table::new(path, "csv", columns, rationales));
+    let mut needed = vec![columns.question.as_str(), columns.label.as_str()];
+    needed.extend(rationales.then_some(columns.rationale.as_str()));
+    let names: Vec<&str> = columns.names().collect();
+    records(path, &needed, &names, &mut |piece, first, header| {
+        let (table, header) = (Arc::clone(&table), Arc::clone(header));
+        emit(Box::new(move || table.records(&piece, first, &header)) as Piece)
+    })
+}
+
+/// Takes the records of a table with their number from 0 and its header.
+type OnRecords<'a> = dyn FnMut(Vec<csv::StringRecord>, usize, &Arc<Vec<String>>) -> Result<()> + 'a;
+
+/// Reads a table that has the columns `needed`, and each of `names` once at most.
+pub(super) fn records(
+    path: &Path,
+    needed: &[&str],
+    names: &[&str],
+    on_records: &mut OnRecords<'_>,
+) -> Result<FileRecord> {
     let mut file = Hashed::open(path)?;
     let tabs = path
         .extension()
@@ -76,12 +105,8 @@ pub(super) fn csv(
         .map(Into::into)
         .collect();
     // A missing column is reported once, with the name looked for, not with the first row.
-    let rationale = rationales.then_some(&columns.rationale);
-    for name in [&columns.question, &columns.label]
-        .into_iter()
-        .chain(rationale)
-    {
-        if !header.contains(name) {
+    for name in needed {
+        if !header.iter().any(|of| of == name) {
             return Err(Error::Field {
                 path: path.to_owned(),
                 place: "line 1".into(),
@@ -90,8 +115,8 @@ pub(super) fn csv(
             });
         }
     }
-    for name in columns.names() {
-        if header.iter().filter(|of| *of == name).count() > 1 {
+    for name in names {
+        if header.iter().filter(|of| of == name).count() > 1 {
             return Err(Error::Field {
                 path: path.to_owned(),
                 place: "line 1".into(),
@@ -114,9 +139,9 @@ pub(super) fn csv(
         if piece.is_empty() {
             break;
         }
-        let (first, table, header) = (number, Arc::clone(&table), Arc::clone(&header));
+        let first = number;
         number += piece.len();
-        emit(Box::new(move || table.records(&piece, first, &header)) as Piece)?;
+        on_records(piece, first, &header)?;
     }
     drop(records);
     file.record()
@@ -188,6 +213,41 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
+/// The objects of whole lines, each with its line. Blank lines are passed over.
+pub(super) fn objects(
+    path: &Path,
+    bytes: &[u8],
+    first: usize,
+    each: &mut dyn FnMut(&Value, usize) -> Result<()>,
+) -> Result<()> {
+    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        let number = first + index;
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        let object = match line[0] {
+            b'{' => serde_json::from_slice(line).map(|Fields(object)| object),
+            // The first field that is looked for reports what else it is.
+            _ => serde_json::from_slice(line),
+        };
+        let object = object.map_err(|error| Error::json(path, number, &error))?;
+        each(&object, number)?;
+    }
+    Ok(())
+}
+
+/// A record as an object, and its place. An empty field of a table is a missing one.
+pub(super) fn object(record: &csv::StringRecord, header: &[String]) -> (Value, String) {
+    let fields = header
+        .iter()
+        .zip(record)
+        .filter(|(_, text)| !text.is_empty());
+    let fields = fields.map(|(name, text)| (name.clone(), Value::from(text)));
+    let line = record.position().map_or(0, csv::Position::line);
+    (Value::Object(fields.collect()), format!("line {line}"))
+}
+
 /// A file of rows and what its columns are called.
 pub(super) struct Table {
     path: std::path::PathBuf,
@@ -216,21 +276,11 @@ impl Table {
 
     fn lines(&self, bytes: &[u8], first: usize) -> Result<Rows> {
         let mut rows = Rows::default();
-        for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-            let number = first + index;
-            let line = line.trim_ascii();
-            if line.is_empty() {
-                continue;
-            }
-            let object = match line[0] {
-                b'{' => serde_json::from_slice(line).map(|Fields(object)| object),
-                // The first field that is looked for reports what else it is.
-                _ => serde_json::from_slice(line),
-            };
-            let object = object.map_err(|error| Error::json(&self.path, number, &error))?;
+        objects(&self.path, bytes, first, &mut |object, number| {
             rows.rows
-                .push(self.item(&object, format!("line {number}"), number)?);
-        }
+                .push(self.item(object, format!("line {number}"), number)?);
+            Ok(())
+        })?;
         Ok(rows)
     }
 
@@ -242,16 +292,9 @@ impl Table {
     ) -> Result<Rows> {
         let mut rows = Rows::default();
         for (index, record) in records.iter().enumerate() {
-            // An empty field of a table is a missing one.
-            let fields = header
-                .iter()
-                .zip(record)
-                .filter(|(_, text)| !text.is_empty());
-            let fields = fields.map(|(name, text)| (name.clone(), Value::from(text)));
-            let object = Value::Object(fields.collect());
-            let line = record.position().map_or(0, csv::Position::line);
+            let (object, place) = object(record, header);
             rows.rows
-                .push(self.item(&object, format!("line {line}"), first + index + 1)?);
+                .push(self.item(&object, place, first + index + 1)?);
         }
         Ok(rows)
     }

@@ -4,10 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use verdict_data::manifest::FileRecord;
 use verdict_data::new_file_in;
 
-use crate::{Error, Result};
+use crate::{Error, FileRecord, Result};
 
 /// Version of the index: of its fields and of this file.
 pub const INDEX_VERSION: u32 = 1;
@@ -64,7 +63,7 @@ pub struct Counts {
 /// A file whose changes are in the index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexedFile {
-    /// The kind of its source (`pubmed`).
+    /// The kind of its source with its options (`pubmed`, `pubmedqa-labeled?title=no`).
     pub source: String,
     /// Name, size and hash.
     #[serde(flatten)]

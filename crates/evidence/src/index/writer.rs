@@ -12,14 +12,13 @@ use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::query::TermQuery;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{Term, collector::Count};
-use verdict_data::manifest::FileRecord;
 
 use super::engine::{self, Progress};
 use super::fields::{self, Fields, has_abstract};
 use super::folder;
 use super::id_set::IdSet;
 use super::manifest::{Contents, Counts, IndexManifest, IndexedFile, SEGMENTS, partial};
-use crate::{Change, Document, Error, Result};
+use crate::{Change, Document, Error, FileRecord, Result};
 
 /// A commit is made at the end of a file after so many documents, or after so much time.
 const COMMIT_AFTER: (usize, Duration) = (300_000, Duration::from_secs(120));
