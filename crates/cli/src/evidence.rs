@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
 use verdict_answer::{FittedPool, fit_prompt};
 use verdict_evidence::{
-    Evidence, Index, QuestionSource, RetrievalSettings, retrieve::LEAST_COVERAGE,
-    retrieve::retrieve,
+    Evidence, Filters, Hit, Index, QuestionSource, RetrievalSettings, SearchQuery,
+    retrieve::LEAST_COVERAGE, retrieve::retrieve,
 };
 use verdict_train::RunFolder;
 
@@ -96,6 +96,18 @@ pub struct Literature {
 }
 
 impl Literature {
+    /// The documents that match a question best, retracted ones among them.
+    pub fn search(&self, question: &str, top: usize) -> Result<Vec<Hit>> {
+        Ok(self.index.search(&SearchQuery {
+            text: question,
+            top,
+            filters: Filters {
+                retracted: true,
+                ..self.settings.filters.clone()
+            },
+        })?)
+    }
+
     /// The relevant publications for a question; passages fit a prompt of `limit` tokens beside it.
     pub fn find(
         &self,

@@ -23,6 +23,17 @@ pub struct Benchmark {
     pub documents: Vec<Vec<String>>,
     /// The publications that a question comes with, each to be read alone; empty for a benchmark without such.
     pub passages: Vec<Vec<String>>,
+    /// What a search found for each question, where one was made.
+    pub retrieved: Option<RetrievedDocuments>,
     /// Published results on these questions.
     pub published: Vec<Published>,
+}
+
+/// The publications that a search found for the questions of a benchmark.
+#[derive(Debug, Default)]
+pub struct RetrievedDocuments {
+    /// Number of documents that were searched.
+    pub documents: usize,
+    /// The ids of the documents found for each question, the best first.
+    pub found: Vec<Vec<String>>,
 }

@@ -38,7 +38,7 @@ pub mod stats;
 pub mod text;
 
 pub use abstention::abstention;
-pub use benchmark::Benchmark;
+pub use benchmark::{Benchmark, RetrievedDocuments};
 pub use challenge::challenge;
 pub use collect::{CollectedAnswers, EvaluationRequest, answer_count, collect_answers};
 pub use error::EvalError;

@@ -254,6 +254,9 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
         .iter()
         .map(|named| named.read(set.as_ref(), printer))
         .collect::<Result<Vec<Benchmark>>>()?;
+    if let Some(literature) = &literature {
+        conditions::search(literature, &mut benchmarks)?;
+    }
     let rationales = set.as_ref().map(|set| {
         benchmarks::compare_with_training(&mut benchmarks, set);
         TrainingRationales::new(set.train.iter().map(|item| item.rationale.as_str()))

@@ -3,6 +3,7 @@
 mod generated;
 mod inputs;
 mod models;
+mod retrieval;
 mod slices;
 
 use sha2::{Digest as _, Sha256};
@@ -171,6 +172,7 @@ fn benchmark_report(
         models: reports.collect(),
         pairs: pairs(models, items, &groups, &labels, resampling),
         slices: slices::slices(models, benchmark, &labels, &scored),
+        retrieval: retrieval::retrieval(benchmark, &groups, resampling),
         published: benchmark.published.clone(),
         earlier: None,
     }

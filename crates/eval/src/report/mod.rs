@@ -16,5 +16,5 @@ pub use files::{Evaluation, GeneratedAnswer, Prediction};
 pub(crate) use text::plain;
 pub use value::{
     AbstentionOutcome, BASE, BenchmarkReport, EarlierEvaluation, EvalReport, EvaluatedModel,
-    GeneratedReport, Methods, ModelReport, PairReport, Quality, Robustness, Slice,
+    GeneratedReport, Methods, ModelReport, PairReport, Quality, RetrievalReport, Robustness, Slice,
 };

@@ -158,6 +158,7 @@ impl EvalReport {
         add(tables::generated(benchmark));
         add(tables::labels(benchmark));
         add(tables::confusions(benchmark));
+        add(tables::retrieval(benchmark));
         add(tables::published(benchmark));
         blocks.extend(fold(
             "Comparisons, probabilities, abstention, generated answers",

@@ -2,6 +2,7 @@
 
 use verdict_answer::Fit;
 use verdict_data::Label;
+use verdict_common::counted;
 use verdict_page::{Cell, Table};
 
 use super::value::{BenchmarkReport, EvalReport, GeneratedReport, PairReport, Slice};
@@ -422,6 +423,25 @@ pub(super) fn models(report: &EvalReport) -> Option<Table> {
         caption: format!("{}; target error rate {target}", table.caption),
         ..table
     })
+}
+
+/// How well the search found the questions' publications.
+pub(super) fn retrieval(benchmark: &BenchmarkReport) -> Option<Table> {
+    let of = benchmark.retrieval.as_ref()?;
+    let rows = of
+        .measures
+        .iter()
+        .map(|(name, estimate)| vec![name.as_str().into(), figure(interval(estimate))]);
+    table(
+        &format!(
+            "Retrieval of the publications that {} were made from ({:.1} each), in an index of {}",
+            counted(of.questions, "question"),
+            of.relevant,
+            counted(of.documents, "document"),
+        ),
+        ["measure", "mean over questions"],
+        rows.collect(),
+    )
 }
 
 /// Published results on the same questions.

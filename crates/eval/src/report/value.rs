@@ -11,7 +11,7 @@ use crate::metrics::{Lengths, Levels, Proportion};
 use crate::published::Published;
 use crate::robustness::Consistency;
 use crate::stats::abstain::Abstention;
-use crate::stats::bootstrap::Resampling;
+use crate::stats::bootstrap::{Estimate, Resampling};
 use crate::stats::paired::{Paired, at_most, holm};
 use crate::stats::probability::Probabilities;
 use crate::stats::scores::Scores;
@@ -160,11 +160,27 @@ pub struct BenchmarkReport {
     pub pairs: Vec<PairReport>,
     /// Scores on slices of the questions.
     pub slices: Vec<Slice>,
+    /// How well a search found the publications that the questions were made from, where one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<RetrievalReport>,
     /// Published results on these questions.
     pub published: Vec<Published>,
     /// The earlier evaluation that this benchmark is kept from, if it was not evaluated in this one.
     #[serde(default, rename = "kept", skip_serializing_if = "Option::is_none")]
     pub earlier: Option<EarlierEvaluation>,
+}
+
+/// How well a search found the publications that the questions of a benchmark were made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RetrievalReport {
+    /// Documents in the index.
+    pub documents: usize,
+    /// Questions whose publications are known.
+    pub questions: usize,
+    /// Mean number of known publications of a question.
+    pub relevant: f64,
+    /// Recall and nDCG at some ranks, averaged over the questions.
+    pub measures: Vec<(String, Estimate)>,
 }
 
 /// The evaluation that a benchmark was kept from, where it is another than the report's own.

@@ -9,6 +9,7 @@
 //! | [`probability`] | log loss, Brier score, calibration |
 //! | [`mod@selective`] | accuracy when only the most confident answers are given |
 //! | [`abstain`] | thresholds below which to abstain, with a guarantee |
+//! | [`ranking`] | recall and nDCG of a search |
 //! | [`screening`] | recall, work saved and ranking of screened records, a threshold with a guarantee on recall |
 //!
 //! # Coverage of the intervals
@@ -53,6 +54,7 @@ pub mod abstain;
 pub mod bootstrap;
 pub mod paired;
 pub mod probability;
+pub mod ranking;
 pub mod score_interval;
 pub mod scores;
 pub mod screening;

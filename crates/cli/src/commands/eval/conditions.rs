@@ -11,7 +11,9 @@ use verdict_answer::{
     PooledPassage, read_passages,
 };
 use verdict_data::{Item, Label};
-use verdict_eval::{Benchmark, CollectedAnswers, EvaluationRequest, ValidationPrediction};
+use verdict_eval::{
+    Benchmark, CollectedAnswers, EvaluationRequest, RetrievedDocuments, ValidationPrediction,
+};
 use verdict_evidence::{Conclusions, Evidence, QuestionSource};
 use verdict_train::RunFolder;
 
@@ -86,6 +88,27 @@ pub fn collect(
         }
     }
     Ok(conditions)
+}
+
+/// Documents that are looked at to measure a search.
+const SEARCHED: usize = 100;
+
+/// Searches for the publications of every benchmark whose questions name theirs.
+pub fn search(literature: &Literature, benchmarks: &mut [Benchmark]) -> Result {
+    for benchmark in benchmarks {
+        if benchmark.documents.iter().all(Vec::is_empty) {
+            continue;
+        }
+        let found = benchmark.items.iter().map(|item| {
+            let hits = literature.search(&item.question, SEARCHED)?;
+            Ok(hits.into_iter().map(|hit| hit.document.id).collect())
+        });
+        benchmark.retrieved = Some(RetrievedDocuments {
+            documents: literature.index.len(),
+            found: found.collect::<Result<_>>()?,
+        });
+    }
+    Ok(())
 }
 
 /// The text and relevance of each passage of each question.
