@@ -84,6 +84,18 @@ impl From<hub::Error> for Failure {
     }
 }
 
+impl From<verdict_evidence::Error> for Failure {
+    fn from(error: verdict_evidence::Error) -> Self {
+        let failure = Failure::from_error(&error);
+        let status = match &error {
+            // The engine's own errors are of files that it cannot write or read; what is no index was found before.
+            verdict_evidence::Error::Engine { .. } => Status::Failed,
+            _ => failure.status,
+        };
+        with_hint(Failure { status, ..failure }, error.hint())
+    }
+}
+
 impl From<verdict_watch::Error> for Failure {
     fn from(error: verdict_watch::Error) -> Self {
         with_hint(Failure::from_error(&error), error.hint())

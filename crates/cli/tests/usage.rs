@@ -17,7 +17,8 @@ fn no_command() {
 fn help_of_each_command() {
     let folder = folder();
     for command in [
-        "demo", "doctor", "pull", "build", "train", "watch", "eval", "ask", "bench",
+        "demo", "doctor", "pull", "build", "train", "watch", "eval", "ask", "index", "search",
+        "bench",
     ] {
         insta::assert_snapshot!(
             format!("help_{command}"),

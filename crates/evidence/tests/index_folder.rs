@@ -307,7 +307,7 @@ fn three_files() -> Vec<(String, Vec<Change>)> {
         (
             "2".into(),
             vec![
-                put("2", "two again"),
+                put("2", "two afresh"),
                 Change::Delete("1".into()),
                 Change::Delete("9".into()),
             ],
@@ -403,7 +403,7 @@ fn an_update_reads_new_files_alone_and_an_unfinished_one_is_not_opened() {
         .collect();
     assert_eq!(files, [("1", 3, 0), ("2", 1, 2), ("3", 1, 0)]);
     assert_eq!(index.document("1").expect("read"), None, "deleted");
-    assert_eq!(ids(&search(&index, "again", Filters::default())), ["2"]);
+    assert_eq!(ids(&search(&index, "afresh", Filters::default())), ["2"]);
     assert_eq!(old.len(), 3, "an open index stays as it was");
     assert_eq!(ids(&search(&old, "one", Filters::default())), ["1"]);
     let again = IndexWriter::update(&path, &settings)

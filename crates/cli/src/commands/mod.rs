@@ -6,8 +6,10 @@ pub mod build;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
+pub mod index;
 pub mod pull;
 pub mod reference;
+pub mod search;
 pub mod train;
 pub mod watch;
 
@@ -26,6 +28,8 @@ pub fn run(command: Command, printer: &Printer) -> Result {
         Command::Watch(args) => watch::run(args, printer),
         Command::Eval(args) => eval::run(args, printer),
         Command::Ask(args) => ask::run(args, printer),
+        Command::Index(args) => index::run(args, printer),
+        Command::Search(args) => search::run(args, printer),
         Command::Bench(args) => bench::run(args, printer),
         Command::Reference => reference::run(printer),
     }
