@@ -35,6 +35,11 @@ struct Columns {
     context: Column,
 }
 
+/// Takes a row: its number from 1, and what makes its question, which rows that are passed over do not need.
+type EachRow<'a> = dyn FnMut(usize, &mut MakeQuestion<'_>) -> ControlFlow<()> + 'a;
+/// Makes the question of a row.
+type MakeQuestion<'a> = dyn FnMut() -> AskedRow + 'a;
+
 /// A row as it is asked.
 #[derive(Debug, PartialEq)]
 pub struct RowQuestion {
@@ -80,10 +85,7 @@ impl BulkInput {
     ///
     /// # Errors
     /// Faults of the file itself.
-    pub fn rows(
-        &self,
-        each: &mut dyn FnMut(usize, &mut dyn FnMut() -> AskedRow) -> ControlFlow<()>,
-    ) -> Result {
+    pub fn rows(&self, each: &mut EachRow<'_>) -> Result {
         let wanted = |name: &str| self.used().any(|column| column.is(name));
         Ok(table_rows(&self.source, &wanted, &mut |row| {
             let number = row.number;
