@@ -44,7 +44,9 @@ pub struct Flags {
     #[arg(long, requires = "slurm")]
     #[serde(skip)]
     pub dry_run: bool,
-    /// Divide the work into N tasks [default: 8; one per adapter]
+    /// Divide the work into N tasks [default: at most 8]
+    ///
+    /// A grid has one task per adapter at most, a table one per row.
     #[arg(long, value_name = "N", requires = "slurm")]
     tasks: Option<usize>,
     /// Request this partition

@@ -14,8 +14,10 @@ use crate::printer::Printer;
 use crate::shell;
 
 /// Flags that only the submission needs; `true` for those with a value.
-const OWN: [(&str, bool); 13] = [
+const OWN: [(&str, bool); 14] = [
     ("--slurm", false),
+    // A task that is requeued must not start from the beginning.
+    ("--overwrite", false),
     ("--dry-run", false),
     ("--tasks", true),
     ("--partition", true),
@@ -36,6 +38,8 @@ pub struct TableTasks<'a> {
     pub out: &'a Path,
     /// Rows of the table.
     pub rows: usize,
+    /// Removes what --overwrite replaces; none without it.
+    pub clear: Option<&'a dyn Fn() -> Result>,
     /// The words of the command, without the program.
     pub words: Vec<OsString>,
 }
@@ -77,6 +81,7 @@ pub fn submit_table(flags: &Flags, work: &TableTasks<'_>, printer: &Printer) -> 
         return Ok(());
     }
     refuse_queued(out, &folder)?;
+    work.clear.map_or(Ok(()), |clear| clear())?;
     let written = fs::create_dir_all(&folder).and_then(|()| {
         let mut files = files.iter();
         files.try_for_each(|(name, text)| fs::write(folder.join(name), text))
@@ -112,7 +117,7 @@ fn tasks_words(words: &[OsString]) -> Vec<String> {
         let text = word.to_string_lossy();
         let name = text.split('=').next().unwrap_or_default();
         match OWN.iter().find(|(own, _)| *own == name) {
-            // Its value is the next word, unless it stands behind an equals sign.
+            // Its value is the next word, unless it follows an equals sign.
             Some((_, true)) if !text.contains('=') => drop(words.next()),
             Some(_) => {}
             None => kept.push(shell::word(Path::new(word))),
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn tasks_run_the_same_command_without_the_flags_of_the_submission() {
-        let words = "ask --model m --slurm --tasks 4 --time=1:00:00 --question A&b? --setup x --dry-run --out a.csv";
+        let words = "ask --model m --slurm --overwrite --tasks 4 --time=1:00:00 --question A&b? --setup x --dry-run --out a.csv";
         let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
         assert_eq!(
             tasks_words(&words).join(" "),

@@ -4,6 +4,7 @@
 //! few chunks and the device does not wait for the tokenizer. Answers are staged as JSON lines (`part`) and written to
 //! their file when all are there (`finish`).
 
+mod answer;
 mod chunks;
 mod finish;
 mod input;
@@ -20,10 +21,10 @@ use verdict_common::{counted, duration, grouped};
 use verdict_data::clean_question;
 use verdict_model::AdapterBank;
 
+use self::answer::BulkAnswer;
 use self::chunks::{Asked, Chunk};
 use self::finish::Summary;
 use self::input::BulkInput;
-use self::output::BulkAnswer;
 use self::part::{Found, Part};
 pub use self::settings::Answering;
 use self::settings::BulkSettings;
@@ -107,6 +108,10 @@ impl BulkArgs {
         self.input.is_some() || self.slurm.slurm
     }
 
+    fn slurm_fits(&self) -> bool {
+        !self.slurm.slurm || self.shard.is_none()
+    }
+
     /// Reads the table once and finds out where an earlier command stopped; none without --input, or if everything is
     /// answered already.
     ///
@@ -127,9 +132,11 @@ impl BulkArgs {
         let input = BulkInput::open(input, question)?;
         output::refuse_place(out, input.path())?;
         if self.slurm.slurm {
+            let clear = || finish::remove(out);
             let work = TableTasks {
                 out,
                 rows: input.survey.rows,
+                clear: self.overwrite.then_some(&clear),
                 words: std::env::args_os().skip(1).collect(),
             };
             return submit_table(&self.slurm, &work, printer).map(|()| None);
@@ -180,12 +187,6 @@ impl BulkArgs {
             threshold: answering.threshold,
             limits,
         }))
-    }
-}
-
-impl BulkArgs {
-    fn slurm_fits(&self) -> bool {
-        !self.slurm.slurm || self.shard.is_none()
     }
 }
 

@@ -126,9 +126,9 @@ fn print(
         report.included
     ));
     for (count, what) in [
-        (refused, "could not be asked, and must be read by a person"),
-        (undecided, "have an answer and no decision"),
-        (unanswered, "have a decision and no answer"),
+        (refused, "that could not be asked, to be read by a person"),
+        (undecided, "with an answer and no decision"),
+        (unanswered, "with a decision and no answer"),
     ] {
         if count > 0 {
             printer.line(format!("not counted: {} {what}", counted(count, "record")));

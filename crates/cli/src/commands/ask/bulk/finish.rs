@@ -52,8 +52,12 @@ impl Summary {
     /// # Errors
     /// The output cannot be read.
     pub fn of_finished(out: &Path, settings: &BulkSettings) -> Result<Option<Self>> {
-        let found = Self::read(out)?;
-        Ok(found.filter(|of| of.settings == *settings))
+        let found = Self::read(out)?.filter(|of| of.settings == *settings);
+        if found.is_some() {
+            // A kill may have left them after the file was written.
+            part::remove_leftovers(out, settings)?;
+        }
+        Ok(found)
     }
 
     /// The summary of the output that is there.
@@ -84,7 +88,11 @@ impl Summary {
 /// # Errors
 /// Shards that are missing or unfinished, a failure of the disk, rows that were refused.
 pub fn merge(out: &Path, printer: &Printer) -> Result {
-    let summary = match Summary::read(out)?.filter(|_| !part::folder(out).exists()) {
+    let earlier = Summary::read(out)?;
+    if let Some(earlier) = &earlier {
+        part::remove_leftovers(out, &earlier.settings)?;
+    }
+    let summary = match earlier.filter(|_| !part::folder(out).exists()) {
         Some(summary) => {
             printer.note(format!("{}: already merged", out.display()));
             summary
@@ -93,6 +101,23 @@ pub fn merge(out: &Path, printer: &Printer) -> Result {
     };
     print(out, &summary, printer);
     summary.verdict(out)
+}
+
+/// Removes an output with all that belongs to it.
+///
+/// # Errors
+/// A failure of the disk.
+pub fn remove(out: &Path) -> Result {
+    let gone = |removed: std::io::Result<()>, path: &Path| match removed {
+        Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::failed(format!("{}: {fault}", path.display())))
+        }
+        _ => Ok(()),
+    };
+    let (about, parts) = (manifest(out), part::folder(out));
+    gone(fs::remove_file(&about), &about)?;
+    gone(fs::remove_file(out), out)?;
+    gone(fs::remove_dir_all(&parts), &parts)
 }
 
 /// Writes the file from the staged answers of all parts, then the manifest, and removes what was staged.

@@ -76,19 +76,13 @@ impl BulkInput {
         self.used().map(Column::describe).collect()
     }
 
-    /// Hands on the rows in the order of the file, each with its question or why it cannot be asked.
+    /// Hands on the rows in the order of the file.
     ///
     /// # Errors
     /// Faults of the file itself.
-    pub fn rows(
-        &self,
-        each: &mut dyn FnMut(usize, &mut dyn FnMut() -> AskedRow) -> ControlFlow<()>,
-    ) -> Result {
+    pub fn rows(&self, each: &mut dyn FnMut(TableRow) -> ControlFlow<()>) -> Result {
         let wanted = |name: &str| self.used().any(|column| column.is(name));
-        Ok(table_rows(&self.source, &wanted, &mut |row| {
-            let number = row.number;
-            each(number, &mut || self.asked(&row))
-        })?)
+        Ok(table_rows(&self.source, &wanted, each)?)
     }
 
     /// The columns that are read, the most important last.
@@ -154,7 +148,7 @@ impl BulkInput {
     }
 
     /// A row's identifier and question.
-    fn asked(&self, row: &TableRow) -> AskedRow {
+    pub fn asked(&self, row: &TableRow) -> AskedRow {
         let fields = match &row.fields {
             Ok(fields) => fields,
             Err(fault) => {
@@ -254,8 +248,8 @@ mod tests {
     fn rows(input: &BulkInput) -> Vec<(Value, std::result::Result<RowQuestion, String>)> {
         let mut found = Vec::new();
         input
-            .rows(&mut |_, row| {
-                let row = row();
+            .rows(&mut |row| {
+                let row = input.asked(&row);
                 found.push((row.id, row.asked));
                 ControlFlow::Continue(())
             })

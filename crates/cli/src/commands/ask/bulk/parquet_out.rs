@@ -10,7 +10,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::Type;
 
-use super::output::{BulkAnswer, columns};
+use super::answer::{BulkAnswer, columns};
 
 /// Rows of a row group, which is held in memory.
 const GROUP: usize = 1 << 16;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use verdict_common::{counted, grouped};
 
-use super::output::BulkAnswer;
+use super::answer::BulkAnswer;
 use super::settings::BulkSettings;
 use crate::failure::{Failure, Result};
 use crate::shards::ShardIndex;
@@ -335,6 +335,24 @@ pub fn all_finished(out: &Path) -> Result<bool> {
     let states = read_all(out)?;
     let of = states.first().map_or(0, |(_, state)| state.settings.shards);
     Ok(states.len() == of && states.iter().all(|(_, state)| state.is_finished()))
+}
+
+/// Removes the parts of a finished output: what a kill left of them at the end, or those of shards that were joined.
+/// Parts that are being written, or of other settings, stay.
+///
+/// # Errors
+/// A failure of the disk.
+pub fn remove_leftovers(out: &Path, settings: &BulkSettings) -> Result {
+    let left = read_all(out)?;
+    let ours = |state: &PartState| state.is_finished() && state.settings == *settings;
+    if !left.iter().all(|(_, state)| ours(state)) {
+        return Ok(());
+    }
+    let dir = folder(out);
+    match fs::remove_dir_all(&dir) {
+        Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => Err(failed(&dir)(fault)),
+        _ => Ok(()),
+    }
 }
 
 /// The parts of an output in the order of their rows, each with the file of its answers.
