@@ -1,4 +1,4 @@
-//! Every source from its files: what becomes of each odd form, and what is said of bad ones.
+//! Every source from its files: what becomes of each odd form, and the errors of bad ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
