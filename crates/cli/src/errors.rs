@@ -44,13 +44,6 @@ impl From<verdict_data::Error> for Failure {
     }
 }
 
-impl From<verdict_evidence::Error> for Failure {
-    fn from(error: verdict_evidence::Error) -> Self {
-        let hint = error.hint();
-        with_hint(Failure::from_error(&error), hint)
-    }
-}
-
 impl From<verdict_formats::Error> for Failure {
     fn from(error: verdict_formats::Error) -> Self {
         Failure::from_error(&error)

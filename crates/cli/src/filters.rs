@@ -35,7 +35,11 @@ impl FilterFlags {
 /// Parses a range of years.
 fn years(text: &str) -> Result<RangeInclusive<u16>, String> {
     let expected = || format!("expected years as 2010-2020, 2010-, -2020 or 2015, found {text:?}");
-    let year = |text: &str| text.trim().parse::<u16>().map_err(|_| expected());
+    let year = |text: &str| {
+        let year = text.trim().parse::<u16>().ok();
+        year.filter(|year| (1000..=2999).contains(year))
+            .ok_or_else(expected)
+    };
     let range = match text.split_once('-') {
         None => year(text)?..=year(text)?,
         Some(("", "")) => return Err(expected()),
@@ -63,7 +67,7 @@ mod tests {
         ] {
             assert_eq!(years(text), Ok(range), "{text}");
         }
-        for text in ["", "-", "last", "2020-2010", "2010-2020-2030"] {
+        for text in ["", "-", "last", "15-20", "2020-2010", "2010-2020-2030"] {
             assert!(years(text).unwrap_err().contains("expected"), "{text}");
         }
     }

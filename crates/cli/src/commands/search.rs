@@ -1,6 +1,5 @@
 //! `verdict search`: looks into an index of literature.
 
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -8,6 +7,7 @@ use serde::Serialize;
 use verdict_evidence::{Document, Filters, Hit, Index, Notice, NoticeKind, SearchQuery};
 
 use crate::failure::Result;
+use crate::filters::FilterFlags;
 use crate::printer::Printer;
 
 /// Search an index of literature
@@ -20,35 +20,11 @@ pub struct Args {
     /// Show at most this many documents
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub top: usize,
-    /// Show only publications of these years, as 2015-2020 or 2020
-    #[arg(long, value_name = "YEARS", value_parser = years)]
-    pub years: Option<RangeInclusive<u16>>,
-    /// Show only publications of a type; repeat for any of several
-    ///
-    /// As PubMed writes it, in any case: "Randomized Controlled Trial", "Systematic Review".
-    #[arg(long = "type", value_name = "TYPE")]
-    pub types: Vec<String>,
-    /// Show only publications with a MeSH heading; repeat for all of several
-    #[arg(long, value_name = "HEADING")]
-    pub mesh: Vec<String>,
+    #[command(flatten)]
+    pub filters: FilterFlags,
     /// Show retracted publications too
     #[arg(long)]
     pub retracted: bool,
-}
-
-/// `2015-2020` or `2020` as years.
-fn years(text: &str) -> std::result::Result<RangeInclusive<u16>, String> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let year = |text: &str| {
-        text.trim()
-            .parse::<u16>()
-            .ok()
-            .filter(|year| (1000..=2999).contains(year))
-    };
-    match (year(first), year(last)) {
-        (Some(first), Some(last)) if first <= last => Ok(first..=last),
-        _ => Err("expected a year or a range of years such as 2015-2020".into()),
-    }
 }
 
 /// A document found, as `search --json` prints it: one a line.
@@ -68,11 +44,8 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         text: &args.question,
         top: args.top,
         filters: Filters {
-            years: args.years,
-            types: args.types,
-            mesh: args.mesh,
             retracted: args.retracted,
-            without: Vec::new(),
+            ..args.filters.filters()
         },
     })?;
     let ms = start.elapsed().as_secs_f64() * 1e3;
@@ -118,19 +91,5 @@ fn notice(notice: &Notice) -> String {
     match &notice.reference {
         Some(reference) => format!("{kind} ({reference})"),
         None => kind.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::years;
-
-    #[test]
-    fn years_are_one_or_a_range() {
-        assert_eq!(years("2020"), Ok(2020..=2020));
-        assert_eq!(years("2015-2020"), Ok(2015..=2020));
-        for wrong in ["2020-2015", "last", "", "15-20", "2015-"] {
-            assert!(years(wrong).is_err(), "{wrong}");
-        }
     }
 }

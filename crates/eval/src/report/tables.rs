@@ -1,8 +1,8 @@
 //! The tables of a report, each a pure function of its values.
 
 use verdict_answer::Fit;
-use verdict_data::Label;
 use verdict_common::counted;
+use verdict_data::Label;
 use verdict_page::{Cell, Table};
 
 use super::value::{BenchmarkReport, EvalReport, GeneratedReport, PairReport, Slice};

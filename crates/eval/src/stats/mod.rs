@@ -7,7 +7,6 @@
 //! | [`mod@scores`] | accuracy, balanced accuracy, macro-F1, each label's precision, recall, F1 |
 //! | [`mod@paired`] | two models on the same questions: difference, McNemar's test, Holm's correction, minimum detectable difference |
 //! | [`probability`] | log loss, Brier score, calibration |
-//! | [`ranking`] | recall and nDCG of a search |
 //! | [`mod@selective`] | accuracy when only the most confident answers are given |
 //! | [`abstain`] | thresholds below which to abstain, with a guarantee |
 //! | [`ranking`] | recall and nDCG of a search |
