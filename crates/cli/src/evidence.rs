@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tokenizers::Tokenizer;
-use verdict_answer::{FittedPool, fit_prompt};
+use verdict_answer::{
+    AnswerSettings, Answerer, FittedPool, InferenceEngine, Passage, PassageQuestion, relevance,
+};
 use verdict_evidence::{
     Evidence, Filters, Hit, Index, QuestionSource, RetrievalSettings, SearchQuery,
     retrieve::LEAST_COVERAGE, retrieve::retrieve,
@@ -14,6 +15,7 @@ use verdict_train::RunFolder;
 
 use crate::failure::{Failure, Result};
 use crate::filters::FilterFlags;
+use crate::printer::Printer;
 
 /// Where and how evidence is looked up.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -28,6 +30,12 @@ pub struct EvidenceFlags {
     /// Read this many publications per question [default: 5]
     #[arg(long, value_name = "N", requires = "evidence")]
     pub top: Option<usize>,
+    /// Order this many candidates anew, by the base model
+    ///
+    /// A second stage behind the search: the base model is asked of each candidate whether it answers the question, and
+    /// the --top publications with the highest probability are read.
+    #[arg(long, value_name = "N", requires = "evidence")]
+    pub rerank: Option<usize>,
     /// Only search publications up to this year
     ///
     /// Makes answers reproducible although the index grows.
@@ -55,6 +63,12 @@ impl EvidenceFlags {
         if self.top == Some(0) {
             faults.push("--top: expected at least 1, found 0".to_owned());
         }
+        let top = self.top.unwrap_or(RetrievalSettings::default().top);
+        if let Some(found) = self.rerank.filter(|of| *of < top) {
+            faults.push(format!(
+                "--rerank: expected at least --top, {top}, found {found}"
+            ));
+        }
         if let Some(found) = self.min_coverage.filter(|of| !(0.0..=1.0).contains(of)) {
             faults.push(format!(
                 "--min-coverage: expected a share from 0 to 1, found {found}"
@@ -76,10 +90,13 @@ impl EvidenceFlags {
         if let Some(year) = self.as_of {
             filters.years = Some(0..=year);
         }
+        let top = self.top.unwrap_or(RetrievalSettings::default().top);
         Ok(Some(Literature {
             index: Index::open(path)?,
+            top,
+            reranks: self.rerank.is_some(),
             settings: RetrievalSettings {
-                top: self.top.unwrap_or(RetrievalSettings::default().top),
+                top: self.rerank.unwrap_or(top),
                 filters,
                 least_coverage: self.min_coverage.unwrap_or(LEAST_COVERAGE),
             },
@@ -91,8 +108,20 @@ impl EvidenceFlags {
 pub struct Literature {
     /// The index.
     pub index: Index,
+    /// Publications read per question.
+    pub top: usize,
+    /// Whether the base model orders what the search finds.
+    reranks: bool,
     /// How passages are searched for.
-    pub settings: RetrievalSettings,
+    settings: RetrievalSettings,
+}
+
+/// A question whose publications are searched for.
+pub struct SearchedQuestion<'q> {
+    /// The question.
+    pub text: &'q str,
+    /// What may be shown of the publications that it was made from, where it is a benchmark's.
+    pub source: Option<QuestionSource<'q>>,
 }
 
 impl Literature {
@@ -108,25 +137,103 @@ impl Literature {
         })?)
     }
 
-    /// The relevant publications for a question; passages fit a prompt of `limit` tokens beside it.
+    /// The relevant publications for each question, the best first, --top of them and any retracted ones among those;
+    /// passages fit the prompts.
     pub fn find(
         &self,
-        question: &str,
-        source: Option<QuestionSource<'_>>,
-        tokenizer: &Tokenizer,
-        limit: usize,
-    ) -> Result<Vec<Evidence>> {
-        let fits = |text: &str| {
-            fit_prompt(tokenizer, question, Some(text), limit).is_ok_and(|prompt| prompt.cut == 0)
-        };
-        Ok(retrieve(
-            &self.index,
-            question,
-            &self.settings,
-            source,
-            fits,
-        )?)
+        questions: &[SearchedQuestion<'_>],
+        answerer: &Answerer<'_>,
+        engine: &mut dyn InferenceEngine,
+        settings: &AnswerSettings,
+        printer: &Printer,
+    ) -> Result<Vec<Vec<Evidence>>> {
+        let progress = (questions.len() > 1)
+            .then(|| printer.progress("search", "question", questions.len() as u64));
+        let limits = answerer.limits(engine, settings)?;
+        let mut found = Vec::new();
+        for question in questions {
+            let fits = |text: &str| {
+                let prompt = answerer.encode(question.text, Some(text), limits);
+                prompt.is_ok_and(|prompt| prompt.cut == 0)
+            };
+            found.push(retrieve(
+                &self.index,
+                question.text,
+                &self.settings,
+                question.source,
+                fits,
+            )?);
+            if let Some(progress) = &progress {
+                progress.set(found.len() as u64, "");
+            }
+        }
+        drop(progress);
+        if self.reranks {
+            let texts: Vec<&str> = questions.iter().map(|question| question.text).collect();
+            self.rerank(&texts, &mut found, answerer, engine, settings, printer)?;
+        }
+        Ok(found)
     }
+
+    /// Orders what was found for each question by the base model, and keeps --top.
+    fn rerank(
+        &self,
+        texts: &[&str],
+        found: &mut [Vec<Evidence>],
+        answerer: &Answerer<'_>,
+        engine: &mut dyn InferenceEngine,
+        settings: &AnswerSettings,
+        printer: &Printer,
+    ) -> Result {
+        let passages: Vec<Vec<Passage<'_>>> = found.iter().map(|of| passages(of)).collect();
+        let questions: Vec<PassageQuestion<'_>> = texts
+            .iter()
+            .zip(&passages)
+            .map(|(text, passages)| PassageQuestion {
+                text,
+                adapter: None,
+                passages,
+            })
+            .collect();
+        let total: usize = passages.iter().map(Vec::len).sum();
+        let progress = printer.progress("rerank", "passage", total as u64);
+        let done = &mut |count: usize| progress.set(count as u64, "");
+        let all = relevance(answerer, engine, &questions, settings, done)?;
+        for (found, relevance) in found.iter_mut().zip(all) {
+            for (one, relevance) in found.iter_mut().zip(relevance) {
+                one.relevance = relevance;
+            }
+            // A stable sort: in a tie the search decides.
+            found.sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
+            let mut counted = 0;
+            found.retain(|one| {
+                let kept = counted < self.top;
+                counted += usize::from(!one.document.is_retracted());
+                kept
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What was found, without retracted publications.
+pub fn readable(mut found: Vec<Evidence>) -> Vec<Evidence> {
+    found.retain(|one| !one.document.is_retracted());
+    found
+}
+
+/// What was found, as passages to read.
+pub fn passages(found: &[Evidence]) -> Vec<Passage<'_>> {
+    let passage = |one| {
+        let Evidence {
+            text, relevance, ..
+        }: &Evidence = one;
+        Passage {
+            text,
+            relevance: *relevance,
+        }
+    };
+    found.iter().map(passage).collect()
 }
 
 /// Name of the file of a run with the fitted pools.

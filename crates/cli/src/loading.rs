@@ -369,11 +369,6 @@ pub fn open(spec: &str, options: LoadOptions, printer: &Printer) -> Result<Opene
 }
 
 impl Opened {
-    /// The model's tokenizer.
-    pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
-    }
-
     /// The answerer over the model's tokenizer.
     pub fn answerer(&self) -> Result<Answerer<'_>> {
         let marks = END_MARKS.iter();

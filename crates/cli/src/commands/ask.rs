@@ -348,7 +348,7 @@ fn pool(
     let fitted = RunPools::read(run)?.and_then(|of| Some((of.pools.get(name)?.pool, of.top)));
     let flags = shell::word(run.dir());
     match fitted {
-        Some((pool, top)) if top == literature.settings.top => Ok(pool),
+        Some((pool, top)) if top == literature.top => Ok(pool),
         Some((pool, top)) => {
             printer.note(format!(
                 "the weights of evidence were fitted with --top {top}"

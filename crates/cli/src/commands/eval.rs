@@ -323,7 +323,6 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
         let evaluated = Evaluated {
             run,
             answerer: &answerer,
-            tokenizer: opened.tokenizer(),
             models: &asked,
             validation: &validation,
             validation_items: set.as_ref().map_or(&[], |set| &set.validation),

@@ -10,7 +10,7 @@ use verdict_data::Label;
 use verdict_evidence::{Evidence, Notice, NoticeKind};
 use verdict_model::AdapterBank;
 
-use crate::evidence::Literature;
+use crate::evidence::{Literature, SearchedQuestion, passages, readable};
 use crate::failure::Result;
 use crate::loading::Opened;
 use crate::printer::Printer;
@@ -72,24 +72,15 @@ pub fn answer(
     settings: &AnswerSettings,
     printer: &Printer,
 ) -> Result<Vec<EvidenceAnswer>> {
-    let limit = settings.max_prompt_tokens;
-    let find = |text: &&str| literature.find(text, None, opened.tokenizer(), limit);
-    let found = texts
+    let answerer = opened.answerer()?;
+    let mut engine = ModelInferenceEngine::new(&opened.model, bank);
+    let searched: Vec<SearchedQuestion<'_>> = texts
         .iter()
-        .map(find)
-        .collect::<Result<Vec<Vec<Evidence>>>>()?;
-    let passages: Vec<Vec<Passage<'_>>> = found
-        .iter()
-        .map(|found| {
-            let readable = found.iter().filter(|one| !one.document.is_retracted());
-            readable
-                .map(|one| Passage {
-                    text: &one.text,
-                    relevance: one.relevance,
-                })
-                .collect()
-        })
+        .map(|text| SearchedQuestion { text, source: None })
         .collect();
+    let found = literature.find(&searched, &answerer, &mut engine, settings, printer)?;
+    let readable: Vec<Vec<Evidence>> = found.iter().cloned().map(readable).collect();
+    let passages: Vec<Vec<Passage<'_>>> = readable.iter().map(|of| passages(of)).collect();
     let questions: Vec<PassageQuestion<'_>> = texts
         .iter()
         .zip(&passages)
@@ -99,9 +90,8 @@ pub fn answer(
             passages,
         })
         .collect();
-    let answerer = opened.answerer()?;
-    let mut engine = ModelInferenceEngine::new(&opened.model, bank);
-    let progress = printer.progress("read", "passage", 0);
+    let total: usize = passages.iter().map(Vec::len).sum();
+    let progress = printer.progress("read", "passage", total as u64);
     let done = &mut |count: usize| progress.set(count as u64, "");
     let answers = answer_from_passages(&answerer, &mut engine, &questions, pool, settings, done)?;
     drop(progress);

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use tokenizers::Tokenizer;
 use verdict_answer::calibration::logits;
 use verdict_answer::{
     AnswerSettings, Answerer, Calibration, InferenceEngine, Passage, PassageQuestion, Pool,
@@ -17,7 +16,7 @@ use verdict_eval::{
 use verdict_evidence::{Conclusions, Evidence, QuestionSource};
 use verdict_train::RunFolder;
 
-use crate::evidence::{Literature, RunPools};
+use crate::evidence::{Literature, RunPools, SearchedQuestion, readable};
 use crate::failure::Result;
 use crate::printer::Printer;
 
@@ -27,8 +26,6 @@ pub struct Evaluated<'e, 't> {
     pub run: &'e RunFolder,
     /// Answers with the run's tokenizer.
     pub answerer: &'e Answerer<'t>,
-    /// The tokenizer.
-    pub tokenizer: &'e Tokenizer,
     /// The models: their names, and their adapters.
     pub models: &'e [(String, Option<usize>)],
     /// Predictions of each model for the validation set.
@@ -75,16 +72,27 @@ pub fn collect(
         conditions.extend(of.closed_book(engine, printer)?);
     }
     if of.benchmarks.iter().any(|of| !of.passages.is_empty()) {
-        let texts = |benchmark: &Benchmark| Ok(own_passages(benchmark));
-        conditions.extend(of.from_passages(engine, "each publication", texts, &pools, printer)?);
+        let own: Vec<Passages> = of.benchmarks.iter().map(own_passages).collect();
+        conditions.extend(of.from_passages(engine, "each publication", &own, &pools, printer)?);
     }
     if let Some(literature) = of.literature {
         for (name, conclusions) in [
             ("evidence", Some(Conclusions::Hidden)),
             ("evidence without source", None),
         ] {
-            let found = |benchmark: &Benchmark| of.find(literature, benchmark, conclusions);
-            conditions.extend(of.from_passages(engine, name, found, &pools, printer)?);
+            let mut found = Vec::new();
+            for benchmark in of.benchmarks {
+                let own = |place: usize| {
+                    benchmark
+                        .documents
+                        .get(place)
+                        .map_or(&[][..], Vec::as_slice)
+                };
+                let questions = benchmark.items.iter().enumerate();
+                let questions = questions.map(|(place, item)| (item, own(place)));
+                found.push(of.find(engine, literature, questions, conclusions, printer)?);
+            }
+            conditions.extend(of.from_passages(engine, name, &found, &pools, printer)?);
         }
     }
     Ok(conditions)
@@ -133,13 +141,10 @@ fn own_passages(benchmark: &Benchmark) -> Passages {
     }
 }
 
-/// Passages without retracted publications.
-fn readable(found: Vec<Evidence>) -> Vec<(String, f64)> {
-    found
-        .into_iter()
-        .filter(|one| !one.document.is_retracted())
-        .map(|one| (one.text, one.relevance))
-        .collect()
+/// Texts and relevances of what was found, without retracted publications.
+fn texts(found: Vec<Evidence>) -> Vec<(String, f64)> {
+    let readable = readable(found).into_iter();
+    readable.map(|one| (one.text, one.relevance)).collect()
 }
 
 impl Evaluated<'_, '_> {
@@ -194,12 +199,12 @@ impl Evaluated<'_, '_> {
             .collect())
     }
 
-    /// Each model from passages; `passages` gives those of a benchmark's questions.
+    /// Each model from passages, which are given for each question of each benchmark.
     fn from_passages(
         &self,
         engine: &mut dyn InferenceEngine,
         condition: &str,
-        passages: impl Fn(&Benchmark) -> Result<Passages>,
+        passages: &[Passages],
         pools: &RunPools,
         printer: &Printer,
     ) -> Result<Vec<Condition>> {
@@ -212,10 +217,9 @@ impl Evaluated<'_, '_> {
                 answers: Vec::new(),
             })
             .collect();
-        for benchmark in self.benchmarks {
-            let texts = passages(benchmark)?;
+        for (benchmark, texts) in self.benchmarks.iter().zip(passages) {
             let what = format!("{}: {condition}", benchmark.name);
-            let read = self.read(engine, &benchmark.items, &texts, &what, printer)?;
+            let read = self.read(engine, &benchmark.items, texts, &what, printer)?;
             for (model, pooled) in read.iter().enumerate() {
                 let pool = self.pool(pools, model);
                 let answer = |passages: &Vec<PooledPassage>| CollectedAnswers {
@@ -240,34 +244,24 @@ impl Evaluated<'_, '_> {
         fitted.map_or_else(|| Pool::unfitted(Calibration::default()), |of| of.pool)
     }
 
-    /// The passages of the index for each question of a benchmark, without retracted publications.
-    fn find(
+    /// The passages of the index for each question, without retracted publications. `own` gives the ids of the
+    /// publications that a question was made from.
+    fn find<'q>(
         &self,
+        engine: &mut dyn InferenceEngine,
         literature: &Literature,
-        benchmark: &Benchmark,
+        questions: impl Iterator<Item = (&'q Item, &'q [String])>,
         conclusions: Option<Conclusions>,
+        printer: &Printer,
     ) -> Result<Passages> {
-        let find = |(place, item): (usize, &Item)| {
-            let ids = benchmark
-                .documents
-                .get(place)
-                .map_or(&[][..], Vec::as_slice);
-            let found = self.passages(literature, item, ids, conclusions)?;
-            Ok(readable(found))
-        };
-        benchmark.items.iter().enumerate().map(find).collect()
-    }
-
-    fn passages(
-        &self,
-        literature: &Literature,
-        item: &Item,
-        ids: &[String],
-        conclusions: Option<Conclusions>,
-    ) -> Result<Vec<Evidence>> {
-        let source = QuestionSource { ids, conclusions };
-        let limit = self.settings.max_prompt_tokens;
-        literature.find(&item.question, Some(source), self.tokenizer, limit)
+        let searched: Vec<SearchedQuestion<'_>> = questions
+            .map(|(item, ids)| SearchedQuestion {
+                text: &item.question,
+                source: Some(QuestionSource { ids, conclusions }),
+            })
+            .collect();
+        let found = literature.find(&searched, self.answerer, engine, self.settings, printer)?;
+        Ok(found.into_iter().map(texts).collect())
     }
 
     /// What each model says of each passage, by model and question.
@@ -336,21 +330,23 @@ impl Evaluated<'_, '_> {
         printer: &Printer,
     ) -> Result<RunPools> {
         let items = self.validation_items;
-        let texts = items.iter().map(|item| {
-            let own: Vec<String> = item
-                .group
-                .strip_prefix("pmid:")
-                .map(str::to_owned)
-                .into_iter()
-                .collect();
-            let found = self.passages(literature, item, &own, Some(Conclusions::Hidden))?;
-            Ok(readable(found))
-        });
-        let texts = texts.collect::<Result<Passages>>()?;
+        let own: Vec<Vec<String>> = items
+            .iter()
+            .map(|item| {
+                item.group
+                    .strip_prefix("pmid:")
+                    .map(str::to_owned)
+                    .into_iter()
+                    .collect()
+            })
+            .collect();
+        let questions = items.iter().zip(own.iter().map(Vec::as_slice));
+        let hidden = Some(Conclusions::Hidden);
+        let texts = self.find(engine, literature, questions, hidden, printer)?;
         let read = self.read(engine, items, &texts, "fit evidence", printer)?;
         let mut pools = RunPools {
             index: literature.index.fingerprint()?,
-            top: literature.settings.top,
+            top: literature.top,
             pools: BTreeMap::new(),
         };
         for ((name, _), passages) in self.models.iter().zip(read) {
