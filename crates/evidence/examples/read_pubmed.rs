@@ -31,8 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = start.elapsed().as_secs_f64();
     let packed: u64 = records.iter().map(|record| record.bytes).sum();
     println!(
-        "{put} articles, {deleted} deletions, {} files, {packed} bytes packed, {bytes} bytes of abstracts, {seconds:.2} s, {:.0} \\
-         articles/s",
+        "{put} articles, {deleted} deletions, {} files, {packed} bytes packed, {bytes} bytes of abstracts, {seconds:.2} s, {:.0} articles/s",
         records.len(),
         f64::from(put) / seconds
     );

@@ -1,4 +1,4 @@
-//! Every source from its files: what becomes of each odd form, and what is said of bad ones.
+//! Every source from its files: what becomes of each odd form, and the errors of bad ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -702,4 +702,15 @@ fn the_published_bioasq_files_have_a_document_for_each_address_with_snippets() {
             |document: &&Document| document.title.is_empty() && document.sections.is_empty();
         assert_eq!(found.iter().filter(empty).count(), 0);
     }
+}
+
+/// The two files of the data set's tests hold the same rows; the Parquet file was written by pyarrow.
+#[test]
+fn pubmedqa_reads_the_same_from_json_and_from_the_hubs_parquet() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/pyarrow");
+    let read = |name: &str| documents(&format!("pubmedqa-labeled:{}", folder.join(name).display()));
+    let json = read("rows.json");
+    assert!(json.len() > 10);
+    assert!(json.iter().any(|document| document.sections.len() > 2));
+    assert_eq!(read("rows.parquet"), json);
 }

@@ -12,7 +12,8 @@ use serde_json::Value;
 use verdict_data::blanks;
 use verdict_data::records::{self, Row, Shape};
 
-use super::{Change, Emit, FileRecord};
+use super::change::{Change, Emit};
+use super::files::FileRecord;
 use crate::{Document, Result, Section, SectionKind, SourceKind};
 
 /// The snippets of an abstract.

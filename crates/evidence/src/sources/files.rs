@@ -132,7 +132,7 @@ fn add(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The place of a file: NLM's by year and number, which goes on from the baseline to the updates
+/// The place of a file: NLM's by year and number, which continues from the baseline to the updates
 /// (`pubmed25n1274.xml.gz`, `pubmed25n1275.xml.gz`), then others by their names.
 fn order(path: &Path) -> (bool, u32, u64, PathBuf) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();

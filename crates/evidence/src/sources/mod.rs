@@ -4,6 +4,7 @@
 //! own rows are those of the data set.
 
 mod bioasq;
+mod change;
 mod files;
 mod md5;
 mod pubmed;
@@ -15,21 +16,10 @@ use std::path::{Path, PathBuf};
 
 use verdict_data::records;
 
+pub use change::{Change, Emit};
 pub use files::{FileRecord, Md5Check, file_record};
 
-use crate::{Document, LiteratureSource, Result, SourceKind};
-
-/// What a record of a source does to an index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// This document is to be found, in place of the one with its id where there is one.
-    Put(Box<Document>),
-    /// The document with this id, where there is one, is not to be found.
-    Delete(String),
-}
-
-/// Takes the changes of a source in their order; its error ends the reading.
-pub type Emit<'a> = dyn FnMut(Change) -> Result<()> + 'a;
+use crate::{LiteratureSource, Result, SourceKind};
 
 impl LiteratureSource {
     /// The files of the source in the order in which they apply: a file alone, or those of a folder by their names.

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use verdict_data::blanks;
 use verdict_data::records::{self, JsonEntry, Row, Shape};
 
-use super::{Change, Emit, FileRecord};
+use super::change::{Change, Emit};
+use super::files::FileRecord;
 use crate::{Document, Error, Result, Section, SectionKind};
 
 /// Reads a file, JSON keyed by PMID or the hub's Parquet.

@@ -7,7 +7,8 @@ use serde_json::Value;
 use verdict_data::blanks;
 use verdict_data::records::{self, Row};
 
-use super::{Change, Emit, FileRecord};
+use super::change::{Change, Emit};
+use super::files::FileRecord;
 use crate::{Document, DocumentColumns, Result, Section, SectionKind, SourceKind};
 
 /// Reads a file.

@@ -14,9 +14,9 @@ mod xml;
 use std::io::BufRead;
 use std::path::Path;
 
+use super::change::{Change, Emit};
 use super::files::{FileRecord, file_record};
 use super::unpacked::with_content;
-use super::{Change, Emit};
 use crate::Result;
 
 use article::{Draft, pmid};
