@@ -1,7 +1,7 @@
 //! Builds an index of documents in JSON lines (`id`, `title`, `abstract`) and ranks them for queries in JSON lines (`id`,
 //! `text`, `without`); writes each query's ids, best first, and prints times and the index's size.
 //!
-//! `rank DOCUMENTS QUERIES INDEX RUN [title=0.5] [body=1] [joined=1] [phrase=0.3] [candidates=100]`; `-` for DOCUMENTS
+//! `rank DOCUMENTS QUERIES INDEX RUN [joined=0.3] [candidates=50]`; `-` for DOCUMENTS
 //! takes the index as it is. `dev/reference/retrieval/bm25s_compare.py` makes the files and judges the runs.
 
 #![expect(clippy::print_stdout, reason = "a program of its own")]
@@ -37,7 +37,7 @@ struct Query {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [documents, queries, index, run, weights @ ..] = &arguments[..] else {
-        return Err("rank DOCUMENTS QUERIES INDEX RUN [title=0.5] …".into());
+        return Err("rank DOCUMENTS QUERIES INDEX RUN [joined=0.3] …".into());
     };
     let ranking = ranking(weights)?;
     if documents != "-" {
@@ -115,10 +115,7 @@ fn ranking(weights: &[String]) -> Result<Ranking, Box<dyn Error>> {
     for weight in weights {
         let (name, value) = weight.split_once('=').ok_or("expected NAME=VALUE")?;
         match name {
-            "title" => ranking.title = value.parse()?,
-            "body" => ranking.body = value.parse()?,
             "joined" => ranking.joined = value.parse()?,
-            "phrase" => ranking.phrase = value.parse()?,
             "candidates" => ranking.candidates = value.parse()?,
             other => return Err(format!("no weight {other:?}").into()),
         }

@@ -1,41 +1,33 @@
 //! Ranking: which documents answer a question best.
 //!
 //! 1. **Candidates**: the documents with the highest sum of BM25 scores (k1 = 1.2, b = 0.75; Robertson and Zaragoza,
-//!    "The Probabilistic Relevance Framework", 2009) over the question's terms in title and abstract. The search engine
-//!    finds them with block-max WAND, without looking at all documents.
+//!    "The Probabilistic Relevance Framework", 2009) over the question's terms in title and abstract, each term once.
+//!    The search engine finds them with block-max WAND, without looking at all documents.
 //! 2. **Ranking**: the candidates are scored anew, always in the same order of terms, so that a score does not depend
-//!    on how the index is divided into segments. Neighbouring terms of the question that are neighbours in a document
-//!    add the BM25 score of the phrase. Equal scores are ordered by id.
+//!    on how the index is divided into segments. Equal scores are ordered by id.
 //!
 //! Retracted publications and excluded ids are left out among the candidates; if too few remain, more candidates are
 //! taken. Filters by year, type and MeSH are part of the first step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use tantivy::collector::TopDocs;
 use tantivy::query::{
-    BooleanQuery, BoostQuery, ConstScoreQuery, EnableScoring, Occur, PhraseQuery, Query,
-    RangeQuery, TermQuery,
+    BooleanQuery, BoostQuery, ConstScoreQuery, EnableScoring, Occur, Query, RangeQuery, TermQuery,
 };
-use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::schema::IndexRecordOption;
 use tantivy::{DocAddress, Term};
 
 use crate::analysis::{Analyzer, QueryTerm};
 use crate::index::{RETRACTED, exact};
 use crate::{Error, Filters, Hit, Index, Result, SearchQuery};
 
-/// The weights of the ranking.
+/// The settings of the ranking.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ranking {
-    /// Weight of terms in the title.
-    pub title: f32,
-    /// Weight of terms in the abstract.
-    pub body: f32,
     /// Weight of a term of several pieces (`il6`) against those of its pieces.
     pub joined: f32,
-    /// Weight of phrases of neighbouring terms.
-    pub phrase: f32,
     /// Least number of candidates that are scored anew.
     pub candidates: usize,
 }
@@ -43,17 +35,11 @@ pub struct Ranking {
 impl Default for Ranking {
     fn default() -> Self {
         Self {
-            title: 0.5,
-            body: 1.0,
-            joined: 1.0,
-            phrase: 0.3,
-            candidates: 100,
+            joined: 0.3,
+            candidates: 50,
         }
     }
 }
-
-/// Most pieces between the terms of a phrase, such as a stop word.
-const LARGEST_GAP: usize = 2;
 
 /// A part of the ranking: a query that adds its score.
 type Clause = Box<dyn Query>;
@@ -67,7 +53,7 @@ impl Index {
         self.search_with(query, &Ranking::default())
     }
 
-    /// The same with other weights.
+    /// The same with other settings.
     ///
     /// # Errors
     /// The index is damaged.
@@ -92,59 +78,19 @@ impl Index {
             }
             wanted *= 4;
         };
-        let mut ranked = clauses;
-        ranked.extend(self.phrase_clauses(&terms, ranking));
-        let scores = self.scores(&ranked, candidates).map_err(engine())?;
+        let scores = self.scores(&clauses, candidates).map_err(engine())?;
         self.best(scores, query.top)
     }
 
-    /// Each term in each field.
+    /// Each term, with its weight.
     fn term_clauses(&self, terms: &[QueryTerm], ranking: &Ranking) -> Vec<Clause> {
-        let mut clauses = Vec::new();
-        for term in terms {
-            for (field, weight) in self.weights(ranking) {
-                let weight = if term.joined {
-                    weight * ranking.joined
-                } else {
-                    weight
-                };
-                let indexed = Term::from_field_text(field, &term.text);
-                let query = TermQuery::new(indexed, IndexRecordOption::WithFreqs);
-                clauses.push(Box::new(BoostQuery::new(Box::new(query), weight)) as Clause);
-            }
-        }
-        clauses
-    }
-
-    fn weights(&self, ranking: &Ranking) -> [(Field, f32); 2] {
-        [
-            (self.fields.title, ranking.title),
-            (self.fields.body, ranking.body),
-        ]
-    }
-
-    /// Each two neighbouring terms in each field.
-    fn phrase_clauses(&self, terms: &[QueryTerm], ranking: &Ranking) -> Vec<Clause> {
-        let mut places: BTreeMap<usize, &QueryTerm> = BTreeMap::new();
-        for term in terms.iter().filter(|term| !term.joined) {
-            places.entry(term.position).or_insert(term);
-        }
-        let row: Vec<_> = places.into_values().collect();
-        let mut clauses = Vec::new();
-        for pair in row.windows(2) {
-            let gap = pair[1].position - pair[0].position;
-            if ranking.phrase == 0.0 || gap > LARGEST_GAP + 1 {
-                continue;
-            }
-            for (field, weight) in self.weights(ranking) {
-                let term = |n: usize| Term::from_field_text(field, &pair[n].text);
-                let phrase = PhraseQuery::new_with_offset(vec![(0, term(0)), (gap, term(1))]);
-                clauses.push(
-                    Box::new(BoostQuery::new(Box::new(phrase), weight * ranking.phrase)) as Clause,
-                );
-            }
-        }
-        clauses
+        let clause = |term: &QueryTerm| -> Clause {
+            let weight = if term.joined { ranking.joined } else { 1.0 };
+            let indexed = Term::from_field_text(self.fields.text, &term.text);
+            let query = TermQuery::new(indexed, IndexRecordOption::WithFreqs);
+            Box::new(BoostQuery::new(Box::new(query), weight))
+        };
+        terms.iter().map(clause).collect()
     }
 
     /// What finds the candidates: any of the terms, and all filters.

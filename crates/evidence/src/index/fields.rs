@@ -3,7 +3,7 @@
 //! | field | indexed as | for |
 //! |---|---|---|
 //! | `id` | exact | replacing, deleting, looking up |
-//! | `title`, `body` | analyzed, with positions | ranking; `body` is the abstract, its sections one after the other |
+//! | `text` | analyzed, with frequencies | ranking: the title, then the sections of the abstract |
 //! | `year` | number | filter |
 //! | `types`, `mesh` | exact, lower case | filters |
 //! | `flags` | exact: `retracted`, `corrected`, `concern`, `no-abstract` | filter, counts |
@@ -31,8 +31,7 @@ pub(super) const NO_ABSTRACT: &str = "no-abstract";
 pub(crate) struct Fields {
     pub(crate) schema: Schema,
     pub(crate) id: Field,
-    pub(crate) title: Field,
-    pub(crate) body: Field,
+    pub(crate) text: Field,
     pub(crate) year: Field,
     pub(crate) types: Field,
     pub(crate) mesh: Field,
@@ -44,13 +43,12 @@ impl Fields {
     pub(crate) fn new() -> Fields {
         let analyzed = TextFieldIndexing::default()
             .set_tokenizer(analysis::NAME)
-            .set_index_option(IndexRecordOption::WithFreqsAndPositions);
+            .set_index_option(IndexRecordOption::WithFreqs);
         let analyzed = TextOptions::default().set_indexing_options(analyzed);
         let mut schema = Schema::builder();
         Fields {
             id: schema.add_text_field("id", STRING),
-            title: schema.add_text_field("title", analyzed.clone()),
-            body: schema.add_text_field("body", analyzed),
+            text: schema.add_text_field("text", analyzed),
             year: schema.add_u64_field("year", NumericOptions::from(INDEXED | FAST)),
             types: schema.add_text_field("types", STRING),
             mesh: schema.add_text_field("mesh", STRING),
@@ -69,12 +67,14 @@ impl Fields {
     pub(super) fn entry(&self, document: &Document) -> Result<TantivyDocument, serde_json::Error> {
         let mut entry = TantivyDocument::default();
         entry.add_text(self.id, &document.id);
-        entry.add_text(self.title, &document.title);
         let sections = document
             .sections
             .iter()
             .map(|section| section.text.as_str());
-        entry.add_text(self.body, sections.collect::<Vec<_>>().join("\n"));
+        let texts: Vec<&str> = std::iter::once(document.title.as_str())
+            .chain(sections)
+            .collect();
+        entry.add_text(self.text, texts.join("\n"));
         if let Some(year) = document.year {
             entry.add_u64(self.year, year.into());
         }
