@@ -251,7 +251,7 @@ impl Pooled {
                     adapter,
                     mode: Mode::Guaranteed,
                     first_word: Some(self.label),
-                    fallback: true,
+                    fallback: false,
                     format_ok: true,
                     tokens: 0,
                     latency_ms: 0.0,

@@ -121,12 +121,9 @@ impl Index {
     fn term_weights(&self, question: &str) -> Result<BTreeMap<String, f64>> {
         let mut weights = BTreeMap::new();
         for term in Analyzer::default().terms(question) {
-            let mut most = 0;
-            for field in [self.fields.title, self.fields.body] {
-                let indexed = Term::from_field_text(field, &term.text);
-                let documents = self.searcher.doc_freq(&indexed);
-                most = most.max(documents.map_err(Error::engine(self.path()))?);
-            }
+            let indexed = Term::from_field_text(self.fields.text, &term.text);
+            let most = self.searcher.doc_freq(&indexed);
+            let most = most.map_err(Error::engine(self.path()))?;
             let (documents, most) = (self.len() as f64, most as f64);
             // Replaced documents are counted until their segment is merged.
             let without = (documents - most).max(0.0);

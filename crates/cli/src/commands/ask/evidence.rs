@@ -6,7 +6,7 @@ use verdict_answer::{
     Pool, answer_from_passages,
 };
 use verdict_common::share;
-use verdict_data::Label;
+use verdict_data::{Label, sentences};
 use verdict_evidence::{Evidence, Notice, NoticeKind};
 use verdict_model::AdapterBank;
 
@@ -90,7 +90,9 @@ pub fn answer(
             passages,
         })
         .collect();
-    let total: usize = passages.iter().map(Vec::len).sum();
+    // Each passage is read as a whole, and each of its sentences.
+    let of = |passage: &Passage<'_>| 1 + sentences(passage.text).count();
+    let total: usize = passages.iter().flatten().map(of).sum();
     let progress = printer.progress("read", "passage", total as u64);
     let done = &mut |count: usize| progress.set(count as u64, "");
     let answers = answer_from_passages(&answerer, &mut engine, &questions, pool, settings, done)?;
