@@ -21,6 +21,8 @@ pub struct Benchmark {
     pub properties: Vec<(&'static str, Vec<String>)>,
     /// PMIDs of the publications that each question was made from; empty where they are not known.
     pub documents: Vec<Vec<String>>,
+    /// Whether a question is the title of its publication, whose conclusion is the answer; then no passage may hold it.
+    pub hides_conclusions: bool,
     /// The publications that a question comes with, each to be read alone; empty for a benchmark without such.
     pub passages: Vec<Vec<String>>,
     /// What a search found for each question, where one was made.

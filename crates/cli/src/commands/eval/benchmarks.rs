@@ -149,6 +149,7 @@ impl BenchmarkName {
                 let items = verdict_data::benchmark(&input, SEED, context.then_some(&whole))?;
                 benchmark.items = official(items)?;
                 benchmark.documents = documents(&input, &benchmark.items)?;
+                benchmark.hides_conclusions = true;
                 let how = match context {
                     true => "with the abstract, except its conclusion, before the question",
                     false => "the question alone, without its abstract",
@@ -176,6 +177,7 @@ impl BenchmarkName {
                 let input = loading::input((**source).clone(), printer)?;
                 benchmark.items = verdict_data::benchmark(&input, SEED, Some(&whole))?;
                 benchmark.documents = documents(&input, &benchmark.items)?;
+                benchmark.hides_conclusions = !matches!(input.source, Source::Bioasq(_));
                 format!("Every labeled row of {}", self.text)
             }
         };

@@ -76,12 +76,13 @@ pub fn collect(
         conditions.extend(of.from_passages(engine, "each publication", &own, &pools, printer)?);
     }
     if let Some(literature) = of.literature {
-        for (name, conclusions) in [
-            ("evidence", Some(Conclusions::Hidden)),
-            ("evidence without source", None),
-        ] {
+        for (name, with_source) in [("evidence", true), ("evidence without source", false)] {
             let mut found = Vec::new();
             for benchmark in of.benchmarks {
+                let conclusions = with_source.then_some(match benchmark.hides_conclusions {
+                    true => Conclusions::Hidden,
+                    false => Conclusions::Kept,
+                });
                 let own = |place: usize| {
                     benchmark
                         .documents
