@@ -304,7 +304,7 @@ impl IndexWriter {
 /// Removes an unfinished index that cannot be continued, and begins a new one.
 fn begin_again(out: &Path, partial: &Path, settings: &IndexSettings) -> Result<IndexWriter> {
     tracing::debug!(folder = %partial.display(), "an unfinished index of other settings is removed");
-    std::fs::remove_dir_all(partial).map_err(Error::io(partial))?;
+    folder::remove(partial)?;
     IndexWriter::create(out, settings)
 }
 
