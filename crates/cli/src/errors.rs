@@ -79,7 +79,10 @@ impl From<hub::Error> for Failure {
 
 impl From<verdict_evidence::Error> for Failure {
     fn from(error: verdict_evidence::Error) -> Self {
-        let failure = Failure::from_error(&error);
+        let mut failure = Failure::from_error(&error);
+        if let verdict_evidence::Error::IndexSetting { .. } = &error {
+            failure.faults[0].insert_str(0, "--");
+        }
         let status = match &error {
             // The engine's own errors are of files that it cannot write or read; what is no index was found before.
             verdict_evidence::Error::Engine { .. } => Status::Failed,

@@ -1,8 +1,8 @@
-//! Builds an index of documents in JSON lines (`id`, `title`, `abstract`) and ranks them for queries in JSON lines (`id`,
-//! `text`, `without`); writes each query's ids, best first, and prints times and the index's size.
+//! Builds an index of a source and ranks its documents for queries in JSON lines (`id`, `text`, `without`); writes each
+//! query's ids, best first, and prints times.
 //!
-//! `rank DOCUMENTS QUERIES INDEX RUN [joined=0.3] [candidates=50]`; `-` for DOCUMENTS
-//! takes the index as it is. `dev/reference/retrieval/bm25s_compare.py` makes the files and judges the runs.
+//! `rank SOURCE QUERIES INDEX RUN [joined=0.3] [candidates=50]`, with a source as `verdict index` takes it; `-` takes
+//! the index as it is. `dev/reference/retrieval/bm25s_compare.py` makes documents and queries, and judges the runs.
 
 #![expect(clippy::print_stdout, reason = "a program of its own")]
 
@@ -13,18 +13,8 @@ use std::time::Instant;
 
 use serde::Deserialize;
 use verdict_evidence::{
-    Change, Document, Filters, Index, IndexSettings, IndexWriter, Ranking, SearchQuery, Section,
-    SectionKind,
+    Filters, Index, IndexSettings, IndexWriter, LiteratureSource, Ranking, SearchQuery,
 };
-
-#[derive(Deserialize)]
-struct Line {
-    id: String,
-    #[serde(default)]
-    title: String,
-    #[serde(rename = "abstract", default)]
-    text: String,
-}
 
 #[derive(Deserialize)]
 struct Query {
@@ -36,12 +26,12 @@ struct Query {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [documents, queries, index, run, weights @ ..] = &arguments[..] else {
-        return Err("rank DOCUMENTS QUERIES INDEX RUN [joined=0.3] …".into());
+    let [source, queries, index, run, weights @ ..] = &arguments[..] else {
+        return Err("rank SOURCE QUERIES INDEX RUN [joined=0.3] …".into());
     };
     let ranking = ranking(weights)?;
-    if documents != "-" {
-        build(documents, Path::new(index))?;
+    if source != "-" {
+        build(source, Path::new(index))?;
     }
     let index = Index::open(Path::new(index))?;
     let mut out = BufWriter::new(std::fs::File::create(run)?);
@@ -76,35 +66,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn build(documents: &str, path: &Path) -> Result<(), Box<dyn Error>> {
+fn build(source: &str, path: &Path) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let settings = IndexSettings {
         overwrite: true,
         ..IndexSettings::default()
     };
+    let source: LiteratureSource = source.parse()?;
     let mut writer = IndexWriter::create(path, &settings)?;
-    for line in BufReader::new(std::fs::File::open(documents)?).lines() {
-        let Line { id, title, text } = serde_json::from_str(&line?)?;
-        let section = Section {
-            label: None,
-            kind: SectionKind::Other,
-            text,
-        };
-        let document = Document {
-            id,
-            title,
-            sections: vec![section],
-            source: "jsonl".into(),
-            ..Document::default()
-        };
-        writer.apply(Change::Put(Box::new(document)))?;
-    }
+    writer.read(&source, &mut |_, _| Ok(()))?;
     let read = start.elapsed().as_secs_f64();
     let manifest = writer.finish()?;
     let seconds = start.elapsed().as_secs_f64();
     let count = manifest.counts.documents;
     println!(
-        "{count} documents in {seconds:.1} s ({read:.1} s until all were taken), {:.0} a second",
+        "{count} documents in {seconds:.1} s ({read:.1} s until all were read), {:.0} a second",
         count as f64 / seconds
     );
     Ok(())

@@ -145,7 +145,7 @@ pub enum Error {
         /// What was given.
         found: String,
     },
-    /// Reading was stopped by whoever takes the changes.
+    /// Reading was stopped by the code that takes the changes.
     #[error("stopped")]
     Stopped,
     /// A file that the data set's readers could not read.

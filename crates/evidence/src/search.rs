@@ -41,6 +41,12 @@ impl Default for Ranking {
     }
 }
 
+/// Scores that differ by a smaller share are the same sum in another order.
+const ROUNDING: f32 = 1e-5;
+
+/// Among more candidates of the same score, which of them are ordered by their ids depends on the index's segments.
+const MOST_TIES: usize = 2_000;
+
 /// A part of the ranking: a query that adds its score.
 type Clause = Box<dyn Query>;
 
@@ -71,10 +77,14 @@ impl Index {
             let collector = TopDocs::with_limit(wanted).order_by_score();
             let found = self.searcher.search(&first, &collector).map_err(engine())?;
             let all = found.len() < wanted;
-            let places = found.into_iter().map(|(_, at)| at);
-            let left: Vec<DocAddress> = places.filter(|at| !excluded.contains(at)).collect();
-            if all || left.len() >= query.top * 2 {
-                break left;
+            let lowest = found.last().map_or(0.0, |&(score, _)| score);
+            let left = found.into_iter().filter(|(_, at)| !excluded.contains(at));
+            let left: Vec<(f32, DocAddress)> = left.collect();
+            let worst = left.get(query.top - 1).map(|&(score, _)| score);
+            // What was not taken must be worse than what is shown, not just as good.
+            let enough = worst.is_some_and(|worst| lowest < worst * (1.0 - ROUNDING));
+            if all || enough || (worst.is_some() && wanted > MOST_TIES) {
+                break left.into_iter().map(|(_, at)| at).collect();
             }
             wanted *= 4;
         };

@@ -1,8 +1,9 @@
-"""Retrieval beside bm25s (and Lucene, through pyserini, where it is installed), judged by the same code.
+r"""Retrieval beside bm25s (and Lucene, through pyserini, where it is installed), judged by the same code.
 
     python -m venv venv && venv/bin/pip install bm25s PyStemmer numpy scipy
     venv/bin/python bm25s_compare.py write DATA FOLDER        # documents.jsonl, bioasq.jsonl, pubmedqa.jsonl
-    cargo run --release -p verdict-evidence --example rank -- FOLDER/documents.jsonl FOLDER/bioasq.jsonl INDEX RUN
+    cargo run --release -p verdict-evidence --example rank -- \
+        "jsonl:FOLDER/documents.jsonl?text=abstract" FOLDER/bioasq.jsonl INDEX RUN
     venv/bin/python bm25s_compare.py judge FOLDER/bioasq.jsonl RUN
     venv/bin/python bm25s_compare.py bm25s FOLDER/documents.jsonl FOLDER/bioasq.jsonl RUN   # the peer's run and times
     venv/bin/python bm25s_compare.py lengthen FOLDER/documents.jsonl 1000000 LARGE.jsonl    # sentences mixed, for times

@@ -96,7 +96,10 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             if change.is_none_or(|number| number.is_multiple_of(1_000)) {
                 let rate = (changes + so_far) as f64 / start.elapsed().as_secs_f64();
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let text = format!("{name}  {} documents/s", grouped(rate as usize));
+                let text = match changes + so_far {
+                    0 => name.into_owned(),
+                    _ => format!("{name}  {} documents/s", grouped(rate as usize)),
+                };
                 progress.set((begun as u64).saturating_sub(1), &text);
             }
             Ok(())

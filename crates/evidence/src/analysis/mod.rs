@@ -10,7 +10,7 @@
 //! 6. **Possessives** lose their ending: `Crohn's` is `crohn`.
 //! 7. **Stop words** ([`stop_words`]) are dropped as long as they are in lower case or begin with a capital. `WAS`,
 //!    `IT` and `SET` in capitals can be genes and stay, as does the `A` of `vitamin A`, unless it begins a sentence. In a
-//!    text that is all in capitals nothing can be told from case, and it is read as if it were in lower case.
+//!    text that is all in capitals case says nothing, and it is read as if it were in lower case.
 //! 8. **Stems** (Snowball's English stemmer, "Porter 2") of plain words alone: no digits, no capital after the first
 //!    letter. Names in capitals are kept, without the `s` of a plural (`NSAIDs`, `miRNAs`), and have their stem as a
 //!    second term, so that `aids` finds `AIDS` too.

@@ -46,3 +46,19 @@ pub(super) fn settle(partial: &Path, index: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+/// Removes a folder in which threads of a writer that was dropped may still end their work.
+pub(super) fn remove(folder: &Path) -> Result<()> {
+    let mut attempts = 0;
+    loop {
+        match std::fs::remove_dir_all(folder) {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::DirectoryNotEmpty && attempts < 50 =>
+            {
+                attempts += 1;
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            result => return result.map_err(Error::io(folder)),
+        }
+    }
+}

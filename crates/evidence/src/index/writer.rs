@@ -2,7 +2,7 @@
 //!
 //! A new index is made in a folder beside its own and renamed when it is whole. An update writes into the index itself;
 //! the search engine publishes changes with a commit, and each commit carries the list of the files whose changes it
-//! holds. Whoever opens an index compares this list with the manifest, which is written last: a list that is longer is
+//! holds. Code that opens an index compares this list with the manifest, which is written last: a list that is longer is
 //! that of an unfinished update.
 
 use std::path::{Path, PathBuf};
@@ -304,7 +304,7 @@ impl IndexWriter {
 /// Removes an unfinished index that cannot be continued, and begins a new one.
 fn begin_again(out: &Path, partial: &Path, settings: &IndexSettings) -> Result<IndexWriter> {
     tracing::debug!(folder = %partial.display(), "an unfinished index of other settings is removed");
-    std::fs::remove_dir_all(partial).map_err(Error::io(partial))?;
+    folder::remove(partial)?;
     IndexWriter::create(out, settings)
 }
 
