@@ -45,7 +45,7 @@ pub enum Command {
     Train(Box<train::Args>),
     Watch(watch::Args),
     Eval(eval::Args),
-    Ask(ask::Args),
+    Ask(Box<ask::Args>),
     Index(index::Args),
     Search(search::Args),
     Bench(bench::Args),

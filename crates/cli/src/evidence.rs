@@ -9,7 +9,7 @@ use verdict_answer::{
 };
 use verdict_evidence::{
     Evidence, Filters, Hit, Index, QuestionSource, RetrievalSettings, SearchQuery,
-    retrieve::LEAST_COVERAGE, retrieve::retrieve,
+    retrieve::LEAST_MATCH, retrieve::retrieve,
 };
 use verdict_train::RunFolder;
 
@@ -46,12 +46,12 @@ pub struct EvidenceFlags {
         conflicts_with = "years"
     )]
     pub as_of: Option<u16>,
-    /// Take a publication for relevant from this coverage on [default: 0.35]
+    /// Read publications that match at least so well [default: 0.35]
     ///
-    /// Coverage is the share of the question's terms that the publication contains, weighted by their rarity, from 0 to
-    /// 1. Without a relevant publication the answer is Uncertain.
+    /// The match is the share of the question's terms that a publication contains, weighted by their rarity, from 0 to 1.
+    /// Without a relevant publication the answer is Uncertain.
     #[arg(long, value_name = "SHARE", requires = "evidence")]
-    pub min_coverage: Option<f64>,
+    pub min_match: Option<f64>,
     #[command(flatten)]
     pub filters: FilterFlags,
 }
@@ -69,9 +69,9 @@ impl EvidenceFlags {
                 "--rerank: expected at least --top, {top}, found {found}"
             ));
         }
-        if let Some(found) = self.min_coverage.filter(|of| !(0.0..=1.0).contains(of)) {
+        if let Some(found) = self.min_match.filter(|of| !(0.0..=1.0).contains(of)) {
             faults.push(format!(
-                "--min-coverage: expected a share from 0 to 1, found {found}"
+                "--min-match: expected a share from 0 to 1, found {found}"
             ));
         }
         faults
@@ -98,7 +98,7 @@ impl EvidenceFlags {
             settings: RetrievalSettings {
                 top: self.rerank.unwrap_or(top),
                 filters,
-                least_coverage: self.min_coverage.unwrap_or(LEAST_COVERAGE),
+                least_match: self.min_match.unwrap_or(LEAST_MATCH),
             },
         }))
     }

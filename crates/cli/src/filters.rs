@@ -7,15 +7,19 @@ use verdict_evidence::Filters;
 /// The filters of a search.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct FilterFlags {
-    /// Only search publications of these years: 2010-2020, 2010-, -2020 or 2015
+    /// Only search publications of these years
+    ///
+    /// 2010-2020, 2010-, -2020 or 2015. A publication without a year is not found then.
     #[arg(long, value_name = "YEARS", value_parser = years, allow_hyphen_values = true)]
     pub years: Option<RangeInclusive<u16>>,
-    /// Only search publications of this type; repeatable, any of them
+    /// Only search publications of this type; repeatable
     ///
-    /// As PubMed writes it: "Randomized Controlled Trial", "Meta-Analysis", "Review".
+    /// Any of the types given, as PubMed writes it: "Randomized Controlled Trial", "Meta-Analysis", "Review".
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
-    /// Only search publications with this MeSH heading; repeatable, all of them
+    /// Only search publications with this MeSH heading; repeatable
+    ///
+    /// A publication has to have all of them.
     #[arg(long, value_name = "HEADING")]
     pub mesh: Vec<String>,
 }

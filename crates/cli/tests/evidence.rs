@@ -190,6 +190,9 @@ fn conditions_are_compared_and_the_pool_is_kept() {
         said.contains("the weights of evidence were not fitted"),
         "{said}"
     );
+    // The same model under two of four conditions, or both models under the same.
+    let pairs = report["benchmarks"][0]["pairs"].as_array().map(Vec::len);
+    assert_eq!(pairs, Some(2 * 6 + 4));
     let html = std::fs::read_to_string(at.join("run/report.html")).expect("read");
     assert!(html.contains("r2 + evidence without source"));
 }
@@ -206,8 +209,8 @@ fn wrong_flags_and_folders_are_refused() {
             "--top: expected at least 1, found 0",
         ),
         (
-            "--evidence index --min-coverage 2",
-            "--min-coverage: expected a share from 0 to 1, found 2",
+            "--evidence index --min-match 2",
+            "--min-match: expected a share from 0 to 1, found 2",
         ),
         ("--evidence index --context Text", "cannot be used with"),
         ("--top 3", "--evidence <INDEX>"),

@@ -202,6 +202,7 @@ fn evaluation_of(change: impl FnOnce(&mut [Vec<Vec<CollectedAnswers>>])) -> Eval
         id: String::new(),
     };
     let options = EvaluationOptions {
+        conditions: Vec::new(),
         run: evaluated_run(),
         methods: Methods {
             fit: Fit::Temperature,

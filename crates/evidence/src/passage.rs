@@ -25,7 +25,7 @@ pub enum Conclusions {
     #[default]
     Kept,
     /// All but its conclusions: for the source of a benchmark's question, whose conclusion is the answer. A document whose
-    /// abstract is not in sections has no passage then, because its conclusion cannot be told from the rest.
+    /// abstract is not in sections has no passage then, because its conclusion cannot be separated from the rest.
     Hidden,
 }
 

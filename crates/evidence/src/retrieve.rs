@@ -10,7 +10,7 @@ use crate::passage::passage;
 use crate::{Conclusions, Document, Error, Filters, Index, MANIFEST, Result, SearchQuery};
 
 /// Share of a question's terms, weighted by their rarity, that a document must contain to be relevant.
-pub const LEAST_COVERAGE: f64 = 0.35;
+pub const LEAST_MATCH: f64 = 0.35;
 
 /// How passages are searched for.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +19,8 @@ pub struct RetrievalSettings {
     pub top: usize,
     /// Which documents may be found. Retracted ones are found in any case, and marked.
     pub filters: Filters,
-    /// Documents with a smaller [`coverage`](Evidence::coverage) are not relevant.
-    pub least_coverage: f64,
+    /// Documents with a smaller [match](Evidence::matched) are not relevant.
+    pub least_match: f64,
 }
 
 impl Default for RetrievalSettings {
@@ -28,7 +28,7 @@ impl Default for RetrievalSettings {
         RetrievalSettings {
             top: 5,
             filters: Filters::default(),
-            least_coverage: LEAST_COVERAGE,
+            least_match: LEAST_MATCH,
         }
     }
 }
@@ -55,7 +55,7 @@ pub struct Evidence {
     pub relevance: f64,
     /// Share of the question's terms in the document, weighted by their rarity (their inverse document frequency), from
     /// 0 to 1.
-    pub coverage: f64,
+    pub matched: f64,
 }
 
 /// The relevant publications for a question, the best first. Retracted ones are among them; they are to be shown, not
@@ -96,8 +96,8 @@ pub fn retrieve(
         let is_own = own.contains(&hit.document.id);
         let conclusions = source.and_then(|source| source.conclusions);
         let conclusions = conclusions.filter(|_| is_own).unwrap_or_default();
-        let coverage = coverage(&weights, &hit.document);
-        if coverage < settings.least_coverage {
+        let matched = matched(&weights, &hit.document);
+        if matched < settings.least_match {
             continue;
         }
         let Some(text) = passage(&hit.document, conclusions, &fits) else {
@@ -108,7 +108,7 @@ pub fn retrieve(
             text,
             score: hit.score,
             relevance: f64::from(hit.score / best),
-            coverage,
+            matched,
             document: hit.document,
         });
     }
@@ -144,7 +144,7 @@ impl Index {
 }
 
 /// Share of the weight of terms that a document contains; 0 where there are no terms.
-fn coverage(weights: &BTreeMap<String, f64>, document: &Document) -> f64 {
+fn matched(weights: &BTreeMap<String, f64>, document: &Document) -> f64 {
     let mut analyzer = Analyzer::default();
     let texts = document.sections.iter().map(|section| &section.text);
     let terms: BTreeSet<String> = texts

@@ -102,7 +102,7 @@ fn relevant_publications_are_found_and_retracted_ones_marked() {
     );
     assert_eq!(all[0].relevance, 1.0);
     assert!(
-        all.iter().all(|one| (0.35..=1.0).contains(&one.coverage)),
+        all.iter().all(|one| (0.35..=1.0).contains(&one.matched)),
         "{all:?}"
     );
     let retracted = all.iter().filter(|one| one.document.is_retracted());

@@ -317,7 +317,9 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     )?;
     let seconds = started.elapsed().as_secs_f64();
     drop(progress);
-    if literature.is_some() || with_passages {
+    let mut conditions: Vec<[usize; 2]> = (0..models.len()).map(|model| [model, 0]).collect();
+    // Variants of questions are answered under the first condition alone, so with them there is no other.
+    if literature.is_some() || (with_passages && variants.is_none()) {
         let asked: Vec<(String, Option<usize>)> =
             model_names.iter().cloned().zip(models.clone()).collect();
         let evaluated = Evaluated {
@@ -331,6 +333,8 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
             literature: literature.as_ref(),
         };
         for condition in conditions::collect(&evaluated, &mut engine, printer)? {
+            let number = conditions.len();
+            conditions.push([number % asked.len(), number / asked.len()]);
             model_names.push(condition.name);
             validation.push(condition.validation);
             for (all, own) in answers.iter_mut().zip(condition.answers) {
@@ -343,6 +347,7 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
         .map(|variants| (variants, answers.pop().unwrap_or_default()));
     let index = |name: &String| names.iter().position(|of| *of == Some(name.as_str()));
     let options = EvaluationOptions {
+        conditions,
         run: evaluated_run,
         methods: Methods {
             max_prompt_tokens: settings.max_prompt_tokens,

@@ -38,7 +38,9 @@ pub struct Args {
     /// Leave out retracted publications [default: flag them]
     #[arg(long)]
     pub leave_out_retracted: bool,
-    /// Leave out publications without an abstract [default: find them by their title]
+    /// Leave out publications without an abstract
+    ///
+    /// By default they are found by their titles.
     #[arg(long)]
     pub with_abstract_only: bool,
     /// Memory for documents that are not on disk yet, in MiB

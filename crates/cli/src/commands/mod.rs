@@ -27,7 +27,7 @@ pub fn run(command: Command, printer: &Printer) -> Result {
         Command::Train(args) => train::run(*args, printer),
         Command::Watch(args) => watch::run(args, printer),
         Command::Eval(args) => eval::run(args, printer),
-        Command::Ask(args) => ask::run(args, printer),
+        Command::Ask(args) => ask::run(*args, printer),
         Command::Index(args) => index::run(args, printer),
         Command::Search(args) => search::run(args, printer),
         Command::Bench(args) => bench::run(args, printer),

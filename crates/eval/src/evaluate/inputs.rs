@@ -18,6 +18,9 @@ pub struct EvaluationOptions<'o> {
     pub looks: Vec<Look>,
     /// Names of the models, in the order of their answers.
     pub models: Vec<String>,
+    /// The model and the condition behind each name, both by number; empty where each name is a model of its own. Two
+    /// names are compared where they share one of both.
+    pub conditions: Vec<[usize; 2]>,
     /// Predictions of each model for the validation set.
     pub validation: Vec<Vec<ValidationPrediction>>,
     /// Ensembles: a name, and the indices of the models.

@@ -170,7 +170,7 @@ fn benchmark_report(
             .as_ref()
             .and_then(|labels| scored(labels, &all)),
         models: reports.collect(),
-        pairs: pairs(models, items, &groups, &labels, resampling),
+        pairs: pairs(options, models, items, &groups, &labels),
         slices: slices::slices(models, benchmark, &labels, &scored),
         retrieval: retrieval::retrieval(benchmark, &groups, resampling),
         published: benchmark.published.clone(),
@@ -236,16 +236,23 @@ fn abstention_outcome(
 
 /// Every two models compared, the later one first, so that a difference is tuned minus base. The p values are adjusted
 /// together.
+/// Every two models compared; of several conditions, only the same model under two of them and two models under the same,
+/// so that the correction for many comparisons does not pay for those that nobody asks.
 fn pairs(
+    options: &EvaluationOptions<'_>,
     models: &[EvaluatedModel],
     items: &[Item],
     groups: &[u32],
     labels: &[Vec<Label>],
-    resampling: Resampling,
 ) -> Vec<PairReport> {
+    let resampling = options.methods.resampling;
+    // Ensembles stand behind the models, under the first condition.
+    let of = |place: usize| options.conditions.get(place).copied();
+    let of = |place: usize| of(place).unwrap_or([place, 0]);
+    let comparable = |a: usize, b: usize| of(a)[0] == of(b)[0] || of(a)[1] == of(b)[1];
     let mut compared = Vec::new();
     for second in 0..models.len() {
-        for first in second + 1..models.len() {
+        for first in (second + 1..models.len()).filter(|first| comparable(*first, second)) {
             let rows: Vec<PairedAnswers> = items
                 .iter()
                 .enumerate()

@@ -1,6 +1,6 @@
 //! How biomedical text becomes the terms of the index. Documents and questions go through the same analysis.
 //!
-//! 1. **Characters** ([`fold`]): compatibility characters, accents, quotes and dashes become plain ones (NFKD).
+//! 1. **Characters** (`fold.rs`): compatibility characters, accents, quotes and dashes become plain ones (NFKD).
 //! 2. **Words**: runs of letters and digits. Hyphens, slashes and apostrophes connect words to a *compound*; a point
 //!    belongs to a number (`0.05`), and a comma before three digits does not count (`1,000` is `1000`).
 //! 3. **Pieces**: a word is divided where Greek letters meet others, and at the first border of letters and digits.
@@ -8,7 +8,7 @@
 //!    (of longer ones, each two neighbours). So `IL-6`, `IL 6` and `IL6` find each other.
 //! 5. **Greek letters** by their names: `β-blocker` and `beta-blocker` are the same, as are `TNFα` and `TNF-alpha`.
 //! 6. **Possessives** lose their ending: `Crohn's` is `crohn`.
-//! 7. **Stop words** ([`stop_words`]) are dropped as long as they are in lower case or begin with a capital. `WAS`,
+//! 7. **Stop words** (`stop_words.rs`) are dropped as long as they are in lower case or begin with a capital. `WAS`,
 //!    `IT` and `SET` in capitals can be genes and stay, as does the `A` of `vitamin A`, unless it begins a sentence. In a
 //!    text that is all in capitals case says nothing, and it is read as if it were in lower case.
 //! 8. **Stems** (Snowball's English stemmer, "Porter 2") of plain words alone: no digits, no capital after the first

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use verdict_answer::{AnswerSettings, Calibration, Fit, Mode, ModelInferenceEngine, Question};
 use verdict_common::{counted, duration, grouped};
 use verdict_data::clean_question;
-use verdict_model::AdapterBank;
+use verdict_model::{AdapterBank, Device};
 
 use self::answer::BulkAnswer;
 use self::chunks::{Asked, Chunk};
@@ -73,9 +73,9 @@ pub struct BulkArgs {
     /// Save progress every N rows
     #[arg(long, value_name = "N", requires = "input", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub checkpoint_every: u32,
-    /// Answer up to N tokens of prompts in one pass
-    #[arg(long, value_name = "N", requires = "input", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_batch_tokens: u32,
+    /// Answer N prompt tokens in one pass [default: 2048, GPU: 8192]
+    #[arg(long, value_name = "N", requires = "input", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_batch_tokens: Option<u32>,
     /// Shards as a job array.
     #[command(flatten)]
     pub slurm: slurm::Flags,
@@ -146,7 +146,12 @@ impl BulkArgs {
             false => Mode::Label,
         };
         let limits = AnswerSettings {
-            max_batch_tokens: self.max_batch_tokens as usize,
+            // On an H200, 8,192 tokens at once are 10 % faster than 2,048, and 32,768 not faster than that.
+            max_batch_tokens: match (self.max_batch_tokens, answering.options.device) {
+                (Some(tokens), _) => tokens as usize,
+                (None, Device::Cpu) => 2048,
+                (None, Device::Cuda(_)) => 8192,
+            },
             ..answering.limits
         };
         let shard = self.shard.unwrap_or(ShardIndex { index: 1, of: 1 });

@@ -8,11 +8,10 @@ use verdict_answer::{
 use verdict_common::share;
 use verdict_data::{Label, sentences};
 use verdict_evidence::{Evidence, Notice, NoticeKind};
-use verdict_model::AdapterBank;
 
+use super::resolved::Loaded;
 use crate::evidence::{Literature, SearchedQuestion, passages, readable};
 use crate::failure::Result;
-use crate::loading::Opened;
 use crate::printer::Printer;
 
 /// An answer and the publications that it rests on.
@@ -36,7 +35,7 @@ pub struct EvidenceOutput<'e> {
     /// Score relative to the best publication's.
     relevance: f64,
     /// Share of the question's terms that it contains, weighted by rarity.
-    coverage: f64,
+    matched: f64,
     /// Whether it was retracted; then it is not read and counts for nothing.
     retracted: bool,
     /// Retractions, corrections and expressions of concern.
@@ -65,15 +64,15 @@ struct ReadingOutput<'e> {
 
 /// Answers the questions from publications.
 pub fn answer(
-    (opened, bank): (&Opened, &AdapterBank),
+    loaded: &Loaded,
     literature: &Literature,
-    (texts, adapter): (&[&str], Option<usize>),
+    texts: &[&str],
     pool: &Pool,
     settings: &AnswerSettings,
     printer: &Printer,
 ) -> Result<Vec<EvidenceAnswer>> {
-    let answerer = opened.answerer()?;
-    let mut engine = ModelInferenceEngine::new(&opened.model, bank);
+    let answerer = loaded.opened.answerer()?;
+    let mut engine = ModelInferenceEngine::new(&loaded.opened.model, &loaded.bank);
     let searched: Vec<SearchedQuestion<'_>> = texts
         .iter()
         .map(|text| SearchedQuestion { text, source: None })
@@ -86,7 +85,7 @@ pub fn answer(
         .zip(&passages)
         .map(|(text, passages)| PassageQuestion {
             text,
-            adapter,
+            adapter: loaded.adapter,
             passages,
         })
         .collect();
@@ -123,7 +122,7 @@ impl EvidenceAnswer {
                     journal: document.journal.as_deref(),
                     score: one.score,
                     relevance: one.relevance,
-                    coverage: one.coverage,
+                    matched: one.matched,
                     retracted,
                     notices: &document.notices,
                     reading,

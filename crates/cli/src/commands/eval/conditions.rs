@@ -1,5 +1,5 @@
 //! Conditions under which the models of an evaluation answer, besides the benchmark as it comes: without any context, from
-//! passages that are found in an index, and from the publications that the questions come with. Each stands in the
+//! passages that are found in an index, and from the publications that the questions come with. Each is in the
 //! report as a model of its own, so that all are compared on the same questions by paired tests.
 
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ pub struct Condition {
     pub answers: Vec<Vec<CollectedAnswers>>,
 }
 
-/// The answers under all conditions. With an index, the pools are fitted on the validation set first and written into the
+/// The answers of all models under one condition after the other. With an index, the pools are fitted on the validation set first and written into the
 /// run.
 pub fn collect(
     of: &Evaluated<'_, '_>,
@@ -73,7 +73,7 @@ pub fn collect(
     }
     if of.benchmarks.iter().any(|of| !of.passages.is_empty()) {
         let own: Vec<Passages> = of.benchmarks.iter().map(own_passages).collect();
-        conditions.extend(of.from_passages(engine, "each publication", &own, &pools, printer)?);
+        conditions.extend(of.pooled(engine, "each publication", &own, &pools, printer)?);
     }
     if let Some(literature) = of.literature {
         for (name, with_source) in [("evidence", true), ("evidence without source", false)] {
@@ -93,7 +93,7 @@ pub fn collect(
                 let questions = questions.map(|(place, item)| (item, own(place)));
                 found.push(of.find(engine, literature, questions, conclusions, printer)?);
             }
-            conditions.extend(of.from_passages(engine, name, &found, &pools, printer)?);
+            conditions.extend(of.pooled(engine, name, &found, &pools, printer)?);
         }
     }
     Ok(conditions)
@@ -201,7 +201,7 @@ impl Evaluated<'_, '_> {
     }
 
     /// Each model from passages, which are given for each question of each benchmark.
-    fn from_passages(
+    fn pooled(
         &self,
         engine: &mut dyn InferenceEngine,
         condition: &str,
