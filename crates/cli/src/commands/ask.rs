@@ -149,24 +149,34 @@ fn pool(resolved: &Resolved, literature: &Literature, printer: &Printer) -> Resu
         return Ok(unfitted);
     };
     let name = resolved.adapter.as_deref().unwrap_or(run.best());
-    let fitted = RunPools::read(run)?.and_then(|of| Some((of.pools.get(name)?.pool, of.top)));
-    let flags = shell::word(run.dir());
-    match fitted {
-        Some((pool, top)) if top == literature.top => Ok(pool),
-        Some((pool, top)) => {
-            printer.note(format!(
-                "the weights of evidence were fitted with --top {top}"
-            ));
-            Ok(pool)
-        }
-        None => {
-            printer.note(format!(
-                "the weights of evidence are not fitted; `verdict eval {flags} --evidence INDEX` fits them on the validation set"
-            ));
-            Ok(unfitted)
-        }
+    let dir = shell::word(run.dir());
+    let Some(pools) = RunPools::read(run)?.filter(|of| of.pools.contains_key(name)) else {
+        printer.note(format!(
+            "the weights of evidence are not fitted; `verdict eval {dir} --evidence INDEX` fits them on the validation set"
+        ));
+        return Ok(unfitted);
+    };
+    let fitted = pools.pools[name];
+    if pools.top != literature.top {
+        let top = pools.top;
+        printer.note(format!(
+            "the weights of evidence were fitted with --top {top}"
+        ));
     }
+    if pools.index != literature.index.fingerprint()? {
+        printer.note("the weights of evidence were fitted with another index");
+    }
+    if fitted.rows < FEW {
+        let rows = counted(fitted.rows, "question");
+        printer.note(format!(
+            "the weights of evidence were fitted on {rows} only"
+        ));
+    }
+    Ok(fitted.pool)
 }
+
+/// Fewer questions are too few to fit the weights of evidence on.
+const FEW: usize = 30;
 
 /// Answers all questions in one batch; shows progress for more than one.
 pub fn answer(

@@ -154,9 +154,12 @@ impl EvidenceAnswer {
             "  evidence: {agreement} of its weight gives this answer"
         ));
         for one in self.output(calibration) {
-            let year = one
-                .year
-                .map_or_else(|| "    ".to_owned(), |year| year.to_string());
+            let year = one.year.map(|year| format!(" ({year})"));
+            let year = year.unwrap_or_default();
+            let title = match one.title.is_empty() {
+                true => "(no title)",
+                false => one.title,
+            };
             let says = match &one.reading {
                 None => "retracted, not counted".to_owned(),
                 Some(reading) => {
@@ -169,7 +172,7 @@ impl EvidenceAnswer {
                     format!("{} {}{mark}", reading.label, share(p))
                 }
             };
-            printer.line(format!("    {} ({year}) {says}: {}", one.id, one.title));
+            printer.line(format!("    {}{year} {says}: {title}", one.id));
             for notice in one.notices.iter().filter_map(notice) {
                 printer.line(format!("      {notice}"));
             }
