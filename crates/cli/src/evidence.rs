@@ -1,12 +1,14 @@
 //! Evidence for questions: the flags of a search in an index, and the passages that it finds.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use verdict_answer::{
     AnswerSettings, Answerer, FittedPool, InferenceEngine, Passage, PassageQuestion, relevance,
 };
+use verdict_data::new_file_in;
 use verdict_evidence::{
     Evidence, Filters, Hit, Index, QuestionSource, RetrievalSettings, SearchQuery,
     retrieve::LEAST_MATCH, retrieve::retrieve,
@@ -30,7 +32,7 @@ pub struct EvidenceFlags {
     /// Read this many publications per question [default: 5]
     #[arg(long, value_name = "N", requires = "evidence")]
     pub top: Option<usize>,
-    /// Order this many candidates anew, by the base model
+    /// Rerank this many candidates with the base model
     ///
     /// A second stage behind the search: the base model is asked of each candidate whether it answers the question, and
     /// the --top publications with the highest probability are read.
@@ -46,7 +48,7 @@ pub struct EvidenceFlags {
         conflicts_with = "years"
     )]
     pub as_of: Option<u16>,
-    /// Read publications that match at least so well [default: 0.35]
+    /// Only read publications that match this well [default: 0.35]
     ///
     /// The match is the share of the question's terms that a publication contains, weighted by their rarity, from 0 to 1.
     /// Without a relevant publication the answer is Uncertain.
@@ -268,7 +270,11 @@ impl RunPools {
     pub fn write(&self, run: &RunFolder) -> Result {
         let path = run.dir().join(FILE);
         let text = serde_json::to_string_pretty(self).map_err(Failure::failed)?;
-        std::fs::write(&path, text + "\n")
-            .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
+        let write = || -> std::io::Result<()> {
+            let mut file = new_file_in(run.dir())?;
+            writeln!(file, "{text}")?;
+            file.persist(&path).map(drop).map_err(|error| error.error)
+        };
+        write().map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
     }
 }

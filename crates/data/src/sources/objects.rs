@@ -16,7 +16,7 @@ use super::hashed::Hashed;
 use super::own_parquet::value;
 use super::parquet::{broken, check_compression, guarded, whole};
 use super::quotes::Quotes;
-use super::table::{Fields, csv_error};
+use super::table::{Fields, csv_error, delimiter, header_of};
 use crate::manifest::FileRecord;
 use crate::{Error, Result, Source};
 
@@ -204,15 +204,6 @@ fn not_utf8() -> String {
     "expected UTF-8, found other bytes".into()
 }
 
-/// The delimiter that a table's name ends in.
-fn delimiter(path: &Path) -> u8 {
-    let tabs = path.extension();
-    match tabs.is_some_and(|end| end.eq_ignore_ascii_case("tsv")) {
-        true => b'\t',
-        false => b',',
-    }
-}
-
 /// Calls `each` with the header and every record.
 fn records(
     path: &Path,
@@ -226,12 +217,7 @@ fn records(
         .flexible(true)
         .from_reader(&mut quotes);
     let fault = |error: csv::Error| csv_error(path, &error);
-    let header: Vec<String> = reader
-        .headers()
-        .map_err(fault)?
-        .iter()
-        .map(Into::into)
-        .collect();
+    let header = header_of(&mut reader).map_err(fault)?;
     let mut record = csv::ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(fault)? {
         if each(&header, &record).is_break() {
@@ -248,8 +234,7 @@ fn header(path: &Path) -> Result<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter(path))
         .from_reader(&mut file);
-    let header = reader.headers().map_err(|error| csv_error(path, &error))?;
-    Ok(header.iter().map(Into::into).collect())
+    header_of(&mut reader).map_err(|error| csv_error(path, &error))
 }
 
 /// A record as an object.

@@ -89,21 +89,13 @@ pub(super) fn records(
     on_records: &mut OnRecords<'_>,
 ) -> Result<FileRecord> {
     let mut file = Hashed::open(path)?;
-    let tabs = path
-        .extension()
-        .is_some_and(|end| end.eq_ignore_ascii_case("tsv"));
-    let delimiter = if tabs { b'\t' } else { b',' };
+    let delimiter = delimiter(path);
     let mut quotes = Quotes::new(&mut file, delimiter);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .from_reader(&mut quotes);
     let fault = |error: csv::Error| csv_error(path, &error);
-    let header: Vec<String> = reader
-        .headers()
-        .map_err(fault)?
-        .iter()
-        .map(Into::into)
-        .collect();
+    let header = header_of(&mut reader).map_err(fault)?;
     // A missing column is reported once, with the name looked for, not with the first row.
     for name in needed {
         if !header.iter().any(|of| of == name) {
@@ -151,6 +143,20 @@ pub(super) fn records(
 fn named(header: &[String]) -> String {
     let names: Vec<String> = header.iter().map(|name| format!("{name:?}")).collect();
     names.join(", ")
+}
+
+/// What separates the fields: commas, or tabs where the name ends in `.tsv`.
+pub(super) fn delimiter(path: &Path) -> u8 {
+    let tabs = path.extension();
+    match tabs.is_some_and(|end| end.eq_ignore_ascii_case("tsv")) {
+        true => b'\t',
+        false => b',',
+    }
+}
+
+/// The names of a table's columns.
+pub(super) fn header_of<R: std::io::Read>(reader: &mut csv::Reader<R>) -> csv::Result<Vec<String>> {
+    Ok(reader.headers()?.iter().map(Into::into).collect())
 }
 
 pub(super) fn csv_error(path: &Path, error: &csv::Error) -> Error {
