@@ -12,7 +12,7 @@ use crate::batch::{self, PendingPrompt};
 use crate::engine::InferenceEngine;
 use crate::error::AnswerError;
 use crate::labels::{LabelError, LabelTokens};
-use crate::prompt::{self, EncodedPrompt, PromptError};
+use crate::prompt::{self, EncodedPrompt, PromptError, PromptFormat};
 use crate::request::{AnswerSettings, Question};
 use crate::text::AnswerFormat;
 use crate::verdict::Verdict;
@@ -98,6 +98,7 @@ impl<'t> Answerer<'t> {
         settings: &AnswerSettings,
     ) -> Result<PromptLimits, AnswerError> {
         Ok(PromptLimits {
+            format: settings.prompt_format,
             tokens: prompt_limit(engine, settings)?,
             vocabulary: engine.vocab_size(),
         })
@@ -114,7 +115,8 @@ impl<'t> Answerer<'t> {
         limits: PromptLimits,
     ) -> Result<EncodedPrompt, PromptError> {
         let tokenizer = self.format.tokenizer;
-        let prompt = prompt::fit_prompt(tokenizer, question, context, limits.tokens)?;
+        let prompt =
+            prompt::fit_prompt(tokenizer, limits.format, question, context, limits.tokens)?;
         prompt::check_embedding(tokenizer, &prompt.tokens, limits.vocabulary)?;
         Ok(prompt)
     }
@@ -180,6 +182,8 @@ impl<'t> Answerer<'t> {
 /// What a prompt has to fit: made by [`Answerer::limits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PromptLimits {
+    /// How question and context are arranged.
+    format: PromptFormat,
     /// Maximum number of tokens in a prompt.
     tokens: usize,
     /// Rows of the model's embedding.

@@ -7,8 +7,10 @@
 //!    Yes. Rationale: {rationale}<end of text>
 //! ```
 //!
+//! That is [`PromptFormat::ContextFirst`]; a run may use another [`PromptFormat`], which `eval` and `ask` take from it.
+//!
 //! Prompt and completion are encoded separately and joined, so that a prompt has the same tokens in training and in
-//! answering. There is no chat template.
+//! answering.
 //!
 //! A prompt also has the same limit in both: [`prompt_limit`] of the maximum sequence length. A context that is too long
 //! loses as few of its first sentences as necessary, because the results of an abstract, which contain the answer, are at
@@ -17,7 +19,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokenizers::{Encoding, Tokenizer};
 use verdict_data::{Item, Label, latest_sentences};
@@ -41,6 +43,50 @@ pub const fn prompt_limit(max_length: usize) -> usize {
 
 /// The prefix of the context.
 const CONTEXT: &str = "Context: ";
+
+/// How a question and its context are arranged in the prompt. Without a context, the first two are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromptFormat {
+    /// `Context: {context}\nQ: {question}\nA:`.
+    #[default]
+    ContextFirst,
+    /// `Q: {question}\nContext: {context}\nQ: {question}\nA:`: the model knows what to look for while it reads.
+    QuestionTwice,
+    /// The first, as the user's turn of a ChatML conversation: `<|im_start|>user\n…<|im_end|>\n<|im_start|>assistant\nA:`.
+    /// For models whose tokenizer has these control tokens.
+    Chat,
+}
+
+impl PromptFormat {
+    /// All formats, in the order of help texts.
+    pub const ALL: [PromptFormat; 3] = [
+        PromptFormat::ContextFirst,
+        PromptFormat::QuestionTwice,
+        PromptFormat::Chat,
+    ];
+
+    /// The name in flags and files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PromptFormat::ContextFirst => "context-first",
+            PromptFormat::QuestionTwice => "question-twice",
+            PromptFormat::Chat => "chat",
+        }
+    }
+}
+
+impl std::str::FromStr for PromptFormat {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|format| format.as_str() == name);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(PromptFormat::as_str).join(", ");
+            format!("expected one of {names}, found {name}")
+        })
+    }
+}
 
 /// An error of encoding a prompt or an example.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -88,6 +134,17 @@ pub enum PromptError {
         id: u32,
         /// Rows of the model's embedding (`vocab_size`).
         rows: usize,
+    },
+    /// The format of the prompt needs a control token that the tokenizer does not have.
+    #[error(
+        "the prompt format {format} needs the token {token:?}, which this model's tokenizer does not have; \
+         context-first works with every model"
+    )]
+    NoChatToken {
+        /// Name of the format.
+        format: &'static str,
+        /// The token as text.
+        token: &'static str,
     },
     /// The tokenizer could not encode the text.
     #[error("the tokenizer could not encode the text: {0}")]
@@ -162,16 +219,62 @@ impl fmt::Display for ContextCuts {
     }
 }
 
-/// The prompt: `Q: {question}\nA:`, after `Context: {context}\n` where there is a context.
+/// The prompt as text, in a format without control tokens ([`PromptFormat::Chat`] is rendered as its user's turn, with
+/// the beginning of the answer).
 ///
 /// Every run of white space becomes one space, so that a question cannot start a new line. An empty context counts as
 /// none.
-pub fn render(question: &str, context: Option<&str>) -> String {
+pub fn render(format: PromptFormat, question: &str, context: Option<&str>) -> String {
+    body(format, question, context) + ANSWER
+}
+
+/// The beginning of an answer.
+const ANSWER: &str = "\nA:";
+
+/// The prompt before the beginning of the answer.
+fn body(format: PromptFormat, question: &str, context: Option<&str>) -> String {
     let question = one_line(question);
-    match context.map(one_line).filter(|text| !text.is_empty()) {
-        Some(context) => format!("{CONTEXT}{context}\nQ: {question}\nA:"),
-        None => format!("Q: {question}\nA:"),
+    let context = context.map(one_line).filter(|text| !text.is_empty());
+    match (context, format) {
+        (None, _) => format!("Q: {question}"),
+        (Some(context), PromptFormat::ContextFirst | PromptFormat::Chat) => {
+            format!("{CONTEXT}{context}\nQ: {question}")
+        }
+        (Some(context), PromptFormat::QuestionTwice) => {
+            format!("Q: {question}\n{CONTEXT}{context}\nQ: {question}")
+        }
     }
+}
+
+/// The tokens of a prompt, however many.
+fn encode_prompt(
+    tokenizer: &Tokenizer,
+    format: PromptFormat,
+    question: &str,
+    context: Option<&str>,
+) -> Result<Vec<u32>, PromptError> {
+    let ids = |text: &str| Ok(encode(tokenizer, text, false)?.get_ids().to_vec());
+    if format != PromptFormat::Chat {
+        let encoding = encode(tokenizer, &render(format, question, context), true)?;
+        return Ok(encoding.get_ids().to_vec());
+    }
+    let control = |token: &'static str| {
+        let format = format.as_str();
+        let missing = PromptError::NoChatToken { format, token };
+        tokenizer.token_to_id(token).ok_or(missing)
+    };
+    let (start, end) = (control("<|im_start|>")?, control("<|im_end|>")?);
+    let user = ids(&format!("user\n{}", body(format, question, context)))?;
+    let assistant = ids(&format!("assistant{ANSWER}"))?;
+    Ok([
+        vec![start],
+        user,
+        vec![end],
+        ids("\n")?,
+        vec![start],
+        assistant,
+    ]
+    .concat())
 }
 
 /// The completion: ` {label}. Rationale: {rationale}`.
@@ -191,6 +294,7 @@ pub fn opening(label: Label) -> String {
 /// [`PromptError::EmptyQuestion`], [`PromptError::ControlToken`], [`PromptError::Tokenizer`].
 pub fn fit_prompt(
     tokenizer: &Tokenizer,
+    format: PromptFormat,
     question: &str,
     context: Option<&str>,
     limit: usize,
@@ -200,21 +304,21 @@ pub fn fit_prompt(
         return Err(PromptError::EmptyQuestion);
     }
     let context = context.map(one_line).unwrap_or_default();
-    let prompt = |context: &str| encode(tokenizer, &render(&question, Some(context)), true);
+    let prompt = |context: &str| encode_prompt(tokenizer, format, &question, Some(context));
     let whole = prompt(&context)?;
     if whole.len() <= limit {
         return Ok(EncodedPrompt {
-            tokens: whole.get_ids().to_vec(),
+            tokens: whole,
             cut: 0,
         });
     }
     // A part cannot fail to encode where the whole did not.
-    let fits = |context: &str| prompt(context).is_ok_and(|encoding| encoding.len() <= limit);
+    let fits = |context: &str| prompt(context).is_ok_and(|tokens| tokens.len() <= limit);
     let kept = prompt(latest_sentences(&context, fits))?;
     match kept.len() <= limit {
         true => Ok(EncodedPrompt {
-            tokens: kept.get_ids().to_vec(),
             cut: whole.len() - kept.len(),
+            tokens: kept,
         }),
         false => Err(PromptError::QuestionTooLong {
             question: beginning(&question),
@@ -234,6 +338,7 @@ pub fn fit_prompt(
 /// [`PromptError::CompletionTooLong`].
 pub fn encode_item(
     tokenizer: &Tokenizer,
+    format: PromptFormat,
     item: &Item,
     max_tokens: usize,
     eos: u32,
@@ -253,6 +358,7 @@ pub fn encode_item(
     }
     let EncodedPrompt { mut tokens, cut } = fit_prompt(
         tokenizer,
+        format,
         &item.question,
         item.context.as_deref(),
         prompt_limit(max_tokens).min(max_tokens - kept),

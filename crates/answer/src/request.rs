@@ -1,6 +1,6 @@
 //! Questions, and the limits and sampling of their answers.
 
-use crate::prompt;
+use crate::prompt::{self, PromptFormat};
 use crate::sampler::Sampling;
 use crate::verdict::Mode;
 
@@ -25,6 +25,8 @@ pub struct AnswerSettings {
     pub max_answer_tokens: usize,
     /// Maximum number of tokens in a prompt; a longer context loses its first sentences.
     pub max_prompt_tokens: usize,
+    /// How question and context are arranged in the prompt.
+    pub prompt_format: PromptFormat,
     /// Maximum number of tokens in one forward pass while new prompts are admitted.
     pub max_batch_tokens: usize,
     /// Maximum number of sequences in the cache at once.
@@ -40,6 +42,7 @@ impl Default for AnswerSettings {
         AnswerSettings {
             max_answer_tokens: prompt::DEFAULT_ANSWER_TOKENS,
             max_prompt_tokens: prompt::prompt_limit(prompt::DEFAULT_MAX_LENGTH),
+            prompt_format: PromptFormat::default(),
             max_batch_tokens: 2048,
             max_sequences: 64,
             sampling: Sampling::default(),

@@ -27,6 +27,7 @@ mod machine;
 mod models;
 mod moved;
 mod printer;
+mod recipes;
 mod settings;
 mod shards;
 mod shell;

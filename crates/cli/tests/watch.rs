@@ -57,7 +57,7 @@ fn a_run_that_was_trained_here() {
     let csv = fs::read_to_string(at.join("out/run.csv")).expect("read");
     assert_eq!(
         csv.lines().count(),
-        1 + 2 * (3 * 3 + 3) + 3 + 3 * 2,
+        1 + 2 * (3 * 3 + 4) + 4 + 3 * 2,
         "{csv}"
     );
     assert!(at.join("out/board/r4").is_dir());

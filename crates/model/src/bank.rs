@@ -188,6 +188,35 @@ impl AdapterBank {
         self.adapters.len() - 1
     }
 
+    /// Starts an adapter that [`create`](Self::create) made from the weights of a trained one of the same rank. Where
+    /// their α differ, B is scaled, so that both compute the same.
+    ///
+    /// # Errors
+    /// [`Error::InitRank`] where the ranks differ; as [`add`](Self::add).
+    pub fn initialize(&mut self, config: &ModelConfig, index: usize, from: &Adapter) -> Result<()> {
+        let mut trained = Self::default();
+        trained.add(config, "the adapter to start from", from)?;
+        let BankAdapter {
+            spec,
+            scale,
+            mut weights,
+            sites,
+        } = trained.adapters.remove(0);
+        let own = &self.adapters[index];
+        if spec.rank != own.spec.rank {
+            return Err(Error::InitRank {
+                expected: own.spec.rank,
+                found: spec.rank,
+            });
+        }
+        let factor = scale / own.scale;
+        for range in sites.iter().flat_map(|site| &site.b) {
+            weights[range.clone()].iter_mut().for_each(|w| *w *= factor);
+        }
+        self.weights_mut(index).copy_from_slice(&weights);
+        Ok(())
+    }
+
     /// Adds a trained adapter. Modules it does not adapt stay as they are. Returns its index.
     ///
     /// # Errors

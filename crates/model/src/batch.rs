@@ -16,8 +16,10 @@ pub struct Example<'a> {
     /// Index in `tokens` of the first supervised token, at least 1.
     pub loss_from: usize,
     /// Multiplies each supervised token's loss in the gradient: 1 / (supervised tokens of the adapter's
-    /// whole batch).
+    /// whole batch, each counted by its factor in `rest`).
     pub weight: f32,
+    /// From this index in `tokens` on, `weight` is multiplied by this factor.
+    pub rest: Option<(usize, f32)>,
     /// Key of the example's dropout masks, from its step and its index in its adapter's own batch.
     pub key: u64,
 }
@@ -152,7 +154,10 @@ impl Packed {
                 packed.supervised.push(Supervised {
                     row: start + at - 1,
                     target: e.tokens[at],
-                    weight: e.weight,
+                    weight: match e.rest {
+                        Some((from, factor)) if at >= from => e.weight * factor,
+                        _ => e.weight,
+                    },
                     example: index,
                 });
             }

@@ -41,6 +41,17 @@ pub enum Error {
         /// Shape found.
         found: Vec<usize>,
     },
+    /// An adapter to start from whose rank is not that of the adapter that starts.
+    #[error(
+        "the adapter to start from has rank {found}, the adapter that is trained has rank {expected}; \
+         --rank {found} continues it"
+    )]
+    InitRank {
+        /// Rank of the adapter that is trained.
+        expected: usize,
+        /// Rank of the adapter to start from.
+        found: usize,
+    },
     /// An adapter with a matrix that belongs to no module of this model.
     #[error(
         "adapter `{adapter}` does not fit this model: it has `{tensor}`, the model has no such layer"

@@ -83,6 +83,7 @@ fn train(
                         tokens: &s.tokens,
                         loss_from: s.loss_from.expect("taught"),
                         weight: 0.01,
+                        rest: None,
                         key: (step * 100 + pass * per_pass + i) as u64,
                     })
                 })
@@ -261,6 +262,7 @@ fn a_diverged_adapter_leaves_the_others_unchanged() {
                     tokens: &s.tokens,
                     loss_from: 1,
                     weight: 0.01,
+                    rest: None,
                     key: 0,
                 })
             };

@@ -68,6 +68,7 @@ fn accumulate(
                     tokens: &s.tokens,
                     loss_from: s.loss_from.expect("taught"),
                     weight: 0.01,
+                    rest: None,
                     key: (pass * per_pass + i) as u64,
                 })
             })
@@ -351,6 +352,7 @@ fn a_diverged_adapter_leaves_the_others_unchanged() {
                 tokens: &s.tokens,
                 loss_from: 1,
                 weight: 0.01,
+                rest: None,
                 key: 0,
             })
         };

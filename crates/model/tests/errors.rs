@@ -21,6 +21,7 @@ fn example(tokens: &[u32], loss_from: usize, adapter: Option<usize>) -> Example<
         tokens,
         loss_from,
         weight: 1.0,
+        rest: None,
         key: 0,
     }
 }

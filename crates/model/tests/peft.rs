@@ -56,6 +56,7 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
                     tokens: &s.tokens,
                     loss_from: 1,
                     weight: 0.02,
+                    rest: None,
                     key: step * 100 + i as u64,
                 })
                 .collect();
@@ -77,10 +78,31 @@ fn a_trained_adapter_survives_its_folder_to_the_bit() {
 
         let mut again = AdapterBank::empty();
         again.add(model.config(), "read", &read).expect("fits");
+        // Started from the adapter with four times its alpha: B is divided by four, which rounds nothing.
+        let mut started = AdapterBank::empty();
+        let spec = |rank| AdapterSpec {
+            name: "started".into(),
+            rank,
+            alpha: 40.0,
+            dropout: 0.0,
+            seed: 9,
+        };
+        started.create(model.config(), &spec(5));
+        let begun = started.initialize(model.config(), 0, &read);
+        begun.expect("same rank");
+        let mut other = AdapterBank::empty();
+        other.create(model.config(), &spec(4));
+        let refused = other.initialize(model.config(), 0, &read).unwrap_err();
+        assert!(
+            refused.to_string().contains("--rank 5 continues it"),
+            "{refused}"
+        );
+
         let mut rows = Vec::new();
         for s in &sequences {
             let after = logits(&model, trainer.bank(&model).expect("bank"), &s.tokens);
             assert_eq!(logits(&model, &again, &s.tokens), after, "{family}");
+            assert_eq!(logits(&model, &started, &s.tokens), after, "{family}");
             let base = {
                 let mut cache = model.new_cache();
                 let sequence = cache.add_sequence();

@@ -110,6 +110,7 @@ impl Golden {
             tokens: &self.rows[*row],
             loss_from: 1,
             weight: 1.0 / taught as f32,
+            rest: None,
             key: place as u64,
         };
         rows.iter().enumerate().map(example).collect()

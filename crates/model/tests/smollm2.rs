@@ -134,6 +134,7 @@ fn batch<'a>(items: &'a [Item], which: &[usize]) -> Vec<Example<'a>> {
             tokens: &items[*i].tokens,
             loss_from: items[*i].from,
             weight: 1.0 / count as f32,
+            rest: None,
             key: *i as u64,
         })
         .collect()

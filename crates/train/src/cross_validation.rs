@@ -147,6 +147,7 @@ mod tests {
             group: place.to_string(),
             tokens: vec![1, 2],
             prompt_tokens: 1,
+            label_tokens: 1,
             label: place % 3,
             weight: 1.0,
         };
@@ -159,12 +160,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_grid_of_seeds_alone_has_no_inner_folds() {
+        let plan = |settings: TrainSettings| Plan::new(&settings.resolved(), &rows(90)).unwrap();
+        let folds = || TrainSettings {
+            folds: Some(3),
+            ..TrainSettings::default()
+        };
+        let seeds = plan(TrainSettings {
+            seed: vec![1, 2],
+            ..folds()
+        });
+        assert_eq!((seeds.fits.len(), seeds.is_nested()), (2 * (1 + 3), false));
+        let rates = plan(TrainSettings {
+            lr: vec![1e-4, 2e-4],
+            ..folds()
+        });
+        assert_eq!(
+            (rates.fits.len(), rates.is_nested()),
+            (2 * (1 + 3 + 3), true)
+        );
+    }
+
     /// Adapters that guess: the best of 24 looks better than chance, the nested score does not.
     #[test]
     fn the_nested_score_is_not_inflated_by_the_choice_among_adapters() {
         let rows = rows(90);
         let settings = TrainSettings {
-            seed: (0..24).collect(),
+            lr: (1..=24).map(|place| f64::from(place) * 1e-4).collect(),
             folds: Some(3),
             ..TrainSettings::default()
         };

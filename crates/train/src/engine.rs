@@ -7,6 +7,7 @@ use std::path::Path;
 
 pub use model::ModelTrainingEngine;
 pub use multi_device::{MultiDeviceEngine, assign_devices};
+use verdict_model::formats::Adapter;
 pub use verdict_model::{AdapterSpec, AdapterState, Example, ExampleLoss, Rate};
 
 use crate::error::EngineError;
@@ -22,6 +23,9 @@ pub const MICRO_BATCH_TOKENS: usize = 1024;
 pub trait TrainingEngine {
     /// Creates an adapter that does not change the output yet; returns its index.
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError>;
+
+    /// Starts an adapter from the weights of a trained one of the same rank. Before the first gradient.
+    fn initialize(&mut self, adapter: usize, from: &Adapter) -> Result<(), EngineError>;
 
     /// Forward with dropout, then backward: accumulates the adapters' gradients. One loss per example.
     fn accumulate(

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::early_stopping::EarlyStoppingRule;
 use crate::error::{Error, Result};
+use crate::validation::LabelLoss;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +66,9 @@ pub enum EventKind {
         accuracy: f64,
         /// Validation examples.
         n: usize,
+        /// The label's log loss; `None` in files of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label_loss: Option<LabelLoss>,
     },
     /// Throughput of a step of all adapters together, without validation.
     Throughput {
@@ -225,6 +229,7 @@ mod tests {
                 loss: 1.5,
                 accuracy: 0.75,
                 n: 4,
+                label_loss: None,
             },
             EventKind::Throughput {
                 examples_per_s: 10.0,
@@ -274,6 +279,7 @@ mod tests {
                 loss: 1.5,
                 accuracy: 0.75,
                 n: 4,
+                label_loss: None,
             },
         };
         assert_eq!(

@@ -115,6 +115,7 @@ mod tests {
             group: format!("g{group}"),
             tokens: vec![1, 2],
             prompt_tokens: 1,
+            label_tokens: 1,
             label,
             weight: 1.0,
         }

@@ -63,5 +63,5 @@ pub use run::{RunSummary, TrainRequest, train};
 pub use schedule::Schedule;
 pub use settings::{ClassWeights, ComputeSetting, Loss, Slurm, TrainSettings};
 pub use shard::Shard;
-pub use training_set::{TokenizedExample, TrainingSet};
+pub use training_set::{ExampleEncoding, TokenizedExample, TrainingSet};
 pub use validation::{Score, ValidationResult};

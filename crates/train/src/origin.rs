@@ -19,6 +19,9 @@ pub struct Provenance {
     /// SHA-256 of the model: of its GGUF file; for a folder, of the lines `name SHA-256` of its weight,
     /// config and tokenizer files in the order of their names.
     pub model_sha256: String,
+    /// SHA-256 of the weights of the adapter from which the run started (`init_adapter`), if it started from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_adapter_sha256: Option<String>,
     /// What the data set's manifest says; `None` in runs of versions that did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataRecord>,
@@ -78,6 +81,7 @@ impl Provenance {
         Ok(Self {
             data_manifest_sha256: Self::data_sha256(data)?,
             model_sha256: Self::model_sha256(model)?,
+            init_adapter_sha256: None,
             data: None,
             model: None,
         })
@@ -114,6 +118,16 @@ impl Provenance {
     pub fn with_records(mut self, data: DataRecord, model: ModelRecord) -> Self {
         (self.data, self.model) = (Some(data), Some(model));
         self
+    }
+
+    /// Adds the hash of the adapter that the run starts from, if it starts from one.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn with_init_adapter(mut self, dir: Option<&Path>) -> Result<Self> {
+        let hash = dir.map(|dir| files::sha256(&dir.join("adapter_model.safetensors")));
+        self.init_adapter_sha256 = hash.transpose()?;
+        Ok(self)
     }
 
     /// Whether model and data set have the same hashes, whatever their descriptions.

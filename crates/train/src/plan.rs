@@ -4,12 +4,14 @@
 //! Without folds there is one fit per adapter of the grid: it learns from the training examples and is
 //! validated on the validation examples. With K folds the two sets form one pool. For each adapter of
 //! the grid and each repeat there are then K fits that leave out one fold (outer) and K(K−1)/2 that
-//! leave out two (inner), plus one fit on the whole pool, whose weights are the run's result.
+//! leave out two (inner), plus one fit on the whole pool, whose weights are the run's result. A grid
+//! whose adapters differ in their seeds alone has no inner fits: nothing is chosen, so that no choice
+//! has to be validated.
 
 use crate::engine::AdapterSpec;
 use crate::error::{Error, Result};
 use crate::folds;
-use crate::grid::{AdapterSettings, adapters};
+use crate::grid::{AdapterSettings, adapters, grid};
 use crate::schedule::steps_for;
 use crate::settings::TrainSettings;
 use crate::training_set::{TokenizedExample, TrainingSet};
@@ -89,7 +91,7 @@ impl Plan {
             let seed = settings.seed[0];
             for repeat in 0..settings.repeats.unwrap_or(1) {
                 let fold_of = folds::draw(&pool, folds, seed, repeat);
-                for without in outer_and_inner(folds) {
+                for without in without(folds, chooses(settings)) {
                     let subset = Subset::Without {
                         repeat,
                         folds: without.clone(),
@@ -153,6 +155,12 @@ impl Plan {
         &self.subsets[self.fits[fit].subset]
     }
 
+    /// Whether there are fits without two folds, by which the choice of an adapter is validated.
+    pub fn is_nested(&self) -> bool {
+        let pair = |of: &SubsetPlan| matches!(&of.subset, Subset::Without { folds, .. } if folds.len() == 2);
+        self.subsets.iter().any(pair)
+    }
+
     /// The fit of an adapter that leaves out these folds of a repeat.
     pub(crate) fn fit_without(&self, adapter: usize, repeat: usize, folds: &[usize]) -> usize {
         let wanted = Subset::Without {
@@ -196,11 +204,20 @@ fn refuse(pool: &[&TokenizedExample], folds: usize) -> Result<()> {
     })
 }
 
-/// Each fold, then each pair of folds.
-fn outer_and_inner(folds: usize) -> Vec<Vec<usize>> {
+/// Whether the adapters of the grid differ in more than their seeds.
+fn chooses(settings: &TrainSettings) -> bool {
+    let one_seed = TrainSettings {
+        seed: vec![settings.seed[0]],
+        ..settings.clone()
+    };
+    grid(&one_seed).len() > 1
+}
+
+/// The folds that are left out: each fold, then, if `inner`, each pair of folds.
+fn without(folds: usize, inner: bool) -> Vec<Vec<usize>> {
     let outer = (0..folds).map(|fold| vec![fold]);
-    let inner = (0..folds).flat_map(|a| (a + 1..folds).map(move |b| vec![a, b]));
-    outer.chain(inner).collect()
+    let pairs = (0..folds).flat_map(|a| (a + 1..folds).map(move |b| vec![a, b]));
+    outer.chain(pairs.filter(|_| inner)).collect()
 }
 
 fn suffix(subset: &Subset) -> String {

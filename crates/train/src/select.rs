@@ -1,16 +1,18 @@
 //! Which adapter is the best: by validation, with the one-standard-error rule.
 
+use std::cmp::Ordering;
+
 use crate::early_stopping::EarlyStoppingRule;
 use crate::manifest::AdapterRecord;
 use crate::validation::Score;
 
 /// The rule as described in MANIFEST.json.
-pub const RULE: &str = "the smallest rank whose validation accuracy lies within one standard error \
-of the highest; then the higher accuracy, then the lower loss, then the earlier in the grid";
+pub const RULE: &str = "the smallest rank whose label log loss in validation lies within one standard error \
+of the lowest; then the lower label log loss, then the earlier in the grid";
 
 /// Like [`RULE`], for a run with folds.
-pub const FOLDS_RULE: &str = "the smallest rank whose out-of-fold accuracy lies within one standard \
-error of the highest; then the higher accuracy, then the lower loss, then the earlier in the grid";
+pub const FOLDS_RULE: &str = "the smallest rank whose out-of-fold label log loss lies within one standard \
+error of the lowest; then the lower label log loss, then the earlier in the grid";
 
 /// Index of the best adapter by [`RULE`]; `None` where every adapter diverged. An adapter that was pruned
 /// by successive halving is considered only where no other is left.
@@ -30,26 +32,36 @@ pub fn best(adapters: &[AdapterRecord]) -> Option<usize> {
 
 /// The index chosen by [`RULE`] among (index, rank, score) in the order of the grid; `None` if there are none.
 ///
-/// With the highest accuracy p over n rows the standard error is √(p (1 − p) / n). A difference
-/// below it is no evidence, so the smaller adapter is preferred (Breiman and others,
-/// *Classification and Regression Trees*, 1984, section 3.4.3).
+/// A difference below the standard error of the lowest loss is no evidence, so the smaller adapter is preferred
+/// (Breiman and others, *Classification and Regression Trees*, 1984, section 3.4.3). The log loss is compared and not
+/// the accuracy because it uses how probable each answer was: on a few hundred examples it tells apart what accuracy
+/// cannot. Scores of earlier versions have no label log loss; their error rate is compared, as it was then.
 pub fn choose(scored: impl IntoIterator<Item = (usize, usize, Score)>) -> Option<usize> {
     let scored: Vec<_> = scored.into_iter().collect();
-    let top = scored
-        .iter()
-        .map(|(_, _, score)| *score)
-        .max_by(|a, b| a.accuracy.total_cmp(&b.accuracy))?;
-    let error = (top.accuracy * (1.0 - top.accuracy) / top.n as f64).sqrt();
+    let scores = scored.iter().map(|(_, _, score)| score);
+    let (lowest, error) = criterion(scores.min_by(|a, b| order(a, b))?);
     scored
-        .into_iter()
-        .filter(|(_, _, score)| score.accuracy >= top.accuracy - error)
-        .min_by(|(_, rank_a, a), (_, rank_b, b)| {
-            rank_a
-                .cmp(rank_b)
-                .then(b.accuracy.total_cmp(&a.accuracy))
-                .then(a.loss.total_cmp(&b.loss))
-        })
-        .map(|(index, _, _)| index)
+        .iter()
+        .filter(|(_, _, score)| criterion(score).0 <= lowest + error)
+        .min_by(|(_, rank_a, a), (_, rank_b, b)| rank_a.cmp(rank_b).then(order(a, b)))
+        .map(|(index, _, _)| *index)
+}
+
+/// The better score first: the lower label log loss (of earlier versions, the lower error rate), then the lower loss.
+pub fn order(a: &Score, b: &Score) -> Ordering {
+    let by_criterion = criterion(a).0.total_cmp(&criterion(b).0);
+    by_criterion.then(a.loss.total_cmp(&b.loss))
+}
+
+/// What is compared, the lower the better, and its standard error. That of a share p of n rows is √(p (1 − p) / n).
+fn criterion(score: &Score) -> (f64, f64) {
+    match score.label_loss {
+        Some(label) => (label.mean, label.standard_error),
+        None => {
+            let wrong = 1.0 - score.accuracy;
+            (wrong, (score.accuracy * wrong / score.n as f64).sqrt())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +84,7 @@ mod tests {
             loss,
             accuracy,
             n: 100,
+            label_loss: None,
         });
         AdapterRecord {
             adapter,
@@ -94,6 +107,31 @@ mod tests {
             record(16, 0.8, 0.5),
         ];
         assert_eq!(best(&adapters), Some(1));
+    }
+
+    #[test]
+    fn the_label_loss_decides_where_it_is_known_whatever_the_accuracy() {
+        let record = |rank, accuracy, mean| {
+            let mut record = record(rank, accuracy, 0.5);
+            let label_loss = crate::validation::LabelLoss {
+                mean,
+                standard_error: 0.05,
+            };
+            record.validation.as_mut().unwrap().label_loss = Some(label_loss);
+            record
+        };
+        let lowest = record(16, 0.5, 0.6);
+        assert_eq!(best(&[record(4, 0.9, 0.7), lowest.clone()]), Some(1));
+        assert_eq!(
+            best(&[record(4, 0.9, 0.64), lowest.clone()]),
+            Some(0),
+            "within its error"
+        );
+        assert_eq!(
+            best(&[record(16, 0.9, 0.64), lowest]),
+            Some(1),
+            "of one rank the lower"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod slurm;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use verdict_answer::PromptFormat;
 use verdict_common::settings_file;
 use verdict_model::BaseQuantization;
 
@@ -112,8 +113,17 @@ pub struct TrainSettings {
     pub repeats: Option<usize>,
     /// Which tokens contribute to the loss.
     pub loss: Loss,
+    /// Weight of a token of the rationale in the loss, relative to a token of the label: 1 counts all tokens alike, 0
+    /// trains the labels alone.
+    pub rationale_weight: f64,
     /// How the losses of examples are weighted.
     pub class_weights: ClassWeights,
+    /// How question and context are arranged in the prompt. Also that of `eval` and `ask`.
+    pub prompt_format: PromptFormat,
+    /// Adapter folder in PEFT's layout from which every adapter of the grid starts, instead of random weights: the
+    /// second phase of a training in phases. Its rank must be the grid's only rank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_adapter: Option<PathBuf>,
     /// Base-model quantization.
     pub base: BaseQuantization,
     /// Compute dtype; `auto` is bf16 where the device supports it, else f32.
@@ -161,7 +171,10 @@ impl Default for TrainSettings {
             folds: None,
             repeats: None,
             loss: Loss::Completion,
+            rationale_weight: 1.0,
             class_weights: ClassWeights::Data,
+            prompt_format: PromptFormat::ContextFirst,
+            init_adapter: None,
             base: BaseQuantization::Int8,
             compute: None,
             device: DeviceChoice::Auto,

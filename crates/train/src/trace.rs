@@ -29,7 +29,9 @@ pub(crate) fn event(event: &Event) {
         } => {
             tracing::debug!(target: TARGET, kind = "train", step, adapter, loss, lr, grad_norm, "step");
         }
-        EventKind::Validation { loss, accuracy, n } => {
+        EventKind::Validation {
+            loss, accuracy, n, ..
+        } => {
             tracing::info!(target: TARGET, kind = "validation", step, adapter, loss, accuracy, n, "validation");
         }
         EventKind::Throughput {

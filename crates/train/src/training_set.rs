@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokenizers::Tokenizer;
 use verdict_answer::ContextCuts;
 use verdict_answer::labels::LabelTokens;
-use verdict_answer::prompt::{PromptError, check_embedding, encode_item};
+use verdict_answer::prompt::{PromptError, PromptFormat, check_embedding, encode_item};
 use verdict_data::{Item, Label};
 
 use crate::error::{Error, Result};
@@ -22,6 +22,8 @@ pub struct TokenizedExample {
     pub tokens: Vec<u32>,
     /// Index of the completion's first token, at least 1 and below the number of tokens.
     pub prompt_tokens: usize,
+    /// Number of tokens of the label at the beginning of the completion.
+    pub label_tokens: usize,
     /// Index of the true label in `Label::ALL`.
     pub label: usize,
     /// Weight of its loss relative to that of other examples.
@@ -41,6 +43,18 @@ impl TokenizedExample {
     pub fn supervised(&self, loss: Loss) -> usize {
         self.tokens.len() - self.loss_from(loss)
     }
+
+    /// Index of the first token after the label.
+    pub fn rationale_from(&self) -> usize {
+        self.prompt_tokens + self.label_tokens
+    }
+
+    /// Tokens that the loss counts, each token after the label as `rationale_weight` of one.
+    pub fn weighted(&self, loss: Loss, rationale_weight: f64) -> f64 {
+        let rationale = self.tokens.len() - self.rationale_from();
+        let rest = self.supervised(loss) - rationale;
+        rest as f64 + rationale_weight * rationale as f64
+    }
 }
 
 /// The training and validation examples of a run.
@@ -58,9 +72,25 @@ pub struct TrainingSet {
     pub label_tails: [Vec<u32>; 3],
 }
 
+/// How examples become tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct ExampleEncoding<'a> {
+    /// The model's tokenizer.
+    pub tokenizer: &'a Tokenizer,
+    /// The tokens of the labels.
+    pub labels: &'a LabelTokens,
+    /// How question and context are arranged.
+    pub format: PromptFormat,
+    /// Maximum tokens of an example.
+    pub max_length: usize,
+    /// The end-of-text token, the last of each example.
+    pub eos: u32,
+    /// Rows of the model's embedding; every token must be below.
+    pub vocabulary: usize,
+}
+
 impl TrainingSet {
-    /// Encodes the two splits with at most `max_length` tokens per example, of which `eos` is the last.
-    /// Every token must be below `vocabulary`, the number of rows of the model's embedding.
+    /// Encodes the two splits.
     ///
     /// # Errors
     /// [`Error::NoExamples`] where a split is empty; [`Error::Example`] for an example that cannot be
@@ -68,19 +98,23 @@ impl TrainingSet {
     pub fn encode(
         train: &[Item],
         validation: &[Item],
-        tokenizer: &Tokenizer,
-        labels: &LabelTokens,
-        max_length: usize,
-        eos: u32,
-        vocabulary: usize,
+        encoding: ExampleEncoding<'_>,
     ) -> Result<Self> {
+        let ExampleEncoding {
+            tokenizer,
+            labels,
+            format,
+            max_length,
+            eos,
+            vocabulary,
+        } = encoding;
         let mut cuts = ContextCuts::default();
         let mut split = |split: &'static str, items: &[Item]| {
             if items.is_empty() {
                 return Err(Error::NoExamples { split });
             }
             let encode = |item: &Item| {
-                let encoded = encode_item(tokenizer, item, max_length, eos)
+                let encoded = encode_item(tokenizer, format, item, max_length, eos)
                     .map_err(|source| Error::Example { split, source })?;
                 check_embedding(tokenizer, &encoded.tokens, vocabulary).map_err(|source| {
                     let (id, source) = (item.id.clone(), Box::new(source));
@@ -93,6 +127,7 @@ impl TrainingSet {
                     group: item.group.clone(),
                     tokens: encoded.tokens,
                     prompt_tokens: encoded.prompt_tokens,
+                    label_tokens: 1 + labels.rest(item.label).len(),
                     label: item.label.index(),
                     weight: 1.0,
                 })
@@ -147,10 +182,15 @@ mod tests {
         let tokenizer = tokenizer();
         let labels = LabelTokens::new(&tokenizer).unwrap();
         let eos = tokenizer.token_to_id(EOS).unwrap();
-        let rows = tokenizer.get_vocab_size(true);
-        TrainingSet::encode(
-            train, validation, &tokenizer, &labels, max_length, eos, rows,
-        )
+        let encoding = ExampleEncoding {
+            tokenizer: &tokenizer,
+            labels: &labels,
+            format: PromptFormat::default(),
+            max_length,
+            eos,
+            vocabulary: tokenizer.get_vocab_size(true),
+        };
+        TrainingSet::encode(train, validation, encoding)
     }
 
     #[test]
@@ -163,15 +203,23 @@ mod tests {
         let good = item(Label::Yes, "A small trial shows benefit.");
         let mut bad = item(Label::No, "Not significant.");
         (bad.id, bad.question) = ("rows.jsonl:7".into(), "Does it [x] help?".into());
+        let encoding = |eos: u32, vocabulary: usize| ExampleEncoding {
+            tokenizer: &tokenizer,
+            labels: &labels,
+            format: PromptFormat::default(),
+            max_length: 512,
+            eos,
+            vocabulary,
+        };
         let encode = |rows: &[Item], vocabulary: usize| {
             let validation = std::slice::from_ref(&good);
-            TrainingSet::encode(rows, validation, &tokenizer, &labels, 512, eos, vocabulary)
+            TrainingSet::encode(rows, validation, encoding(eos, vocabulary))
         };
         let items = [good.clone(), bad];
         assert!(encode(&items, all).is_ok());
         // The end-of-text token is the last of the vocabulary, so a smaller embedding lacks it as well.
         assert_eq!(eos as usize, all - 1);
-        let error = TrainingSet::encode(&items, &items[..1], &tokenizer, &labels, 512, 0, far)
+        let error = TrainingSet::encode(&items, &items[..1], encoding(0, far))
             .unwrap_err()
             .to_string();
         let expected = format!(

@@ -21,6 +21,33 @@ pub struct Score {
     pub accuracy: f64,
     /// Number of examples.
     pub n: usize,
+    /// The label's log loss; `None` in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_loss: Option<LabelLoss>,
+}
+
+/// The log loss of the labels: the mean over examples of `-ln p[truth]`, with `p` the softmax of the three labels'
+/// logits. Unlike [`Score::loss`], of which the label is one token among thirty, it measures the answers alone.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelLoss {
+    /// The mean, in nats; ln 3 = 1.0986 for equal probabilities.
+    pub mean: f64,
+    /// Standard error of the mean.
+    pub standard_error: f64,
+}
+
+impl LabelLoss {
+    /// Of the losses of the examples.
+    fn of(losses: &[f64]) -> Self {
+        let n = losses.len() as f64;
+        let mean = losses.iter().sum::<f64>() / n;
+        let squares: f64 = losses.iter().map(|loss| (loss - mean).powi(2)).sum();
+        Self {
+            mean,
+            // Of a single example there is no spread; 0 keeps the file readable.
+            standard_error: (squares / (n - 1.0).max(1.0) / n).sqrt(),
+        }
+    }
 }
 
 /// The result of one example.
@@ -49,6 +76,14 @@ impl ValidationResult {
         };
         (1..logits.len()).fold(0, better)
     }
+
+    /// `-ln p[truth]` in nats.
+    fn label_loss(&self, truth: usize) -> f64 {
+        let logits = self.logits.map(f64::from);
+        let highest = logits.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = logits.iter().map(|logit| (logit - highest).exp()).sum();
+        sum.ln() + highest - logits[truth]
+    }
 }
 
 impl Score {
@@ -56,18 +91,29 @@ impl Score {
     pub fn of<'a>(
         results: impl IntoIterator<Item = (&'a ValidationResult, &'a TokenizedExample)>,
     ) -> Self {
-        let (mut sum, mut tokens, mut right, mut n) = (0.0, 0, 0, 0);
+        let (mut sum, mut tokens, mut right) = (0.0, 0, 0);
+        let mut label_losses = Vec::new();
         for (result, example) in results {
             sum += result.loss_sum;
             tokens += result.tokens;
             right += usize::from(result.label() == example.label);
-            n += 1;
+            label_losses.push(result.label_loss(example.label));
         }
+        let n = label_losses.len();
         Self {
             loss: sum / tokens as f64,
             accuracy: right as f64 / n as f64,
             n,
+            label_loss: (n > 0).then(|| LabelLoss::of(&label_losses)),
         }
+    }
+}
+
+impl Score {
+    /// What early stopping and the choice of an adapter compare, the lower the better: the label's log loss; in files
+    /// of earlier versions the mean loss of all tokens.
+    pub fn selection_loss(&self) -> f64 {
+        self.label_loss.map_or(self.loss, |label| label.mean)
     }
 }
 
@@ -194,6 +240,7 @@ impl Validation<'_> {
                     tokens,
                     loss_from: *loss_from,
                     weight: 1.0,
+                    rest: None,
                     key: 0,
                 })
                 .collect();
@@ -208,7 +255,28 @@ impl Validation<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::ValidationResult;
+    use super::{LabelLoss, ValidationResult};
+
+    #[test]
+    fn the_label_loss_is_the_log_of_the_softmax() {
+        let result = |logits| ValidationResult {
+            loss_sum: 1.0,
+            tokens: 1,
+            logits,
+        };
+        // softmax of ln 5, ln 3, ln 2 is 0.5, 0.3, 0.2.
+        let logits = [5.0_f32.ln(), 3.0_f32.ln(), 2.0_f32.ln()];
+        for (truth, probability) in [0.5_f64, 0.3, 0.2].into_iter().enumerate() {
+            let loss = result(logits).label_loss(truth);
+            assert!((loss + probability.ln()).abs() < 1e-6, "{loss}");
+        }
+        assert_eq!(result([1000.0, 0.0, 0.0]).label_loss(1), 1000.0);
+        // Mean 2; deviations -1, 0, 1: variance 1, error of the mean sqrt(1/3).
+        let found = LabelLoss::of(&[1.0, 2.0, 3.0]);
+        assert_eq!(found.mean, 2.0);
+        assert!((found.standard_error - (1.0_f64 / 3.0).sqrt()).abs() < 1e-15);
+        assert_eq!(LabelLoss::of(&[1.5]).standard_error, 0.0);
+    }
 
     #[test]
     fn the_highest_logit_is_the_label_and_the_earlier_wins_a_tie() {

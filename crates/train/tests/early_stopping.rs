@@ -45,8 +45,8 @@ fn fit(settings: &TrainSettings) -> (Manifest, Vec<Event>) {
 /// Validation losses of an adapter by step.
 fn losses(events: &[Event], name: &str) -> Vec<(usize, f64)> {
     let of = |event: &Event| match event.kind {
-        EventKind::Validation { loss, .. } if event.adapter.as_deref() == Some(name) => {
-            Some((event.step, loss))
+        EventKind::Validation { label_loss, .. } if event.adapter.as_deref() == Some(name) => {
+            Some((event.step, label_loss.unwrap().mean))
         }
         _ => None,
     };
@@ -100,7 +100,10 @@ fn patience_keeps_the_weights_of_the_lowest_loss_and_stops_when_due() {
         let (manifest, events) = fit(&settings);
         let record = &manifest.adapters[0];
         assert_eq!(record.kept_step, Some(best.0));
-        assert_eq!(record.validation.map(|score| score.loss), Some(best.1));
+        assert_eq!(
+            record.validation.map(|score| score.selection_loss()),
+            Some(best.1)
+        );
         assert_eq!(manifest.steps, end);
         assert!(adapter_bytes(&out, "r4") == after(dir.path(), &settings, best.0));
         let told: Vec<(usize, usize)> = events
@@ -118,10 +121,7 @@ fn patience_keeps_the_weights_of_the_lowest_loss_and_stops_when_due() {
             Some(stop) => {
                 assert_eq!((stop.by, stop.step), (EarlyStoppingRule::Patience, end));
                 assert_eq!(told, [(end, best.0)]);
-                let begins = format!(
-                    "validation loss {:.4} after step {end}; ",
-                    whole[end / 2 - 1].1
-                );
+                let begins = format!("label loss {:.4} after step {end}; ", whole[end / 2 - 1].1);
                 assert!(stop.reason.starts_with(&begins), "{}", stop.reason);
             }
             None => assert_eq!((end, told.len()), (24, 0)),

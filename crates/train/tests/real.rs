@@ -100,6 +100,7 @@ fn the_loss_of_every_family_falls_and_the_saved_adapter_is_the_validated_one() {
                 tokens: &row.tokens,
                 loss_from: row.prompt_tokens,
                 weight: 1.0,
+                rest: None,
                 key: 0,
             };
             let found = model.evaluate(&bank, &[example], &[]).unwrap().remove(0);

@@ -179,6 +179,7 @@ impl Log {
                 loss: of,
                 accuracy,
                 n,
+                label_loss,
             } => {
                 if name.contains('@') {
                     return;
@@ -187,6 +188,7 @@ impl Log {
                     loss: *of,
                     accuracy: *accuracy,
                     n: *n,
+                    label_loss: *label_loss,
                 });
                 let ends = interval((summary.low, summary.high));
                 let (loss, share) = (loss(*of), share(*accuracy));
@@ -351,6 +353,7 @@ mod tests {
             loss,
             accuracy,
             n: 33,
+            label_loss: None,
         }
     }
 

@@ -136,10 +136,7 @@ impl Run {
             ),
             false => scored
                 .iter()
-                .min_by(|(_, _, a), (_, _, b)| {
-                    let order = b.accuracy.total_cmp(&a.accuracy);
-                    order.then(a.loss.total_cmp(&b.loss))
-                })
+                .min_by(|(_, _, a), (_, _, b)| select::order(a, b))
                 .map(|(index, _, _)| *index),
         };
         best.map(|index| self.adapters[index].name.as_str())
@@ -200,9 +197,19 @@ impl Run {
                     adapter.grad_norm.push(*step, *grad_norm);
                 }
             }
-            EventKind::Validation { loss, accuracy, n } => {
-                let (loss, accuracy, n) = (*loss, *accuracy, *n);
-                let score = Score { loss, accuracy, n };
+            EventKind::Validation {
+                loss,
+                accuracy,
+                n,
+                label_loss,
+            } => {
+                let (loss, accuracy, n, label_loss) = (*loss, *accuracy, *n, *label_loss);
+                let score = Score {
+                    loss,
+                    accuracy,
+                    n,
+                    label_loss,
+                };
                 self.end = None;
                 self.pace.validated(*step, *time);
                 match name {
@@ -379,6 +386,7 @@ pub(crate) mod tests {
             loss,
             accuracy,
             n: 40,
+            label_loss: None,
         }
     }
 

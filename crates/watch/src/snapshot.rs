@@ -167,7 +167,9 @@ pub struct ValidationSummary {
 
 impl From<Score> for ValidationSummary {
     fn from(score: Score) -> ValidationSummary {
-        let Score { loss, accuracy, n } = score;
+        let Score {
+            loss, accuracy, n, ..
+        } = score;
         let (low, high) = interval(accuracy, n);
         ValidationSummary {
             loss,
@@ -413,12 +415,14 @@ mod tests {
             loss: 1.0,
             accuracy: 0.75,
             n: 20,
+            label_loss: None,
         });
         assert_eq!((summary.low, summary.high), wilson(15, 20));
         let odd = ValidationSummary::from(Score {
             loss: 1.0,
             accuracy: 7.5,
             n: 20,
+            label_loss: None,
         });
         assert_eq!((odd.low, odd.high), wilson(20, 20));
     }

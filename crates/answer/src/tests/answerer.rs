@@ -1,5 +1,6 @@
 //! Batched answering with a scripted model: both modes, shared prompts, forced tokens, batch invariance, errors.
 
+use verdict_answer::PromptFormat;
 use verdict_answer::testing::{Scripted, eos, tokenizer};
 use verdict_answer::{
     AnswerError, AnswerSettings, Answerer, Mode, Question, Sampling, Verdict, fit_prompt, sampler,
@@ -99,7 +100,7 @@ fn both_modes_share_the_prompts_pass_and_fixed_words_are_one_chunk() {
         ],
         &AnswerSettings::default(),
     );
-    let prompt = fit_prompt(&tokenizer, text, None, 512)
+    let prompt = fit_prompt(&tokenizer, PromptFormat::default(), text, None, 512)
         .unwrap()
         .tokens
         .len();
@@ -196,7 +197,9 @@ fn the_constrained_label_is_the_most_probable_one() {
                 .all(|p| *p <= verdict.probabilities[label.index()])
         );
         // The label that a greedy model would choose among the first tokens of the three.
-        let prompt = fit_prompt(&tokenizer, &text, None, 512).unwrap().tokens;
+        let prompt = fit_prompt(&tokenizer, PromptFormat::default(), &text, None, 512)
+            .unwrap()
+            .tokens;
         let mut engine = erratic(&tokenizer, &[], 5);
         use verdict_answer::{Chunk, InferenceEngine};
         let sequence = engine.add_sequence();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use verdict_answer::PromptFormat;
 use verdict_answer::testing::{eos, tokenizer_of};
 use verdict_answer::{AnswerSettings, Answerer, Mode, ModelInferenceEngine, Question, Verdict};
 use verdict_model::formats::{Adapter, Checkpoint};
@@ -106,7 +107,14 @@ fn a_random_model_keeps_the_format_and_is_batch_invariant() {
 fn labels_are_scored_by_all_their_tokens_as_transformers_scores_them() {
     let golden: serde_json::Value = serde_json::from_str(include_str!("labels.json")).unwrap();
     let tokenizer = tokenizer_of(&[" Yes", " No", " Un", "certain"]);
-    let prompt = verdict_answer::fit_prompt(&tokenizer, "Does it help?", None, 512).unwrap();
+    let prompt = verdict_answer::fit_prompt(
+        &tokenizer,
+        PromptFormat::default(),
+        "Does it help?",
+        None,
+        512,
+    )
+    .unwrap();
     assert_eq!(serde_json::json!(prompt.tokens), golden["prompt"]);
     let labels = verdict_answer::LabelTokens::new(&tokenizer).unwrap();
     for label in verdict_data::Label::ALL {

@@ -1,5 +1,6 @@
 //! Models that try to break the format, and where a constrained answer ends.
 
+use verdict_answer::PromptFormat;
 use verdict_answer::testing::{Scripted, tokenizer};
 use verdict_answer::{AnswerSettings, Mode, Sampling, Verdict, fit_prompt};
 use verdict_data::{citations, sentences};
@@ -139,7 +140,7 @@ fn an_answer_at_its_limit_ends_where_a_full_stop_was_most_likely() {
     let mut plan = tokenizer.encode(words, false).unwrap().get_ids().to_vec();
     plan.extend_from_within(..);
     let answerer_opening = tokenizer.encode(" Yes. Rationale:", false).unwrap().len();
-    let prompt = fit_prompt(&tokenizer, "Is it?", None, 512)
+    let prompt = fit_prompt(&tokenizer, PromptFormat::default(), "Is it?", None, 512)
         .unwrap()
         .tokens
         .len();

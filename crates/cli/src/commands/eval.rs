@@ -297,6 +297,7 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     let settings = AnswerSettings {
         max_answer_tokens: args.max_new_tokens,
         max_prompt_tokens: loading::prompt_tokens(args.max_prompt_tokens, Some(&run.settings)),
+        prompt_format: run.settings.prompt_format,
         ..AnswerSettings::default()
     };
     let mut engine = ModelInferenceEngine::new(&opened.model, &bank);

@@ -26,6 +26,10 @@ pub use self::results::adapters;
 
 /// Trains, and prints the results of every adapter.
 pub fn run(args: Args, printer: &Printer) -> Result {
+    if let Some(recipe) = args.print_recipe {
+        printer.raw(recipe.toml);
+        return Ok(());
+    }
     if args.slurm.slurm {
         return sharded::submit(&args, printer);
     }

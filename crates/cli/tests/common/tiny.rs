@@ -113,8 +113,11 @@ fn words() -> Vec<String> {
     let set = DataSet::read(&settings.out).expect("just built");
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for item in &set.train {
-        let text = prompt::render(&item.question, item.context.as_deref())
-            + &prompt::completion(item.label, &item.rationale);
+        let text = prompt::render(
+            prompt::PromptFormat::default(),
+            &item.question,
+            item.context.as_deref(),
+        ) + &prompt::completion(item.label, &item.rationale);
         for word in text.split_whitespace() {
             *counts.entry(format!(" {word}")).or_default() += 1;
         }

@@ -203,6 +203,7 @@ pub fn batch<'a>(
             tokens: &sequences[*i].tokens,
             loss_from: *from,
             weight: 1.0 / count as f32,
+            rest: None,
             key: *i as u64,
         })
         .collect()

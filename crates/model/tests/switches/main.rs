@@ -243,6 +243,7 @@ fn example(adapter: Option<usize>) -> Example<'static> {
         tokens: &TOKENS,
         loss_from: LOSS_FROM,
         weight: 1.0 / (TOKENS.len() - LOSS_FROM) as f32,
+        rest: None,
         key: 0,
     }
 }

@@ -95,6 +95,7 @@ fn record(name: &str, accuracy: f64) -> AdapterRecord {
             loss: 1.5,
             accuracy,
             n: 33,
+            label_loss: None,
         }),
         folds: Vec::new(),
         files: [("adapter_model.safetensors".to_owned(), "b".repeat(64))].into(),
@@ -109,6 +110,7 @@ fn manifest(adapters: Vec<AdapterRecord>) -> Manifest {
         provenance: Provenance {
             data_manifest_sha256: "d".repeat(64),
             model_sha256: "e".repeat(64),
+            init_adapter_sha256: None,
             data: Some(data()),
             model: Some(model()),
         },
@@ -129,6 +131,7 @@ fn manifest(adapters: Vec<AdapterRecord>) -> Manifest {
             loss: 3.25,
             accuracy: 14.0 / 33.0,
             n: 33,
+            label_loss: None,
         },
         nested: None,
         best: adapters[0].adapter.name.clone(),

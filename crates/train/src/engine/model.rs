@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use verdict_model::formats::Adapter;
 use verdict_model::{AdamW, AdapterBank, Model, Trainer};
 
 use super::{
@@ -64,6 +65,13 @@ impl TrainingEngine for ModelTrainingEngine<'_> {
             Stage::Training(_) => {
                 Err("expected every adapter before the first gradient, found a later one".into())
             }
+        }
+    }
+
+    fn initialize(&mut self, adapter: usize, from: &Adapter) -> Result<(), EngineError> {
+        match &mut self.stage {
+            Stage::Creating(bank) => Ok(bank.initialize(self.model.config(), adapter, from)?),
+            Stage::Training(_) => Err("expected to start before the first gradient".into()),
         }
     }
 

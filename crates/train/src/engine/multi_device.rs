@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use verdict_model::formats::Adapter;
+
 use super::{AdapterSpec, AdapterState, Example, ExampleLoss, Rate, TrainingEngine};
 use crate::error::EngineError;
 
@@ -163,6 +165,11 @@ impl<E: TrainingEngine + Send> TrainingEngine for MultiDeviceEngine<E> {
         let local = lock(&self.devices[device]).create(spec)?;
         self.created.push((device, local));
         Ok(index)
+    }
+
+    fn initialize(&mut self, adapter: usize, from: &Adapter) -> Result<(), EngineError> {
+        let (device, adapter) = self.locate(Some(adapter))?;
+        lock(&self.devices[device]).initialize(adapter.unwrap_or_default(), from)
     }
 
     fn accumulate(

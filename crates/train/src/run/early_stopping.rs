@@ -14,7 +14,7 @@ use crate::status::FitStatus;
 use crate::validation::Score;
 
 impl Training<'_> {
-    /// Keeps the weights of a fit whose validation loss is its lowest so far; early-stops a fit that
+    /// Keeps the weights of a fit whose label loss is its lowest so far; early-stops a fit that
     /// has had too many validations without a lower one.
     pub(super) fn apply_patience(&mut self, fit: usize, score: Score) -> Result<()> {
         let Some(patience) = self.settings.patience else {
@@ -22,7 +22,7 @@ impl Training<'_> {
         };
         let active = &self.fits[fit];
         let best = active.patience.best.as_ref();
-        if best.is_none_or(|best| score.loss < best.score.loss) {
+        if best.is_none_or(|best| score.selection_loss() < best.score.selection_loss()) {
             let state = self.engine.state(active.engine_index);
             let state = state.map_err(|source| Error::Engine {
                 doing: format!(
@@ -43,22 +43,24 @@ impl Training<'_> {
             };
             return Ok(());
         }
-        let (step, loss) = best.map_or((0, f64::NAN), |best| (best.step, best.score.loss));
+        let (step, loss) = best.map_or((0, f64::NAN), |best| {
+            (best.step, best.score.selection_loss())
+        });
         let since = active.patience.validations_since + 1;
         self.fits[fit].patience.validations_since = since;
         if since < patience || self.done == self.plan.subset_of(fit).steps {
             return Ok(());
         }
         let reason = format!(
-            "validation loss {:.4} after step {}; the lowest was {loss:.4} after step {step}, {} ago",
-            score.loss,
+            "label loss {:.4} after step {}; the lowest was {loss:.4} after step {step}, {} ago",
+            score.selection_loss(),
             self.done,
             counted(since, "validation")
         );
         self.stop_early(fit, EarlyStoppingRule::Patience, reason)
     }
 
-    /// At a rung of successive halving, prunes all adapters but the best by validation loss. Of two
+    /// At a rung of successive halving, prunes all adapters but the best by label loss. Of two
     /// with the same loss, the one earlier in the grid is better.
     pub(super) fn apply_halving(&mut self) -> Result<()> {
         let Some(rung) = self
@@ -71,7 +73,8 @@ impl Training<'_> {
         };
         let loss = |fit: usize| -> f64 {
             let results = self.fits[fit].results.as_deref().unwrap_or_default();
-            self.score(&self.plan.subset_of(fit).held_out, results).loss
+            self.score(&self.plan.subset_of(fit).held_out, results)
+                .selection_loss()
         };
         let grid = 0..self.plan.adapters.len();
         let training = grid.filter(|fit| self.fits[*fit].is_training());
@@ -86,7 +89,7 @@ impl Training<'_> {
         pruned.sort_by_key(|(_, (fit, _))| *fit);
         for (place, (fit, loss)) in pruned {
             let reason = format!(
-                "validation loss {loss:.4} after step {}, rank {} of {count}; the best {} continue, with losses up to {worst_kept:.4}",
+                "label loss {loss:.4} after step {}, rank {} of {count}; the best {} continue, with losses up to {worst_kept:.4}",
                 self.done,
                 place + 1,
                 rung.keep
@@ -110,7 +113,7 @@ impl Training<'_> {
         self.emit(Some(&plan.fits[fit].name), kind)
     }
 
-    /// With patience, restores the weights and results of the step where the validation loss was
+    /// With patience, restores the weights and results of the step where the label loss was
     /// lowest, so that they are what is saved; returns that step.
     pub(super) fn restore_best(&mut self, fit: usize) -> Result<Option<usize>> {
         debug_assert_eq!(self.plan.subset_of(fit).subset, Subset::All);

@@ -26,7 +26,7 @@ impl Training<'_> {
         self.calibrate(&predictions, &mut records)?;
         let best = select::best(&records).ok_or_else(|| self.all_diverged())?;
         let best = records[best].adapter.name.clone();
-        let rule = match nested {
+        let rule = match self.settings.folds {
             Some(_) => select::FOLDS_RULE,
             None => select::RULE,
         };
@@ -101,14 +101,14 @@ impl Training<'_> {
             record.validation = folds.out_of_fold(adapter);
             record.folds = folds.scores_of(adapter);
         }
-        let nested = folds.nested();
+        let nested = self.plan.is_nested().then(|| folds.nested());
         self.run.write_folds(folds.fold_predictions())?;
         for (fit, record) in records.iter().enumerate() {
             if let Some(score) = record.validation {
                 self.report(Some(fit), score)?;
             }
         }
-        Ok(Some(nested))
+        Ok(nested)
     }
 
     fn cross_validation(&self) -> CrossValidation<'_> {

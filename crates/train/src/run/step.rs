@@ -84,6 +84,7 @@ impl Training<'_> {
     /// The batch of each fit that trains.
     fn batches(&mut self) -> Vec<Batch> {
         let (pool, plan, loss, step) = (&self.pool, self.plan, self.settings.loss, self.done);
+        let rationale_weight = self.settings.rationale_weight;
         let fits = self.fits.iter_mut().enumerate();
         let training = fits.filter(|(_, active)| active.is_training());
         let batch = |(fit, active): (usize, &mut ActiveFit)| {
@@ -91,8 +92,10 @@ impl Training<'_> {
             let examples = active.order.at(step).iter().map(|index| train[*index]);
             let examples: Vec<usize> = examples.collect();
             let supervised = |example: &usize| pool[*example].supervised(loss);
-            let weighted =
-                |example: &usize| pool[*example].weight * pool[*example].supervised(loss) as f64;
+            let weighted = |example: &usize| {
+                let example = pool[*example];
+                example.weight * example.weighted(loss, rationale_weight)
+            };
             Batch {
                 fit,
                 weight: examples.iter().map(weighted).sum(),
@@ -117,6 +120,7 @@ impl Training<'_> {
                 .device_of(Some(self.fits[batch.fit].engine_index))
         };
         let devices: Vec<usize> = batches.iter().map(device).collect();
+        let rationale_weight = self.settings.rationale_weight;
         for micro_batch in pack_by_device(&lengths, &devices, self.micro_batch_tokens) {
             self.handle_requests()?;
             let example = |packed: &PackedExample| {
@@ -127,6 +131,8 @@ impl Training<'_> {
                     tokens: &example.tokens,
                     loss_from: example.loss_from(self.settings.loss),
                     weight: (example.weight / batch.weight) as f32,
+                    rest: (rationale_weight != 1.0)
+                        .then(|| (example.rationale_from(), rationale_weight as f32)),
                     key: dropout_key(self.done, packed.position),
                 }
             };

@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use verdict_model::formats::Adapter;
+
 use super::active_fit::{ActiveFit, PatienceState};
 use super::checkpoint_schedule::CheckpointSchedule;
 use super::interface::{RunSummary, TrainRequest};
@@ -148,8 +150,26 @@ impl Training<'_> {
         Ok(())
     }
 
+    /// Starts all fits from the adapter that the settings name, if they do.
+    fn initialize(&mut self) -> Result<()> {
+        let Some(path) = &self.settings.init_adapter else {
+            return Ok(());
+        };
+        let failed = |source: EngineError| Error::Engine {
+            doing: format!("starting from the adapter {}", path.display()),
+            source,
+        };
+        let adapter = Adapter::read(path).map_err(|error| failed(error.into()))?;
+        for fit in &self.fits {
+            let started = self.engine.initialize(fit.engine_index, &adapter);
+            started.map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Starts a run that does not resume from a checkpoint.
     fn start(&mut self) -> Result<()> {
+        self.initialize()?;
         // What fits into memory depends on the adapters, but the longest example must fit in any case.
         let suggested = |engine: &dyn TrainingEngine| engine.micro_batch_tokens();
         self.micro_batch_tokens = self
@@ -271,10 +291,23 @@ impl Training<'_> {
 
     /// Emits a validation event.
     pub(super) fn report(&mut self, fit: Option<usize>, score: Score) -> Result<()> {
-        let Score { loss, accuracy, n } = score;
+        let Score {
+            loss,
+            accuracy,
+            n,
+            label_loss,
+        } = score;
         let plan = self.plan;
         let name = fit.map(|fit| plan.fits[fit].name.as_str());
-        self.emit(name, EventKind::Validation { loss, accuracy, n })
+        self.emit(
+            name,
+            EventKind::Validation {
+                loss,
+                accuracy,
+                n,
+                label_loss,
+            },
+        )
     }
 
     /// Removes a fit because a number became NaN or infinite.

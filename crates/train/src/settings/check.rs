@@ -129,6 +129,28 @@ impl Check {
             "a ratio from 0 to below 1",
             warmup,
         );
+        let weight = settings.rationale_weight;
+        self.that(
+            "rationale_weight",
+            weight.is_finite() && weight >= 0.0,
+            "a weight from 0",
+            weight,
+        );
+        if let Some(path) = &settings.init_adapter {
+            let one = settings.rank.len() == 1;
+            self.that(
+                "init_adapter",
+                one,
+                "one rank, that of the adapter, with it",
+                format!("{} ranks", settings.rank.len()),
+            );
+            self.that(
+                "init_adapter",
+                path.to_str().is_some(),
+                "a path in UTF-8",
+                path.display(),
+            );
+        }
         self.that("clip", clip == 0.0 || positive(&clip), "0 or more", clip);
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use verdict_common::random::mix;
+use verdict_model::formats::Adapter;
 use verdict_train::engine::{AdapterSpec, AdapterState, Example, ExampleLoss, Rate};
 use verdict_train::error::EngineError;
 use verdict_train::{
@@ -121,6 +122,10 @@ impl ToyEngine {
 }
 
 impl TrainingEngine for ToyEngine {
+    fn initialize(&mut self, _adapter: usize, _from: &Adapter) -> Result<(), EngineError> {
+        unimplemented!("toys start from their seeds")
+    }
+
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
         let size = 2 * VOCAB * VOCAB;
         let start = |place: usize| {
@@ -260,11 +265,13 @@ impl TrainingEngine for ToyEngine {
     }
 }
 
-/// `n` examples of different lengths; the first token determines the label.
+/// `n` examples of different lengths; the first token determines the label, except for the sixth example of the validation
+/// set, whose label is another: a model that is too sure of its labels grows worse there.
 fn rows_of(name: &str, n: usize) -> Vec<TokenizedExample> {
     let row = |place: usize| {
-        let label = place % 3;
-        let mut tokens = vec![20 + label as u32];
+        let mut tokens = vec![20 + (place % 3) as u32];
+        let odd = name == "validation" && place == 5;
+        let label = (place + usize::from(odd)) % 3;
         tokens.extend((0..place % 7).map(|filler| 6 + (filler + place) as u32 % 10));
         tokens.push(1);
         let prompt_tokens = tokens.len();
@@ -276,6 +283,7 @@ fn rows_of(name: &str, n: usize) -> Vec<TokenizedExample> {
             group: format!("{name}-{place}"),
             tokens,
             prompt_tokens,
+            label_tokens: 1,
             label,
             weight: 1.0,
         }
@@ -315,6 +323,7 @@ pub fn provenance() -> Provenance {
     Provenance {
         data_manifest_sha256: "d".repeat(64),
         model_sha256: "e".repeat(64),
+        init_adapter_sha256: None,
         data: None,
         model: None,
     }

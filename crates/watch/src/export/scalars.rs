@@ -14,11 +14,21 @@ pub fn scalars(event: &Event) -> Vec<(&'static str, f64)> {
             ("train/lr", *lr),
             ("train/grad_norm", *grad_norm),
         ],
-        EventKind::Validation { loss, accuracy, n } => vec![
-            ("validation/loss", *loss),
-            ("validation/accuracy", *accuracy),
-            ("validation/n", *n as f64),
-        ],
+        EventKind::Validation {
+            loss,
+            accuracy,
+            n,
+            label_loss,
+        } => {
+            let label = label_loss.map(|label| ("validation/label_loss", label.mean));
+            let mut scalars = vec![
+                ("validation/loss", *loss),
+                ("validation/accuracy", *accuracy),
+                ("validation/n", *n as f64),
+            ];
+            scalars.extend(label);
+            scalars
+        }
         EventKind::Throughput {
             examples_per_s,
             tokens_per_s,

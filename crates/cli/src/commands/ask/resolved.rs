@@ -78,6 +78,7 @@ impl Resolved {
         let limits = AnswerSettings {
             max_answer_tokens: args.max_new_tokens,
             max_prompt_tokens: loading::prompt_tokens(args.max_prompt_tokens, settings),
+            prompt_format: settings.map(|of| of.prompt_format).unwrap_or_default(),
             ..AnswerSettings::default()
         };
         Ok(Resolved {

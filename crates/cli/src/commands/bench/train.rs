@@ -345,6 +345,7 @@ impl Args {
                     tokens: &sequence.ids,
                     loss_from: from(sequence),
                     weight: 1.0 / taught[placed.batch] as f32,
+                    rest: None,
                     key: dropout_key(step, placed.position),
                 }
             };

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::{Deserialize as _, Serialize};
 use toml::Table;
+use verdict_answer::PromptFormat;
 use verdict_model::BaseQuantization;
 use verdict_train::settings::compute;
 use verdict_train::{DeviceChoice, TrainSettings};
@@ -12,6 +13,7 @@ use verdict_train::{DeviceChoice, TrainSettings};
 use crate::aliases;
 use crate::failure::{Failure, Result};
 use crate::loading;
+use crate::recipes::Recipe;
 use crate::settings;
 use crate::shards::ShardIndex;
 use crate::slurm;
@@ -28,6 +30,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
+    /// Take the settings of this recipe: best, report
+    ///
+    /// A recipe is a settings file with a name. Flags win over it. --print-recipe shows it.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["config", "resume", "like", "merge"])]
+    #[serde(skip)]
+    pub recipe: Option<Recipe>,
+    /// Print a recipe, a start for --config
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    #[serde(skip)]
+    pub print_recipe: Option<Recipe>,
     /// Train on this data set folder
     ///
     /// As `verdict build` writes it.
@@ -175,6 +187,24 @@ pub struct Args {
     /// Compute the loss on: completion, full [default: completion]
     #[arg(long, value_name = "TOKENS", value_parser = ["completion", "full"], hide_possible_values = true, help_heading = "Recipe")]
     pub loss: Option<String>,
+    /// Weight a token of the rationale by W in the loss [default: 1]
+    ///
+    /// Relative to a token of the label. 1 counts all tokens alike, so that the label, one token of some thirty, has a small
+    /// share of the loss; 0 trains the labels alone.
+    #[arg(long, value_name = "W", help_heading = "Recipe")]
+    pub rationale_weight: Option<f64>,
+    /// Arrange prompts: question-twice, chat [default: context-first]
+    ///
+    /// `question-twice` asks before and after the context; `chat` is a ChatML conversation, for models with its control tokens.
+    /// `eval` and `ask` take the format from the run.
+    #[arg(long, value_name = "FORMAT", value_parser = prompt_formats(), hide_possible_values = true, help_heading = "Recipe")]
+    pub prompt_format: Option<PromptFormat>,
+    /// Start from the weights of this adapter, not from random ones
+    ///
+    /// A folder in PEFT's layout, such as RUN/adapters/r16, of the rank that is trained: the next phase of a training in
+    /// phases, for example on expert labels after pseudo-labels. Its own training examples must not be those of the folds.
+    #[arg(long, value_name = "FOLDER", help_heading = "Recipe")]
+    pub init_adapter: Option<PathBuf>,
     /// Weight the loss by class: data, none [default: data]
     ///
     /// `data` takes the class weights of the data set's manifest, which has some where classes differ in size; `none`
@@ -232,7 +262,9 @@ impl Args {
                 Some(alpha) => f64::deserialize(alpha).map(drop),
                 None => TrainSettings::deserialize(key).map(drop),
             })?,
-            None => Table::new(),
+            None => self.recipe.map_or_else(Table::new, |recipe| {
+                recipe.toml.parse().expect("a test reads every recipe")
+            }),
         };
         self.over(base)
     }
@@ -263,6 +295,11 @@ impl Args {
         }
         Ok(settings.resolved())
     }
+}
+
+fn prompt_formats() -> impl TypedValueParser<Value = PromptFormat> {
+    PossibleValuesParser::new(PromptFormat::ALL.map(PromptFormat::as_str))
+        .try_map(|name| name.parse::<PromptFormat>())
 }
 
 /// Alpha itself, as in PEFT: a hidden flag and a key of settings files.
@@ -320,7 +357,7 @@ mod tests {
     fn each_flag_reaches_its_setting() {
         let flags = "--data d --model m --out o --rank 4,8 --alpha-ratio 1,2 --dropout 0,0.1 --lr 1e-4,3e-4 \
                      --seed 1,2 --steps 9 --batch 3 --max-length 99 --warmup-ratio 0.5 --lr-schedule cosine --max-grad-norm 2 \
-                     --validate-every 7 --checkpoint-every 5 --patience 6 --halving 3 --folds 4 --repeats 2 --loss full --class-weights none --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
+                     --validate-every 7 --checkpoint-every 5 --patience 6 --halving 3 --folds 4 --repeats 2 --loss full --rationale-weight 0.5 --prompt-format chat --init-adapter old --class-weights none --base fp8 --compute bf16 --device cuda:1,0 --memory-gib 6.5 --threads 3 \
                      --micro-batch-tokens 777";
         let expected: TrainSettings = toml::from_str(
             r#"
@@ -345,6 +382,9 @@ mod tests {
             folds = 4
             repeats = 2
             loss = "full"
+            rationale_weight = 0.5
+            prompt_format = "chat"
+            init_adapter = "old"
             class_weights = "none"
             base = "fp8"
             compute = "bf16"
@@ -356,6 +396,27 @@ mod tests {
         )
         .expect("good settings");
         assert_eq!(settings(flags).expect("good"), expected);
+    }
+
+    #[test]
+    fn every_recipe_is_valid_and_flags_win_over_it() {
+        for recipe in Recipe::ALL {
+            let found = settings(&format!(
+                "--recipe {} --data d --model m --out o --lr 2e-4",
+                recipe.name
+            ));
+            let found = found.expect("good");
+            assert_eq!(
+                (found.faults(), found.lr),
+                (vec![], vec![2e-4]),
+                "{}",
+                recipe.name
+            );
+        }
+        let report = settings("--recipe report").expect("good");
+        assert_eq!(report.rank, [4, 8, 16, 24, 32, 40, 64, 128]);
+        let best = settings("--recipe best --epochs 2").expect("good");
+        assert_eq!((best.rationale_weight, best.epochs), (0.1, Some(2.0)));
     }
 
     #[test]

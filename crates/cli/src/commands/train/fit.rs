@@ -6,8 +6,8 @@ use verdict_answer::LabelTokens;
 use verdict_common::counted;
 use verdict_data::DataSet;
 use verdict_train::{
-    ClassWeights, DataRecord, Event, NewRun, Plan, Provenance, RunSummary, TrainSettings,
-    TrainingSet,
+    ClassWeights, DataRecord, Event, ExampleEncoding, NewRun, Plan, Provenance, RunSummary,
+    TrainSettings, TrainingSet,
 };
 
 use super::args::{Args, refuse_flags};
@@ -95,11 +95,14 @@ pub fn fit_in(
     let mut rows = TrainingSet::encode(
         &data.train,
         &data.validation,
-        &tokenizer,
-        &labels,
-        settings.max_length,
-        eos,
-        source.config().vocab_size,
+        ExampleEncoding {
+            tokenizer: &tokenizer,
+            labels: &labels,
+            format: settings.prompt_format,
+            max_length: settings.max_length,
+            eos,
+            vocabulary: source.config().vocab_size,
+        },
     )?;
     if rows.cuts.cut > 0 {
         printer.note(format!(
@@ -118,7 +121,8 @@ pub fn fit_in(
         printer.note(cost);
     }
     let provenance = Provenance::read(source.path(), &settings.data)?
-        .with_records(DataRecord::new(&data.manifest), source.record()?);
+        .with_records(DataRecord::new(&data.manifest), source.record()?)
+        .with_init_adapter(settings.init_adapter.as_deref())?;
     let specs = plan.specs();
     let machine = machine::record(&devices[..devices.len().min(specs.len())]);
     if let Some(like) = like {

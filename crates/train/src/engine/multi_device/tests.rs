@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Barrier};
 
+use verdict_model::formats::Adapter;
+
 use super::*;
 
 /// An engine that records its calls in order.
@@ -40,6 +42,12 @@ impl RecordingEngine {
 }
 
 impl TrainingEngine for RecordingEngine {
+    fn initialize(&mut self, adapter: usize, _from: &Adapter) -> Result<(), EngineError> {
+        self.calls
+            .push(format!("initialize {}", self.names[adapter]));
+        Ok(())
+    }
+
     fn create(&mut self, spec: &AdapterSpec) -> Result<usize, EngineError> {
         self.names.push(spec.name.clone());
         Ok(self.names.len() - 1)
@@ -126,6 +134,7 @@ fn example(adapter: Option<usize>, tokens: &[u32]) -> Example<'_> {
         tokens,
         loss_from: 1,
         weight: 1.0,
+        rest: None,
         key: 0,
     }
 }

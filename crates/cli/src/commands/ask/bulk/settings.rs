@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use verdict_answer::{AnswerSettings, Calibration, Mode};
+use verdict_answer::{AnswerSettings, Calibration, Mode, PromptFormat};
 use verdict_common::hash::sha256_file;
 use verdict_model::{Device, LoadOptions};
 use verdict_train::settings::compute;
@@ -64,6 +64,7 @@ pub struct BulkSettings {
     threshold: f64,
     max_new_tokens: usize,
     max_prompt_tokens: usize,
+    prompt_format: PromptFormat,
     max_batch_tokens: usize,
     checkpoint_every: usize,
     /// Parts that the rows are divided into.
@@ -113,6 +114,7 @@ impl BulkSettings {
             threshold: answering.threshold,
             max_new_tokens: limits.max_answer_tokens,
             max_prompt_tokens: limits.max_prompt_tokens,
+            prompt_format: limits.prompt_format,
             max_batch_tokens: limits.max_batch_tokens,
             checkpoint_every,
             shards,
