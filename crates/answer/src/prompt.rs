@@ -10,6 +10,18 @@
 //! Prompt and completion are encoded separately and joined, so that a prompt has the same tokens in training and in
 //! answering. There is no chat template.
 //!
+//! The prompt of a later turn of a dialogue is the earlier turns, each as its own prompt with its answer, and then the
+//! prompt of the turn itself. What a turn adds to the facts is a context of its own, before its question:
+//!
+//! ```text
+//! Context: {context}
+//! Q: {question}
+//! A: {answer}
+//! Context: {new facts}
+//! Q: {question}
+//! A:
+//! ```
+//!
 //! A prompt also has the same limit in both: [`prompt_limit`] of the maximum sequence length. A context that is too long
 //! loses as few of its first sentences as necessary, because the results of an abstract, which contain the answer, are at
 //! its end. Where not even the last sentence fits, its last words are kept; where nothing fits, the context's line is left
@@ -174,6 +186,28 @@ pub fn render(question: &str, context: Option<&str>) -> String {
     }
 }
 
+/// An earlier turn of a dialogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn<'t> {
+    /// The question.
+    pub question: &'t str,
+    /// The text put before it.
+    pub context: Option<&'t str>,
+    /// The whole answer, as it was given.
+    pub answer: &'t str,
+}
+
+/// The prompt of a question after earlier turns, each of which is its own prompt with its answer. Without earlier turns
+/// it is [`render`]'s.
+pub fn render_dialogue(earlier: &[Turn<'_>], question: &str, context: Option<&str>) -> String {
+    let mut text = String::new();
+    for turn in earlier {
+        text += &render(turn.question, turn.context);
+        text += &format!(" {}\n", one_line(turn.answer));
+    }
+    text + &render(question, context)
+}
+
 /// The completion: ` {label}. Rationale: {rationale}`.
 pub fn completion(label: Label, rationale: &str) -> String {
     format!("{} {}", opening(label), one_line(rationale))
@@ -218,6 +252,65 @@ pub fn fit_prompt(
         }),
         false => Err(PromptError::QuestionTooLong {
             question: beginning(&question),
+            tokens: kept.len(),
+            limit,
+        }),
+    }
+}
+
+/// The tokens of the prompt of a question after earlier turns, at most `limit`. If necessary the contexts are cut, the
+/// earliest first, each from its beginning; questions and answers are kept.
+///
+/// # Errors
+/// As [`fit_prompt`]; [`PromptError::QuestionTooLong`] where the dialogue does not fit without any context.
+pub fn fit_dialogue(
+    tokenizer: &Tokenizer,
+    earlier: &[Turn<'_>],
+    question: &str,
+    context: Option<&str>,
+    limit: usize,
+) -> Result<EncodedPrompt, PromptError> {
+    if one_line(question).is_empty() {
+        return Err(PromptError::EmptyQuestion);
+    }
+    let contexts = earlier.iter().map(|turn| turn.context).chain([context]);
+    let mut contexts: Vec<String> = contexts
+        .map(|context| context.map(one_line).unwrap_or_default())
+        .collect();
+    let prompt = |contexts: &[String]| {
+        let turns = earlier.iter().zip(contexts);
+        let turns: Vec<Turn<'_>> = turns
+            .map(|(turn, context)| Turn {
+                context: Some(context),
+                ..*turn
+            })
+            .collect();
+        let last = contexts.last().map(String::as_str);
+        encode(tokenizer, &render_dialogue(&turns, question, last), true)
+    };
+    let whole = prompt(&contexts)?;
+    let mut kept = whole.clone();
+    for place in 0..contexts.len() {
+        if kept.len() <= limit {
+            break;
+        }
+        let with = |context: &str| {
+            let mut contexts = contexts.clone();
+            context.clone_into(&mut contexts[place]);
+            contexts
+        };
+        // A part cannot fail to encode where the whole did not.
+        let fits = |context: &str| prompt(&with(context)).is_ok_and(|of| of.len() <= limit);
+        contexts = with(latest_sentences(&contexts[place], fits));
+        kept = prompt(&contexts)?;
+    }
+    match kept.len() <= limit {
+        true => Ok(EncodedPrompt {
+            tokens: kept.get_ids().to_vec(),
+            cut: whole.len() - kept.len(),
+        }),
+        false => Err(PromptError::QuestionTooLong {
+            question: beginning(question),
             tokens: kept.len(),
             limit,
         }),
