@@ -12,7 +12,7 @@ use crate::batch::{self, PendingPrompt};
 use crate::engine::InferenceEngine;
 use crate::error::AnswerError;
 use crate::labels::{LabelError, LabelTokens};
-use crate::prompt::{self, EncodedPrompt, PromptError, PromptFormat};
+use crate::prompt::{self, EncodedPrompt, PromptError, PromptFormat, Turn};
 use crate::request::{AnswerSettings, Question};
 use crate::text::AnswerFormat;
 use crate::verdict::Verdict;
@@ -117,6 +117,30 @@ impl<'t> Answerer<'t> {
         let tokenizer = self.format.tokenizer;
         let prompt =
             prompt::fit_prompt(tokenizer, limits.format, question, context, limits.tokens)?;
+        prompt::check_embedding(tokenizer, &prompt.tokens, limits.vocabulary)?;
+        Ok(prompt)
+    }
+
+    /// The prompt of a question after earlier turns of a dialogue, for [`answer_encoded`](Answerer::answer_encoded).
+    ///
+    /// # Errors
+    /// Why the question has no prompt.
+    pub fn encode_dialogue(
+        &self,
+        earlier: &[Turn<'_>],
+        question: &str,
+        context: Option<&str>,
+        limits: PromptLimits,
+    ) -> Result<EncodedPrompt, PromptError> {
+        let tokenizer = self.format.tokenizer;
+        let prompt = prompt::fit_dialogue(
+            tokenizer,
+            limits.format,
+            earlier,
+            question,
+            context,
+            limits.tokens,
+        )?;
         prompt::check_embedding(tokenizer, &prompt.tokens, limits.vocabulary)?;
         Ok(prompt)
     }

@@ -52,8 +52,8 @@ pub use grammar::{Grammar, GrammarError};
 pub use labels::{LabelScores, LabelTokens};
 pub use pool::{FittedPool, Pool, PooledPassage};
 pub use prompt::{
-    ContextCuts, EncodedExample, EncodedPrompt, PromptError, PromptFormat, check_embedding,
-    encode_item, fit_prompt, prompt_limit,
+    ContextCuts, EncodedExample, EncodedPrompt, PromptError, PromptFormat, Turn, check_embedding,
+    encode_item, fit_dialogue, fit_prompt, prompt_limit,
 };
 pub use reading::{
     Passage, PassageAnswer, PassageQuestion, Reading, answer_from_passages, read_passages,

@@ -12,6 +12,18 @@
 //! Prompt and completion are encoded separately and joined, so that a prompt has the same tokens in training and in
 //! answering.
 //!
+//! The prompt of a later turn of a dialogue is the earlier turns, each as its own prompt with its answer, and then the
+//! prompt of the turn itself. What a turn adds to the facts is a context of its own, before its question:
+//!
+//! ```text
+//! Context: {context}
+//! Q: {question}
+//! A: {answer}
+//! Context: {new facts}
+//! Q: {question}
+//! A:
+//! ```
+//!
 //! A prompt also has the same limit in both: [`prompt_limit`] of the maximum sequence length. A context that is too long
 //! loses as few of its first sentences as necessary, because the results of an abstract, which contain the answer, are at
 //! its end. Where not even the last sentence fits, its last words are kept; where nothing fits, the context's line is left
@@ -246,17 +258,45 @@ fn body(format: PromptFormat, question: &str, context: Option<&str>) -> String {
     }
 }
 
-/// The tokens of a prompt, however many.
+/// An earlier turn of a dialogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn<'t> {
+    /// The question.
+    pub question: &'t str,
+    /// The text put before it.
+    pub context: Option<&'t str>,
+    /// The whole answer, as it was given.
+    pub answer: &'t str,
+}
+
+/// The prompt of a question after earlier turns, each of which is its own prompt with its answer. Without earlier turns
+/// it is [`render`]'s.
+pub fn render_dialogue(
+    format: PromptFormat,
+    earlier: &[Turn<'_>],
+    question: &str,
+    context: Option<&str>,
+) -> String {
+    let mut text = String::new();
+    for turn in earlier {
+        text += &render(format, turn.question, turn.context);
+        text += &format!(" {}\n", one_line(turn.answer));
+    }
+    text + &render(format, question, context)
+}
+
+/// The tokens of a prompt after earlier turns, however many.
 fn encode_prompt(
     tokenizer: &Tokenizer,
     format: PromptFormat,
+    earlier: &[Turn<'_>],
     question: &str,
     context: Option<&str>,
 ) -> Result<Vec<u32>, PromptError> {
     let ids = |text: &str| Ok(encode(tokenizer, text, false)?.get_ids().to_vec());
     if format != PromptFormat::Chat {
-        let encoding = encode(tokenizer, &render(format, question, context), true)?;
-        return Ok(encoding.get_ids().to_vec());
+        let text = render_dialogue(format, earlier, question, context);
+        return Ok(encode(tokenizer, &text, true)?.get_ids().to_vec());
     }
     let control = |token: &'static str| {
         let format = format.as_str();
@@ -264,17 +304,21 @@ fn encode_prompt(
         tokenizer.token_to_id(token).ok_or(missing)
     };
     let (start, end) = (control("<|im_start|>")?, control("<|im_end|>")?);
-    let user = ids(&format!("user\n{}", body(format, question, context)))?;
-    let assistant = ids(&format!("assistant{ANSWER}"))?;
-    Ok([
-        vec![start],
-        user,
-        vec![end],
-        ids("\n")?,
-        vec![start],
-        assistant,
-    ]
-    .concat())
+    let asked = |question: &str, context: Option<&str>| -> Result<Vec<u32>, PromptError> {
+        let user = ids(&format!("user\n{}", body(format, question, context)))?;
+        Ok([vec![start], user, vec![end], ids("\n")?, vec![start]].concat())
+    };
+    let mut tokens = Vec::new();
+    for turn in earlier {
+        tokens.extend(asked(turn.question, turn.context)?);
+        let answer = one_line(turn.answer);
+        tokens.extend(ids(&format!("assistant{ANSWER} {answer}"))?);
+        tokens.push(end);
+        tokens.extend(ids("\n")?);
+    }
+    tokens.extend(asked(question, context)?);
+    tokens.extend(ids(&format!("assistant{ANSWER}"))?);
+    Ok(tokens)
 }
 
 /// The completion: ` {label}. Rationale: {rationale}`.
@@ -299,29 +343,64 @@ pub fn fit_prompt(
     context: Option<&str>,
     limit: usize,
 ) -> Result<EncodedPrompt, PromptError> {
-    let question = one_line(question);
+    fit_dialogue(tokenizer, format, &[], question, context, limit)
+}
+
+/// The tokens of the prompt of a question after earlier turns, at most `limit`. If necessary the contexts are cut, the
+/// earliest first, each from its beginning; questions and answers are kept.
+///
+/// # Errors
+/// As [`fit_prompt`]; [`PromptError::QuestionTooLong`] where the dialogue does not fit without any context.
+pub fn fit_dialogue(
+    tokenizer: &Tokenizer,
+    format: PromptFormat,
+    earlier: &[Turn<'_>],
+    question: &str,
+    context: Option<&str>,
+    limit: usize,
+) -> Result<EncodedPrompt, PromptError> {
+    let question = &one_line(question);
     if question.is_empty() {
         return Err(PromptError::EmptyQuestion);
     }
-    let context = context.map(one_line).unwrap_or_default();
-    let prompt = |context: &str| encode_prompt(tokenizer, format, &question, Some(context));
-    let whole = prompt(&context)?;
-    if whole.len() <= limit {
-        return Ok(EncodedPrompt {
-            tokens: whole,
-            cut: 0,
-        });
+    let contexts = earlier.iter().map(|turn| turn.context).chain([context]);
+    let mut contexts: Vec<String> = contexts
+        .map(|context| context.map(one_line).unwrap_or_default())
+        .collect();
+    let prompt = |contexts: &[String]| {
+        let turns = earlier.iter().zip(contexts);
+        let turns: Vec<Turn<'_>> = turns
+            .map(|(turn, context)| Turn {
+                context: Some(context),
+                ..*turn
+            })
+            .collect();
+        let last = contexts.last().map(String::as_str);
+        encode_prompt(tokenizer, format, &turns, question, last)
+    };
+    let mut kept = prompt(&contexts)?;
+    let whole = kept.len();
+    for place in 0..contexts.len() {
+        if kept.len() <= limit {
+            break;
+        }
+        let with = |context: &str| {
+            let mut contexts = contexts.clone();
+            context.clone_into(&mut contexts[place]);
+            contexts
+        };
+        // A part cannot fail to encode where the whole did not.
+        let fits = |context: &str| prompt(&with(context)).is_ok_and(|of| of.len() <= limit);
+        contexts = with(latest_sentences(&contexts[place], fits));
+        kept = prompt(&contexts)?;
     }
-    // A part cannot fail to encode where the whole did not.
-    let fits = |context: &str| prompt(context).is_ok_and(|tokens| tokens.len() <= limit);
-    let kept = prompt(latest_sentences(&context, fits))?;
     match kept.len() <= limit {
         true => Ok(EncodedPrompt {
-            cut: whole.len() - kept.len(),
+            cut: whole - kept.len(),
             tokens: kept,
         }),
         false => Err(PromptError::QuestionTooLong {
-            question: beginning(&question),
+            question: beginning(question),
             tokens: kept.len(),
             limit,
         }),

@@ -79,6 +79,7 @@ const NAMES: &[Names] = &[
     names("unconstrained", "unconstrained", &["free"]),
     names("target-error-rate", "target_error_rate", &["error-rate"]),
     names("full-answers", "full_answers", &["written"]),
+    names("dialogues", "dialogues", &["multi-turn"]),
     names("bootstrap-samples", "bootstrap_samples", &["replicates"]),
     names("max-per-class", "max_per_class", &["at-most"]),
     names("unbalanced", "unbalanced", &["natural"]),

@@ -85,6 +85,55 @@ fn base_adapters_and_ensemble_are_evaluated_in_one_command() {
     }
 }
 
+const WITH_CONTEXTS: &str = r#"{"id":"a","question":"Is asthma common in towns?","label":"yes","context":"We counted inhalers in twelve towns and six villages."}
+{"id":"b","question":"Do children need sunglasses?","label":"no","context":"Ten schools gave a pair to every second pupil in May."}
+"#;
+
+#[test]
+fn dialogues_are_held_with_every_model_and_reported() {
+    let folder = folder();
+    let at = folder.path();
+    std::fs::write(at.join("mine.jsonl"), WITH_CONTEXTS).expect("written");
+    let eval = "eval run --adapter all --benchmark jsonl:mine.jsonl --dialogues 3 --full-answers 0 --max-new-tokens 40 \
+                --bootstrap-samples 100";
+    let report = json(at, &format!("{eval} --json"));
+    let dialogues = &report["dialogues"];
+    assert_eq!(
+        dialogues["dialogues"], 5,
+        "two of the file, three generated"
+    );
+    let models: Vec<&Value> = dialogues["models"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|of| &of[0])
+        .collect();
+    assert_eq!(models, ["base", "r2", "r4"]);
+    let parts = dialogues["parts"].as_array().expect("a list");
+    let sources = parts.iter().filter(|part| part["by"] == "source");
+    let sources: Vec<&Value> = sources.map(|part| &part["part"]).collect();
+    assert_eq!(sources, ["jsonl", "stats"]);
+    let examples = dialogues["examples"].as_array().expect("a list");
+    for example in examples {
+        let turns = example["turns"].as_array().expect("a list");
+        assert_eq!(turns.len(), 3);
+        let answer = turns[0]["answer"].as_str().expect("a text");
+        assert!(answer.contains(". Rationale: "), "{answer}");
+    }
+    for name in ["report.html", "report.md"] {
+        let text = std::fs::read_to_string(at.join("run").join(name)).expect("read");
+        assert!(text.contains("right non-change"), "{name}");
+    }
+    // The same again, under the name that other tools have for it.
+    let again = json(
+        at,
+        &format!("{} --json", eval.replace("--dialogues", "--multi-turn")),
+    );
+    assert_eq!(&again["dialogues"], dialogues);
+    let refused = show(at, "eval run --dialogues 3 --evidence none");
+    assert!(refused.contains("cannot be used with"), "{refused}");
+}
+
 #[test]
 fn a_second_look_is_told_and_survives_a_new_run() {
     let folder = folder();

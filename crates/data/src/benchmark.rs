@@ -57,23 +57,41 @@ pub fn benchmark(input: &Input, seed: u64, context: Option<&Context>) -> Result<
     Ok(items)
 }
 
-/// The PMIDs of the publications that each row of a source was made from, by the row's id; rows that name none are
-/// missing.
+/// What a source says about the publications that a row was made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowOrigin {
+    /// Their PMIDs.
+    pub pmids: Vec<String>,
+    /// Their MeSH headings.
+    pub mesh: Vec<String>,
+    /// The abstract before its results and from its results on, where its sections are labeled.
+    pub sections: Option<[String; 2]>,
+}
+
+/// The origin of each row of a source, by the row's id.
 ///
 /// # Errors
 /// Every fault of the source, with file and place.
-pub fn source_documents(input: &Input) -> Result<HashMap<String, Vec<String>>> {
+pub fn row_origins(input: &Input) -> Result<HashMap<String, RowOrigin>> {
     let reading = Reading {
         seed: 0,
-        contexts: false,
+        contexts: true,
         rationales: false,
     };
-    let named = |row: RawItem| {
+    let origin = |row: RawItem| {
         let pmids = row.group.iter().filter_map(|key| key.strip_prefix("pmid:"));
-        let pmids: Vec<String> = pmids.map(str::to_owned).collect();
-        (!pmids.is_empty()).then_some((row.id, pmids))
+        let sections = row.context.zip(row.results_from).and_then(|(text, at)| {
+            let (before, results) = text.split_at_checked(at)?;
+            Some([clean_context(before)?, clean_context(results)?])
+        });
+        let origin = RowOrigin {
+            pmids: pmids.map(str::to_owned).collect(),
+            mesh: row.mesh,
+            sections,
+        };
+        (row.id, origin)
     };
-    Ok(all(input, reading)?.into_iter().filter_map(named).collect())
+    Ok(all(input, reading)?.into_iter().map(origin).collect())
 }
 
 /// For each item, whether it is contaminated: the training set contains the same or nearly the same question, or an
@@ -200,6 +218,47 @@ mod tests {
             // Training examples need one, and the error says where it is missing.
             let error = crate::rows(&input, 1, false).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_results_of_a_labeled_abstract_are_a_section_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ori_pqal.json");
+        let row = |labels: &str| {
+            format!(
+                r#"{{"QUESTION":"Does it help?","CONTEXTS":["It is common.","We asked 40 men.","It helped."],
+                "LABELS":{labels},"MESHES":["Humans","Men"],"final_decision":"yes"}}"#
+            )
+        };
+        let sections = |labels: &str| {
+            let text = format!(r#"{{"7":{}}}"#, row(labels));
+            std::fs::write(&path, text).unwrap();
+            let input = format!("pubmedqa-labeled:{}", path.display());
+            let origins = row_origins(&input.parse().unwrap()).unwrap();
+            let origin = origins["pubmedqa-labeled:7"].clone();
+            assert_eq!(origin.pmids, ["7"]);
+            assert_eq!(origin.mesh, ["Humans", "Men"]);
+            origin.sections
+        };
+        let [before, methods, results] = ["It is common.", "We asked 40 men.", "It helped."];
+        assert_eq!(
+            sections(r#"["BACKGROUND","METHODS","RESULTS"]"#),
+            Some([format!("{before} {methods}"), results.to_owned()])
+        );
+        assert_eq!(
+            sections(r#"["AIM","METHODS AND RESULTS","FINDINGS"]"#),
+            Some([before.to_owned(), format!("{methods} {results}")])
+        );
+        // Nothing precedes the results, nothing is labeled so, a section may hold them too, a label is missing.
+        for labels in [
+            r#"["RESULTS","METHODS","RESULTS"]"#,
+            r#"["BACKGROUND","METHODS","CONCLUSION"]"#,
+            r#"["BACKGROUND","DISCUSSION","RESULTS"]"#,
+            r#"["BACKGROUND","RESULTS"]"#,
+            "null",
+        ] {
+            assert_eq!(sections(labels), None, "{labels}");
         }
     }
 

@@ -45,7 +45,7 @@ mod text;
 mod verify;
 
 pub use audit::audit;
-pub use benchmark::{benchmark, source_documents, trained_on};
+pub use benchmark::{RowOrigin, benchmark, row_origins, trained_on};
 pub use build::{
     Balance, BuildReport, BuildSettings, Disagreement, Explanation, Shard, Step, build, explain,
     merge, scan_shard,
@@ -76,8 +76,8 @@ pub use sentences::sentences;
 pub use source::Source;
 pub use sources::records;
 pub use sources::{
-    TableRow, TableSurvey, Twin, TwinRule, kind as kind_of_json, rows, stats_held_out, stats_twins,
-    survey_table, table_rows,
+    CorrectedItem, TableRow, TableSurvey, Twin, TwinRule, kind as kind_of_json, rows,
+    stats_corrected, stats_held_out, stats_twins, survey_table, table_rows,
 };
 pub use staging::abandon;
 pub use text::blanks;

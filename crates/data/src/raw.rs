@@ -31,4 +31,7 @@ pub struct RawItem {
     pub year: Option<u16>,
     /// MeSH headings of the publication, where the source says them.
     pub mesh: Vec<String>,
+    /// Where the results begin in `context`, in bytes, where the source labels the sections of an abstract and something
+    /// precedes its results.
+    pub results_from: Option<usize>,
 }

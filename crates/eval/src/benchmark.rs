@@ -21,6 +21,11 @@ pub struct Benchmark {
     pub properties: Vec<(&'static str, Vec<String>)>,
     /// PMIDs of the publications that each question was made from; empty where they are not known.
     pub documents: Vec<Vec<String>>,
+    /// MeSH headings of the publications that each question was made from; empty where they are not known.
+    pub headings: Vec<Vec<String>>,
+    /// The context of each question before its results and from its results on, where its sections are labeled; empty
+    /// where none is.
+    pub sections: Vec<Option<[String; 2]>>,
     /// Whether a question is the title of its publication, whose conclusion is the answer; then no passage may hold it.
     pub hides_conclusions: bool,
     /// The publications that a question comes with, each to be read alone; empty for a benchmark without such.

@@ -7,6 +7,7 @@
 //! | [`stats`] | intervals, paired tests, calibration errors, risk and coverage, abstention: pure functions |
 //! | [`text`] | properties of generated text: contradiction, memorization, repetition |
 //! | [`robustness`] | paraphrased and negated questions, and the consistency of answers to them |
+//! | [`dialogue`] | dialogues of three turns, and what is counted in them |
 //! | [`report`] | the report as a value, as text, as a page and as files |
 //! | [`mod@compare`] | several runs side by side |
 //! | [`mod@screening`] | recall and work saved of screened records |
@@ -25,6 +26,7 @@ pub mod benchmark;
 pub mod challenge;
 pub mod collect;
 pub mod compare;
+pub mod dialogue;
 pub mod error;
 pub mod evaluate;
 pub mod evaluated_run;

@@ -225,6 +225,7 @@ fn evaluation_of(change: impl FnOnce(&mut [Vec<Vec<CollectedAnswers>>])) -> Eval
         ensembles: vec![("r4+r8".into(), vec![1, 2])],
         training_rationales: Some(&rationales),
         variants: Some((&variants, to_variants)),
+        dialogues: None,
     };
     evaluate(options, &benchmarks, &answers)
 }

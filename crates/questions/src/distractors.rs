@@ -141,7 +141,7 @@ pub(crate) fn with_distractors(random: &mut Random, question: &str) -> String {
 }
 
 /// An irrelevant sentence on a subject that the others do not mention, so that none contradicts another.
-fn new_sentence(random: &mut Random, sentences: &[String]) -> String {
+pub(crate) fn new_sentence(random: &mut Random, sentences: &[String]) -> String {
     loop {
         let new = sentence(random);
         let subject = match new.split_once(" was ") {

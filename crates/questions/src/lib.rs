@@ -46,6 +46,7 @@
 //! Rows of one wording are one group. Validation and test questions therefore have wordings that training does not
 //! have, and intervals count wordings instead of rows.
 
+mod dialogues;
 mod distractors;
 mod effect;
 mod families;
@@ -63,6 +64,7 @@ mod tests;
 mod twins;
 mod wording;
 
+pub use dialogues::{CorrectedQuestion, corrected_questions};
 pub use generate::{SOURCE, questions};
 pub use question::{Answer, GeneratedQuestion};
 pub use twins::{Twin, TwinRule, held_out_questions, twins};

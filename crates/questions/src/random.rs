@@ -6,7 +6,11 @@ use verdict_common::random::SplitMix64;
 
 /// A stream of draws that belongs to one row.
 #[derive(Clone)]
-pub(crate) struct Random(SplitMix64);
+pub(crate) struct Random {
+    draws: SplitMix64,
+    /// The stream that follows after so many draws.
+    then: Option<(usize, SplitMix64)>,
+}
 
 impl Random {
     /// The stream of row `row` under `seed`.
@@ -23,12 +27,31 @@ impl Random {
         hash.update(row.to_string());
         let digest = hash.finalize();
         let first = digest[..8].try_into().expect("a SHA-256 has 32 bytes");
-        Random(SplitMix64::new(u64::from_be_bytes(first)))
+        Random {
+            draws: SplitMix64::new(u64::from_be_bytes(first)),
+            then: None,
+        }
+    }
+
+    /// The next `draws` draws of this stream, followed by those of another one.
+    pub(crate) fn joined(&self, draws: usize, other: Random) -> Random {
+        Random {
+            draws: self.draws.clone(),
+            then: Some((draws, other.draws)),
+        }
     }
 
     /// A number in `0..1`.
     pub(crate) fn unit(&mut self) -> f64 {
-        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+        match &mut self.then {
+            Some((0, other)) => {
+                self.draws = other.clone();
+                self.then = None;
+            }
+            Some((left, _)) => *left -= 1,
+            None => (),
+        }
+        (self.draws.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// A number in `low..high`.
@@ -68,5 +91,13 @@ mod tests {
             seen.iter().all(|&count| (900..1100).contains(&count)),
             "{seen:?}"
         );
+    }
+
+    #[test]
+    fn a_joined_stream_repeats_one_and_continues_as_the_other() {
+        let [mut one, mut other] = [1, 2].map(|row| Random::new(1, row));
+        let mut joined = one.joined(2, other.clone());
+        let expected = [one.unit(), one.unit(), other.unit(), other.unit()];
+        assert_eq!([(); 4].map(|()| joined.unit()), expected);
     }
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 use verdict_answer::{AnswerSettings, Answerer, Fit, Mode, ModelInferenceEngine, Question};
 use verdict_common::counted;
 use verdict_data::DataSet;
+use verdict_eval::dialogue;
 use verdict_eval::report::BASE;
 use verdict_eval::robustness::VariantQuestions;
 use verdict_eval::stats::abstain;
@@ -45,7 +46,7 @@ pub struct Args {
     #[arg(value_name = "RUN", required_unless_present = "screen")]
     pub run: Vec<PathBuf>,
     /// Compare several evaluated runs, without running any model
-    #[arg(long, conflicts_with_all = ["benchmark", "adapter", "ensemble", "robustness", "evidence"])]
+    #[arg(long, conflicts_with_all = ["benchmark", "adapter", "ensemble", "robustness", "dialogues", "evidence"])]
     pub compare: bool,
     /// Evaluate on a benchmark; repeatable [default: test, challenge]
     ///
@@ -72,6 +73,13 @@ pub struct Args {
     /// The first N questions of each benchmark are paraphrased; N generated questions are negated.
     #[arg(long, value_name = "N", conflicts_with = "evidence")]
     pub robustness: Option<usize>,
+    /// Hold N dialogues of three turns per benchmark
+    ///
+    /// From the first N questions of each benchmark that have a context and are not contaminated, and from N generated
+    /// questions. After "Why?" and after an irrelevant fact the label must stay; after a fact that changes the right label
+    /// it must change.
+    #[arg(long, value_name = "N", conflicts_with = "evidence")]
+    pub dialogues: Option<usize>,
     /// Calibrate with: none, temperature, bias
     ///
     /// What is fitted on the validation set and applied to the labels' probabilities.
@@ -125,6 +133,7 @@ impl Args {
             ensemble: Vec::new(),
             full_answers: 200,
             robustness: None,
+            dialogues: None,
             calibration: Fit::default().as_str().to_owned(),
             target_error_rate: 0.1,
             bootstrap_samples: Resampling::default().replicates,
@@ -318,6 +327,19 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
     )?;
     let seconds = started.elapsed().as_secs_f64();
     drop(progress);
+    let dialogues = args
+        .dialogues
+        .map(|count| dialogue::dialogues(&benchmarks, count));
+    let held = dialogues
+        .as_ref()
+        .map(|dialogues| {
+            let total = dialogue::turn_count(dialogues, models.len());
+            let progress = printer.progress("dialogues", "turn", total as u64);
+            let mut done = |count: usize| progress.set(count as u64, "");
+            let (engine, answerer) = (&mut engine, &answerer);
+            dialogue::hold(engine, answerer, dialogues, &models, &settings, &mut done)
+        })
+        .transpose()?;
     let mut conditions: Vec<[usize; 2]> = (0..models.len()).map(|model| [model, 0]).collect();
     // Variants of questions are answered under the first condition alone, so with them there is no other.
     if literature.is_some() || (with_passages && variants.is_none()) {
@@ -367,6 +389,7 @@ pub fn evaluate(run: &RunFolder, args: &Args, printer: &Printer) -> Result<Evalu
             .collect(),
         training_rationales: rationales.as_ref(),
         variants: to_variants,
+        dialogues: dialogues.as_deref().zip(held),
     };
     let evaluation = verdict_eval::evaluate(options, &benchmarks, &answers);
     write(evaluation, earlier.as_ref(), folder, printer)

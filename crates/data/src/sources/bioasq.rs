@@ -65,6 +65,7 @@ fn item(row: &Row<'_>, reading: Reading) -> Result<RawItem> {
         split: None,
         year: None,
         mesh: Vec::new(),
+        results_from: None,
     })
 }
 

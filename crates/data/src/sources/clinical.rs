@@ -39,6 +39,7 @@ pub(super) fn clinical() -> Vec<RawItem> {
             split: None,
             year: None,
             mesh: Vec::new(),
+            results_from: None,
         })
         .collect()
 }

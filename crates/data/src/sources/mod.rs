@@ -26,7 +26,7 @@ pub(crate) use fields::Row;
 pub use fields::kind;
 pub use objects::{TableRow, TableSurvey, survey_table, table_rows};
 pub(crate) use piece::{Piece, Reading};
-pub use stats::{Twin, TwinRule, stats_held_out, stats_twins};
+pub use stats::{CorrectedItem, Twin, TwinRule, stats_corrected, stats_held_out, stats_twins};
 
 use crate::manifest::FileRecord;
 use crate::{Error, Input, RawItem, Result, Source};

@@ -515,6 +515,7 @@ impl Piece {
                 label,
                 answer,
                 body: body.join(" "),
+                results_from: None,
                 year: None,
                 mesh,
             };

@@ -75,6 +75,8 @@ struct Published<'a> {
     question: Text<'a>,
     #[serde(borrow, rename = "CONTEXTS", default)]
     contexts: Option<Vec<Text<'a>>>,
+    #[serde(borrow, rename = "LABELS", default)]
+    labels: Option<Vec<Text<'a>>>,
     #[serde(borrow, rename = "MESHES", default)]
     meshes: Option<Vec<Text<'a>>>,
     #[serde(borrow, rename = "YEAR", default)]
@@ -110,6 +112,7 @@ impl Published<'_> {
             Year::Number(year) => Some(year),
             Year::Text(text) => text.trim().parse().ok(),
         });
+        let sections = texts(self.contexts);
         item(
             Parts {
                 pmid,
@@ -119,7 +122,8 @@ impl Published<'_> {
                     .long_answer
                     .map(|text| text.0.into_owned())
                     .unwrap_or_default(),
-                body: texts(self.contexts).join(" "),
+                results_from: results_from(&texts(self.labels), &sections),
+                body: sections.join(" "),
                 year,
                 mesh: texts(self.meshes),
             },
@@ -136,6 +140,8 @@ pub(super) struct Parts<'a> {
     pub(super) label: Option<Label>,
     pub(super) answer: String,
     pub(super) body: String,
+    /// Where the results begin in the body.
+    pub(super) results_from: Option<usize>,
     pub(super) year: Option<u16>,
     pub(super) mesh: Vec<String>,
 }
@@ -145,6 +151,7 @@ pub(super) fn item(parts: Parts<'_>, source: &'static str, contexts: bool) -> Ra
     let mut group = vec![format!("pmid:{}", parts.pmid)];
     group.extend(abstract_key(&parts.body));
     let context = (contexts && !parts.body.trim().is_empty()).then_some(parts.body);
+    let results_from = parts.results_from.filter(|_| context.is_some());
     RawItem {
         id: format!("{source}:{}", parts.pmid),
         question: parts.question,
@@ -156,7 +163,22 @@ pub(super) fn item(parts: Parts<'_>, source: &'static str, contexts: bool) -> Ra
         split: None,
         year: parts.year,
         mesh: parts.mesh,
+        results_from,
     }
+}
+
+/// Where the first section with results begins in the sections joined by spaces; none where nothing precedes it, or a
+/// section that may hold results too.
+fn results_from(labels: &[String], sections: &[String]) -> Option<usize> {
+    let is = |label: &str, words: &[&str]| words.iter().any(|word| label.contains(word));
+    let results = labels
+        .iter()
+        .position(|label| is(label, &["RESULT", "FINDING"]))?;
+    let before = sections.get(..results)?;
+    let open = ["DISCUSSION", "CONCLUSION", "UNLABELLED", "COMMENT"];
+    let clear = labels[..results].iter().all(|label| !is(label, &open));
+    let bytes = before.iter().map(|text| text.len() + 1).sum();
+    (clear && labels.len() == sections.len() && bytes > 1).then_some(bytes)
 }
 
 /// What is wrong with a row that could not be read: a field, or the JSON itself.

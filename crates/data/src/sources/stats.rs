@@ -7,6 +7,21 @@ use crate::{Item, Label, RawItem, Split};
 
 pub use verdict_questions::TwinRule;
 
+/// A generated question whose figures are then corrected; see [`verdict_questions::CorrectedQuestion`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorrectedItem {
+    /// The question as it is first asked.
+    pub first: Item,
+    /// Its sentences with figures, as they are first given and as they are corrected.
+    pub figures: [String; 2],
+    /// Its claim, with the first figures and with the corrected ones.
+    pub claims: [String; 2],
+    /// The label with the corrected figures, which is another one than that of `first`.
+    pub corrected: Label,
+    /// A sentence that is irrelevant to the answer.
+    pub irrelevant: String,
+}
+
 /// A generated question and the same case asked another way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Twin {
@@ -34,6 +49,7 @@ pub(super) fn stats(rows: usize, seed: u64, levels: &[u8]) -> Vec<RawItem> {
             split: question.held_out.then_some(Split::Test),
             year: None,
             mesh: Vec::new(),
+            results_from: None,
         })
         .collect()
 }
@@ -54,6 +70,20 @@ pub fn stats_twins(rows: usize, seed: u64, held_out: bool) -> Vec<Twin> {
 pub fn stats_held_out(rows: usize, seed: u64) -> Vec<Item> {
     let questions = verdict_questions::held_out_questions(rows, seed).into_iter();
     questions.map(item).collect()
+}
+
+/// Questions of held-out wordings whose figures are then corrected; see [`verdict_questions::corrected_questions`].
+pub fn stats_corrected(rows: usize, seed: u64) -> Vec<CorrectedItem> {
+    let questions = verdict_questions::corrected_questions(rows, seed).into_iter();
+    questions
+        .map(|one| CorrectedItem {
+            first: item(one.first),
+            figures: [one.figures, one.corrected_figures],
+            claims: [one.claim, one.corrected_claim],
+            corrected: label(one.corrected),
+            irrelevant: one.irrelevant,
+        })
+        .collect()
 }
 
 fn item(question: GeneratedQuestion) -> Item {

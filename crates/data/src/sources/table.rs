@@ -340,6 +340,7 @@ impl Table {
             split: row.split(&columns.split)?,
             year: None,
             mesh: Vec::new(),
+            results_from: None,
         })
     }
 }

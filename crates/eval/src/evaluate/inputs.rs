@@ -1,6 +1,7 @@
 //! The inputs of an evaluation besides the answers.
 
 use crate::collect::CollectedAnswers;
+use crate::dialogue::{Dialogue, HeldDialogue};
 use crate::evaluated_run::{EvaluatedRun, ValidationPrediction};
 use crate::looks::Look;
 use crate::report::Methods;
@@ -29,4 +30,6 @@ pub struct EvaluationOptions<'o> {
     pub training_rationales: Option<&'o TrainingRationales>,
     /// Paraphrased and negated questions, and the answers of each model to them.
     pub variants: Option<(&'o VariantQuestions, Vec<Vec<CollectedAnswers>>)>,
+    /// Dialogues, and how each of the first models held them.
+    pub dialogues: Option<(&'o [Dialogue], Vec<Vec<HeldDialogue>>)>,
 }

@@ -1,5 +1,6 @@
 //! Evaluates collected answers: calibration, ensembles, scores, comparisons, slices.
 
+mod dialogues;
 mod generated;
 mod inputs;
 mod models;
@@ -64,6 +65,7 @@ pub fn evaluate(
         }
     }
     let robustness = robustness(&options, &models, &fits, &labels);
+    let dialogues = dialogues::dialogue_report(&options);
     tracing::info!(
         benchmarks = reports.len(),
         models = models.len(),
@@ -79,6 +81,7 @@ pub fn evaluate(
             models,
             benchmarks: reports,
             robustness,
+            dialogues,
         },
         predictions,
     }

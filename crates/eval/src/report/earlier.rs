@@ -66,7 +66,8 @@ impl Evaluation {
     }
 
     /// This evaluation, together with the benchmarks of an earlier one that are not in this one, each with its own date
-    /// and methods. The same for consistency on variants.
+    /// and methods. The same for consistency on variants
+    /// and for dialogues.
     #[must_use]
     pub fn beside(mut self, earlier: &Evaluation) -> Evaluation {
         let evaluated: HashSet<String> = self.names().map(str::to_owned).collect();
@@ -94,6 +95,9 @@ impl Evaluation {
         );
         if self.report.robustness.is_none() {
             self.report.robustness.clone_from(&before.robustness);
+        }
+        if self.report.dialogues.is_none() {
+            self.report.dialogues.clone_from(&before.dialogues);
         }
         self
     }

@@ -1,6 +1,7 @@
 //! The report: a value for scripts, and its rendering as text, Markdown, HTML and files.
 
 mod adapters;
+mod dialogues;
 mod earlier;
 mod examples;
 pub(crate) mod figures;
@@ -15,6 +16,7 @@ pub(crate) use files::put;
 pub use files::{Evaluation, GeneratedAnswer, Prediction};
 pub(crate) use text::plain;
 pub use value::{
-    AbstentionOutcome, BASE, BenchmarkReport, EarlierEvaluation, EvalReport, EvaluatedModel,
-    GeneratedReport, Methods, ModelReport, PairReport, Quality, RetrievalReport, Robustness, Slice,
+    AbstentionOutcome, BASE, BenchmarkReport, DialogueExample, DialoguePair, DialoguePart,
+    DialogueReport, EarlierEvaluation, EvalReport, EvaluatedModel, ExampleTurn, GeneratedReport,
+    Methods, ModelReport, PairReport, Quality, RetrievalReport, Robustness, Slice,
 };

@@ -5,7 +5,7 @@ use verdict_data::Label;
 use verdict_page::{Block, Figure, Fold, Page, Table};
 
 use super::value::{AbstentionOutcome, BASE, BenchmarkReport, EvalReport};
-use super::{Prediction, adapters, examples, figures, tables};
+use super::{Prediction, adapters, dialogues, examples, figures, tables};
 use crate::stats::paired::FEW_GROUPS;
 use crate::stats::scores::Scores;
 
@@ -31,6 +31,7 @@ impl EvalReport {
             blocks.push(Block::Text(CONSISTENCY.into()));
             blocks.extend(fold("Consistency by rule", vec![Block::Table(table)]));
         }
+        blocks.extend(dialogues::blocks(self));
         blocks.push(Block::Section("Intended use and limits".into()));
         blocks.push(Block::List(limits()));
         self.add_selection(&mut blocks);

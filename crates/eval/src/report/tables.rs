@@ -48,7 +48,7 @@ pub(super) fn rate(of: &Proportion) -> String {
 }
 
 /// A count with its share and its interval, over groups where groups have several questions.
-fn rate_of(of: &Share) -> String {
+pub(super) fn rate_of(of: &Share) -> String {
     let Some(groups) = of.groups.filter(|_| of.rows.total > 0) else {
         return rate(&of.rows);
     };

@@ -13,7 +13,7 @@ use crate::stats::scores::{Scores, Share};
 const NAME: usize = 24;
 
 /// A name, shortened in the middle if it is longer than `most` characters.
-fn name(name: &str, most: usize) -> String {
+pub(super) fn name(name: &str, most: usize) -> String {
     let letters: Vec<char> = name.chars().collect();
     if letters.len() <= most {
         return name.to_owned();
@@ -24,7 +24,7 @@ fn name(name: &str, most: usize) -> String {
 }
 
 /// A share with its interval in per cent, without the sign.
-fn interval(of: &Estimate) -> String {
+pub(super) fn interval(of: &Estimate) -> String {
     format!(
         "{:.1} [{:.0}–{:.0}]",
         100.0 * of.value,

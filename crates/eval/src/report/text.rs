@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use verdict_common::grouped;
 use verdict_page::Cell;
 
+use super::dialogues;
 use super::page::contamination;
 use super::terminal;
 use super::value::{BenchmarkReport, EvalReport};
@@ -30,7 +31,8 @@ impl EvalReport {
             }
             text.push('\n');
         }
-        if let Some(table) = terminal::consistency(self) {
+        let both = [terminal::consistency(self), dialogues::terminal(self)];
+        for table in both.into_iter().flatten() {
             let _ = writeln!(text, "{}{}", wrapped(&table.caption), plain(&table));
         }
         for line in self.findings() {

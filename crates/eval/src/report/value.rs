@@ -5,6 +5,7 @@ use verdict_answer::{Calibrations, Fit, Mode};
 use verdict_common::counted;
 use verdict_data::Label;
 
+use crate::dialogue::{Measure, MeasureScore};
 use crate::evaluated_run::EvaluatedRun;
 use crate::looks::Look;
 use crate::metrics::{Lengths, Levels, Proportion};
@@ -40,6 +41,9 @@ pub struct EvalReport {
     pub benchmarks: Vec<BenchmarkReport>,
     /// Consistency on paraphrased and negated questions, where they were evaluated.
     pub robustness: Option<Robustness>,
+    /// Dialogues of three turns, where they were evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialogues: Option<DialogueReport>,
 }
 
 /// How an evaluation was made.
@@ -350,6 +354,71 @@ pub struct Robustness {
     /// Consistency of each model, by name.
     #[serde(rename = "systems")]
     pub models: Vec<(String, Consistency)>,
+}
+
+/// The results in dialogues.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DialogueReport {
+    /// Number of dialogues.
+    pub dialogues: usize,
+    /// Scores of each model on all dialogues, by name.
+    pub models: Vec<(String, Vec<MeasureScore>)>,
+    /// Scores on the dialogues of each source and of each kind.
+    pub parts: Vec<DialoguePart>,
+    /// Each adapter compared with the base model in each measure; the p values are adjusted together.
+    pub pairs: Vec<DialoguePair>,
+    /// The first dialogue of each kind, as one model held it.
+    pub examples: Vec<DialogueExample>,
+}
+
+/// Scores on a part of the dialogues.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DialoguePart {
+    /// The property that defines the part: `source` or `kind`.
+    pub by: String,
+    /// The value of the property.
+    pub part: String,
+    /// Number of dialogues.
+    pub dialogues: usize,
+    /// Scores of each model, by name.
+    pub models: Vec<(String, Vec<MeasureScore>)>,
+}
+
+/// Two models compared in one measure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DialoguePair {
+    /// What is compared.
+    pub measure: Measure,
+    /// The comparison.
+    pub pair: PairReport,
+}
+
+/// A dialogue as a model held it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DialogueExample {
+    /// Id of the question that it is made from.
+    pub id: String,
+    /// What its turns do.
+    pub kind: String,
+    /// Name of the model.
+    pub model: String,
+    /// Its turns.
+    pub turns: Vec<ExampleTurn>,
+}
+
+/// A turn as a model answered it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExampleTurn {
+    /// The facts that it adds.
+    pub context: Option<String>,
+    /// The question.
+    pub question: String,
+    /// The right label.
+    pub truth: Label,
+    /// The answer.
+    pub answer: String,
+    /// Whether its label is right.
+    pub right: bool,
 }
 
 impl EvalReport {

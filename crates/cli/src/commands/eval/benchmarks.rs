@@ -148,7 +148,7 @@ impl BenchmarkName {
                 let input = loading::input((**source).clone(), printer)?;
                 let items = verdict_data::benchmark(&input, SEED, context.then_some(&whole))?;
                 benchmark.items = official(items)?;
-                benchmark.documents = documents(&input, &benchmark.items)?;
+                add_origins(&input, &mut benchmark)?;
                 benchmark.hides_conclusions = true;
                 let how = match context {
                     true => "with the abstract, except its conclusion, before the question",
@@ -160,7 +160,7 @@ impl BenchmarkName {
                 let input = Input::from(Source::Bioasq(path.clone()));
                 benchmark.items =
                     verdict_data::benchmark(&input, SEED, snippets.then_some(&whole))?;
-                benchmark.documents = documents(&input, &benchmark.items)?;
+                add_origins(&input, &mut benchmark)?;
                 let how = match snippets {
                     true => "with the experts' snippets before the question",
                     false => "without snippets",
@@ -176,7 +176,7 @@ impl BenchmarkName {
             Kind::Source(source) => {
                 let input = loading::input((**source).clone(), printer)?;
                 benchmark.items = verdict_data::benchmark(&input, SEED, Some(&whole))?;
-                benchmark.documents = documents(&input, &benchmark.items)?;
+                add_origins(&input, &mut benchmark)?;
                 benchmark.hides_conclusions = !matches!(input.source, Source::Bioasq(_));
                 format!("Every labeled row of {}", self.text)
             }
@@ -225,11 +225,18 @@ impl BenchmarkName {
     }
 }
 
-/// The PMIDs of the publications that each question was made from.
-fn documents(input: &Input, items: &[Item]) -> Result<Vec<Vec<String>>> {
-    let mut known = verdict_data::source_documents(input)?;
-    let of = |item: &Item| known.remove(&item.id).unwrap_or_default();
-    Ok(items.iter().map(of).collect())
+/// Adds what the source says about the publications that each question was made from.
+fn add_origins(input: &Input, benchmark: &mut Benchmark) -> Result {
+    let mut known = verdict_data::row_origins(input)?;
+    for item in &benchmark.items {
+        let origin = known.remove(&item.id).unwrap_or_default();
+        benchmark.documents.push(origin.pmids);
+        benchmark.headings.push(origin.mesh);
+        // Without contexts, questions have no sections either.
+        let sections = origin.sections.filter(|_| item.context.is_some());
+        benchmark.sections.push(sections);
+    }
+    Ok(())
 }
 
 /// The 500 questions of PubMedQA's official test, out of its 1,000 labeled questions.
