@@ -288,7 +288,9 @@ mod tests {
         clip = 1.0
         validate_every = 25
         loss = "completion"
+        rationale_weight = 1.0
         class_weights = "data"
+        prompt_format = "context-first"
         base = "int8"
         compute = "auto"
         device = "auto"

@@ -399,9 +399,9 @@ fn impossible_folds_are_refused_with_every_reason_and_nothing_is_written() {
         .unwrap_err();
     insta::assert_snapshot!(error, @r"
     settings: 3 faults:
-      folds: expected at most 21, the number of groups with the label Yes, found 30
+      folds: expected at most 22, the number of groups with the label Yes, found 30
       folds: expected at most 21, the number of groups with the label No, found 30
-      folds: expected at most 20, the number of groups with the label Uncertain, found 30
+      folds: expected at most 19, the number of groups with the label Uncertain, found 30
     ");
     assert!(!out.exists());
     let off = TrainSettings {
