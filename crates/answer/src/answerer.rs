@@ -114,11 +114,7 @@ impl<'t> Answerer<'t> {
         context: Option<&str>,
         limits: PromptLimits,
     ) -> Result<EncodedPrompt, PromptError> {
-        let tokenizer = self.format.tokenizer;
-        let prompt =
-            prompt::fit_prompt(tokenizer, limits.format, question, context, limits.tokens)?;
-        prompt::check_embedding(tokenizer, &prompt.tokens, limits.vocabulary)?;
-        Ok(prompt)
+        self.encode_dialogue(&[], question, context, limits)
     }
 
     /// The prompt of a question after earlier turns of a dialogue, for [`answer_encoded`](Answerer::answer_encoded).
