@@ -47,8 +47,8 @@ mod verify;
 pub use audit::audit;
 pub use benchmark::{RowOrigin, benchmark, row_origins, trained_on};
 pub use build::{
-    Balance, BuildReport, BuildSettings, Disagreement, Explanation, Shard, Step, build, explain,
-    merge, scan_shard,
+    Balance, BuildReport, BuildSettings, Disagreement, Explanation, Shard, SplitShares, Step,
+    build, explain, merge, scan_shard,
 };
 pub use card::Card;
 pub use choice::Candidate;

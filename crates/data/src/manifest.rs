@@ -76,6 +76,9 @@ pub struct RecordedSettings {
     pub balance: String,
     /// Rows per class that were requested, or the most allowed; none where the largest balanced count was taken.
     pub per_class: Option<usize>,
+    /// The shares of training, validation and test set in percent, where they are not 80,10,10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
     /// Rows of PubMedQA and BioASQ carry their abstract as context.
     pub contexts: bool,
     /// How contexts were cut.

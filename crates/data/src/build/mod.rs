@@ -12,6 +12,7 @@ mod plan;
 mod rules;
 mod scan;
 mod settings;
+mod shares;
 mod split;
 mod store;
 mod tie;
@@ -25,6 +26,7 @@ pub use explain::{Explanation, Step, explain};
 pub(crate) use rules::question;
 pub use scan::Shard;
 pub use settings::{Balance, BuildReport, BuildSettings, Disagreement};
+pub use shares::SplitShares;
 pub(crate) use tie::{NEAR_QUESTIONS, NEAR_RATIONALES};
 
 use store::Store;

@@ -186,8 +186,8 @@ fn seat(
             }
         })
         .collect();
-    let per_class = per_class(&candidates, settings.balance)?;
-    let splits = assign(&candidates, per_class, settings.seed);
+    let per_class = per_class(&candidates, settings)?;
+    let splits = assign(&candidates, per_class, settings.shares, settings.seed);
     let mut held_out: HashSet<u32> = HashSet::new();
     for (row, split) in labelled.iter().zip(splits) {
         outcomes.set(*row, split.map_or(Outcome::Unbalanced, Outcome::In));
@@ -231,7 +231,7 @@ fn no_rows(tally: &Tally, unlabelled: usize) -> Error {
 /// Rows from which on each split must have some: a tenth of them is a row.
 const SPLIT: usize = 10;
 
-/// Whether every split has rows, where there are enough of them.
+/// Whether every split with a share has rows, where there are enough of them.
 fn full(outcomes: &Outcomes, group_of: &[u32], settings: &BuildSettings) -> Result<()> {
     let mut counts = [0; 3];
     let mut groups = HashSet::new();
@@ -244,7 +244,7 @@ fn full(outcomes: &Outcomes, group_of: &[u32], settings: &BuildSettings) -> Resu
     let rows = counts.iter().sum();
     let empty = Split::ALL
         .into_iter()
-        .find(|split| counts[split.index()] == 0);
+        .find(|&split| counts[split.index()] == 0 && settings.shares.percent(split) > 0);
     match empty {
         Some(split) if rows >= SPLIT && !settings.empty_splits => Err(Error::EmptySplit {
             split,
@@ -415,12 +415,13 @@ fn cap(ids: &Ids<'_>, settings: &BuildSettings, outcomes: &mut Outcomes, tally: 
 }
 
 /// Rows of each class, or `None` for all.
-fn per_class(candidates: &[Candidate<'_>], balance: Balance) -> Result<Option<[usize; 3]>> {
+fn per_class(candidates: &[Candidate<'_>], settings: &BuildSettings) -> Result<Option<[usize; 3]>> {
+    let balance = settings.balance;
     if balance == Balance::Natural {
         return Ok(None);
     }
     let counts = Label::ALL.map(|label| candidates.iter().filter(|row| row.label == label).count());
-    let usable = capacities(candidates);
+    let usable = capacities(candidates, settings.shares);
     if let Balance::AtMost(most) = balance {
         return Ok(Some(usable.map(|usable| usable.min(most))));
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::shares::SplitShares;
 use crate::protect::Benchmark;
 use crate::{Context, Error, Input, Manifest, MeshTree, Protect, Result, Rules};
 
@@ -37,6 +38,8 @@ pub struct BuildSettings {
     pub sources: Vec<Input>,
     /// Rows per class.
     pub balance: Balance,
+    /// How many of the rows each split gets.
+    pub shares: SplitShares,
     /// What becomes of questions that are answered differently.
     pub disagreement: Disagreement,
     /// Seed of sampling, splitting and generated rows.
@@ -70,6 +73,7 @@ impl BuildSettings {
         BuildSettings {
             sources: sources.into_iter().map(Into::into).collect(),
             balance: Balance::default(),
+            shares: SplitShares::default(),
             disagreement: Disagreement::default(),
             seed: 42,
             context: None,

@@ -1,9 +1,10 @@
-//! Which rows are kept and which split each goes to: balanced per class, stratified 80/10/10 by
+//! Which rows are kept and which split each goes to: balanced per class, stratified by
 //! class and, as far as that leaves room, by source; groups stay whole, pinned rows go where they
 //! are pinned.
 
 use std::collections::BTreeMap;
 
+use super::shares::SplitShares;
 use crate::digest::place;
 use crate::{Label, Split};
 
@@ -23,25 +24,25 @@ pub(crate) struct Candidate<'a> {
 /// Seats per split.
 pub(crate) type Seats = [usize; 3];
 
-/// 80/10/10 of `rows`, validation and test rounded to the nearest and with at least one row each
-/// as soon as there are three.
-pub(crate) fn seats(rows: usize) -> Seats {
-    let tenth = ((rows + 5) / 10).max(usize::from(rows >= 3));
-    [rows - 2 * tenth, tenth, tenth]
-}
-
 /// The rows of one class by where they are pinned, in the seed's order.
 struct Class {
     label: Label,
+    shares: SplitShares,
     /// Rows pinned to each split.
     pinned: [Vec<usize>; 3],
     free: Vec<usize>,
 }
 
 impl Class {
-    fn new(label: Label, candidates: &[Candidate<'_>], order: &[usize]) -> Class {
+    fn new(
+        label: Label,
+        shares: SplitShares,
+        candidates: &[Candidate<'_>],
+        order: &[usize],
+    ) -> Class {
         let mut class = Class {
             label,
+            shares,
             pinned: Default::default(),
             free: Vec::new(),
         };
@@ -63,18 +64,20 @@ impl Class {
         std::array::from_fn(|split| seats[split].saturating_sub(self.pinned[split].len()))
     }
 
-    /// The most rows whose 80/10/10 can be seated without moving a pinned row.
+    /// The most rows whose shares can be seated without moving a pinned row.
     fn capacity(&self) -> usize {
-        let fits = |rows: usize| self.needs(seats(rows)).iter().sum::<usize>() <= self.free.len();
+        let fits = |rows: usize| {
+            self.needs(self.shares.seats(rows)).iter().sum::<usize>() <= self.free.len()
+        };
         (0..=self.rows())
             .rev()
             .find(|&rows| fits(rows))
             .unwrap_or(0)
     }
 
-    /// Seats that take in every row: 80/10/10, but never fewer than are pinned to a split.
+    /// Seats that take in every row: the shares, but never fewer than are pinned to a split.
     fn seats_for_all(&self) -> Seats {
-        let mut seats = seats(self.rows());
+        let mut seats = self.shares.seats(self.rows());
         for split in 0..3 {
             let mut short = self.pinned[split].len().saturating_sub(seats[split]);
             seats[split] += short;
@@ -163,9 +166,9 @@ struct Plan<'a> {
 }
 
 /// How many rows of each class can be used in a balanced set, in the order of [`Label::ALL`].
-pub(crate) fn capacities(candidates: &[Candidate<'_>]) -> [usize; 3] {
+pub(crate) fn capacities(candidates: &[Candidate<'_>], shares: SplitShares) -> [usize; 3] {
     let order: Vec<usize> = (0..candidates.len()).collect();
-    Label::ALL.map(|label| Class::new(label, candidates, &order).capacity())
+    Label::ALL.map(|label| Class::new(label, shares, candidates, &order).capacity())
 }
 
 /// The split of each row, or `None` where the row is left out. `per_class` is at most each class's
@@ -173,6 +176,7 @@ pub(crate) fn capacities(candidates: &[Candidate<'_>]) -> [usize; 3] {
 pub(crate) fn assign(
     candidates: &[Candidate<'_>],
     per_class: Option<[usize; 3]>,
+    shares: SplitShares,
     seed: u64,
 ) -> Vec<Option<Split>> {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
@@ -184,9 +188,9 @@ pub(crate) fn assign(
     });
     let mut plan = Plan::default();
     for label in Label::ALL {
-        let class = Class::new(label, candidates, &order);
+        let class = Class::new(label, shares, candidates, &order);
         let rows = per_class.map(|rows| rows[label.index()]);
-        let seats = rows.map_or_else(|| class.seats_for_all(), seats);
+        let seats = rows.map_or_else(|| class.seats_for_all(), |rows| shares.seats(rows));
         class.choose(seats, candidates, &mut plan);
     }
     seat_groups(candidates, plan, seed)
@@ -306,17 +310,8 @@ impl<'a> Room<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, assign, capacities, seats};
+    use super::{Candidate, SplitShares, assign, capacities};
     use crate::{Label, Split};
-
-    #[test]
-    fn seats_are_eighty_ten_ten() {
-        assert_eq!(seats(110), [88, 11, 11]);
-        assert_eq!(seats(10), [8, 1, 1]);
-        assert_eq!(seats(3), [1, 1, 1]);
-        assert_eq!(seats(2), [2, 0, 0]);
-        assert_eq!(seats(15), [11, 2, 2]);
-    }
 
     #[test]
     fn pinned_rows_bound_what_a_class_can_give() {
@@ -335,7 +330,7 @@ mod tests {
             rows.push(row(name, (n >= 9).then_some(Split::Test)));
         }
         // 10 rows are 8/1/1: nine free ones and one of the pinned.
-        assert_eq!(capacities(&rows), [10, 0, 0]);
+        assert_eq!(capacities(&rows, SplitShares::default()), [10, 0, 0]);
     }
 
     #[test]
@@ -354,10 +349,10 @@ mod tests {
             })
             .collect();
         // 30 rows a class, four of them pinned to test: 26 fill 24 seats in training and validation.
-        let most = capacities(&rows)[0];
+        let most = capacities(&rows, SplitShares::default())[0];
         assert_eq!(most, 29);
         for seed in 0..20 {
-            let splits = assign(&rows, Some([most; 3]), seed);
+            let splits = assign(&rows, Some([most; 3]), SplitShares::default(), seed);
             let seated = |label: Label| {
                 Split::ALL.map(|split| {
                     (0..90)
@@ -366,7 +361,7 @@ mod tests {
                 })
             };
             for label in Label::ALL {
-                assert_eq!(seated(label), seats(most));
+                assert_eq!(seated(label), SplitShares::default().seats(most));
             }
             assert!(
                 splits[..12]
@@ -394,7 +389,7 @@ mod tests {
             })
             .collect();
         for seed in 0..20 {
-            let splits = assign(&rows, Some([10; 3]), seed);
+            let splits = assign(&rows, Some([10; 3]), SplitShares::default(), seed);
             assert!(
                 splits[..15]
                     .iter()
@@ -420,7 +415,7 @@ mod tests {
                 pin: (n < 6).then_some(Split::Validation),
             })
             .collect();
-        let splits = assign(&rows, None, 7);
+        let splits = assign(&rows, None, SplitShares::default(), 7);
         let count = |split| splits.iter().filter(|&&of| of == Some(split)).count();
         // 20 rows a class are 16/2/2; three are pinned to validation in each.
         assert_eq!(Split::ALL.map(count), [30, 6, 4]);

@@ -8,6 +8,7 @@ use super::artefact::Guess;
 use super::plan::{DISAGREEMENT, Ids, Outcome, Plan};
 use super::rules::{StoredExample, rules};
 use super::settings::{Balance, BuildSettings, Disagreement};
+use super::shares::SplitShares;
 use super::store::Store;
 use crate::card::{Card, Census, Words, measure};
 use crate::dataset::UNLABELLED;
@@ -255,6 +256,7 @@ fn manifest(
         settings: RecordedSettings {
             balance: balance.to_owned(),
             per_class,
+            split: (settings.shares != SplitShares::default()).then(|| settings.shares.to_string()),
             contexts: store.shard_settings.context.is_some(),
             context: store.shard_settings.context.clone(),
             disagreement: (settings.disagreement == Disagreement::Uncertain)

@@ -81,6 +81,12 @@ pub(super) fn settings(manifest: &Manifest) -> Table {
             (other, _) => other.to_owned(),
         },
     );
+    if let Some(shares) = &settings.split {
+        row(
+            "split",
+            format!("{shares} % for training, validation, test"),
+        );
+    }
     row(
         "context",
         match (&settings.context, settings.contexts) {

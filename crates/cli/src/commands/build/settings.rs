@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use verdict_common::settings_file;
-use verdict_data::{Balance, BuildSettings, Context, Disagreement, MeshTree, Protect, Rules};
+use verdict_data::{
+    Balance, BuildSettings, Context, Disagreement, MeshTree, Protect, Rules, SplitShares,
+};
 
 use crate::datasets::{self, SourceSpec};
 use crate::failure::{Failure, Result};
@@ -37,6 +39,12 @@ pub struct Settings {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unbalanced: bool,
+    /// Split into training, validation and test set in percent [default: 80,10,10]
+    ///
+    /// 90,10,0 makes no test set, for data whose test is a benchmark that --protect keeps out; 100,0,0 leaves no
+    /// validation set either, for training with --folds.
+    #[arg(long, value_name = "TRAIN,VALIDATION,TEST")]
+    pub split: Option<String>,
     /// Resolve conflicting labels: drop, uncertain [default: drop]
     ///
     /// For a question that sources label differently: drop it, or keep one example with the label Uncertain and the source
@@ -165,6 +173,11 @@ impl Settings {
                 Balance::Natural
             }
         };
+        let shares = self.split.as_deref().map(str::parse::<SplitShares>);
+        let shares = shares.transpose().unwrap_or_else(|fault| {
+            faults.push(format!("--split: {fault}"));
+            None
+        });
         let protect = protect(self.protect.as_deref(), &mut faults);
         let rules = match self.rules.as_deref().map(Rules::read).transpose() {
             Ok(rules) => rules.unwrap_or_default(),
@@ -209,6 +222,7 @@ impl Settings {
         };
         Ok(BuildSettings {
             balance,
+            shares: shares.unwrap_or_default(),
             disagreement,
             seed,
             context,
@@ -281,6 +295,8 @@ mod tests {
             "clinical",
             "--per-class",
             "7",
+            "--split",
+            "70,20,10",
             "--context",
             "abstract",
             "--max-context-tokens",
@@ -300,6 +316,7 @@ mod tests {
         let expected = BuildSettings {
             sources: vec![Source::Stats(30).into(), Source::Clinical.into()],
             balance: Balance::PerClass(7),
+            shares: "70,20,10".parse().expect("shares"),
             seed: 3,
             context: Some(Context::estimated(200)),
             disagreement: Disagreement::Uncertain,
