@@ -334,12 +334,14 @@ impl<'a, 't> Batch<'a, 't> {
                 }
             };
             let begun = scoring.begun.iter().position(|(of, ..)| *of == question);
-            let (sampler, text, pending) = match self.questions[question].mode {
+            let asked = &self.questions[question];
+            let (sampler, text, pending) = match asked.mode {
                 Mode::Guaranteed => {
                     let grammar = &self.format.grammar;
                     let limit = self.settings.max_answer_tokens;
-                    let writer = grammar.writer(scores.label(), limit)?;
-                    let pending = grammar.opening(scores.label()).to_vec();
+                    let label = asked.label.unwrap_or(scores.label());
+                    let writer = grammar.writer(label, limit)?;
+                    let pending = grammar.opening(label).to_vec();
                     let sampler = TokenSampler::new(&self.settings.sampling, scoring.key);
                     (sampler, AnswerText::Guaranteed(writer), pending)
                 }

@@ -143,6 +143,7 @@ impl<'t> Grammar<'t> {
         let room = max_tokens.saturating_sub(self.opening(label).len() + 2);
         Ok(Writer {
             grammar: self,
+            label,
             room,
             bytes: Vec::new(),
             stops: Vec::new(),
@@ -204,6 +205,7 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub struct Writer<'g, 't> {
     grammar: &'g Grammar<'t>,
+    label: Label,
     /// Number of tokens that may still be appended.
     room: usize,
     bytes: Vec<u8>,
@@ -283,6 +285,11 @@ impl Writer<'_, '_> {
     /// The sentence so far, without the space before it; complete after [`Step::Done`].
     pub fn sentence(&self) -> String {
         String::from_utf8_lossy(&self.bytes).trim_start().to_owned()
+    }
+
+    /// The label that the sentence explains.
+    pub fn label(&self) -> Label {
+        self.label
     }
 
     /// Whether the sentence is the fallback that replaces an unusable one.

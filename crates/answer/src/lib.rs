@@ -8,6 +8,7 @@
 //! | [`sentence`] | whether a prefix can become a rationale |
 //! | [`grammar`] | constrained decoding of a rationale within a token limit |
 //! | [`sampler`] | the next token: greedy or sampled |
+//! | [`ensemble`] | several adapters as one: the mean of their calibrated probabilities |
 //! | [`engine`] | the interface to the model |
 //! | [`request`] | questions, and the limits and sampling of their answers |
 //! | `text` | from tokens to an answer, with the tokenizer alone |
@@ -28,6 +29,7 @@ pub mod answerer;
 mod batch;
 pub mod calibration;
 pub mod engine;
+pub mod ensemble;
 pub mod error;
 pub mod grammar;
 pub mod labels;
@@ -47,6 +49,7 @@ pub mod verdict;
 pub use answerer::{Answerer, PromptLimits};
 pub use calibration::{Calibration, Calibrations, Fit};
 pub use engine::{Chunk, InferenceEngine, LogitRow, Logits, ModelInferenceEngine};
+pub use ensemble::{EnsembleMember, EnsembleVerdict, MemberAnswer, answer_ensemble};
 pub use error::AnswerError;
 pub use grammar::{Grammar, GrammarError};
 pub use labels::{LabelScores, LabelTokens};

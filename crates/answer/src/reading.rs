@@ -169,6 +169,7 @@ fn label_question<'q>(of: &PassageQuestion<'q>, context: &'q str) -> Question<'q
         context: Some(context),
         adapter: of.adapter,
         mode: Mode::Label,
+        label: None,
     }
 }
 
@@ -296,6 +297,7 @@ pub fn relevance(
                 context: Some(passage.text),
                 adapter: None,
                 mode: Mode::Label,
+                label: None,
             })
         })
         .collect();

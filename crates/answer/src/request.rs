@@ -1,5 +1,7 @@
 //! Questions, and the limits and sampling of their answers.
 
+use verdict_data::Label;
+
 use crate::prompt::{self, PromptFormat};
 use crate::sampler::Sampling;
 use crate::verdict::Mode;
@@ -15,6 +17,8 @@ pub struct Question<'q> {
     pub adapter: Option<usize>,
     /// How the answer is decoded.
     pub mode: Mode,
+    /// The label that constrained decoding writes a rationale for; `None` for the most probable one.
+    pub label: Option<Label>,
 }
 
 /// Limits and sampling of a batch of answers.

@@ -104,7 +104,7 @@ impl<'t> AnswerFormat<'t> {
                 (Mode::Free, line.trim().to_owned())
             }
             AnswerText::Guaranteed(writer) => {
-                let text = prompt::completion(scores.label(), &writer.sentence());
+                let text = prompt::completion(writer.label(), &writer.sentence());
                 (Mode::Guaranteed, text.trim().to_owned())
             }
             AnswerText::None => (Mode::Label, String::new()),

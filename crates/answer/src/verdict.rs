@@ -107,10 +107,10 @@ pub fn first_word(answer: &str) -> Option<Label> {
 }
 
 /// Three numbers as an object with the labels as keys.
-mod by_label {
+pub(crate) mod by_label {
     use super::*;
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         values: &[f32; 3],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -121,7 +121,7 @@ mod by_label {
         map.end()
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<[f32; 3], D::Error> {
         #[derive(Deserialize)]

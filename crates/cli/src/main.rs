@@ -12,6 +12,7 @@ mod args;
 mod commands;
 mod datasets;
 mod device;
+mod ensembles;
 mod errors;
 mod evidence;
 mod failure;

@@ -59,6 +59,7 @@ pub fn collect_answers(
                         context: item.context.as_deref(),
                         adapter,
                         mode,
+                        label: None,
                     });
                 }
             }

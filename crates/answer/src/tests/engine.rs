@@ -63,6 +63,7 @@ fn a_random_model_keeps_the_format_and_is_batch_invariant() {
                         context: None,
                         adapter,
                         mode,
+                        label: None,
                     });
                 }
             }
@@ -152,6 +153,7 @@ fn labels_are_scored_by_all_their_tokens_as_transformers_scores_them() {
             context: None,
             adapter: None,
             mode,
+            label: None,
         };
         let wanted = verdict_data::Label::ALL.map(|label| {
             golden["log_probabilities"][family][label.as_str()]

@@ -2,6 +2,7 @@
 
 mod answerer;
 mod engine;
+mod ensemble;
 mod grammar;
 mod guarantee;
 mod prompt;
@@ -17,6 +18,7 @@ pub(super) fn question(text: &str, mode: Mode, adapter: Option<usize>) -> Questi
         context: None,
         adapter,
         mode,
+        label: None,
     }
 }
 

@@ -8,7 +8,10 @@ mod resolved;
 
 use std::io::{IsTerminal as _, Read as _};
 
-use verdict_answer::{AnswerSettings, Mode, ModelInferenceEngine, Pool, Question, Verdict};
+use verdict_answer::{
+    AnswerSettings, EncodedPrompt, Mode, ModelInferenceEngine, Pool, Question, Verdict,
+    answer_ensemble,
+};
 use verdict_common::counted;
 use verdict_data::{clean_context, clean_question};
 use verdict_model::AdapterBank;
@@ -36,7 +39,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             return Ok(());
         };
         let loaded = resolved.load(printer)?;
-        return bulk.run(&loaded.opened, &loaded.bank, loaded.adapter, printer);
+        return bulk.run(&loaded, printer);
     }
     let texts = questions(args.questions)?;
     let context = args.context.as_deref().and_then(clean_context);
@@ -52,6 +55,7 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             context: context.as_deref(),
             adapter: loaded.adapter,
             mode,
+            label: None,
         })
         .collect();
     let engine = ModelInferenceEngine::new(&loaded.opened.model, &loaded.bank);
@@ -63,6 +67,10 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     let good: Vec<Question<'_>> = good.map(|(question, _)| *question).collect();
     let mut answers = match &literature {
         Some(literature) => from_literature(&resolved, &loaded, literature, &good, printer)?,
+        None if !loaded.ensemble.is_empty() => {
+            let prompts = prompts.iter().flatten().cloned().collect();
+            of_ensemble(&resolved, &loaded, &good, prompts, printer)?
+        }
         None => calibrated(&resolved, &loaded, &good, printer)?,
     }
     .into_iter();
@@ -117,8 +125,43 @@ fn calibrated(
         }
         Answer {
             verdict,
+            members: Vec::new(),
             evidence: None,
         }
+    });
+    Ok(answers.collect())
+}
+
+/// The answers of an ensemble.
+fn of_ensemble(
+    resolved: &Resolved,
+    loaded: &Loaded,
+    questions: &[Question<'_>],
+    prompts: Vec<EncodedPrompt>,
+    printer: &Printer,
+) -> Result<Vec<Answer>> {
+    let answerer = loaded.opened.answerer()?;
+    let mut engine = ModelInferenceEngine::new(&loaded.opened.model, &loaded.bank);
+    let total = questions.len() as u64;
+    let progress = (total > 1).then(|| printer.progress("ask", "question", total));
+    let mut done = |count: usize| {
+        if let Some(progress) = &progress {
+            progress.set(count as u64, "");
+        }
+    };
+    let found = answer_ensemble(
+        &answerer,
+        &mut engine,
+        questions,
+        prompts,
+        &loaded.ensemble,
+        &resolved.limits,
+        &mut done,
+    )?;
+    let answers = found.into_iter().map(|of| Answer {
+        verdict: of.verdict,
+        members: of.members,
+        evidence: None,
     });
     Ok(answers.collect())
 }
@@ -137,6 +180,7 @@ fn from_literature(
     let answers = evidence::answer(loaded, literature, &texts, &pool, limits, printer)?;
     let answers = answers.into_iter().map(|of| Answer {
         verdict: of.answer.verdict.clone(),
+        members: Vec::new(),
         evidence: Some(of),
     });
     Ok(answers.collect())

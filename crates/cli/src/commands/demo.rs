@@ -265,6 +265,7 @@ fn answer(run: &RunFolder, machine: &MachineFlags, printer: &Printer) -> Result<
         context: None,
         adapter,
         mode: Mode::Guaranteed,
+        label: None,
     };
     let mut verdicts = ask::answer(
         &opened,

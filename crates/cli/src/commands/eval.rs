@@ -26,6 +26,7 @@ use verdict_train::{RunFolder, TrainSettings};
 use self::benchmarks::BenchmarkName;
 use self::conditions::Evaluated;
 use self::screen::ScreenArgs;
+use crate::ensembles::NamedEnsemble;
 use crate::evidence::EvidenceFlags;
 use crate::failure::{Failure, Result};
 use crate::folders;
@@ -440,6 +441,7 @@ fn report_cuts(
                 context: Some(item.context.as_deref()?),
                 adapter: None,
                 mode: Mode::Label,
+                label: None,
             })
         });
         let prompts = answerer.check(engine, &with_context.collect::<Vec<_>>(), settings)?;
@@ -527,23 +529,7 @@ fn data(found: &TrainSettings, args: &Args) -> Result<Option<DataSet>> {
 fn ensembles(run: &RunFolder, args: &Args) -> Result<Vec<(String, Vec<String>)>> {
     let mut all: Vec<(String, Vec<String>)> = Vec::new();
     for text in &args.ensemble {
-        let members: Vec<String> = match text.as_str() {
-            "all" => run.names().into_iter().map(str::to_owned).collect(),
-            names => names.split(',').map(str::to_owned).collect(),
-        };
-        if members.len() < 2 {
-            return Err(Failure::input(format!(
-                "--ensemble {text}: expected at least two adapters, found {}",
-                members.len()
-            )));
-        }
-        for name in &members {
-            run.record(name)?;
-        }
-        let name = match text.as_str() {
-            "all" => "ensemble-of-all".to_owned(),
-            _ => members.join("+"),
-        };
+        let NamedEnsemble { name, members } = NamedEnsemble::of(run, text)?;
         if all.iter().all(|(other, _)| *other != name) {
             all.push((name, members));
         }

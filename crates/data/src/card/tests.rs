@@ -62,6 +62,7 @@ fn small(name: impl Fn(&str) -> String) -> (Manifest, Vec<Item>) {
         seed: 42,
         settings: RecordedSettings {
             balance: "balanced".into(),
+            split: None,
             per_class: Some(500),
             contexts: true,
             context: Some("384 tokens by estimate".into()),

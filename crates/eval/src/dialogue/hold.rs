@@ -75,6 +75,7 @@ pub fn hold(
                     2 => Mode::Label,
                     _ => Mode::Guaranteed,
                 },
+                label: None,
             });
         }
         let before = place * asked.len();

@@ -24,6 +24,13 @@ pub struct Args {
     /// Use this adapter of the run [default: the run's best]
     #[arg(long, value_name = "NAME", requires = "run")]
     pub adapter: Option<String>,
+    /// Answer with the mean of several adapters
+    ///
+    /// Names with commas between them, or all. All adapters answer in one batch, and their calibrated probabilities are
+    /// averaged, as by `verdict eval --ensemble`. The rationale is that of the adapter that gives the resulting label the
+    /// highest probability.
+    #[arg(long, value_name = "NAMES", requires = "run", conflicts_with_all = ["adapter", "unconstrained", "evidence"])]
+    pub ensemble: Option<String>,
     /// Answer with this base model, by path, hub name or built-in name
     ///
     /// With --run, the place of the run's base model, if it was moved.

@@ -16,10 +16,13 @@ mod settings;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use verdict_answer::{AnswerSettings, Calibration, Fit, Mode, ModelInferenceEngine, Question};
+use verdict_answer::{
+    AnswerSettings, Calibration, Fit, Mode, ModelInferenceEngine, Question, Verdict,
+    answer_ensemble,
+};
 use verdict_common::{counted, duration, grouped};
 use verdict_data::clean_question;
-use verdict_model::{AdapterBank, Device};
+use verdict_model::Device;
 
 use self::answer::BulkAnswer;
 use self::chunks::{Asked, Chunk};
@@ -28,8 +31,8 @@ use self::input::BulkInput;
 use self::part::{Found, Part};
 pub use self::settings::Answering;
 use self::settings::BulkSettings;
+use super::resolved::Loaded;
 use crate::failure::{Failure, Result};
-use crate::loading::Opened;
 use crate::printer::Printer;
 use crate::shards::ShardIndex;
 use crate::shell;
@@ -91,7 +94,9 @@ pub struct Bulk {
     strict: bool,
     chunk: usize,
     mode: Mode,
+    /// Of the only adapter; none for an ensemble, whose members are calibrated.
     calibration: Option<Calibration>,
+    fit: Fit,
     threshold: f64,
     limits: AnswerSettings,
 }
@@ -188,7 +193,14 @@ impl BulkArgs {
             strict: self.strict,
             chunk,
             mode,
-            calibration: answering.calibration,
+            calibration: match answering.adapters {
+                [only] => only.calibration,
+                _ => None,
+            },
+            fit: match answering.adapters.iter().any(|of| of.calibration.is_some()) {
+                true => Fit::Temperature,
+                false => Fit::None,
+            },
             threshold: answering.threshold,
             limits,
         }))
@@ -200,13 +212,7 @@ impl Bulk {
     ///
     /// # Errors
     /// A failure of the model or the disk; rows that could not be asked, after all others are answered.
-    pub fn run(
-        mut self,
-        opened: &Opened,
-        bank: &AdapterBank,
-        adapter: Option<usize>,
-        printer: &Printer,
-    ) -> Result {
+    pub fn run(mut self, loaded: &Loaded, printer: &Printer) -> Result {
         if self.part.done() > 0 {
             let (done, all) = (self.part.done(), self.part.rows().len());
             printer.note(format!(
@@ -215,7 +221,7 @@ impl Bulk {
                 counted(all, "row")
             ));
         }
-        let pace = self.answer(opened, bank, adapter, printer)?;
+        let pace = self.answer(loaded, printer)?;
         if self.sharded {
             return self.end_of_shard(&pace, printer);
         }
@@ -226,15 +232,9 @@ impl Bulk {
     }
 
     /// Answers chunk after chunk.
-    fn answer(
-        &mut self,
-        opened: &Opened,
-        bank: &AdapterBank,
-        adapter: Option<usize>,
-        printer: &Printer,
-    ) -> Result<Pace> {
-        let answerer = opened.answerer()?;
-        let mut engine = ModelInferenceEngine::new(&opened.model, bank);
+    fn answer(&mut self, loaded: &Loaded, printer: &Printer) -> Result<Pace> {
+        let answerer = loaded.opened.answerer()?;
+        let mut engine = ModelInferenceEngine::new(&loaded.opened.model, &loaded.bank);
         let limits = answerer.limits(&engine, &self.limits)?;
         let (mode, total) = (self.mode, self.part.rows().len());
         let progress = printer.progress("ask", "row", total as u64);
@@ -246,7 +246,7 @@ impl Bulk {
                 .map_err(|error| error.to_string())
         };
         let (settings, input) = (self.limits, &self.input);
-        let (calibration, threshold) = (self.calibration, self.threshold);
+        let (calibration, fit, threshold) = (self.calibration, self.fit, self.threshold);
         let (strict, part, chunk) = (self.strict, &mut self.part, self.chunk);
         chunks::each(input, left, chunk, &encode, &mut |mut chunk: Chunk| {
             if let Some(fault) = chunk.first_fault().filter(|_| strict) {
@@ -260,8 +260,9 @@ impl Bulk {
                 .map(|text| Question {
                     text,
                     context: None,
-                    adapter,
+                    adapter: loaded.adapter,
                     mode,
+                    label: None,
                 })
                 .collect();
             pace.tokens += prompts
@@ -275,9 +276,27 @@ impl Bulk {
                 let left = Duration::try_from_secs_f64(left).ok();
                 progress.set_with_left((done + count) as u64, &format!("{rate:.1} rows/s"), left);
             };
-            let verdicts =
-                answerer.answer_encoded(&mut engine, &questions, prompts, &settings, &mut shown)?;
-            let fit = calibration.map_or(Fit::None, |_| Fit::Temperature);
+            let verdicts: Vec<Verdict> = match loaded.ensemble.as_slice() {
+                [] => answerer.answer_encoded(
+                    &mut engine,
+                    &questions,
+                    prompts,
+                    &settings,
+                    &mut shown,
+                )?,
+                members => answer_ensemble(
+                    &answerer,
+                    &mut engine,
+                    &questions,
+                    prompts,
+                    members,
+                    &settings,
+                    &mut shown,
+                )?
+                .into_iter()
+                .map(|of| of.verdict)
+                .collect(),
+            };
             let mut verdicts = verdicts.into_iter().map(|mut verdict| {
                 if let Some(calibration) = calibration {
                     let calibrated = calibration.recalibrate(verdict.probabilities);

@@ -1,7 +1,7 @@
 //! Answers as they are printed: as text, or as JSON.
 
 use serde::Serialize;
-use verdict_answer::{Fit, Verdict};
+use verdict_answer::{Fit, MemberAnswer, Verdict};
 use verdict_data::Label;
 
 use super::evidence::{EvidenceAnswer, EvidenceOutput};
@@ -12,6 +12,8 @@ use crate::printer::Printer;
 pub struct Answer {
     /// The answer, with calibrated probabilities.
     pub verdict: Verdict,
+    /// What each adapter of an ensemble answers; empty where one adapter or the base model answers.
+    pub members: Vec<MemberAnswer>,
     /// The publications.
     pub evidence: Option<EvidenceAnswer>,
 }
@@ -27,6 +29,9 @@ struct AnswerOutput<'v> {
     abstained: bool,
     /// Reasons to doubt the label and its probability.
     doubts: Vec<String>,
+    /// What each adapter of an ensemble answers.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    members: &'v [MemberAnswer],
     /// Share of the publications' weight that gives this label.
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<f64>,
@@ -47,19 +52,24 @@ pub struct Refused<'q> {
 impl Answer {
     /// Prints the answer, or that it is withheld.
     pub fn print(&self, resolved: &Resolved, printer: &Printer) {
-        let Answer { verdict, evidence } = self;
+        let Answer {
+            verdict,
+            members,
+            evidence,
+        } = self;
         let threshold = resolved.threshold;
         let most = verdict.probabilities.into_iter().fold(0.0, f32::max);
         let abstained = f64::from(most) < threshold;
         let alone = resolved.calibration.unwrap_or_default();
         printer.json(&AnswerOutput {
             verdict,
-            calibration: match resolved.calibration {
-                Some(_) => Fit::Temperature,
-                None => Fit::None,
+            calibration: match resolved.is_calibrated() {
+                true => Fit::Temperature,
+                false => Fit::None,
             },
             abstained,
             doubts: doubts(verdict),
+            members,
             agreement: evidence.as_ref().map(|of| of.answer.agreement),
             evidence: evidence.as_ref().map(|of| of.output(alone)),
         });
@@ -67,6 +77,7 @@ impl Answer {
             true => print_abstained(verdict, threshold, printer),
             false => print(verdict, printer),
         }
+        print_members(members, printer);
         if let Some(evidence) = evidence {
             evidence.print(alone, printer);
         }
@@ -113,6 +124,17 @@ fn print_abstained(verdict: &Verdict, threshold: f64, printer: &Printer) {
     printer.line(format!("  {}", percentages(verdict)));
     for doubt in doubts(verdict) {
         printer.line(format!("  note: {doubt}"));
+    }
+}
+
+/// Prints what each adapter of an ensemble answers.
+fn print_members(members: &[MemberAnswer], printer: &Printer) {
+    for member in members {
+        let probability = 100.0 * member.probabilities[member.label.index()];
+        printer.line(format!(
+            "    {}: {} {probability:.1} %",
+            member.adapter, member.label
+        ));
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use verdict_answer::{AnswerSettings, Calibration, Calibrations, Fit, Verdict, calibration};
+use verdict_answer::{
+    AnswerSettings, Calibration, Calibrations, EnsembleMember, Fit, Verdict, calibration, ensemble,
+};
 use verdict_data::DataSet;
 use verdict_eval::stats::abstain;
 use verdict_model::{AdapterBank, LoadOptions};
@@ -11,6 +13,7 @@ use verdict_train::RunFolder;
 use super::args::Args;
 use super::bulk::Answering;
 use crate::commands::eval::evaluated_run;
+use crate::ensembles::NamedEnsemble;
 use crate::failure::{Failure, Result};
 use crate::loading::{self, Opened};
 use crate::moved;
@@ -22,12 +25,12 @@ pub struct Resolved {
     pub run: Option<RunFolder>,
     /// Name of the adapter, where one was given.
     pub adapter: Option<String>,
-    /// The folder of the adapter.
-    folder: Option<PathBuf>,
+    /// The adapters that answer: none for a base model, several for an ensemble.
+    pub adapters: Vec<ChosenAdapter>,
     /// The base model.
     model: String,
     options: LoadOptions,
-    /// How probabilities are calibrated; none for a base model.
+    /// How probabilities are calibrated; none for a base model, and for an ensemble, whose members are.
     pub calibration: Option<Calibration>,
     /// The probability below which to abstain.
     pub threshold: f64,
@@ -35,14 +38,27 @@ pub struct Resolved {
     pub limits: AnswerSettings,
 }
 
-/// A model and its adapter, ready to answer.
+/// An adapter that answers.
+#[derive(Clone, Debug)]
+pub struct ChosenAdapter {
+    /// Its name in the run.
+    pub name: String,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// How its probabilities are calibrated; none with --uncalibrated.
+    pub calibration: Option<Calibration>,
+}
+
+/// A model and its adapters, ready to answer.
 pub struct Loaded {
     /// The base model.
     pub opened: Opened,
-    /// The bank with the adapter, if any.
+    /// The bank with the adapters, if any.
     pub bank: AdapterBank,
-    /// Number of the adapter in the bank.
+    /// Number of the adapter in the bank; none for a base model and for an ensemble.
     pub adapter: Option<usize>,
+    /// The members of an ensemble; empty where one adapter or the base model answers.
+    pub ensemble: Vec<EnsembleMember>,
 }
 
 impl Resolved {
@@ -54,25 +70,21 @@ impl Resolved {
         let run = args.run.as_deref().map(loading::run_folder).transpose()?;
         let settings = run.as_ref().map(|run| &run.settings);
         let options = args.machine.over(settings, printer)?;
-        let adapter = args.adapter.as_deref();
-        let folder = run.as_ref().map(|run| run.verified_adapter_dir(adapter));
-        let folder = folder.transpose()?;
         let model = model(run.as_ref(), args.model.as_deref(), printer)?;
         let faults = faults(args);
         if !faults.is_empty() {
             return Err(Failure::faults(faults));
         }
-        let calibration = match (&folder, args.uncalibrated) {
-            (Some(folder), false) => Some(fitted(folder)?),
-            _ => None,
+        let adapters = match &run {
+            Some(run) => chosen(run, args)?,
+            None => Vec::new(),
         };
-        let threshold = match (&run, args.target_error_rate, calibration) {
-            (Some(run), Some(rate), Some(fitted)) => {
-                threshold(run, adapter, fitted, rate, printer)?
-            }
+        let threshold = match (&run, args.target_error_rate) {
+            (Some(run), Some(rate)) => threshold(run, &adapters, rate, printer)?,
             _ => args.abstain_below.unwrap_or(0.0),
         };
-        if let Some(warning) = calibration.as_ref().and_then(extreme) {
+        let calibrations = adapters.iter().filter_map(|of| of.calibration.as_ref());
+        for warning in calibrations.filter_map(extreme) {
             printer.warn(warning);
         }
         let limits = AnswerSettings {
@@ -83,11 +95,14 @@ impl Resolved {
         };
         Ok(Resolved {
             adapter: args.adapter.clone(),
+            calibration: match adapters.as_slice() {
+                [only] => only.calibration,
+                _ => None,
+            },
             run,
-            folder,
+            adapters,
             model,
             options,
-            calibration,
             threshold,
             limits,
         })
@@ -98,9 +113,8 @@ impl Resolved {
         Answering {
             model: &self.model,
             run: self.run.as_ref(),
-            adapter: self.folder.as_deref(),
+            adapters: &self.adapters,
             options: &self.options,
-            calibration: self.calibration,
             threshold: self.threshold,
             limits: self.limits,
         }
@@ -115,20 +129,59 @@ impl Resolved {
             Some(_) => loading::open_of_run(&self.model, self.options, printer)?,
             None => loading::open(&self.model, self.options, printer)?,
         };
-        if let Some(run) = self.run.as_ref().filter(|_| self.calibration.is_some())
+        if let Some(run) = self.run.as_ref().filter(|_| self.is_calibrated())
             && let Some(warning) = opened.older_scores(run)?
         {
             printer.warn(warning);
         }
         let mut bank = AdapterBank::empty();
-        let adapter = self.folder.as_deref();
-        let adapter = adapter.map(|folder| opened.adapter(&mut bank, folder));
+        let adapters = self.adapters.iter();
+        let members = adapters.map(|of| {
+            Ok(EnsembleMember {
+                adapter: opened.adapter(&mut bank, &of.dir)?,
+                calibration: of.calibration.unwrap_or_default(),
+            })
+        });
+        let members: Vec<EnsembleMember> = members.collect::<Result<_>>()?;
+        let (adapter, ensemble) = match members.as_slice() {
+            [] => (None, Vec::new()),
+            [only] => (Some(only.adapter), Vec::new()),
+            _ => (None, members),
+        };
         Ok(Loaded {
-            adapter: adapter.transpose()?,
             opened,
             bank,
+            adapter,
+            ensemble,
         })
     }
+
+    /// Whether probabilities are calibrated.
+    pub fn is_calibrated(&self) -> bool {
+        self.adapters.iter().any(|of| of.calibration.is_some())
+    }
+}
+
+/// The adapters of a run that answer: the one that was named, those of an ensemble, or the run's best.
+fn chosen(run: &RunFolder, args: &Args) -> Result<Vec<ChosenAdapter>> {
+    let names = match (&args.ensemble, &args.adapter) {
+        (Some(text), _) => NamedEnsemble::of(run, text)?.members,
+        (None, Some(name)) => vec![name.clone()],
+        (None, None) => vec![run.best().to_owned()],
+    };
+    let chosen = names.into_iter().map(|name| {
+        let dir = run.verified_adapter_dir(Some(&name))?;
+        let calibration = match args.uncalibrated {
+            true => None,
+            false => Some(fitted(&dir)?),
+        };
+        Ok(ChosenAdapter {
+            name,
+            dir,
+            calibration,
+        })
+    });
+    chosen.collect()
 }
 
 /// The base model: the run's, wherever it is now, or the one that was named.
@@ -205,23 +258,33 @@ pub fn calibrate(verdict: &mut Verdict, calibration: Calibration) {
     verdict.probabilities = calibrated.map(|p| p as f32);
 }
 
-/// The probability below which an adapter abstains, so that its error rate among answered questions is at most `rate`.
+/// The probability below which adapters abstain, so that their error rate among answered questions is at most `rate`.
 fn threshold(
     run: &RunFolder,
-    name: Option<&str>,
-    calibration: Calibration,
+    adapters: &[ChosenAdapter],
     rate: f64,
     printer: &Printer,
 ) -> Result<f64> {
-    let name = name.unwrap_or(run.best());
     let set = || DataSet::read(&run.located_settings().data).ok();
-    let mut rows = evaluated_run::validation(run, &[Some(name)], set)?;
-    let rows = rows.pop().unwrap_or_default();
-    let of = |place: usize| calibration.probabilities(rows[place].logits);
-    let Some(found) = verdict_eval::abstention(&rows, of, rate, abstain::DELTA) else {
+    let names: Vec<Option<&str>> = adapters.iter().map(|of| Some(of.name.as_str())).collect();
+    let rows = evaluated_run::validation(run, &names, set)?;
+    let of = |place: usize| {
+        let members = adapters.iter().zip(&rows);
+        let calibrated = members.map(|(adapter, rows)| {
+            let calibration = adapter.calibration.unwrap_or_default();
+            calibration.probabilities(rows[place].logits)
+        });
+        ensemble::mean(&calibrated.collect::<Vec<_>>())
+    };
+    let found = rows
+        .first()
+        .and_then(|first| verdict_eval::abstention(first, of, rate, abstain::DELTA));
+    let Some(found) = found else {
+        let names: Vec<&str> = adapters.iter().map(|of| of.name.as_str()).collect();
         return Err(Failure::input(format!(
-            "--target-error-rate: {}: found no validation results of adapter {name} to certify an error rate on",
-            run.dir().display()
+            "--target-error-rate: {}: found no validation results of adapter {} to certify an error rate on",
+            run.dir().display(),
+            names.join(", ")
         ))
         .hint("--abstain-below sets the probability directly"));
     };

@@ -15,6 +15,9 @@ pub enum Shape {
     /// Qwen/Qwen3-4B
     #[value(name = "qwen3-4b")]
     Qwen3Large,
+    /// Qwen/Qwen3-8B
+    #[value(name = "qwen3-8b")]
+    Qwen3Huge,
     /// HuggingFaceTB/SmolLM2-135M
     #[value(name = "smollm2-135m")]
     SmolLm2,
@@ -27,6 +30,7 @@ impl Shape {
             Self::Qwen3Small => "qwen3-0.6b",
             Self::Qwen3Medium => "qwen3-1.7b",
             Self::Qwen3Large => "qwen3-4b",
+            Self::Qwen3Huge => "qwen3-8b",
             Self::SmolLm2 => "smollm2-135m",
         }
     }
@@ -67,6 +71,14 @@ impl Shape {
                 intermediate_size: 9728,
                 num_hidden_layers: 36,
                 num_attention_heads: 32,
+                ..qwen3
+            },
+            Self::Qwen3Huge => ModelConfig {
+                hidden_size: 4096,
+                intermediate_size: 12_288,
+                num_hidden_layers: 36,
+                num_attention_heads: 32,
+                tie_word_embeddings: false,
                 ..qwen3
             },
             Self::SmolLm2 => ModelConfig {

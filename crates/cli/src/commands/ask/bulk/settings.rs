@@ -1,7 +1,5 @@
 //! What decides the answers to a table: saved beside them, so that an interrupted command continues with the same.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use verdict_answer::{AnswerSettings, Calibration, Mode, PromptFormat};
@@ -10,6 +8,7 @@ use verdict_model::{Device, LoadOptions};
 use verdict_train::settings::compute;
 use verdict_train::{Manifest, RunFolder};
 
+use super::super::resolved::ChosenAdapter;
 use super::input::BulkInput;
 use crate::failure::{Failure, Result};
 
@@ -19,12 +18,10 @@ pub struct Answering<'a> {
     pub model: &'a str,
     /// The run.
     pub run: Option<&'a RunFolder>,
-    /// The folder of its adapter.
-    pub adapter: Option<&'a Path>,
+    /// The adapters of the run that answer, several for an ensemble.
+    pub adapters: &'a [ChosenAdapter],
     /// How the model is loaded.
     pub options: &'a LoadOptions,
-    /// How probabilities are calibrated.
-    pub calibration: Option<Calibration>,
     /// The probability below which to abstain.
     pub threshold: f64,
     /// Limits of prompts and answers.
@@ -46,9 +43,9 @@ pub struct BulkSettings {
     question: Option<String>,
     /// SHA-256 of the run's base model; without a run, the model as it was named.
     model: String,
-    /// The adapter.
+    /// The adapter; several with `+` between their names.
     adapter: Option<String>,
-    /// SHA-256 of its weights.
+    /// SHA-256 of its weights; several with `+` between them.
     adapter_sha256: Option<String>,
     /// Base-model quantization.
     base: String,
@@ -60,6 +57,9 @@ pub struct BulkSettings {
     pub mode: Mode,
     /// How probabilities are calibrated.
     calibration: Option<Calibration>,
+    /// How those of each adapter of an ensemble are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ensemble: Vec<Calibration>,
     /// The probability below which the model abstains.
     threshold: f64,
     max_new_tokens: usize,
@@ -82,14 +82,20 @@ impl BulkSettings {
         mode: Mode,
         [shards, checkpoint_every]: [usize; 2],
     ) -> Result<Self> {
-        let adapter = answering.adapter.and_then(|folder| folder.file_name());
-        let weights = answering
-            .adapter
-            .map(|folder| folder.join("adapter_model.safetensors"));
-        let hash = weights.map(|path| {
+        let adapters = answering.adapters;
+        let hashes = adapters.iter().map(|of| {
+            let path = of.dir.join("adapter_model.safetensors");
             sha256_file(&path)
                 .map_err(|fault| Failure::input(format!("{}: {fault}", path.display())))
         });
+        let hashes: Vec<String> = hashes.collect::<Result<_>>()?;
+        let names: Vec<&str> = adapters.iter().map(|of| of.name.as_str()).collect();
+        let joined = |parts: String| Some(parts).filter(|_| !adapters.is_empty());
+        let (calibration, ensemble) = match adapters {
+            [] => (None, Vec::new()),
+            [only] => (only.calibration, Vec::new()),
+            all => (None, all.iter().filter_map(|of| of.calibration).collect()),
+        };
         let (limits, options) = (&answering.limits, answering.options);
         Ok(Self {
             tool: Manifest::tool(),
@@ -101,8 +107,8 @@ impl BulkSettings {
                 Some(run) => run.manifest.provenance.model_sha256.clone(),
                 None => answering.model.to_owned(),
             },
-            adapter: adapter.map(|name| name.to_string_lossy().into_owned()),
-            adapter_sha256: hash.transpose()?,
+            adapter: joined(names.join("+")),
+            adapter_sha256: joined(hashes.join("+")),
             base: options.base.to_string(),
             compute: compute::name(options.compute).to_owned(),
             device: match options.device {
@@ -110,7 +116,8 @@ impl BulkSettings {
                 Device::Cuda(_) => "cuda".to_owned(),
             },
             mode,
-            calibration: answering.calibration,
+            calibration,
+            ensemble,
             threshold: answering.threshold,
             max_new_tokens: limits.max_answer_tokens,
             max_prompt_tokens: limits.max_prompt_tokens,
