@@ -317,8 +317,24 @@ fn encode_prompt(
         tokens.extend(ids("\n")?);
     }
     tokens.extend(asked(question, context)?);
-    tokens.extend(ids(&format!("assistant{ANSWER}"))?);
+    match thinking(tokenizer) {
+        // What Qwen3's own template writes with `enable_thinking=False`: a thought that is empty.
+        Some([begin, end]) => {
+            tokens.extend(ids("assistant\n")?);
+            tokens.push(begin);
+            tokens.extend(ids("\n\n")?);
+            tokens.push(end);
+            tokens.extend(ids(&format!("\n{ANSWER}"))?);
+        }
+        None => tokens.extend(ids(&format!("assistant{ANSWER}"))?),
+    }
     Ok(tokens)
+}
+
+/// The tokens around a thought, of a model that thinks before it answers.
+fn thinking(tokenizer: &Tokenizer) -> Option<[u32; 2]> {
+    let added = tokenizer.get_added_vocabulary().get_vocab();
+    Some([*added.get("<think>")?, *added.get("</think>")?])
 }
 
 /// The completion: ` {label}. Rationale: {rationale}`.

@@ -59,7 +59,8 @@ impl<'t> AnswerFormat<'t> {
         }
     }
 
-    /// One token of unconstrained decoding. Control tokens and line breaks end the answer.
+    /// One token of unconstrained decoding. Added tokens (control tokens, and marks such as Qwen3's `<think>`) and line
+    /// breaks end the answer.
     fn free_step(
         &self,
         tokens: &mut Vec<u32>,
@@ -74,7 +75,7 @@ impl<'t> AnswerFormat<'t> {
             .tokenizer
             .get_added_vocabulary()
             .get_added_tokens_decoder();
-        if self.grammar.is_end(token) || added.get(&token).is_some_and(|token| token.special) {
+        if self.grammar.is_end(token) || added.contains_key(&token) {
             return Ok(Step::Done);
         }
         let text = self.tokenizer.decode(&[token], false).unwrap_or_default();

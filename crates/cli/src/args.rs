@@ -6,7 +6,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::aliases;
-use crate::commands::{ask, bench, build, demo, doctor, eval, index, pull, search, train, watch};
+use crate::commands::{
+    ask, bench, build, demo, doctor, eval, index, label, pull, search, train, watch,
+};
 use crate::log;
 
 const STYLES: Styles = Styles::styled()
@@ -46,6 +48,7 @@ pub enum Command {
     Watch(watch::Args),
     Eval(eval::Args),
     Ask(Box<ask::Args>),
+    Label(label::Args),
     Index(index::Args),
     Search(search::Args),
     Bench(bench::Args),

@@ -256,3 +256,47 @@ fn a_protected_question_stays_out() {
         )
     );
 }
+
+#[test]
+fn a_source_gives_the_rows_of_a_specialty() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let row = |question: &str, headings: &[&str]| {
+        serde_json::json!({
+            "QUESTION": question, "CONTEXTS": ["A trial."], "LABELS": ["METHODS"], "MESHES": headings,
+            "LONG_ANSWER": format!("The answer to the question, {question}, is positive."), "final_decision": "yes",
+        })
+    };
+    let rows = serde_json::json!({
+        "1": row("Does bypass surgery help old people?", &["Coronary Artery Bypass", "Humans"]),
+        "2": row("Does radiotherapy prolong life in adults?", &["Breast Neoplasms"]),
+        "3": row("Do nurses like longer shifts on wards?", &["Attitude of Health Personnel"]),
+    });
+    std::fs::write(folder.path().join("q.json"), rows.to_string()).expect("written");
+    let build = |option: &str| {
+        show(
+            folder.path(),
+            &format!(
+                "build --source pubmedqa-labeled:q.json?specialty={option} --unbalanced --overwrite --out d --json"
+            ),
+        )
+    };
+    let both = build("cardiology,oncology");
+    assert!(
+        both.starts_with("status: 0") && both.contains("\"rows_kept\":2"),
+        "{both}"
+    );
+    assert!(
+        both.contains("pubmedqa-labeled?specialty=cardiology,oncology"),
+        "{both}"
+    );
+    let one = build("oncology");
+    assert!(
+        one.contains("\"rows_kept\":1") && one.contains("\"passed_over\":2"),
+        "{one}"
+    );
+    let none = build("hearts");
+    assert!(
+        none.starts_with("status: 2") && none.contains("a specialty of cardiology"),
+        "{none}"
+    );
+}

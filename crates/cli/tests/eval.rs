@@ -423,3 +423,86 @@ fn what_cannot_be_evaluated_is_an_error() {
         "nothing was looked at"
     );
 }
+
+/// `ask` prints one object; its probabilities in the order Yes, No, Uncertain.
+fn probabilities(answer: &Value) -> [f64; 3] {
+    ["Yes", "No", "Uncertain"].map(|label| answer["probabilities"][label].as_f64().expect("one"))
+}
+
+#[test]
+fn an_ensemble_answers_with_the_mean_of_its_adapters() {
+    let folder = folder();
+    let at = folder.path();
+    let ask = |flags: &str| json(at, &format!("ask --run run {flags} --json Does_it_help?"));
+    let (small, large) = (ask("--adapter r2"), ask("--adapter r4"));
+    let both = ask("--ensemble r2,r4");
+    let means = probabilities(&small)
+        .into_iter()
+        .zip(probabilities(&large))
+        .map(|(a, b)| (a + b) / 2.0);
+    let found = probabilities(&both);
+    for (mean, found) in means.zip(found) {
+        // Rounded to f32 once for each adapter and once for the mean.
+        assert!(
+            (mean - found).abs() <= 2.0 * f64::from(f32::EPSILON),
+            "{mean} {found}"
+        );
+    }
+    let most = found.into_iter().fold(0.0, f64::max);
+    let label = both["label"].as_str().expect("a label");
+    assert_eq!(both["probabilities"][label].as_f64(), Some(most));
+    assert_eq!(both["adapter"], "r2+r4");
+    for (member, alone) in [&small, &large].into_iter().enumerate() {
+        assert_eq!(both["members"][member]["adapter"], alone["adapter"]);
+        assert_eq!(both["members"][member]["label"], alone["label"]);
+        assert_eq!(
+            both["members"][member]["probabilities"],
+            alone["probabilities"]
+        );
+    }
+    // A table has the same answers, and remembers which adapters gave them.
+    std::fs::write(
+        at.join("rows.jsonl"),
+        "{\"id\":\"a\",\"question\":\"Does_it_help?\"}\n",
+    )
+    .expect("written");
+    let table = "ask --run run --ensemble all --input rows.jsonl --out answers.jsonl --rationale";
+    let said = show(at, table);
+    assert!(said.starts_with("status: 0"), "{said}");
+    let text = std::fs::read_to_string(at.join("answers.jsonl")).expect("answers");
+    let row: Value = serde_json::from_str(&text).expect("one object");
+    assert_eq!(row["rationale"], both["rationale"]);
+    for (name, label) in [("Yes", "Yes"), ("No", "No"), ("Uncertain", "Uncertain")] {
+        assert_eq!(row["probabilities"][name], both["probabilities"][label]);
+    }
+    let other = show(
+        at,
+        "ask --run run --adapter r2 --input rows.jsonl --out answers.jsonl --rationale",
+    );
+    assert!(
+        other.starts_with("status: 2") && other.contains("adapter"),
+        "{other}"
+    );
+    // A threshold for the ensemble is certified on its own validation results.
+    let said = show(
+        at,
+        "ask --run run --ensemble all --target-error-rate 0.5 Does_it_help?",
+    );
+    assert!(said.starts_with("status: 0"), "{said}");
+    for (flags, fault) in [
+        ("--ensemble r2", "expected at least two adapters, found 1"),
+        (
+            "--ensemble r2,r2",
+            "expected each adapter once, found r2 twice",
+        ),
+        ("--ensemble r2,r9", "r9"),
+        ("--ensemble all --adapter r2", "cannot be used with"),
+        ("--ensemble all --unconstrained", "cannot be used with"),
+    ] {
+        let said = show(at, &format!("ask --run run {flags} Does_it_help?"));
+        assert!(
+            said.starts_with("status: 2") && said.contains(fault),
+            "{said}"
+        );
+    }
+}

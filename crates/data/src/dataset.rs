@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::manifest::Manifest;
-use crate::{Error, Item, Result, Split};
+use crate::{Error, Item, Result, Split, Unlabelled};
+use serde::de::DeserializeOwned;
 use verdict_common::hash::sha256;
 
 /// Name of the manifest, which is written last.
@@ -31,18 +32,7 @@ impl DataSet {
     pub fn read(dir: impl AsRef<Path>) -> Result<DataSet> {
         let started = std::time::Instant::now();
         let dir = dir.as_ref();
-        let path = dir.join(MANIFEST);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::NotFinished {
-                    path: dir.to_owned(),
-                });
-            }
-            Err(error) => return Err(Error::io(path)(error)),
-        };
-        let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|error| Error::json(&path, 1, &error))?;
+        let manifest = read_manifest(dir)?;
         let items = |split| read_split(dir, split, &manifest);
         let set = DataSet {
             train: items(Split::Train)?,
@@ -61,6 +51,19 @@ impl DataSet {
         Ok(set)
     }
 
+    /// The questions without a label of the folder that [`build`](crate::build()) wrote; empty where its sources had none.
+    ///
+    /// # Errors
+    /// As [`read`](DataSet::read).
+    pub fn read_unlabelled(dir: impl AsRef<Path>) -> Result<Vec<Unlabelled>> {
+        let dir = dir.as_ref();
+        let manifest = read_manifest(dir)?;
+        let Some(record) = &manifest.unlabelled else {
+            return Ok(Vec::new());
+        };
+        read_lines(&dir.join(UNLABELLED), &record.sha256)
+    }
+
     /// The items of one split.
     pub fn split(&self, split: Split) -> &[Item] {
         match split {
@@ -71,25 +74,38 @@ impl DataSet {
     }
 }
 
+fn read_manifest(dir: &Path) -> Result<Manifest> {
+    let path = dir.join(MANIFEST);
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::json(&path, 1, &error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NotFinished {
+            path: dir.to_owned(),
+        }),
+        Err(error) => Err(Error::io(path)(error)),
+    }
+}
+
 fn read_split(dir: &Path, split: Split, manifest: &Manifest) -> Result<Vec<Item>> {
-    let path = dir.join(split.file_name());
-    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+    let mut records = manifest.splits.iter();
+    let record = records.find(|record| record.split == split.as_str());
+    let expected = record.map_or("none", |record| &record.sha256);
+    read_lines(&dir.join(split.file_name()), expected)
+}
+
+/// The lines of a JSON Lines file whose SHA-256 is `expected`.
+fn read_lines<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<Vec<T>> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
     let mut items = Vec::new();
     for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         if !line.trim_ascii().is_empty() {
             let item = serde_json::from_slice(line);
-            items.push(item.map_err(|error| Error::json(&path, index + 1, &error))?);
+            items.push(item.map_err(|error| Error::json(path, index + 1, &error))?);
         }
     }
     let found = sha256(&bytes);
-    let record = manifest
-        .splits
-        .iter()
-        .find(|record| record.split == split.as_str());
-    let expected = record.map_or("none", |record| &record.sha256);
     if found != expected {
         return Err(Error::Changed {
-            path,
+            path: path.to_owned(),
             expected: expected.to_owned(),
             found,
         });

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::{Error, Label, Result, Source};
+use crate::{Error, Label, Result, Source, Specialty};
 
 /// A source and the options for its rows. Reads from and writes as
 /// `kind:argument?name=value&name=value`.
@@ -19,6 +19,8 @@ pub struct Input {
     pub cap: Option<usize>,
     /// The same of each class, in the order of [`Label::ALL`].
     pub class_caps: [Option<usize>; 3],
+    /// Only rows of these specialties; all rows where none is named.
+    pub specialties: Vec<Specialty>,
     /// Levels of difficulty of generated rows; all where none is named.
     pub levels: Vec<u8>,
     /// What the columns of own rows are called.
@@ -130,7 +132,7 @@ const NAMES: [&str; 7] = [
 ];
 
 /// Every option, for messages and help.
-pub const OPTIONS: &str = "weight, cap, cap.yes, cap.no, cap.uncertain; for stats level; for jsonl, csv and parquet \
+pub const OPTIONS: &str = "weight, cap, cap.yes, cap.no, cap.uncertain, specialty; for stats level; for jsonl, csv and parquet \
      question, label, rationale, context, id, group, split (names of columns), label.yes, label.no, label.uncertain (their words)";
 
 impl From<Source> for Input {
@@ -140,6 +142,7 @@ impl From<Source> for Input {
             weight: 1,
             cap: None,
             class_caps: [None; 3],
+            specialties: Vec::new(),
             levels: Vec::new(),
             columns: ColumnMapping::default(),
             hub: None,
@@ -213,7 +216,7 @@ fn first_mark(text: &str) -> (&str, Option<&str>) {
 /// Whether an option has the name.
 fn is_option(name: &str) -> bool {
     let class = |of| class(name, of).is_some();
-    ["weight", "cap", "level"].contains(&name)
+    ["weight", "cap", "level", "specialty"].contains(&name)
         || NAMES.contains(&name)
         || class("cap")
         || class("label")
@@ -260,6 +263,11 @@ impl Input {
                 u32::try_from(number(1)?).map_err(|_| wrong("a smaller weight".into()))?;
         } else if name == "cap" {
             self.cap = Some(number(0)?);
+        } else if name == "specialty" {
+            let named = value.split(',').map(str::parse::<Specialty>);
+            self.specialties = named
+                .collect::<std::result::Result<_, _>>()
+                .map_err(wrong)?;
         } else if name == "level" && matches!(self.source, Source::Stats(_)) {
             let levels = value.split(',').map(|level| level.parse().ok());
             let levels: Option<Vec<u8>> = levels.collect();
@@ -290,6 +298,10 @@ impl fmt::Display for Input {
         let names = Label::ALL.map(|label| label.as_str().to_lowercase());
         for (cap, label) in self.class_caps.iter().zip(&names) {
             options.extend(cap.map(|cap| format!("cap.{label}={cap}")));
+        }
+        if !self.specialties.is_empty() {
+            let names: Vec<&str> = self.specialties.iter().map(|of| of.name()).collect();
+            options.push(format!("specialty={}", names.join(",")));
         }
         if !self.levels.is_empty() {
             let levels: Vec<String> = self.levels.iter().map(u8::to_string).collect();
@@ -326,6 +338,7 @@ mod tests {
         for text in [
             "clinical",
             "stats:30?weight=3&level=1,3",
+            "bioasq:b?specialty=cardiology,oncology",
             "pubmedqa-artificial:a.json?cap=100&cap.yes=40&cap.uncertain=0",
             "jsonl:What is flu A?.jsonl",
             "jsonl:What? Is it?.jsonl?cap=3&question=Is it?",

@@ -40,6 +40,7 @@ pub mod rules;
 mod sentences;
 mod source;
 mod sources;
+mod specialties;
 mod staging;
 mod text;
 mod verify;
@@ -79,6 +80,7 @@ pub use sources::{
     CorrectedItem, TableRow, TableSurvey, Twin, TwinRule, kind as kind_of_json, rows,
     stats_corrected, stats_held_out, stats_twins, survey_table, table_rows,
 };
+pub use specialties::Specialty;
 pub use staging::abandon;
 pub use text::blanks;
 pub use verify::verify;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Item, Label, Split};
+use crate::{Item, Label, Split, SplitShares};
 
 /// Rows of each label, in the order of [`Label::ALL`]; all three are always there.
 pub type LabelCounts = BTreeMap<Label, usize>;
@@ -96,6 +96,16 @@ pub struct RecordedSettings {
     /// Benchmarks that were kept out.
     #[serde(default)]
     pub protected: Vec<ProtectRecord>,
+}
+
+impl RecordedSettings {
+    /// Whether a split gets a share of the rows.
+    pub fn has_share(&self, split: &str) -> bool {
+        let shares = self.split.as_deref().and_then(|text| text.parse().ok());
+        let shares: SplitShares = shares.unwrap_or_default();
+        let named = Split::ALL.into_iter().find(|of| of.as_str() == split);
+        named.is_none_or(|split| shares.percent(split) > 0)
+    }
 }
 
 /// How well single words of the question guess the label.

@@ -560,3 +560,25 @@ fn a_label_of_several_tokens_is_scored_by_all_of_them() {
     let fixed = verdicts[1].rationale.as_deref() == Some("No reason was stated.");
     assert_eq!(verdicts[1].fallback, fixed);
 }
+
+/// A model that always begins to think.
+#[test]
+fn an_answer_holds_no_thought() {
+    let mut tokenizer = tokenizer();
+    let marks = ["<think>", "</think>"].map(|text| tokenizers::AddedToken::from(text, false));
+    tokenizer.add_tokens(&marks);
+    let thought = tokenizer.token_to_id("<think>").unwrap() as usize;
+    let size = tokenizer.get_vocab_size(true);
+    let think = move |_: &[u32], _: Option<usize>| {
+        let mut logits = vec![0.0_f32; size];
+        logits[thought] = 9.0;
+        logits
+    };
+    for mode in [Mode::Free, Mode::Guaranteed] {
+        let mut engine = Scripted::new(&tokenizer, &[], Box::new(think));
+        let asked = [question("Does it help?", mode, None)];
+        let verdicts = ask(&mut engine, &tokenizer, &asked, &AnswerSettings::default());
+        assert!(!verdicts[0].answer.contains("think"), "{:?}", verdicts[0]);
+        assert_eq!(verdicts[0].format_ok, mode == Mode::Guaranteed);
+    }
+}

@@ -361,6 +361,22 @@ fn a_conversation_has_control_tokens_around_the_prompt_and_none_within_it() {
     );
 }
 
+#[test]
+fn a_thinking_model_gets_an_empty_thought() {
+    let mut tokenizer = tokenizer();
+    let control =
+        ["<|im_start|>", "<|im_end|>"].map(|text| tokenizers::AddedToken::from(text, true));
+    let marks = ["<think>", "</think>"].map(|text| tokenizers::AddedToken::from(text, false));
+    tokenizer.add_special_tokens(&control);
+    tokenizer.add_tokens(&marks);
+    let prompt = fit_prompt(&tokenizer, PromptFormat::Chat, "Is it?", None, 512).unwrap();
+    // As Qwen3's chat template with `enable_thinking=False`, up to the answer's `A:`.
+    assert_eq!(
+        tokenizer.decode(&prompt.tokens, false).unwrap(),
+        "<|im_start|>user\nQ: Is it?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\nA:"
+    );
+}
+
 /// Two earlier turns, of which the first has this context.
 fn earlier(context: &str) -> [Turn<'_>; 2] {
     [

@@ -1,29 +1,30 @@
 //! `verdict ask`: answers questions with probabilities, all in one batch; the rows of a table in `bulk`.
 
+mod answering;
 mod args;
 mod bulk;
 mod evidence;
+mod loaded_run;
 mod output;
 mod resolved;
 
 use std::io::{IsTerminal as _, Read as _};
 
-use verdict_answer::{
-    AnswerSettings, EncodedPrompt, Mode, ModelInferenceEngine, Pool, Question, Verdict,
-    answer_ensemble,
-};
+use verdict_answer::{Mode, ModelInferenceEngine, Pool, Question};
 use verdict_common::counted;
 use verdict_data::{clean_context, clean_question};
-use verdict_model::AdapterBank;
 
+pub use self::answering::answer;
+use self::answering::calibrated;
 pub use self::args::Args;
+pub use self::loaded_run::LoadedRun;
 pub use self::output::print;
 use self::output::{Answer, Refused};
 use self::resolved::{Loaded, Resolved};
 pub use self::resolved::{calibrate, fitted};
 use crate::evidence::{Literature, RunPools};
 use crate::failure::{Failure, Result};
-use crate::loading::{self, Opened};
+use crate::loading;
 use crate::printer::Printer;
 use crate::shell;
 
@@ -67,11 +68,10 @@ pub fn run(args: Args, printer: &Printer) -> Result {
     let good: Vec<Question<'_>> = good.map(|(question, _)| *question).collect();
     let mut answers = match &literature {
         Some(literature) => from_literature(&resolved, &loaded, literature, &good, printer)?,
-        None if !loaded.ensemble.is_empty() => {
+        None => {
             let prompts = prompts.iter().flatten().cloned().collect();
-            of_ensemble(&resolved, &loaded, &good, prompts, printer)?
+            calibrated(&resolved, &loaded, &good, prompts, printer)?
         }
-        None => calibrated(&resolved, &loaded, &good, printer)?,
     }
     .into_iter();
     let mut faults = Vec::new();
@@ -103,67 +103,6 @@ fn refused(faults: Vec<String>, others: usize) -> Result {
             counted(others, "question")
         )),
     })
-}
-
-/// The answers to questions with their own context, or none.
-fn calibrated(
-    resolved: &Resolved,
-    loaded: &Loaded,
-    questions: &[Question<'_>],
-    printer: &Printer,
-) -> Result<Vec<Answer>> {
-    let verdicts = answer(
-        &loaded.opened,
-        &loaded.bank,
-        questions,
-        &resolved.limits,
-        printer,
-    )?;
-    let answers = verdicts.into_iter().map(|mut verdict| {
-        if let Some(calibration) = resolved.calibration {
-            calibrate(&mut verdict, calibration);
-        }
-        Answer {
-            verdict,
-            members: Vec::new(),
-            evidence: None,
-        }
-    });
-    Ok(answers.collect())
-}
-
-/// The answers of an ensemble.
-fn of_ensemble(
-    resolved: &Resolved,
-    loaded: &Loaded,
-    questions: &[Question<'_>],
-    prompts: Vec<EncodedPrompt>,
-    printer: &Printer,
-) -> Result<Vec<Answer>> {
-    let answerer = loaded.opened.answerer()?;
-    let mut engine = ModelInferenceEngine::new(&loaded.opened.model, &loaded.bank);
-    let total = questions.len() as u64;
-    let progress = (total > 1).then(|| printer.progress("ask", "question", total));
-    let mut done = |count: usize| {
-        if let Some(progress) = &progress {
-            progress.set(count as u64, "");
-        }
-    };
-    let found = answer_ensemble(
-        &answerer,
-        &mut engine,
-        questions,
-        prompts,
-        &loaded.ensemble,
-        &resolved.limits,
-        &mut done,
-    )?;
-    let answers = found.into_iter().map(|of| Answer {
-        verdict: of.verdict,
-        members: of.members,
-        evidence: None,
-    });
-    Ok(answers.collect())
 }
 
 /// The answers to questions from publications.
@@ -221,26 +160,6 @@ fn pool(resolved: &Resolved, literature: &Literature, printer: &Printer) -> Resu
 
 /// Fewer questions are too few to fit the weights of evidence on.
 const FEW: usize = 30;
-
-/// Answers all questions in one batch; shows progress for more than one.
-pub fn answer(
-    opened: &Opened,
-    bank: &AdapterBank,
-    questions: &[Question<'_>],
-    settings: &AnswerSettings,
-    printer: &Printer,
-) -> Result<Vec<Verdict>> {
-    let answerer = opened.answerer()?;
-    let mut engine = ModelInferenceEngine::new(&opened.model, bank);
-    let total = questions.len() as u64;
-    let progress = (total > 1).then(|| printer.progress("ask", "question", total));
-    let mut done = |count: usize| {
-        if let Some(progress) = &progress {
-            progress.set(count as u64, "");
-        }
-    };
-    Ok(answerer.answer(&mut engine, questions, settings, &mut done)?)
-}
 
 /// The questions of the command line, or of stdin, one per line, cleaned like those of the training set.
 fn questions(given: Vec<String>) -> Result<Vec<String>> {

@@ -152,6 +152,10 @@ fn print(report: &BuildReport, printer: &Printer) {
         manifest,
     });
     for split in manifest.splits.iter().filter(|split| split.rows == 0) {
+        if !manifest.settings.has_share(&split.split) {
+            // It is empty on purpose.
+            continue;
+        }
         printer.warn(format!(
             "the {} split is empty: {} in {}, and a group is never divided between splits",
             split.split,

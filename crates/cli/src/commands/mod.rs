@@ -7,6 +7,7 @@ pub mod demo;
 pub mod doctor;
 pub mod eval;
 pub mod index;
+pub mod label;
 pub mod pull;
 pub mod reference;
 pub mod search;
@@ -28,6 +29,7 @@ pub fn run(command: Command, printer: &Printer) -> Result {
         Command::Watch(args) => watch::run(args, printer),
         Command::Eval(args) => eval::run(args, printer),
         Command::Ask(args) => ask::run(*args, printer),
+        Command::Label(args) => label::run(args, printer),
         Command::Index(args) => index::run(args, printer),
         Command::Search(args) => search::run(args, printer),
         Command::Bench(args) => bench::run(args, printer),

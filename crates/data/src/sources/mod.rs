@@ -39,6 +39,24 @@ pub(crate) fn read(
     reading: Reading,
     emit: &mut Emit<'_>,
 ) -> Result<Vec<FileRecord>> {
+    let specialties = &input.specialties;
+    let mut chosen = |piece: Piece| -> Result<()> {
+        if specialties.is_empty() {
+            return emit(piece);
+        }
+        let specialties = specialties.clone();
+        emit(Box::new(move || {
+            let mut rows = piece()?;
+            let before = rows.rows.len();
+            rows.rows.retain(|row| {
+                let mut all = specialties.iter();
+                all.any(|specialty| specialty.covers(&row.mesh, &row.question))
+            });
+            rows.passed_over += before - rows.rows.len();
+            Ok(rows)
+        }))
+    };
+    let emit: &mut Emit<'_> = &mut chosen;
     let kind = input.source.kind();
     match &input.source {
         Source::PubmedqaLabeled(path)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use verdict_data::{Item, Label};
+use verdict_data::{Item, Label, Specialty};
 
 use crate::benchmark::Benchmark;
 use crate::report::{EvaluatedModel, Quality, Slice};
@@ -12,7 +12,7 @@ use crate::stats::scores::Scores;
 type Scored<'s> = dyn Fn(&[Label], &[usize]) -> Option<Scores> + 's;
 
 /// Slices by source, by origin of the labels, by what is held out of generated questions, by contamination, and by the
-/// benchmark's own properties, where a benchmark has more than one value.
+/// benchmark's own properties, where a benchmark has more than one value; then by specialty.
 pub(super) fn slices<'b>(
     models: &[EvaluatedModel],
     benchmark: &'b Benchmark,
@@ -39,6 +39,16 @@ pub(super) fn slices<'b>(
     let own = own
         .iter()
         .map(|(name, value)| (*name, value as &dyn Fn(usize) -> &'b str));
+    let slice = |by: &str, part: &str, places: &[usize]| {
+        let of = models.iter().zip(labels);
+        let scored =
+            of.filter_map(|(model, labels)| Some((model.name.clone(), scored(labels, places)?)));
+        Slice {
+            by: by.to_owned(),
+            part: part.to_owned(),
+            models: scored.collect(),
+        }
+    };
     let mut slices = Vec::new();
     for (by, value) in properties.into_iter().chain(own) {
         let mut parts: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -48,18 +58,39 @@ pub(super) fn slices<'b>(
         if parts.len() < 2 {
             continue;
         }
-        slices.extend(parts.into_iter().map(|(part, places)| {
-            let of = models.iter().zip(labels);
-            let scored = of
-                .filter_map(|(model, labels)| Some((model.name.clone(), scored(labels, &places)?)));
-            Slice {
-                by: by.to_owned(),
-                part: part.to_owned(),
-                models: scored.collect(),
-            }
-        }));
+        slices.extend(
+            parts
+                .into_iter()
+                .map(|(part, places)| slice(by, part, &places)),
+        );
     }
+    slices.extend(
+        specialties(benchmark)
+            .into_iter()
+            .map(|(specialty, places)| slice("specialty", specialty.name(), &places)),
+    );
     slices
+}
+
+/// Fewer questions of a specialty are not shown: their interval says nothing.
+const FEW: usize = 10;
+
+/// The questions of each specialty, where the headings of their publications are known. A question may belong to several.
+fn specialties(benchmark: &Benchmark) -> Vec<(Specialty, Vec<usize>)> {
+    if benchmark.headings.iter().all(Vec::is_empty) {
+        return Vec::new();
+    }
+    let items = &benchmark.items;
+    let of = |specialty: Specialty| {
+        let covered = |place: &usize| {
+            let headings = &benchmark.headings[*place];
+            !headings.is_empty() && specialty.covers(headings, &items[*place].question)
+        };
+        let places: Vec<usize> = (0..items.len()).filter(covered).collect();
+        (specialty, places)
+    };
+    let all = Specialty::all().map(of);
+    all.filter(|(_, places)| places.len() >= FEW).collect()
 }
 
 /// What is held out of a generated question.

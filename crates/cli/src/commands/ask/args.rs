@@ -13,7 +13,7 @@ use crate::loading::MachineFlags;
 /// Without a question on the command line, questions are read from stdin, one per line. A question that cannot be asked
 /// (empty, or longer than --max-prompt-tokens) does not stop the others: stderr names it, or with --json an object with
 /// "question" and "error" takes its place. The exit status is then 2.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Questions
     #[arg(value_name = "QUESTION")]

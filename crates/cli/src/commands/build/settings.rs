@@ -41,8 +41,7 @@ pub struct Settings {
     pub unbalanced: bool,
     /// Split into training, validation and test set in percent [default: 80,10,10]
     ///
-    /// 90,10,0 makes no test set, for data whose test is a benchmark that --protect keeps out; 100,0,0 leaves no
-    /// validation set either, for training with --folds.
+    /// 90,10,0 makes no test set, for data whose test is a benchmark that --protect keeps out.
     #[arg(long, value_name = "TRAIN,VALIDATION,TEST")]
     pub split: Option<String>,
     /// Resolve conflicting labels: drop, uncertain [default: drop]
