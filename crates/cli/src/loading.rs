@@ -47,8 +47,8 @@ pub struct MachineFlags {
     /// Set the compute dtype: auto, bf16, f32, int8 [default: run's or auto]
     ///
     /// The type of matrix products. `auto` is bf16 with f32 sums on a GPU and where the processor has
-    /// instructions for it; elsewhere it is int8 if the base is, else f32. int8 rounds the inputs of a product to 8
-    /// bits, with one scale for 32 of them; adapters stay f32. f32 is the exact mode.
+    /// instructions for it, else f32. int8 is several times faster than f32 on a processor, but changes some labels:
+    /// it rounds the inputs of a product to 8 bits, with one scale for 32 of them. It needs base int8.
     #[arg(long, value_name = "TYPE", value_parser = compute_names(), hide_possible_values = true)]
     pub compute: Option<ComputeSetting>,
     /// Select the device: auto, cpu, cuda:0 [default: auto]
@@ -97,7 +97,7 @@ impl MachineFlags {
         let settings = self.settings(run)?;
         let devices = device::choose(&settings, printer)?;
         match devices.as_slice() {
-            [place] => Ok(options(&settings, place).for_answering()),
+            [place] => Ok(options(&settings, place)),
             _ => Err(Failure::input(format!(
                 "--device: expected one device, found {}",
                 settings.device

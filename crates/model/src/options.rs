@@ -16,8 +16,8 @@ pub enum Device {
 pub struct LoadOptions {
     /// Format of the frozen weights.
     pub base: BaseQuantization,
-    /// Format of the products; none takes bf16 on GPUs and where the processor has it, f32 elsewhere (int8 after
-    /// [`LoadOptions::for_answering`]).
+    /// Format of the products; none takes bf16 on GPUs and where the processor has it, f32 elsewhere.
+    /// int8 products answer and do not train.
     pub compute: Option<ComputeDtype>,
     /// Threads; 0 takes every core. For the CPU.
     pub threads: usize,
@@ -27,25 +27,6 @@ pub struct LoadOptions {
     pub device: Device,
     /// Most memory that may be taken of a GPU; none takes what is free.
     pub memory_bytes: Option<u64>,
-}
-
-impl LoadOptions {
-    /// The options for a model that will answer and not train: where the compute dtype is not given and the processor
-    /// has no bf16 products, an int8 base is multiplied in int8.
-    #[must_use]
-    pub fn for_answering(self) -> Self {
-        let int8 = self.compute.is_none()
-            && self.device == Device::Cpu
-            && self.base == BaseQuantization::Int8
-            && !self.isa.has_bf16();
-        match int8 {
-            true => Self {
-                compute: Some(ComputeDtype::Int8),
-                ..self
-            },
-            false => self,
-        }
-    }
 }
 
 impl Default for LoadOptions {

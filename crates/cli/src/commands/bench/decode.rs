@@ -11,7 +11,7 @@ use super::tokens::{self, Sequence};
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::fleet::LoadedModels;
-use crate::loading::{self, MachineFlags};
+use crate::loading::MachineFlags;
 use crate::machine;
 use crate::printer::Printer;
 use crate::table::Table;
@@ -72,16 +72,13 @@ struct Report {
 
 /// Measures, and prints the figures.
 pub fn run(args: &Args, printer: &Printer) -> Result {
-    let mut settings = args.machine.settings(None)?;
+    let settings = args.machine.settings(None)?;
     let devices = device::choose(&settings, printer)?;
     if devices.len() > 1 {
         return Err(Failure::input(format!(
             "--device: expected one device, found {}",
             settings.device
         )));
-    }
-    if let [place] = devices.as_slice() {
-        settings.compute = loading::options(&settings, place).for_answering().compute;
     }
     let source = args.model.source(printer)?;
     let vocabulary = source.config().vocab_size;
