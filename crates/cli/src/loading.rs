@@ -29,9 +29,10 @@ pub fn base_names() -> impl TypedValueParser<Value = BaseQuantization> {
     PossibleValuesParser::new(BaseQuantization::NAMES).try_map(|name| name.parse())
 }
 
-/// Parser of `--compute`.
+/// Parser of `--compute` in answering.
 pub fn compute_names() -> impl TypedValueParser<Value = ComputeSetting> {
-    PossibleValuesParser::new(compute::NAMES).try_map(|name| compute::parse(&name))
+    PossibleValuesParser::new(compute::ANSWERING_NAMES)
+        .try_map(|name| compute::parse_for_answering(&name))
 }
 
 /// Where and how a model is computed: flags of `ask`, `eval` and `bench`.
@@ -43,10 +44,11 @@ pub struct MachineFlags {
     /// Base-model quantization. nf4 needs a GPU, fp8 a GPU of compute capability 9.0.
     #[arg(long, value_name = "TYPE", value_parser = base_names(), hide_possible_values = true)]
     pub base: Option<BaseQuantization>,
-    /// Set the compute dtype: auto, bf16, f32 [default: run's or auto]
+    /// Set the compute dtype: auto, bf16, f32, int8 [default: run's or auto]
     ///
     /// The type of matrix products. `auto` is bf16 with f32 sums on a GPU and where the processor has
-    /// instructions for it, else f32.
+    /// instructions for it, else f32. int8 is several times faster than f32 on a processor, but changes some labels:
+    /// it rounds the inputs of a product to 8 bits, with one scale for 32 of them. It needs base int8.
     #[arg(long, value_name = "TYPE", value_parser = compute_names(), hide_possible_values = true)]
     pub compute: Option<ComputeSetting>,
     /// Select the device: auto, cpu, cuda:0 [default: auto]

@@ -22,13 +22,16 @@ pub enum BaseQuantization {
     Nf4,
 }
 
-/// Number format of the operands of matrix products. Sums are always f32.
+/// Number format of the operands of matrix products. Sums are f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ComputeDtype {
     /// bfloat16, rounded to nearest even. On a CPU it needs AVX-512 BF16 or AMX.
     Bf16,
     /// 32-bit floats with fused multiply-add. CPU only.
     F32,
+    /// int8 activations, one scale for every 32 of a row, times int8 weights, with sums in i32 and f32. For
+    /// answering on a CPU with an int8 base; adapters are multiplied in f32.
+    Int8,
 }
 
 /// A name that is none of the expected ones.
@@ -102,6 +105,7 @@ names!(BaseQuantization {
 names!(ComputeDtype {
     Bf16 = "bf16",
     F32 = "f32",
+    Int8 = "int8",
 });
 
 #[cfg(test)]

@@ -135,14 +135,6 @@ impl Model {
         }
     }
 
-    /// Runs `work` on one of the model's threads. Worth calling once around a loop of many small calls.
-    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        match &self.backend {
-            Backend::Cpu(model) => model.cpu.install(work),
-            Backend::Gpu(_) => work(),
-        }
-    }
-
     /// Memory of the frozen weights.
     pub fn weight_bytes(&self) -> usize {
         match &self.backend {

@@ -1,12 +1,12 @@
 //! Gradients and optimizer steps for the whole bank, on a CPU or a GPU.
 
 use verdict_formats::Adapter;
-use verdict_kernels::AdamW;
+use verdict_kernels::{AdamW, ComputeDtype};
 
 use crate::bank::AdapterBank;
 use crate::batch::{Example, ExampleLoss};
 use crate::cpu::CpuTrainer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::GpuTrainer;
 use crate::model::{Backend, Model};
 use crate::training_state::{AdapterState, Rate};
@@ -28,8 +28,13 @@ impl Trainer {
     /// Takes ownership of a bank to train it with `model`.
     ///
     /// # Errors
-    /// A GPU without memory for the bank's weights, gradients and moments.
+    /// A model with products in int8, which have no gradient; a GPU without memory for the bank's weights, gradients
+    /// and moments.
     pub fn new(model: &Model, bank: AdapterBank, adam: AdamW) -> Result<Self> {
+        if model.compute() == ComputeDtype::Int8 {
+            let text = "training needs compute bf16 or f32: int8 products are for answering";
+            return Err(Error::Machine(text.into()));
+        }
         let state = match &model.backend {
             Backend::Cpu(_) => State::Cpu(Box::new(CpuTrainer::new(&bank, adam))),
             Backend::Gpu(model) => State::Gpu(Box::new(GpuTrainer::new(model, &bank, adam)?)),

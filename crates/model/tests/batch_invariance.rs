@@ -39,6 +39,26 @@ fn machines() -> Vec<LoadOptions> {
     all
 }
 
+/// The same, and every version of the integer products, which answer but do not train.
+fn answering_machines() -> Vec<LoadOptions> {
+    let mut all = machines();
+    let Some(first) = all.first().copied() else {
+        return all;
+    };
+    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512Vnni] {
+        if isa <= Isa::hardware() {
+            all.push(LoadOptions {
+                compute: Some(ComputeDtype::Int8),
+                isa,
+                ..first
+            });
+        } else {
+            skipped(isa);
+        }
+    }
+    all
+}
+
 #[allow(
     clippy::print_stderr,
     reason = "a skipped instruction set must be seen"
@@ -153,7 +173,7 @@ fn decoding_gives_the_bits_of_the_whole_prompt() {
     for family in support::FAMILIES {
         let golden = Golden::read(family);
         let sequences = golden.sequences();
-        for options in machines() {
+        for options in answering_machines() {
             let model = golden.model_with(options);
             let bank = golden.bank(&model, &["r4", "r6"]);
             let long = sequences

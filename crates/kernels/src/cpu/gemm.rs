@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use crate::cpu::layout::{BLOCK, K_TILE, STRIP};
 use crate::cpu::{Cpu, Isa, SharedMut};
-use crate::number_formats::ComputeDtype;
+use crate::int8::{self, QuantizedRows};
 
 const SCRATCH_BYTES: usize = 448 * 1024;
 const MAX_BLOCKS: usize = 8;
@@ -30,6 +30,10 @@ pub(crate) trait Pack: Sync {
     fn stored_int8(&self, _block: usize) -> Option<&[i8]> {
         None
     }
+    /// The block as stored, when it is stored for integer products.
+    fn stored_offset(&self, _block: usize) -> Option<&[u8]> {
+        None
+    }
     fn pack_bf16(&self, isa: Isa, block: usize, out: &mut [u16]);
     fn pack_f32(&self, isa: Isa, block: usize, out: &mut [f32]);
 }
@@ -40,6 +44,7 @@ pub(crate) trait Pack: Sync {
 pub(crate) enum Left {
     F32(*const f32),
     Bf16(*const u16),
+    Int8(QuantizedRows),
 }
 
 /// What becomes of a finished sum `v`.
@@ -107,9 +112,10 @@ pub(crate) fn run(cpu: &Cpu, products: &[Product<'_>]) {
     cpu.each(tasks.len(), |i| {
         let task = &tasks[i];
         let product = &products[task.product];
-        SCRATCH.with_borrow_mut(|scratch| match cpu.compute() {
-            ComputeDtype::F32 => run_f32(cpu.isa(), product, task, scratch),
-            ComputeDtype::Bf16 => run_bf16(cpu.isa(), product, task, scratch),
+        SCRATCH.with_borrow_mut(|scratch| match product.left {
+            Left::F32(_) => run_f32(cpu.isa(), product, task, scratch),
+            Left::Bf16(_) => run_bf16(cpu.isa(), product, task, scratch),
+            Left::Int8(rows) => run_int8(cpu.isa(), product, rows, task, &mut scratch.sums),
         });
     });
 }
@@ -121,9 +127,10 @@ fn split(cpu: &Cpu, index: usize, p: &Product<'_>, products: usize, tasks: &mut 
         return;
     }
     let blocks = p.right.n().div_ceil(BLOCK);
-    let bytes = match cpu.compute() {
-        ComputeDtype::F32 => p.right.k() * BLOCK * 4,
-        ComputeDtype::Bf16 => p.right.k().next_multiple_of(K_TILE) * BLOCK * 2,
+    let bytes = match p.left {
+        Left::F32(_) => p.right.k() * BLOCK * 4,
+        Left::Bf16(_) => p.right.k().next_multiple_of(K_TILE) * BLOCK * 2,
+        Left::Int8(_) => int8::block_bytes(p.right.k()),
     };
     let wanted = if products >= 2 * cpu.threads() {
         1
@@ -204,6 +211,28 @@ fn run_f32(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
                 }
                 finish(isa, p, strip, rows, block, pair.len(), sums);
             }
+        }
+    }
+}
+
+/// Weights are read as they are stored, and a pair of blocks stays in the L1 cache while the strips run over it.
+fn run_int8(isa: Isa, p: &Product<'_>, rows: QuantizedRows, task: &Task, sums: &mut Sums) {
+    assert!(p.mode != Mode::Continue, "integer products start from zero");
+    for first in task.blocks.clone().step_by(2) {
+        let blocks = (task.blocks.end - first).min(2);
+        for strip in task.rows.clone().step_by(STRIP) {
+            let count = (task.rows.end - strip).min(STRIP);
+            for half in 0..blocks {
+                let Some(stored) = p.right.stored_offset(first + half) else {
+                    unreachable!("integer product of other weights")
+                };
+                // SAFETY: `count` rows from `strip` on, the weights of a block, sums of a strip.
+                unsafe {
+                    let c = sums.0.as_mut_ptr().add(half * BLOCK);
+                    int8::strip(isa, rows.from(strip), count, stored.as_ptr(), c);
+                }
+            }
+            finish(isa, p, strip, count, first, blocks, sums);
         }
     }
 }

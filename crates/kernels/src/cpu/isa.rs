@@ -9,7 +9,9 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, VL, DQ.
     Avx512,
-    /// AVX-512 with BF16 dot products.
+    /// AVX-512 with int8 dot products (VNNI).
+    Avx512Vnni,
+    /// AVX-512 with BF16 dot products, and VNNI.
     Avx512Bf16,
     /// AMX tiles, bf16.
     Amx,
@@ -17,16 +19,17 @@ pub enum Isa {
 
 impl Isa {
     /// Every variant, rising.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Portable,
         Self::Avx2,
         Self::Avx512,
+        Self::Avx512Vnni,
         Self::Avx512Bf16,
         Self::Amx,
     ];
 
     /// The best this machine has, capped by the environment variable `VERDICT_ISA`
-    /// (`portable`, `avx2`, `avx512`, `avx512bf16`, `amx`; anything else is ignored).
+    /// (`portable`, `avx2`, `avx512`, `avx512vnni`, `avx512bf16`, `amx`; anything else is ignored).
     pub fn detect() -> Self {
         let cap = std::env::var("VERDICT_ISA").ok();
         let cap = cap.and_then(|name| Self::ALL.into_iter().find(|isa| isa.name() == name));
@@ -43,8 +46,11 @@ impl Isa {
         if !(has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512dq")) {
             return Self::Avx2;
         }
-        if !has!("avx512bf16") {
+        if !has!("avx512vnni") {
             return Self::Avx512;
+        }
+        if !has!("avx512bf16") {
+            return Self::Avx512Vnni;
         }
         if cpu_has_amx_bf16() && allow_amx() {
             Self::Amx
@@ -70,6 +76,7 @@ impl Isa {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
             Self::Avx512Bf16 => "avx512bf16",
             Self::Amx => "amx",
         }

@@ -5,25 +5,26 @@ mod isa;
 pub(crate) mod layout;
 pub(crate) mod math;
 mod memory;
+mod pool;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
 
 pub use isa::Isa;
 pub use memory::{resize_buffer, zeros};
-use rayon::prelude::*;
+use pool::Pool;
 
 use crate::number_formats::ComputeDtype;
 
 /// A CPU as the operations see it.
 #[derive(Debug)]
 pub struct Cpu {
-    pool: rayon::ThreadPool,
+    pool: Pool,
     isa: Isa,
     compute: ComputeDtype,
 }
 
 impl Cpu {
-    /// `threads` = 0 takes every core. `compute` = `None` takes bf16 where `isa` has it, f32 elsewhere.
+    /// `threads` = 0 takes every core, and no more threads are started than there are cores. `compute` = `None` takes bf16 where `isa` has it, f32 elsewhere.
     ///
     /// # Errors
     /// A text, when bf16 is requested on a processor without it or the threads cannot be started.
@@ -42,11 +43,7 @@ impl Cpu {
             isa::allow_amx();
         }
         memory::map_large_buffers();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("verdict-{i}"))
-            .build()
-            .map_err(|e| format!("threads: {e}"))?;
+        let pool = Pool::new(threads).map_err(|e| format!("threads: {e}"))?;
         Ok(Self { pool, isa, compute })
     }
 
@@ -70,22 +67,12 @@ impl Cpu {
 
     /// Number of worker threads.
     pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
-    }
-
-    /// Runs `work` on a worker thread. Operations called inside start without handing over to the pool each
-    /// time, so it is worth calling once around a whole forward pass.
-    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.pool.install(work)
+        self.pool.threads()
     }
 
     /// Calls `work(i)` for every `i < tasks`, on all threads.
     pub(crate) fn each(&self, tasks: usize, work: impl Fn(usize) + Sync + Send) {
-        match tasks {
-            0 => {}
-            1 => work(0),
-            _ => self.install(|| (0..tasks).into_par_iter().with_max_len(1).for_each(work)),
-        }
+        self.pool.run(tasks, &work);
     }
 
     /// Calls `work(row, values)` for every row of a matrix with rows `width` long, on all threads.
@@ -111,15 +98,12 @@ impl Cpu {
         items: &mut [T],
         work: impl Fn(usize, &mut T) + Sync + Send,
     ) {
-        match items {
-            [] => {}
-            [one] => work(0, one),
-            many => self.install(|| {
-                many.par_iter_mut()
-                    .enumerate()
-                    .for_each(|(i, item)| work(i, item))
-            }),
-        }
+        let shared = SharedMut::new(items);
+        self.each(items.len(), |i| {
+            // SAFETY: one task per item.
+            let item = unsafe { shared.slice(i..i + 1) };
+            work(i, &mut item[0]);
+        });
     }
 
     /// Calls `work(rows)` on pieces of `0..rows`, each at least `grain` long, on all threads.

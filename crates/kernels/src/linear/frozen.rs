@@ -1,13 +1,15 @@
 //! Frozen weights: packed once, read by every product.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::cpu::gemm::{Mode, Pack, Product, run};
+use crate::cpu::gemm::{Left, Mode, Pack, Product, run};
 use crate::cpu::layout::{BLOCK, K_TILE, TILE};
 use crate::cpu::math::{from_bf16, to_bf16};
 use crate::cpu::{Cpu, Isa, SharedMut, zeros};
+use crate::int8::{self, Activations};
 use crate::linear::Rows;
-use crate::number_formats::BaseQuantization;
+use crate::number_formats::{BaseQuantization, ComputeDtype};
 
 enum Store {
     /// `[n/16][k][16]`
@@ -16,6 +18,13 @@ enum Store {
     Bf16(Vec<u16>),
     /// As bf16, and a scale a row.
     Int8(Vec<i8>, Vec<f32>),
+    /// For integer products: `[n/16][k/4][16][4]`, and a scale a row.
+    Offset(Vec<u8>, Vec<f32>),
+}
+
+thread_local! {
+    /// The quantized rows of the product that this thread has started.
+    static ACTIVATIONS: RefCell<Activations> = RefCell::default();
 }
 
 /// A frozen `[out, in]` matrix (or several stacked by rows) with an optional bias.
@@ -50,6 +59,9 @@ impl FrozenLinear {
         let mut store = match base {
             BaseQuantization::F32 => Store::F32(zeros(blocks * k * BLOCK)),
             BaseQuantization::Bf16 => Store::Bf16(zeros(blocks * tiles * TILE)),
+            BaseQuantization::Int8 if cpu.compute() == ComputeDtype::Int8 => {
+                Store::Offset(zeros(blocks * int8::block_bytes(k)), vec![0.0; n])
+            }
             BaseQuantization::Int8 => Store::Int8(zeros(blocks * tiles * TILE), vec![0.0; n]),
             BaseQuantization::Fp8 | BaseQuantization::Nf4 => panic!("{base} weights are for GPUs"),
         };
@@ -60,6 +72,7 @@ impl FrozenLinear {
                 F32(SharedMut<f32>),
                 Bf16(SharedMut<u16>),
                 Int8(SharedMut<i8>, &'a SharedMut<f32>),
+                Offset(SharedMut<u8>, &'a SharedMut<f32>),
             }
             let scales;
             let out = match &mut store {
@@ -68,6 +81,10 @@ impl FrozenLinear {
                 Store::Int8(v, s) => {
                     scales = SharedMut::new(s);
                     Out::Int8(SharedMut::new(v), &scales)
+                }
+                Store::Offset(v, s) => {
+                    scales = SharedMut::new(s);
+                    Out::Offset(SharedMut::new(v), &scales)
                 }
             };
             cpu.each_range(blocks, 2, |range| {
@@ -101,7 +118,7 @@ impl FrozenLinear {
                                         v[(p / 2) * 2 * BLOCK + 2 * j + p % 2] = to_bf16(*w);
                                     }
                                 }
-                                Out::Int8(_, scales) => {
+                                Out::Int8(_, scales) | Out::Offset(_, scales) => {
                                     let bytes = &mut bytes[j * padded..][..k];
                                     scales.slice(first + j..first + j + 1)[0] =
                                         quantise(isa, row, bytes);
@@ -115,6 +132,13 @@ impl FrozenLinear {
                         // SAFETY: as above.
                         let v = unsafe { v.slice(block * size..(block + 1) * size) };
                         interleave(isa, &bytes, v);
+                    }
+                    if let Out::Offset(v, _) = &out {
+                        bytes[count * padded..].fill(0);
+                        let size = int8::block_bytes(k);
+                        // SAFETY: as above.
+                        let v = unsafe { v.slice(block * size..(block + 1) * size) };
+                        interleave_offset(isa, &bytes, v);
                     }
                 }
             });
@@ -141,6 +165,7 @@ impl FrozenLinear {
             Store::F32(v) => v.len() * 4,
             Store::Bf16(v) => v.len() * 2,
             Store::Int8(v, s) => v.len() + s.len() * 4,
+            Store::Offset(v, s) => v.len() + s.len() * 4,
         }
     }
 
@@ -154,6 +179,10 @@ impl FrozenLinear {
                 Store::F32(v) => v[(block * self.k + p) * BLOCK + j],
                 Store::Bf16(v) => from_bf16(v[at(p)]),
                 Store::Int8(v, s) => f32::from(v[at(p)]) * s[row],
+                Store::Offset(v, s) => {
+                    let block = &v[block * int8::block_bytes(self.k)..];
+                    f32::from(int8::weight(block[int8::place(j, p)])) * s[row]
+                }
             };
         }
     }
@@ -167,14 +196,12 @@ impl FrozenLinear {
     pub fn forward_rows(&self, cpu: &Cpu, x: &Rows, rows: Range<usize>, y: &mut [f32], mode: Mode) {
         assert_eq!(x.columns(), self.k, "inputs");
         assert_eq!(y.len(), rows.len() * self.n, "outputs");
-        let right = Forward(self);
-        run(
-            cpu,
-            &[Product {
-                left: x.left(rows.start, 0),
+        let mut product = |left: Left| {
+            let product = Product {
+                left,
                 ld: x.ld(),
                 m: rows.len(),
-                right: &right,
+                right: &Forward(self),
                 out: SharedMut::new(y),
                 out_at: 0,
                 out_ld: self.n,
@@ -182,8 +209,16 @@ impl FrozenLinear {
                 factor: 1.0,
                 scale: self.scale(),
                 bias: self.bias.as_deref(),
-            }],
-        );
+            };
+            run(cpu, &[product]);
+        };
+        if let Store::Offset(..) = &self.store {
+            return ACTIVATIONS.with_borrow_mut(|activations| {
+                activations.set(cpu, rows.len(), self.k, |i| x.values(rows.start + i));
+                product(Left::Int8(activations.rows()));
+            });
+        }
+        product(x.left(rows.start, 0));
     }
 
     /// `dx = dy W` or `dx += dy W`. Where there is a [`FrozenLinear::scale`], `dy`'s columns must have
@@ -213,7 +248,7 @@ impl FrozenLinear {
     /// Scale of each output row, for int8.
     pub fn scale(&self) -> Option<&[f32]> {
         match &self.store {
-            Store::Int8(_, s) => Some(s),
+            Store::Int8(_, s) | Store::Offset(_, s) => Some(s),
             _ => None,
         }
     }
@@ -252,6 +287,23 @@ crate::cpu::multiversion! {
     }
 }
 
+crate::cpu::multiversion! {
+    /// `[16 n][k]` to `[fours of k][16 n][4]`, without signs.
+    fn interleave_offset(isa, rows: &[i8], out: &mut [u8]) {
+        let (rows, _) = rows.as_chunks::<4>();
+        let fours = rows.len() / BLOCK;
+        let (out, _) = out.as_chunks_mut::<4>();
+        for (four, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+            for (j, o) in out.iter_mut().enumerate() {
+                *o = rows[j * fours + four].map(int8::stored);
+            }
+        }
+    }
+}
+
+/// What a product in f32 or bf16 says of weights that were packed for integer products.
+const INTEGER: &str = "weights packed for integer products";
+
 /// k = inputs, n = outputs.
 struct Forward<'a>(&'a FrozenLinear);
 
@@ -288,9 +340,18 @@ impl Pack for Forward<'_> {
         }
     }
 
+    fn stored_offset(&self, block: usize) -> Option<&[u8]> {
+        let size = int8::block_bytes(self.0.k);
+        match &self.0.store {
+            Store::Offset(v, _) => Some(&v[block * size..][..size]),
+            _ => None,
+        }
+    }
+
     fn pack_bf16(&self, _isa: Isa, block: usize, out: &mut [u16]) {
         let size = self.0.k.div_ceil(K_TILE) * TILE;
         match &self.0.store {
+            Store::Offset(..) => unreachable!("{INTEGER}"),
             Store::Bf16(_) => unreachable!("stored as it is"),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: bf16 products are run only where AVX-512 BF16 is.
@@ -321,6 +382,7 @@ impl Pack for Forward<'_> {
         let size = self.0.k.div_ceil(K_TILE) * TILE;
         match &self.0.store {
             Store::F32(_) => unreachable!("stored as it is"),
+            Store::Offset(..) => unreachable!("{INTEGER}"),
             Store::Bf16(v) => untile_bf16(isa, &v[block * size..][..size], out),
             Store::Int8(v, _) => untile_int8(isa, &v[block * size..][..size], out),
         }
@@ -370,6 +432,7 @@ impl Backward<'_> {
                     Store::F32(v) => v[(nb * w.k + p) * BLOCK + j],
                     Store::Bf16(v) => from_bf16(v[at]),
                     Store::Int8(v, _) => f32::from(v[at]),
+                    Store::Offset(..) => unreachable!("{INTEGER}"),
                 };
                 put(output, c, value);
             }
@@ -392,7 +455,7 @@ impl Pack for Backward<'_> {
             use crate::cpu::x86::{Tiles, transpose_tiles};
             let (blocks, tiles) = (self.0.n.div_ceil(BLOCK), self.0.k.div_ceil(K_TILE));
             let from = match &self.0.store {
-                Store::F32(_) => None,
+                Store::F32(_) | Store::Offset(..) => None,
                 Store::Bf16(v) => Some(Tiles::Bf16(v)),
                 Store::Int8(v, _) => Some(Tiles::Int8(v)),
             };
@@ -423,6 +486,7 @@ impl Pack for Backward<'_> {
                 }
                 Store::Bf16(v) => transpose_bf16(isa, &v[at..at + TILE / 2], rows),
                 Store::Int8(v, _) => transpose_int8(isa, &v[at..at + TILE / 2], rows),
+                Store::Offset(..) => unreachable!("{INTEGER}"),
             }
         }
     }

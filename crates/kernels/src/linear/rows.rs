@@ -35,7 +35,7 @@ impl Rows {
         self.len = len;
         self.columns = columns;
         match cpu.compute() {
-            ComputeDtype::F32 => {
+            ComputeDtype::F32 | ComputeDtype::Int8 => {
                 self.ld = columns;
                 if !matches!(self.data, Data::F32(_)) {
                     self.data = Data::F32(Vec::new());
@@ -177,6 +177,14 @@ impl Rows {
         match &self.data {
             Data::F32(v) => v[range].to_vec(),
             Data::Bf16(v) => v[range].iter().map(|x| from_bf16(*x)).collect(),
+        }
+    }
+
+    /// One row, where rows are f32.
+    pub(crate) fn values(&self, row: usize) -> &[f32] {
+        match &self.data {
+            Data::F32(v) => &v[row * self.ld..][..self.columns],
+            Data::Bf16(_) => unreachable!("integer product of bf16 rows"),
         }
     }
 

@@ -127,15 +127,13 @@ impl CpuModel {
         for chunk in chunks {
             running.extend(by_number[chunk.sequence].take());
         }
-        self.cpu.install(|| {
-            let mut attend = CachedAttention {
-                model: self,
-                batch: &batch,
-                sequences: &mut running,
-            };
-            self.forward(bank, &batch, false, &mut attend, workspace);
-            self.logits(&workspace.x, &ends, head, logits);
-        });
+        let mut attend = CachedAttention {
+            model: self,
+            batch: &batch,
+            sequences: &mut running,
+        };
+        self.forward(bank, &batch, false, &mut attend, workspace);
+        self.logits(&workspace.x, &ends, head, logits);
         for (chunk, sequence) in chunks.iter().zip(running) {
             sequence.len += chunk.tokens.len();
         }

@@ -33,23 +33,21 @@ impl CpuModel {
     ) -> Result<Vec<ExampleLoss>> {
         let batch = Packed::new(Limits::of(&self.config), bank.len(), examples)?;
         let mut ws = Workspace::default();
-        Ok(self.cpu.install(|| {
-            self.forward(
-                bank,
-                &batch,
-                false,
-                &mut PackedAttention(self, &batch),
-                &mut ws,
-            );
-            self.losses(
-                &batch,
-                examples.len(),
-                probes,
-                &ws.x,
-                None,
-                &mut HeadBuffers::default(),
-            )
-        }))
+        self.forward(
+            bank,
+            &batch,
+            false,
+            &mut PackedAttention(self, &batch),
+            &mut ws,
+        );
+        Ok(self.losses(
+            &batch,
+            examples.len(),
+            probes,
+            &ws.x,
+            None,
+            &mut HeadBuffers::default(),
+        ))
     }
 
     /// Logits `[rows, V]` of rows of the residual stream.

@@ -1,7 +1,9 @@
 //! A checkpoint becomes a frozen model.
 
 use verdict_formats::{Checkpoint, ModelConfig};
-use verdict_kernels::{AttentionShape, BaseQuantization, Cpu, FrozenLinear, RopeTable};
+use verdict_kernels::{
+    AttentionShape, BaseQuantization, ComputeDtype, Cpu, FrozenLinear, RopeTable,
+};
 
 use crate::batch::Limits;
 use crate::error::{Error, Result};
@@ -30,6 +32,11 @@ impl CpuModel {
         let needs = match options.base {
             BaseQuantization::Fp8 => Some("base fp8 needs a GPU of compute capability 9.0"),
             BaseQuantization::Nf4 => Some("base nf4 needs a GPU"),
+            BaseQuantization::F32 | BaseQuantization::Bf16
+                if options.compute == Some(ComputeDtype::Int8) =>
+            {
+                Some("compute int8 needs base int8")
+            }
             BaseQuantization::F32 | BaseQuantization::Bf16 | BaseQuantization::Int8 => None,
         };
         if let Some(text) = needs {

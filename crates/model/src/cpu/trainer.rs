@@ -64,27 +64,25 @@ impl CpuTrainer {
             head,
             ..
         } = self;
-        Ok(model.cpu.install(|| {
-            model.forward(
-                bank,
-                &batch,
-                true,
-                &mut PackedAttention(model, &batch),
-                workspace,
-            );
-            back.dx.clear();
-            resize_buffer(&mut back.dx, batch.rows() * model.config.hidden_size);
-            let losses = model.losses(
-                &batch,
-                examples.len(),
-                probes,
-                &workspace.x,
-                Some(&mut back.dx),
-                head,
-            );
-            model.backward(bank, &batch, workspace, back, gradients);
-            losses
-        }))
+        model.forward(
+            bank,
+            &batch,
+            true,
+            &mut PackedAttention(model, &batch),
+            workspace,
+        );
+        back.dx.clear();
+        resize_buffer(&mut back.dx, batch.rows() * model.config.hidden_size);
+        let losses = model.losses(
+            &batch,
+            examples.len(),
+            probes,
+            &workspace.x,
+            Some(&mut back.dx),
+            head,
+        );
+        model.backward(bank, &batch, workspace, back, gradients);
+        Ok(losses)
     }
 
     pub(crate) fn state(&self, bank: &AdapterBank, adapter: usize) -> AdapterState {

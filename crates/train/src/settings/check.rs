@@ -194,9 +194,15 @@ impl Check {
         );
         self.that(
             "compute",
-            !(gpu && compute == Some(ComputeDtype::F32)),
+            !(gpu && matches!(compute, Some(ComputeDtype::F32 | ComputeDtype::Int8))),
             "auto or bf16 on a GPU",
-            "f32",
+            super::compute::name(compute),
+        );
+        self.that(
+            "compute",
+            compute != Some(ComputeDtype::Int8) || base == BaseQuantization::Int8,
+            "auto, bf16 or f32 with a base that is not int8",
+            super::compute::name(compute),
         );
         if let Some(memory) = settings.memory_gib {
             self.that("memory_gib", positive(&memory), "GiB above 0", memory);

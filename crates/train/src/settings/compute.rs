@@ -9,23 +9,40 @@ pub type ComputeSetting = Option<ComputeDtype>;
 /// What the setting is written as where the device decides.
 const AUTO: &str = "auto";
 
-/// Every name that the setting takes.
+/// Every name that the setting takes. Training has no integer products.
 pub const NAMES: &[&str] = &[AUTO, "bf16", "f32"];
+
+/// Every name that answering takes.
+pub const ANSWERING_NAMES: &[&str] = &[AUTO, "bf16", "f32", "int8"];
 
 /// Reads the setting.
 ///
 /// # Errors
 /// A name that is none of [`NAMES`].
 pub fn parse(text: &str) -> Result<ComputeSetting, UnknownName> {
+    parse_one_of(NAMES, text)
+}
+
+/// Reads the setting of a command that answers.
+///
+/// # Errors
+/// A name that is none of [`ANSWERING_NAMES`].
+pub fn parse_for_answering(text: &str) -> Result<ComputeSetting, UnknownName> {
+    parse_one_of(ANSWERING_NAMES, text)
+}
+
+fn parse_one_of(
+    expected: &'static [&'static str],
+    text: &str,
+) -> Result<ComputeSetting, UnknownName> {
+    let unknown = || UnknownName {
+        expected,
+        found: text.to_owned(),
+    };
     match text {
         AUTO => Ok(None),
-        _ => text
-            .parse()
-            .map(Some)
-            .map_err(|error: UnknownName| UnknownName {
-                expected: NAMES,
-                ..error
-            }),
+        _ if expected.contains(&text) => text.parse().map(Some).map_err(|_| unknown()),
+        _ => Err(unknown()),
     }
 }
 
@@ -59,8 +76,15 @@ mod tests {
         for given in NAMES {
             assert_eq!(name(parse(given).expect("a known name")), *given);
         }
-        let known = ComputeDtype::NAMES.iter().all(|name| NAMES.contains(name));
-        assert!(known, "a compute dtype is missing from the setting");
+        for given in ANSWERING_NAMES {
+            assert_eq!(name(parse_for_answering(given).expect("known")), *given);
+        }
+        insta::assert_snapshot!(parse("int8").unwrap_err(), @"expected one of auto, bf16, f32, found int8");
+        let mut all = ComputeDtype::NAMES.iter();
+        assert!(
+            all.all(|name| ANSWERING_NAMES.contains(name)),
+            "a compute dtype is missing from the setting"
+        );
         insta::assert_snapshot!(parse("f16").unwrap_err(), @"expected one of auto, bf16, f32, found f16");
     }
 }

@@ -201,7 +201,7 @@ fn step_by_step(
         }
         Ok((first, rest))
     };
-    model.install(work)
+    work()
 }
 
 impl Report {
