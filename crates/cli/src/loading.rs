@@ -44,11 +44,11 @@ pub struct MachineFlags {
     /// Base-model quantization. nf4 needs a GPU, fp8 a GPU of compute capability 9.0.
     #[arg(long, value_name = "TYPE", value_parser = base_names(), hide_possible_values = true)]
     pub base: Option<BaseQuantization>,
-    /// Set the compute dtype: auto, bf16, f32, int8 [default: run's or auto]
+    /// Set the compute dtype: auto, bf16, f32, int16 [default: run's or auto]
     ///
-    /// The type of matrix products. `auto` is bf16 with f32 sums on a GPU and where the processor has
-    /// instructions for it, else f32. int8 is several times faster than f32 on a processor, but changes some labels:
-    /// it rounds the inputs of a product to 8 bits, with one scale for 32 of them. It needs base int8.
+    /// The type of matrix products. `auto` is bf16 with f32 sums on a GPU and where the processor has instructions for
+    /// it; else int16 where it has VNNI and the base is int8; else f32. int16 rounds the inputs of a product to 16 bits,
+    /// with one scale for 32 of them, and multiplies whole numbers; it is for processors, and needs base int8.
     #[arg(long, value_name = "TYPE", value_parser = compute_names(), hide_possible_values = true)]
     pub compute: Option<ComputeSetting>,
     /// Select the device: auto, cpu, cuda:0 [default: auto]
@@ -97,13 +97,27 @@ impl MachineFlags {
         let settings = self.settings(run)?;
         let devices = device::choose(&settings, printer)?;
         match devices.as_slice() {
-            [place] => Ok(options(&settings, place)),
+            [place] => {
+                let options = options(&settings, place);
+                Ok(LoadOptions {
+                    compute: answering_compute(&options),
+                    ..options
+                })
+            }
             _ => Err(Failure::input(format!(
                 "--device: expected one device, found {}",
                 settings.device
             ))),
         }
     }
+}
+
+/// The compute dtype of answers: as set, or integer products where they are the fastest that the processor has.
+fn answering_compute(options: &LoadOptions) -> ComputeSetting {
+    let integer = options.device == Device::Cpu
+        && options.base == BaseQuantization::Int8
+        && options.isa == Isa::Avx512Vnni;
+    options.compute.or(integer.then_some(ComputeDtype::Int16))
 }
 
 /// The load options for one device.
@@ -411,6 +425,27 @@ mod tests {
 
     fn cpu() -> Option<DeviceChoice> {
         Some(DeviceChoice::Cpu)
+    }
+
+    #[test]
+    fn answers_take_integer_products_where_nothing_faster_is() {
+        let of = |isa, base, compute| {
+            answering_compute(&LoadOptions {
+                isa,
+                base,
+                compute,
+                device: Device::Cpu,
+                ..LoadOptions::default()
+            })
+        };
+        let int8 = BaseQuantization::Int8;
+        let integer = Some(ComputeDtype::Int16);
+        assert_eq!(of(Isa::Avx512Vnni, int8, None), integer);
+        assert_eq!(of(Isa::Avx512Vnni, BaseQuantization::F32, None), None);
+        assert_eq!(of(Isa::Avx2, int8, None), None);
+        assert_eq!(of(Isa::Amx, int8, None), None);
+        let exact = Some(ComputeDtype::F32);
+        assert_eq!(of(Isa::Avx512Vnni, int8, exact), exact);
     }
 
     fn over(flags: &MachineFlags, run: Option<&TrainSettings>) -> Result<LoadOptions> {

@@ -16,7 +16,7 @@ mod attention;
 mod cpu;
 pub mod cuda;
 mod dropout;
-mod int8;
+mod integer;
 mod linear;
 mod lora;
 mod loss;
@@ -50,7 +50,7 @@ pub use swiglu::{swiglu_backward, swiglu_forward};
 pub mod reference {
     pub use crate::adamw::reference as adamw;
     pub use crate::attention::reference as attention;
-    pub use crate::int8::reference as int8;
+    pub use crate::integer::reference as integer;
     pub use crate::linear::reference as linear;
     pub use crate::loss::reference as loss;
     pub use crate::norm::reference as norm;

@@ -29,9 +29,9 @@ pub enum ComputeDtype {
     Bf16,
     /// 32-bit floats with fused multiply-add. CPU only.
     F32,
-    /// int8 activations, one scale for every 32 of a row, times int8 weights, with sums in i32 and f32. For
+    /// Activations of 16 bits, one scale for every 32 of a row, times int8 weights, with sums in i32 and f32. For
     /// answering on a CPU with an int8 base; adapters are multiplied in f32.
-    Int8,
+    Int16,
 }
 
 /// A name that is none of the expected ones.
@@ -105,7 +105,7 @@ names!(BaseQuantization {
 names!(ComputeDtype {
     Bf16 = "bf16",
     F32 = "f32",
-    Int8 = "int8",
+    Int16 = "int16",
 });
 
 #[cfg(test)]

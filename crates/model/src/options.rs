@@ -17,7 +17,7 @@ pub struct LoadOptions {
     /// Format of the frozen weights.
     pub base: BaseQuantization,
     /// Format of the products; none takes bf16 on GPUs and where the processor has it, f32 elsewhere.
-    /// int8 products answer and do not train.
+    /// Integer products answer and do not train.
     pub compute: Option<ComputeDtype>,
     /// Threads; 0 takes every core. For the CPU.
     pub threads: usize,

@@ -31,8 +31,8 @@ impl Trainer {
     /// A model with products in int8, which have no gradient; a GPU without memory for the bank's weights, gradients
     /// and moments.
     pub fn new(model: &Model, bank: AdapterBank, adam: AdamW) -> Result<Self> {
-        if model.compute() == ComputeDtype::Int8 {
-            let text = "training needs compute bf16 or f32: int8 products are for answering";
+        if model.compute() == ComputeDtype::Int16 {
+            let text = "training needs compute bf16 or f32: int16 is for answering";
             return Err(Error::Machine(text.into()));
         }
         let state = match &model.backend {

@@ -48,7 +48,7 @@ fn answering_machines() -> Vec<LoadOptions> {
     for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512Vnni] {
         if isa <= Isa::hardware() {
             all.push(LoadOptions {
-                compute: Some(ComputeDtype::Int8),
+                compute: Some(ComputeDtype::Int16),
                 isa,
                 ..first
             });

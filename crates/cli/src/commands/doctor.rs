@@ -65,8 +65,10 @@ pub fn run(args: Args, printer: &Printer) -> Result {
         version: env!("CARGO_PKG_VERSION"),
         compute_auto: if isa.has_bf16() || place.name.is_some() {
             "bf16 products with f32 sums"
+        } else if isa == verdict_model::Isa::Avx512Vnni {
+            "f32 for training, int16 for answers"
         } else {
-            "f32 (--compute int8 answers faster)"
+            "f32"
         },
         kernels: isa.name(),
         gpu,

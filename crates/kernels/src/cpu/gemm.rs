@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use crate::cpu::layout::{BLOCK, K_TILE, STRIP};
 use crate::cpu::{Cpu, Isa, SharedMut};
-use crate::int8::{self, QuantizedRows};
+use crate::integer::{self, QuantizedRows};
 
 const SCRATCH_BYTES: usize = 448 * 1024;
 const MAX_BLOCKS: usize = 8;
@@ -44,7 +44,8 @@ pub(crate) trait Pack: Sync {
 pub(crate) enum Left {
     F32(*const f32),
     Bf16(*const u16),
-    Int8(QuantizedRows),
+    /// Two quantized rows for each row: see [`integer`].
+    Integer(QuantizedRows),
 }
 
 /// What becomes of a finished sum `v`.
@@ -115,7 +116,7 @@ pub(crate) fn run(cpu: &Cpu, products: &[Product<'_>]) {
         SCRATCH.with_borrow_mut(|scratch| match product.left {
             Left::F32(_) => run_f32(cpu.isa(), product, task, scratch),
             Left::Bf16(_) => run_bf16(cpu.isa(), product, task, scratch),
-            Left::Int8(rows) => run_int8(cpu.isa(), product, rows, task, &mut scratch.sums),
+            Left::Integer(rows) => run_integer(cpu.isa(), product, rows, task, &mut scratch.sums),
         });
     });
 }
@@ -130,7 +131,7 @@ fn split(cpu: &Cpu, index: usize, p: &Product<'_>, products: usize, tasks: &mut 
     let bytes = match p.left {
         Left::F32(_) => p.right.k() * BLOCK * 4,
         Left::Bf16(_) => p.right.k().next_multiple_of(K_TILE) * BLOCK * 2,
-        Left::Int8(_) => int8::block_bytes(p.right.k()),
+        Left::Integer(_) => integer::block_bytes(p.right.k()),
     };
     let wanted = if products >= 2 * cpu.threads() {
         1
@@ -216,22 +217,23 @@ fn run_f32(isa: Isa, p: &Product<'_>, task: &Task, scratch: &mut Scratch) {
 }
 
 /// Weights are read as they are stored, and a pair of blocks stays in the L1 cache while the strips run over it.
-fn run_int8(isa: Isa, p: &Product<'_>, rows: QuantizedRows, task: &Task, sums: &mut Sums) {
+fn run_integer(isa: Isa, p: &Product<'_>, rows: QuantizedRows, task: &Task, sums: &mut Sums) {
     assert!(p.mode != Mode::Continue, "integer products start from zero");
     for first in task.blocks.clone().step_by(2) {
         let blocks = (task.blocks.end - first).min(2);
-        for strip in task.rows.clone().step_by(STRIP) {
-            let count = (task.rows.end - strip).min(STRIP);
+        for strip in task.rows.clone().step_by(STRIP / 2) {
+            let count = (task.rows.end - strip).min(STRIP / 2);
             for half in 0..blocks {
                 let Some(stored) = p.right.stored_offset(first + half) else {
                     unreachable!("integer product of other weights")
                 };
-                // SAFETY: `count` rows from `strip` on, the weights of a block, sums of a strip.
+                // SAFETY: `count` pairs of rows from `strip` on, the weights of a block, sums of a strip.
                 unsafe {
                     let c = sums.0.as_mut_ptr().add(half * BLOCK);
-                    int8::strip(isa, rows.from(strip), count, stored.as_ptr(), c);
+                    integer::strip(isa, rows.from(2 * strip), 2 * count, stored.as_ptr(), c);
                 }
             }
+            integer::add_pairs(isa, &mut sums.0, count);
             finish(isa, p, strip, count, first, blocks, sums);
         }
     }

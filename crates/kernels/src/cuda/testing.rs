@@ -128,7 +128,7 @@ impl Machine for Cpu {
 
     fn seen(&self, values: Vec<f32>) -> Vec<f32> {
         match self.compute() {
-            ComputeDtype::F32 | ComputeDtype::Int8 => values,
+            ComputeDtype::F32 | ComputeDtype::Int16 => values,
             ComputeDtype::Bf16 => rounded(&values),
         }
     }

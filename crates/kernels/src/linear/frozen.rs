@@ -7,7 +7,7 @@ use crate::cpu::gemm::{Left, Mode, Pack, Product, run};
 use crate::cpu::layout::{BLOCK, K_TILE, TILE};
 use crate::cpu::math::{from_bf16, to_bf16};
 use crate::cpu::{Cpu, Isa, SharedMut, zeros};
-use crate::int8::{self, Activations};
+use crate::integer::{self, Activations};
 use crate::linear::Rows;
 use crate::number_formats::{BaseQuantization, ComputeDtype};
 
@@ -59,8 +59,8 @@ impl FrozenLinear {
         let mut store = match base {
             BaseQuantization::F32 => Store::F32(zeros(blocks * k * BLOCK)),
             BaseQuantization::Bf16 => Store::Bf16(zeros(blocks * tiles * TILE)),
-            BaseQuantization::Int8 if cpu.compute() == ComputeDtype::Int8 => {
-                Store::Offset(zeros(blocks * int8::block_bytes(k)), vec![0.0; n])
+            BaseQuantization::Int8 if cpu.compute() == ComputeDtype::Int16 => {
+                Store::Offset(zeros(blocks * integer::block_bytes(k)), vec![0.0; n])
             }
             BaseQuantization::Int8 => Store::Int8(zeros(blocks * tiles * TILE), vec![0.0; n]),
             BaseQuantization::Fp8 | BaseQuantization::Nf4 => panic!("{base} weights are for GPUs"),
@@ -135,7 +135,7 @@ impl FrozenLinear {
                     }
                     if let Out::Offset(v, _) = &out {
                         bytes[count * padded..].fill(0);
-                        let size = int8::block_bytes(k);
+                        let size = integer::block_bytes(k);
                         // SAFETY: as above.
                         let v = unsafe { v.slice(block * size..(block + 1) * size) };
                         interleave_offset(isa, &bytes, v);
@@ -180,8 +180,8 @@ impl FrozenLinear {
                 Store::Bf16(v) => from_bf16(v[at(p)]),
                 Store::Int8(v, s) => f32::from(v[at(p)]) * s[row],
                 Store::Offset(v, s) => {
-                    let block = &v[block * int8::block_bytes(self.k)..];
-                    f32::from(int8::weight(block[int8::place(j, p)])) * s[row]
+                    let block = &v[block * integer::block_bytes(self.k)..];
+                    f32::from(integer::weight(block[integer::place(j, p)])) * s[row]
                 }
             };
         }
@@ -215,7 +215,7 @@ impl FrozenLinear {
         if let Store::Offset(..) = &self.store {
             return ACTIVATIONS.with_borrow_mut(|activations| {
                 activations.set(cpu, rows.len(), self.k, |i| x.values(rows.start + i));
-                product(Left::Int8(activations.rows()));
+                product(Left::Integer(activations.rows()));
             });
         }
         product(x.left(rows.start, 0));
@@ -295,7 +295,7 @@ crate::cpu::multiversion! {
         let (out, _) = out.as_chunks_mut::<4>();
         for (four, out) in out.chunks_exact_mut(BLOCK).enumerate() {
             for (j, o) in out.iter_mut().enumerate() {
-                *o = rows[j * fours + four].map(int8::stored);
+                *o = rows[j * fours + four].map(integer::stored);
             }
         }
     }
@@ -341,7 +341,7 @@ impl Pack for Forward<'_> {
     }
 
     fn stored_offset(&self, block: usize) -> Option<&[u8]> {
-        let size = int8::block_bytes(self.0.k);
+        let size = integer::block_bytes(self.0.k);
         match &self.0.store {
             Store::Offset(v, _) => Some(&v[block * size..][..size]),
             _ => None,

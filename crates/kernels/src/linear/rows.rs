@@ -35,7 +35,7 @@ impl Rows {
         self.len = len;
         self.columns = columns;
         match cpu.compute() {
-            ComputeDtype::F32 | ComputeDtype::Int8 => {
+            ComputeDtype::F32 | ComputeDtype::Int16 => {
                 self.ld = columns;
                 if !matches!(self.data, Data::F32(_)) {
                     self.data = Data::F32(Vec::new());

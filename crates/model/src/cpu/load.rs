@@ -33,9 +33,9 @@ impl CpuModel {
             BaseQuantization::Fp8 => Some("base fp8 needs a GPU of compute capability 9.0"),
             BaseQuantization::Nf4 => Some("base nf4 needs a GPU"),
             BaseQuantization::F32 | BaseQuantization::Bf16
-                if options.compute == Some(ComputeDtype::Int8) =>
+                if options.compute == Some(ComputeDtype::Int16) =>
             {
-                Some("compute int8 needs base int8")
+                Some("compute int16 needs base int8")
             }
             BaseQuantization::F32 | BaseQuantization::Bf16 | BaseQuantization::Int8 => None,
         };

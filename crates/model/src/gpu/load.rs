@@ -245,8 +245,10 @@ fn check(c: &ModelConfig, options: LoadOptions) -> Result<()> {
     if options.compute == Some(ComputeDtype::F32) {
         return refuse("f32 products need a CPU: use --device cpu, or --compute bf16".into());
     }
-    if options.compute == Some(ComputeDtype::Int8) {
-        return refuse("int8 products need a CPU: use --device cpu, or --compute bf16".into());
+    if options.compute == Some(ComputeDtype::Int16) {
+        return refuse(
+            "integer products (int16) need a CPU: use --device cpu, or --compute bf16".into(),
+        );
     }
     if options.base == BaseQuantization::F32 {
         return refuse("a base model in f32 needs a CPU: use --device cpu, or --base bf16".into());

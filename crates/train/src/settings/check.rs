@@ -194,13 +194,13 @@ impl Check {
         );
         self.that(
             "compute",
-            !(gpu && matches!(compute, Some(ComputeDtype::F32 | ComputeDtype::Int8))),
+            !(gpu && matches!(compute, Some(ComputeDtype::F32 | ComputeDtype::Int16))),
             "auto or bf16 on a GPU",
             super::compute::name(compute),
         );
         self.that(
             "compute",
-            compute != Some(ComputeDtype::Int8) || base == BaseQuantization::Int8,
+            compute != Some(ComputeDtype::Int16) || base == BaseQuantization::Int8,
             "auto, bf16 or f32 with a base that is not int8",
             super::compute::name(compute),
         );

@@ -13,7 +13,7 @@ const AUTO: &str = "auto";
 pub const NAMES: &[&str] = &[AUTO, "bf16", "f32"];
 
 /// Every name that answering takes.
-pub const ANSWERING_NAMES: &[&str] = &[AUTO, "bf16", "f32", "int8"];
+pub const ANSWERING_NAMES: &[&str] = &[AUTO, "bf16", "f32", "int16"];
 
 /// Reads the setting.
 ///
@@ -79,7 +79,7 @@ mod tests {
         for given in ANSWERING_NAMES {
             assert_eq!(name(parse_for_answering(given).expect("known")), *given);
         }
-        insta::assert_snapshot!(parse("int8").unwrap_err(), @"expected one of auto, bf16, f32, found int8");
+        insta::assert_snapshot!(parse("int16").unwrap_err(), @"expected one of auto, bf16, f32, found int16");
         let mut all = ComputeDtype::NAMES.iter();
         assert!(
             all.all(|name| ANSWERING_NAMES.contains(name)),

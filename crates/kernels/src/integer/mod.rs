@@ -1,20 +1,23 @@
-//! Integer products for answering: int8 activations times int8 weights, exact sums in i32.
+//! Integer products for answering: activations of 16 bits times int8 weights, exact sums in i32.
 //!
 //! A row of activations x `[k]` is cut into blocks b of 32 values. Each block has one f32 scale,
-//! `s_b = max|x| / 127`, and whole numbers `a = round(x / s_b)`. A row of weights has one f32 scale t and whole
-//! numbers `w`. An output is
+//! `s_b = max|x| / 127`, and whole numbers `a = round(x / s_b)`; what they miss is written in the same way with a scale
+//! that is 254 times finer, `c = round((x - s_b a) / (s_b / 254))`. Both are int8: two quantized rows for each row of
+//! activations. A row of weights has one f32 scale t and whole numbers `w`. An output is
 //!
 //! ```text
-//! y = t · Σ_b s_b · (Σ_{p in b} a_p w_p)
+//! y = t · (Σ_b s_b · Σ_{p in b} a_p w_p  +  Σ_b s_b / 254 · Σ_{p in b} c_p w_p)
 //! ```
 //!
-//! The inner sums are exact. The outer one is a single chain of fused multiply-adds over rising b, so every
-//! version gives the same bits, and a row's result does not depend on other rows or on threads.
+//! The inner sums are exact. Each outer one is a single chain of fused multiply-adds over rising b, so every
+//! version gives the same bits, and a row's result does not depend on other rows or on threads. The weights are read
+//! once for both.
 //!
 //! VPDPBUSD multiplies unsigned by signed bytes. Weights are therefore stored as `w + 128`, and a block's sum starts
 //! at `-128 Σ a`.
 //!
-//! Error: each `a` is off by at most a half, so a product is off by at most `t · Σ_b s_b / 2 · Σ_{p in b} |w_p|`.
+//! Error: a value is off by at most `s_b / 508`, a part in 64,516 of the largest of its block, so a product is off by at
+//! most `t · Σ_b s_b / 508 · Σ_{p in b} |w_p|`, and by the rounding of the f32 sums.
 
 mod activations;
 mod layout;
@@ -30,7 +33,7 @@ use activations::SCALE_BLOCK;
 pub(crate) use activations::{Activations, QuantizedRows};
 pub(crate) use layout::{block_bytes, place, stored, weight};
 
-/// `c[row][j] = Σ_b s_b Σ a w` for up to 32 rows against one block of 16 columns; rows of `c` are 32 apart.
+/// `c[row][j] = Σ_b s_b Σ a w` for up to 32 quantized rows against one block of 16 columns; rows of `c` are 32 apart.
 ///
 /// # Safety
 /// `rows` rows at `x`; [`block_bytes`] bytes at `w`; a strip of sums at `c`.
@@ -49,6 +52,18 @@ pub(crate) unsafe fn strip(isa: Isa, x: QuantizedRows, rows: usize, w: *const u8
         let _ = isa;
         for row in 0..rows {
             strip_portable(x.from(row), w, c.add(row * 2 * BLOCK));
+        }
+    }
+}
+
+crate::cpu::multiversion! {
+    /// The sums of each pair of quantized rows, added: those of row i of activations go to row i of the strip.
+    pub(crate) fn add_pairs(isa, sums: &mut [f32], rows: usize) {
+        for row in 0..rows {
+            for j in 0..2 * BLOCK {
+                let of = |half: usize| sums[(2 * row + half) * 2 * BLOCK + j];
+                sums[row * 2 * BLOCK + j] = of(0) + of(1);
+            }
         }
     }
 }
