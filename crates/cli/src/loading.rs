@@ -9,7 +9,7 @@ use verdict_answer::{Answerer, ContextCuts, EncodedPrompt, LabelTokens, prompt_l
 use verdict_data::Input;
 use verdict_formats::{Adapter, Checkpoint, ModelConfig};
 use verdict_model::{
-    AdapterBank, BaseQuantization, Device, Isa, LoadOptions, MAX_POSITIONS, Model,
+    AdapterBank, BaseQuantization, ComputeDtype, Device, Isa, LoadOptions, MAX_POSITIONS, Model,
 };
 use verdict_train::settings::compute;
 use verdict_train::{ComputeSetting, DeviceChoice, ModelRecord, RunFolder, TrainSettings};
@@ -419,8 +419,6 @@ impl Opened {
 
 #[cfg(test)]
 mod tests {
-    use verdict_model::ComputeDtype;
-
     use super::*;
 
     fn cpu() -> Option<DeviceChoice> {
