@@ -480,7 +480,7 @@ fn an_ensemble_answers_with_the_mean_of_its_adapters() {
         "ask --run run --adapter r2 --input rows.jsonl --out answers.jsonl --rationale",
     );
     assert!(
-        other.starts_with("status: 2") && other.contains("adapter"),
+        other.starts_with("status: 2") && other.contains("exists already"),
         "{other}"
     );
     // A threshold for the ensemble is certified on its own validation results.

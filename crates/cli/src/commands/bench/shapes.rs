@@ -111,8 +111,8 @@ mod tests {
     #[test]
     fn names_are_the_flags_values_and_sizes_the_models_own() {
         // Parameters in millions, as the model cards count them: 0.6B has 0.44B without the embedding,
-        // 1.7B 1.4B, 4B 3.6B; SmolLM2 has 134.5 million in all.
-        let expected = [596.0, 1720.6, 4022.5, 134.5];
+        // 1.7B 1.4B, 4B 3.6B, 8B 6.95B; SmolLM2 has 134.5 million in all.
+        let expected = [596.0, 1720.6, 4022.5, 8190.7, 134.5];
         for (shape, expected) in Shape::value_variants().iter().zip(expected) {
             let value = shape.to_possible_value().expect("shown");
             assert_eq!(value.get_name(), shape.name());

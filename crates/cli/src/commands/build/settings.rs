@@ -39,10 +39,10 @@ pub struct Settings {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unbalanced: bool,
-    /// Split into training, validation and test set in percent [default: 80,10,10]
+    /// Share of training, validation, test in percent [default: 80,10,10]
     ///
     /// 90,10,0 makes no test set, for data whose test is a benchmark that --protect keeps out.
-    #[arg(long, value_name = "TRAIN,VALIDATION,TEST")]
+    #[arg(long, value_name = "SHARES")]
     pub split: Option<String>,
     /// Resolve conflicting labels: drop, uncertain [default: drop]
     ///
