@@ -216,7 +216,7 @@ impl Shared {
     /// Wakes those asleep. What they wait for was stored before.
     fn wake(&self) {
         if self.asleep.load(Ordering::SeqCst) > 0 {
-            // Whoever is about to sleep holds the lock from its last look until it does.
+            // A thread that is about to sleep holds the lock from its last look until it does.
             drop(self.guard());
             self.changed.notify_all();
         }

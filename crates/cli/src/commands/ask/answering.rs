@@ -5,8 +5,9 @@ use verdict_answer::{
 };
 use verdict_model::AdapterBank;
 
+use super::chosen::Loaded;
 use super::output::Answer;
-use super::resolved::{Loaded, Resolved, calibrate};
+use super::resolved::{Resolved, calibrate};
 use crate::failure::Result;
 use crate::loading::Opened;
 use crate::printer::{Printer, Progress};

@@ -31,7 +31,7 @@ use self::input::BulkInput;
 use self::part::{Found, Part};
 pub use self::settings::Answering;
 use self::settings::BulkSettings;
-use super::resolved::Loaded;
+use super::chosen::Loaded;
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 use crate::shards::ShardIndex;

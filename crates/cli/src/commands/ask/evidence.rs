@@ -9,7 +9,7 @@ use verdict_common::share;
 use verdict_data::{Label, sentences};
 use verdict_evidence::{Evidence, Notice, NoticeKind};
 
-use super::resolved::Loaded;
+use super::chosen::Loaded;
 use crate::evidence::{Literature, SearchedQuestion, passages, readable};
 use crate::failure::Result;
 use crate::printer::Printer;

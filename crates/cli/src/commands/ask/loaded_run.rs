@@ -4,7 +4,8 @@ use verdict_answer::{ModelInferenceEngine, Question, Verdict};
 
 use super::answering::calibrated;
 use super::args::Args;
-use super::resolved::{Loaded, Resolved};
+use super::chosen::Loaded;
+use super::resolved::Resolved;
 use crate::failure::Result;
 use crate::loading;
 use crate::printer::Printer;

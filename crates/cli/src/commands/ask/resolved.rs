@@ -1,6 +1,6 @@
 //! The model, its calibration and the limits of `ask`, from the flags and the run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use verdict_answer::{
     AnswerSettings, Calibration, Calibrations, EnsembleMember, Fit, Verdict, calibration, ensemble,
@@ -12,10 +12,11 @@ use verdict_train::RunFolder;
 
 use super::args::Args;
 use super::bulk::Answering;
+use super::chosen::{ChosenAdapter, Loaded};
 use crate::commands::eval::evaluated_run;
 use crate::ensembles::NamedEnsemble;
 use crate::failure::{Failure, Result};
-use crate::loading::{self, Opened};
+use crate::loading;
 use crate::moved;
 use crate::printer::Printer;
 
@@ -36,29 +37,6 @@ pub struct Resolved {
     pub threshold: f64,
     /// Limits of prompts and answers.
     pub limits: AnswerSettings,
-}
-
-/// An adapter that answers.
-#[derive(Clone, Debug)]
-pub struct ChosenAdapter {
-    /// Its name in the run.
-    pub name: String,
-    /// Its folder.
-    pub dir: PathBuf,
-    /// How its probabilities are calibrated; none with --uncalibrated.
-    pub calibration: Option<Calibration>,
-}
-
-/// A model and its adapters, ready to answer.
-pub struct Loaded {
-    /// The base model.
-    pub opened: Opened,
-    /// The bank with the adapters, if any.
-    pub bank: AdapterBank,
-    /// Number of the adapter in the bank; none for a base model and for an ensemble.
-    pub adapter: Option<usize>,
-    /// The members of an ensemble; empty where one adapter or the base model answers.
-    pub ensemble: Vec<EnsembleMember>,
 }
 
 impl Resolved {

@@ -8,7 +8,7 @@ use verdict_model::{Device, LoadOptions};
 use verdict_train::settings::compute;
 use verdict_train::{Manifest, RunFolder};
 
-use super::super::resolved::ChosenAdapter;
+use super::super::chosen::ChosenAdapter;
 use super::input::BulkInput;
 use crate::failure::{Failure, Result};
 
