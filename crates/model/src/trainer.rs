@@ -138,7 +138,7 @@ impl Trainer {
     /// Sets an adapter to a state that [`state`](Self::state) gave; its gradient becomes zero.
     ///
     /// # Errors
-    /// [`Error::State`](crate::Error::State) for a state of another adapter; a GPU that fails.
+    /// [`Error::State`] for a state of another adapter; a GPU that fails.
     pub fn restore(&mut self, model: &Model, adapter: usize, state: &AdapterState) -> Result<()> {
         state.check(self.bank.name(adapter), self.bank.adapters[adapter].len())?;
         match (&model.backend, &mut self.state) {
