@@ -101,3 +101,52 @@ fn held_out_kind(item: &Item) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_counts_in_each_of_its_specialties() {
+        let item = |n: usize| Item {
+            id: format!("q{n}"),
+            question: "Does it help?".into(),
+            label: Label::Yes,
+            rationale: String::new(),
+            source: "pubmedqa-labeled".into(),
+            group: format!("g{n}"),
+            context: None,
+        };
+        // Twelve questions on the heart, ten of them on its surgery too, and one on nothing known.
+        let headings = |n: usize| match n {
+            0..10 => vec!["Coronary Artery Bypass".to_owned()],
+            10..12 => vec!["Myocardial Infarction".to_owned()],
+            _ => Vec::new(),
+        };
+        let benchmark = Benchmark {
+            items: (0..13).map(item).collect(),
+            contaminated: vec![false; 13],
+            headings: (0..13).map(headings).collect(),
+            ..Benchmark::default()
+        };
+        let found: Vec<(&str, usize)> = specialties(&benchmark)
+            .into_iter()
+            .map(|(specialty, places)| (specialty.name(), places.len()))
+            .collect();
+        assert_eq!(found, [("cardiology", 12), ("surgery", 10)]);
+        let slices = slices(&[], &benchmark, &[], &|_, _| None);
+        let parts: Vec<(&str, &str)> = slices
+            .iter()
+            .map(|slice| (slice.by.as_str(), slice.part.as_str()))
+            .collect();
+        assert_eq!(
+            parts,
+            [("specialty", "cardiology"), ("specialty", "surgery")]
+        );
+        let unknown = Benchmark {
+            headings: vec![Vec::new(); 13],
+            ..benchmark
+        };
+        assert!(specialties(&unknown).is_empty());
+    }
+}

@@ -347,6 +347,11 @@ pub(super) fn slices(benchmark: &BenchmarkReport) -> Vec<Table> {
         ("labels", "Scores by origin of the labels"),
         ("kind", "Scores by what is held out"),
         ("seen", "Scores by contamination"),
+        (
+            "certainty of evidence",
+            "Scores by certainty of the evidence",
+        ),
+        ("specialty", "Scores by medical specialty"),
     ];
     ways.into_iter()
         .filter_map(|(by, caption)| {

@@ -335,7 +335,7 @@ impl PairReport {
 /// Scores on a slice of a benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
-    /// The property that defines the slices: `source`, `labels`, `kind`, `seen`.
+    /// The property that defines the slices: `source`, `labels`, `kind`, `seen`, `specialty`, or one of the benchmark's own.
     pub by: String,
     /// The value of the property.
     pub part: String,
