@@ -136,7 +136,7 @@ impl Outcome {
             .zip(members)
             .map(|(verdict, member)| member.calibration.recalibrate(verdict.probabilities))
             .collect();
-        let mean = mean(&calibrated);
+        let mean = mean(calibrated.iter().copied());
         let label = labels::best(mean.map(|p| p as f32));
         // The first of equals, so that the order of the members decides.
         let rank = |member: usize| {
@@ -199,7 +199,13 @@ impl Outcome {
 }
 
 /// Mean of the members' probabilities.
-pub fn mean(all: &[[f64; 3]]) -> [f64; 3] {
-    let sum = |label: usize| all.iter().map(|one| one[label]).sum::<f64>();
-    std::array::from_fn(|label| sum(label) / all.len().max(1) as f64)
+pub fn mean(all: impl Iterator<Item = [f64; 3]>) -> [f64; 3] {
+    let (mut sum, mut count) = ([0.0; 3], 0);
+    for one in all {
+        for (sum, p) in sum.iter_mut().zip(one) {
+            *sum += p;
+        }
+        count += 1;
+    }
+    sum.map(|sum| sum / f64::from(count.max(1)))
 }

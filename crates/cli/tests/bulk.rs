@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use children::ended;
-use common::{show, show_words};
+use common::{good, lines, show, show_words};
 use serde_json::Value;
 use verdict_common::random::SplitMix64;
 
@@ -46,16 +46,6 @@ fn screen(at: &Path, words: &str) -> String {
     let words = format!("ask {MODEL} {words}");
     let words: Vec<&str> = words.split_whitespace().chain(ASK).collect();
     show_words(at, &words)
-}
-
-fn good(said: &str) {
-    assert!(said.starts_with("status: 0"), "{said}");
-}
-
-fn lines(path: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(path).expect("read");
-    let line = |line: &str| serde_json::from_str(line).expect("JSON");
-    text.lines().map(line).collect()
 }
 
 /// Speeds and times vary.

@@ -5,9 +5,8 @@ mod common;
 mod tiny;
 
 use std::fs;
-use std::path::Path;
 
-use common::{show, verdict};
+use common::{good, lines, show, verdict};
 use serde_json::Value;
 
 /// A folder with a run `run` of two adapters, and a data set `open` with ten questions without a label.
@@ -34,16 +33,6 @@ fn folder() -> tempfile::TempDir {
         "train --data data --model tiny --rank 2,4 --steps 2 --batch 4 --compute f32 --threads 1 --out run --quiet",
     ));
     folder
-}
-
-fn good(said: &str) {
-    assert!(said.starts_with("status: 0"), "{said}");
-}
-
-fn lines(path: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(path).expect("read");
-    let line = |line: &str| serde_json::from_str(line).expect("JSON");
-    text.lines().map(line).collect()
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl Trainer {
     /// Takes ownership of a bank to train it with `model`.
     ///
     /// # Errors
-    /// A model with products in int8, which have no gradient; a GPU without memory for the bank's weights, gradients
+    /// A model with integer products, which have no gradient; a GPU without memory for the bank's weights, gradients
     /// and moments.
     pub fn new(model: &Model, bank: AdapterBank, adam: AdamW) -> Result<Self> {
         if model.compute() == ComputeDtype::Int16 {

@@ -11,22 +11,22 @@ mod resolved;
 
 use std::io::{IsTerminal as _, Read as _};
 
-use verdict_answer::{Mode, ModelInferenceEngine, Pool, Question};
+use verdict_answer::{Mode, Pool, Question};
 use verdict_common::counted;
 use verdict_data::{clean_context, clean_question};
 
 pub use self::answering::answer;
-use self::answering::calibrated;
+use self::answering::{Checked, calibrated, checked};
 pub use self::args::Args;
 use self::chosen::Loaded;
+pub use self::chosen::calibrate;
 pub use self::loaded_run::LoadedRun;
 pub use self::output::print;
 use self::output::{Answer, Refused};
 use self::resolved::Resolved;
-pub use self::resolved::{calibrate, fitted};
+pub use self::resolved::fitted;
 use crate::evidence::{Literature, RunPools};
 use crate::failure::{Failure, Result};
-use crate::loading;
 use crate::printer::Printer;
 use crate::shell;
 
@@ -61,24 +61,19 @@ pub fn run(args: Args, printer: &Printer) -> Result {
             label: None,
         })
         .collect();
-    let engine = ModelInferenceEngine::new(&loaded.opened.model, &loaded.bank);
-    let limits = &resolved.limits;
-    let prompts = loaded.opened.answerer()?.check(&engine, &all, limits)?;
-    loading::report_cuts("questions", prompts.iter().flatten(), limits, printer);
-    let good = all.iter().zip(&prompts);
-    let good = good.filter(|(_, prompt)| prompt.is_ok());
-    let good: Vec<Question<'_>> = good.map(|(question, _)| *question).collect();
+    let Checked {
+        good,
+        prompts,
+        refusals,
+    } = checked(&loaded, &all, &resolved.limits, printer)?;
     let mut answers = match &literature {
         Some(literature) => from_literature(&resolved, &loaded, literature, &good, printer)?,
-        None => {
-            let prompts = prompts.iter().flatten().cloned().collect();
-            calibrated(&resolved, &loaded, &good, prompts, printer)?
-        }
+        None => calibrated(&resolved, &loaded, &good, prompts, printer)?,
     }
     .into_iter();
     let mut faults = Vec::new();
-    for (place, (question, prompt)) in texts.iter().zip(&prompts).enumerate() {
-        if let Err(error) = prompt {
+    for (place, (question, refusal)) in texts.iter().zip(&refusals).enumerate() {
+        if let Some(error) = refusal {
             let error = error.to_string();
             faults.push(format!("question {}: {error}", place + 1));
             printer.json(&Refused { question, error });

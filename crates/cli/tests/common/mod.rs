@@ -5,6 +5,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use assert_cmd::Command;
+use serde_json::Value;
 
 /// How long a command may take before it is killed and its test fails.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -53,4 +54,18 @@ pub fn transcript(folder: &Path, output: Output) -> String {
     whole
         .replace(&folder.display().to_string(), "[FOLDER]")
         .replace(env!("CARGO_PKG_VERSION"), "[VERSION]")
+}
+
+/// Asserts that a command shown succeeded.
+#[allow(dead_code, reason = "not every test binary uses it")]
+pub fn good(said: &str) {
+    assert!(said.starts_with("status: 0"), "{said}");
+}
+
+/// The objects of a JSON Lines file.
+#[allow(dead_code, reason = "not every test binary uses it")]
+pub fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("read");
+    let line = |line: &str| serde_json::from_str(line).expect("JSON");
+    text.lines().map(line).collect()
 }

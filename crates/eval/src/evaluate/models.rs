@@ -1,5 +1,6 @@
 //! The evaluated models and ensembles: their probabilities, and their calibration and threshold from the validation set.
 
+use verdict_answer::ensemble::mean;
 use verdict_answer::{Calibrations, Fit};
 use verdict_data::Label;
 
@@ -66,18 +67,6 @@ pub(super) fn evaluated_models(
         }
     });
     models.chain(ensembles).collect()
-}
-
-/// Mean of probabilities.
-fn mean(all: impl Iterator<Item = [f64; 3]>) -> [f64; 3] {
-    let (mut sum, mut count) = ([0.0; 3], 0);
-    for one in all {
-        for (sum, p) in sum.iter_mut().zip(one) {
-            *sum += p;
-        }
-        count += 1;
-    }
-    sum.map(|sum| sum / f64::from(count.max(1)))
 }
 
 /// The probabilities of all models, then of the ensembles, from the answers of the models.

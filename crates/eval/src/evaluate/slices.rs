@@ -77,14 +77,12 @@ const FEW: usize = 10;
 
 /// The questions of each specialty, where the headings of their publications are known. A question may belong to several.
 fn specialties(benchmark: &Benchmark) -> Vec<(Specialty, Vec<usize>)> {
-    if benchmark.headings.iter().all(Vec::is_empty) {
-        return Vec::new();
-    }
     let items = &benchmark.items;
     let of = |specialty: Specialty| {
         let covered = |place: &usize| {
-            let headings = &benchmark.headings[*place];
-            !headings.is_empty() && specialty.covers(headings, &items[*place].question)
+            let headings = benchmark.headings.get(*place);
+            let known = headings.filter(|headings| !headings.is_empty());
+            known.is_some_and(|headings| specialty.covers(headings, &items[*place].question))
         };
         let places: Vec<usize> = (0..items.len()).filter(covered).collect();
         (specialty, places)

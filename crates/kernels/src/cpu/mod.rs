@@ -24,7 +24,8 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// `threads` = 0 takes every core, and no more threads are started than there are cores. `compute` = `None` takes bf16 where `isa` has it, f32 elsewhere.
+    /// `threads` = 0 takes every core, and no more threads are started than there are cores. `compute` = `None` takes bf16
+    /// where `isa` has it, f32 elsewhere.
     ///
     /// # Errors
     /// A text, when bf16 is requested on a processor without it or the threads cannot be started.

@@ -1,16 +1,60 @@
 //! The answers to questions with their own context, or none: by one model, or by an ensemble.
 
 use verdict_answer::{
-    AnswerSettings, EncodedPrompt, ModelInferenceEngine, Question, Verdict, answer_ensemble,
+    AnswerSettings, EncodedPrompt, ModelInferenceEngine, PromptError, Question, Verdict,
 };
 use verdict_model::AdapterBank;
 
 use super::chosen::Loaded;
 use super::output::Answer;
-use super::resolved::{Resolved, calibrate};
+use super::resolved::Resolved;
 use crate::failure::Result;
-use crate::loading::Opened;
+use crate::loading::{self, Opened};
 use crate::printer::{Printer, Progress};
+
+/// Questions, sorted by whether they can be asked.
+pub struct Checked<'q> {
+    /// Those that can.
+    pub good: Vec<Question<'q>>,
+    /// Their prompts.
+    pub prompts: Vec<EncodedPrompt>,
+    /// For every question, why it cannot.
+    pub refusals: Vec<Option<PromptError>>,
+}
+
+/// Makes the prompts of questions, and reports how many contexts are cut.
+///
+/// # Errors
+/// There is no room for any question.
+pub fn checked<'q>(
+    loaded: &Loaded,
+    questions: &[Question<'q>],
+    limits: &AnswerSettings,
+    printer: &Printer,
+) -> Result<Checked<'q>> {
+    let engine = ModelInferenceEngine::new(&loaded.opened.model, &loaded.bank);
+    let found = loaded
+        .opened
+        .answerer()?
+        .check(&engine, questions, limits)?;
+    loading::report_cuts("questions", found.iter().flatten(), limits, printer);
+    let (mut good, mut prompts, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
+    for (question, prompt) in questions.iter().zip(found) {
+        refusals.push(match prompt {
+            Ok(prompt) => {
+                good.push(*question);
+                prompts.push(prompt);
+                None
+            }
+            Err(error) => Some(error),
+        });
+    }
+    Ok(Checked {
+        good,
+        prompts,
+        refusals,
+    })
+}
 
 /// Answers questions whose prompts are made already; the probabilities are calibrated.
 ///
@@ -27,34 +71,18 @@ pub fn calibrated(
     let mut engine = ModelInferenceEngine::new(&loaded.opened.model, &loaded.bank);
     let mut done = shown(questions.len(), printer);
     let settings = &resolved.limits;
-    if !loaded.ensemble.is_empty() {
-        let members = &loaded.ensemble;
-        let found = answer_ensemble(
-            &answerer,
-            &mut engine,
-            questions,
-            prompts,
-            members,
-            settings,
-            &mut done,
-        )?;
-        let answers = found.into_iter().map(|of| Answer {
-            verdict: of.verdict,
-            members: of.members,
-            evidence: None,
-        });
-        return Ok(answers.collect());
-    }
-    let verdicts = answerer.answer_encoded(&mut engine, questions, prompts, settings, &mut done)?;
-    let answers = verdicts.into_iter().map(|mut verdict| {
-        if let Some(calibration) = resolved.calibration {
-            calibrate(&mut verdict, calibration);
-        }
-        Answer {
-            verdict,
-            members: Vec::new(),
-            evidence: None,
-        }
+    let found = loaded.answer(
+        &answerer,
+        &mut engine,
+        questions,
+        prompts,
+        settings,
+        &mut done,
+    )?;
+    let answers = found.into_iter().map(|of| Answer {
+        verdict: of.verdict,
+        members: of.members,
+        evidence: None,
     });
     Ok(answers.collect())
 }

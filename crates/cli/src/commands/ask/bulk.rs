@@ -16,10 +16,7 @@ mod settings;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use verdict_answer::{
-    AnswerSettings, Calibration, Fit, Mode, ModelInferenceEngine, Question, Verdict,
-    answer_ensemble,
-};
+use verdict_answer::{AnswerSettings, EnsembleVerdict, Fit, Mode, ModelInferenceEngine, Question};
 use verdict_common::{counted, duration, grouped};
 use verdict_data::clean_question;
 use verdict_model::Device;
@@ -31,7 +28,7 @@ use self::input::BulkInput;
 use self::part::{Found, Part};
 pub use self::settings::Answering;
 use self::settings::BulkSettings;
-use super::chosen::Loaded;
+use super::chosen::{Loaded, fit};
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 use crate::shards::ShardIndex;
@@ -94,8 +91,6 @@ pub struct Bulk {
     strict: bool,
     chunk: usize,
     mode: Mode,
-    /// Of the only adapter; none for an ensemble, whose members are calibrated.
-    calibration: Option<Calibration>,
     fit: Fit,
     threshold: f64,
     limits: AnswerSettings,
@@ -193,14 +188,7 @@ impl BulkArgs {
             strict: self.strict,
             chunk,
             mode,
-            calibration: match answering.adapters {
-                [only] => only.calibration,
-                _ => None,
-            },
-            fit: match answering.adapters.iter().any(|of| of.calibration.is_some()) {
-                true => Fit::Temperature,
-                false => Fit::None,
-            },
+            fit: fit(answering.adapters),
             threshold: answering.threshold,
             limits,
         }))
@@ -246,7 +234,7 @@ impl Bulk {
                 .map_err(|error| error.to_string())
         };
         let (settings, input) = (self.limits, &self.input);
-        let (calibration, fit, threshold) = (self.calibration, self.fit, self.threshold);
+        let (fit, threshold) = (self.fit, self.threshold);
         let (strict, part, chunk) = (self.strict, &mut self.part, self.chunk);
         chunks::each(input, left, chunk, &encode, &mut |mut chunk: Chunk| {
             if let Some(fault) = chunk.first_fault().filter(|_| strict) {
@@ -276,32 +264,15 @@ impl Bulk {
                 let left = Duration::try_from_secs_f64(left).ok();
                 progress.set_with_left((done + count) as u64, &format!("{rate:.1} rows/s"), left);
             };
-            let verdicts: Vec<Verdict> = match loaded.ensemble.as_slice() {
-                [] => answerer.answer_encoded(
-                    &mut engine,
-                    &questions,
-                    prompts,
-                    &settings,
-                    &mut shown,
-                )?,
-                members => answer_ensemble(
-                    &answerer,
-                    &mut engine,
-                    &questions,
-                    prompts,
-                    members,
-                    &settings,
-                    &mut shown,
-                )?
-                .into_iter()
-                .map(|of| of.verdict)
-                .collect(),
-            };
-            let mut verdicts = verdicts.into_iter().map(|mut verdict| {
-                if let Some(calibration) = calibration {
-                    let calibrated = calibration.recalibrate(verdict.probabilities);
-                    verdict.probabilities = calibrated.map(|p| p as f32);
-                }
+            let answers = loaded.answer(
+                &answerer,
+                &mut engine,
+                &questions,
+                prompts,
+                &settings,
+                &mut shown,
+            )?;
+            let mut verdicts = answers.into_iter().map(|EnsembleVerdict { verdict, .. }| {
                 let most = verdict.probabilities.into_iter().fold(0.0, f32::max);
                 (verdict, f64::from(most) < threshold)
             });

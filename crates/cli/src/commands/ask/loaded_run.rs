@@ -1,13 +1,12 @@
 //! A run that answers the questions of another command.
 
-use verdict_answer::{ModelInferenceEngine, Question, Verdict};
+use verdict_answer::{PromptError, Question, Verdict};
 
-use super::answering::calibrated;
+use super::answering::{Checked, calibrated, checked};
 use super::args::Args;
 use super::chosen::Loaded;
 use super::resolved::Resolved;
 use crate::failure::Result;
-use crate::loading;
 use crate::printer::Printer;
 
 /// A run whose adapter or ensemble is loaded.
@@ -44,19 +43,16 @@ impl LoadedRun {
                 ..*question
             })
             .collect();
-        let engine = ModelInferenceEngine::new(&loaded.opened.model, &loaded.bank);
-        let limits = &resolved.limits;
-        let prompts = loaded.opened.answerer()?.check(&engine, &asked, limits)?;
-        loading::report_cuts("questions", prompts.iter().flatten(), limits, printer);
-        let fits: Vec<bool> = prompts.iter().map(|prompt| prompt.is_ok()).collect();
-        let good = asked.iter().zip(&fits).filter(|(_, fits)| **fits);
-        let good: Vec<Question<'_>> = good.map(|(question, _)| *question).collect();
-        let prompts = prompts.into_iter().flatten().collect();
+        let Checked {
+            good,
+            prompts,
+            refusals,
+        } = checked(loaded, &asked, &resolved.limits, printer)?;
         let mut answers = calibrated(resolved, loaded, &good, prompts, printer)?.into_iter();
-        let answer = |fits: bool| match fits {
-            true => answers.next().map(|answer| answer.verdict),
-            false => None,
+        let answer = |refusal: Option<PromptError>| match refusal {
+            None => answers.next().map(|answer| answer.verdict),
+            Some(_) => None,
         };
-        Ok(fits.into_iter().map(answer).collect())
+        Ok(refusals.into_iter().map(answer).collect())
     }
 }

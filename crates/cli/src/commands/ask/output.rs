@@ -63,10 +63,7 @@ impl Answer {
         let alone = resolved.calibration.unwrap_or_default();
         printer.json(&AnswerOutput {
             verdict,
-            calibration: match resolved.is_calibrated() {
-                true => Fit::Temperature,
-                false => Fit::None,
-            },
+            calibration: resolved.fit(),
             abstained,
             doubts: doubts(verdict),
             members,

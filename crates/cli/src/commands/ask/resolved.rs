@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use verdict_answer::{
-    AnswerSettings, Calibration, Calibrations, EnsembleMember, Fit, Verdict, calibration, ensemble,
+    AnswerSettings, Calibration, Calibrations, EnsembleMember, Fit, calibration, ensemble,
 };
 use verdict_data::DataSet;
 use verdict_eval::stats::abstain;
@@ -12,7 +12,7 @@ use verdict_train::RunFolder;
 
 use super::args::Args;
 use super::bulk::Answering;
-use super::chosen::{ChosenAdapter, Loaded};
+use super::chosen::{ChosenAdapter, Loaded, fit, only_calibration};
 use crate::commands::eval::evaluated_run;
 use crate::ensembles::NamedEnsemble;
 use crate::failure::{Failure, Result};
@@ -73,10 +73,7 @@ impl Resolved {
         };
         Ok(Resolved {
             adapter: args.adapter.clone(),
-            calibration: match adapters.as_slice() {
-                [only] => only.calibration,
-                _ => None,
-            },
+            calibration: only_calibration(&adapters),
             run,
             adapters,
             model,
@@ -107,7 +104,7 @@ impl Resolved {
             Some(_) => loading::open_of_run(&self.model, self.options, printer)?,
             None => loading::open(&self.model, self.options, printer)?,
         };
-        if let Some(run) = self.run.as_ref().filter(|_| self.is_calibrated())
+        if let Some(run) = self.run.as_ref().filter(|_| self.fit() != Fit::None)
             && let Some(warning) = opened.older_scores(run)?
         {
             printer.warn(warning);
@@ -130,13 +127,14 @@ impl Resolved {
             opened,
             bank,
             adapter,
+            calibration: self.calibration,
             ensemble,
         })
     }
 
-    /// Whether probabilities are calibrated.
-    pub fn is_calibrated(&self) -> bool {
-        self.adapters.iter().any(|of| of.calibration.is_some())
+    /// How probabilities are calibrated.
+    pub fn fit(&self) -> Fit {
+        fit(&self.adapters)
     }
 }
 
@@ -230,12 +228,6 @@ fn extreme(calibration: &Calibration) -> Option<String> {
     ))
 }
 
-/// Replaces the probabilities of an answer by calibrated ones.
-pub fn calibrate(verdict: &mut Verdict, calibration: Calibration) {
-    let calibrated = calibration.recalibrate(verdict.probabilities);
-    verdict.probabilities = calibrated.map(|p| p as f32);
-}
-
 /// The probability below which adapters abstain, so that their error rate among answered questions is at most `rate`.
 fn threshold(
     run: &RunFolder,
@@ -252,7 +244,7 @@ fn threshold(
             let calibration = adapter.calibration.unwrap_or_default();
             calibration.probabilities(rows[place].logits)
         });
-        ensemble::mean(&calibrated.collect::<Vec<_>>())
+        ensemble::mean(calibrated)
     };
     let found = rows
         .first()

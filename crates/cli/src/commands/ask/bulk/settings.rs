@@ -8,7 +8,7 @@ use verdict_model::{Device, LoadOptions};
 use verdict_train::settings::compute;
 use verdict_train::{Manifest, RunFolder};
 
-use super::super::chosen::ChosenAdapter;
+use super::super::chosen::{ChosenAdapter, only_calibration};
 use super::input::BulkInput;
 use crate::failure::{Failure, Result};
 
@@ -91,10 +91,9 @@ impl BulkSettings {
         let hashes: Vec<String> = hashes.collect::<Result<_>>()?;
         let names: Vec<&str> = adapters.iter().map(|of| of.name.as_str()).collect();
         let joined = |parts: String| Some(parts).filter(|_| !adapters.is_empty());
-        let (calibration, ensemble) = match adapters {
-            [] => (None, Vec::new()),
-            [only] => (only.calibration, Vec::new()),
-            all => (None, all.iter().filter_map(|of| of.calibration).collect()),
+        let ensemble = match adapters {
+            [] | [_] => Vec::new(),
+            all => all.iter().filter_map(|of| of.calibration).collect(),
         };
         let (limits, options) = (&answering.limits, answering.options);
         Ok(Self {
@@ -116,7 +115,7 @@ impl BulkSettings {
                 Device::Cuda(_) => "cuda".to_owned(),
             },
             mode,
-            calibration,
+            calibration: only_calibration(adapters),
             ensemble,
             threshold: answering.threshold,
             max_new_tokens: limits.max_answer_tokens,
